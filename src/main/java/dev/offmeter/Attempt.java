@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One try at one endpoint, or the reason why it was not tried. Immutable, so safe for use by many
+ * threads. Holds no prompt, no answer and no secret.
+ */
+public final class Attempt {
+  private final String endpoint;
+  private final String model;
+  private final @Nullable FailureKind failure;
+  private final int status;
+  private final Duration elapsed;
+  private final String message;
+
+  private Attempt(Builder builder) {
+    endpoint = builder.endpoint;
+    model = builder.model;
+    failure = builder.failure;
+    status = builder.status;
+    elapsed = builder.elapsed;
+    message = builder.message;
+  }
+
+  /** A builder for an attempt at {@code endpoint}, by default one that answered at once. */
+  public static Builder builder(String endpoint) {
+    return new Builder(endpoint);
+  }
+
+  /** A builder that starts from this attempt. */
+  public Builder toBuilder() {
+    Builder builder =
+        new Builder(endpoint).model(model).status(status).elapsed(elapsed).message(message);
+    builder.failure = failure;
+    return builder;
+  }
+
+  /** The name of the endpoint. */
+  public String endpoint() {
+    return endpoint;
+  }
+
+  /** The model that was asked for; for an attempt that answered, the one the server reported. */
+  public String model() {
+    return model;
+  }
+
+  /** What went wrong; empty when the endpoint answered. */
+  public Optional<FailureKind> failure() {
+    return Optional.ofNullable(failure);
+  }
+
+  /** The HTTP status; empty when none arrived. */
+  public OptionalInt status() {
+    return status == 0 ? OptionalInt.empty() : OptionalInt.of(status);
+  }
+
+  /** From the attempt's dispatch to its end; zero when the endpoint was not asked. */
+  public Duration elapsed() {
+    return elapsed;
+  }
+
+  /**
+   * What happened, in words, with the server's own where they are safe to repeat: known secrets are
+   * masked, and a text that quotes the request or the answer is withheld. Empty when it answered.
+   */
+  public String message() {
+    return message;
+  }
+
+  /** One line: endpoint, model, outcome, status, time, message. */
+  @Override
+  public String toString() {
+    StringBuilder line = new StringBuilder(endpoint);
+    if (!model.isEmpty()) {
+      line.append(" [").append(model).append(']');
+    }
+    line.append(": ").append(failure == null ? "answered" : failure.name());
+    if (status != 0) {
+      line.append(", HTTP ").append(status);
+    }
+    line.append(String.format(Locale.ROOT, ", %.3f s", elapsed.toNanos() / 1e9));
+    return message.isEmpty() ? line.toString() : line.append(": ").append(message).toString();
+  }
+
+  /** Builds an {@link Attempt}. Not safe for use by several threads. */
+  public static final class Builder {
+    private final String endpoint;
+    private String model = "";
+    private @Nullable FailureKind failure;
+    private int status;
+    private Duration elapsed = Duration.ZERO;
+    private String message = "";
+
+    private Builder(String endpoint) {
+      this.endpoint = Objects.requireNonNull(endpoint, "endpoint");
+    }
+
+    /** The model; default empty. */
+    public Builder model(String model) {
+      this.model = Objects.requireNonNull(model, "model");
+      return this;
+    }
+
+    /** What went wrong; default none. */
+    public Builder failure(FailureKind failure) {
+      this.failure = Objects.requireNonNull(failure, "failure");
+      return this;
+    }
+
+    /** The HTTP status; default 0, for none. */
+    public Builder status(int status) {
+      this.status = status;
+      return this;
+    }
+
+    /** How long it took; default zero. */
+    public Builder elapsed(Duration elapsed) {
+      this.elapsed = Objects.requireNonNull(elapsed, "elapsed");
+      return this;
+    }
+
+    /** What happened, in words; default empty. Must hold no prompt, answer or secret. */
+    public Builder message(String message) {
+      this.message = Objects.requireNonNull(message, "message");
+      return this;
+    }
+
+    /** The attempt. */
+    public Attempt build() {
+      return new Attempt(this);
+    }
+  }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import okhttp3.HttpUrl;
+
+/** The rules for an endpoint's address. */
+final class BaseUrl {
+  private BaseUrl() {}
+
+  static HttpUrl parse(String endpoint, String value) {
+    HttpUrl url = HttpUrl.parse(value.strip());
+    if (value.isBlank() || url == null) {
+      throw wrong(endpoint, "must be an absolute http or https URL", masked(value));
+    }
+    if (!url.username().isEmpty() || !url.password().isEmpty()) {
+      throw wrong(endpoint, "must not carry user-info; use apiKey or header", masked(value));
+    }
+    if (url.query() != null || url.fragment() != null) {
+      throw wrong(endpoint, "must not have a query or a fragment", masked(value));
+    }
+    if (url.encodedPath().endsWith("/api/chat") || url.encodedPath().endsWith("/v1")) {
+      throw wrong(endpoint, "must be the server's root, without /api/chat or /v1", masked(value));
+    }
+    return url;
+  }
+
+  static boolean isLoopback(HttpUrl url) {
+    String host = url.host();
+    return host.equals("localhost")
+        || host.endsWith(".localhost")
+        || host.equals("::1")
+        || host.matches("127\\.\\d+\\.\\d+\\.\\d+");
+  }
+
+  private static IllegalArgumentException wrong(String endpoint, String rule, String value) {
+    return new IllegalArgumentException(
+        "endpoint '" + endpoint + "': baseUrl " + rule + ", was '" + value + "'");
+  }
+
+  /** The value without what might be a password before the host, or a key in the query. */
+  private static String masked(String value) {
+    return value
+        .replaceFirst("//[^/@]*@", "//***@")
+        .replaceFirst("^[^/@:]+:[^/@]+@", "***@")
+        .replaceFirst("\\?.*", "?***");
+  }
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One question to whichever endpoint can answer it. Immutable, so safe for use by many threads.
+ *
+ * <ul>
+ *   <li>{@code maxTokens}: 1024
+ *   <li>{@code thinking}: off
+ *   <li>{@code temperature}, {@code topP}, {@code seed}, {@code stop}: the model's own
+ *   <li>{@code deadline}: the client's
+ * </ul>
+ *
+ * <p>{@link #toString()} gives counts, never the conversation.
+ */
+public final class ChatRequest {
+  static final int DEFAULT_MAX_TOKENS = 1024;
+
+  private final List<Message> messages;
+  private final int maxTokens;
+  private final @Nullable Double temperature;
+  private final @Nullable Double topP;
+  private final @Nullable Long seed;
+  private final List<String> stop;
+  private final boolean thinking;
+  private final @Nullable Duration deadline;
+  private final Map<String, String> tags;
+
+  private ChatRequest(Builder builder) {
+    messages = List.copyOf(builder.messages);
+    maxTokens = builder.maxTokens;
+    temperature = builder.temperature;
+    topP = builder.topP;
+    seed = builder.seed;
+    stop = List.copyOf(builder.stop);
+    thinking = builder.thinking;
+    deadline = builder.deadline;
+    tags = Map.copyOf(builder.tags);
+  }
+
+  /** A builder with the defaults listed above. */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** A builder that starts from this request. */
+  public Builder toBuilder() {
+    Builder builder = new Builder();
+    builder.messages.addAll(messages);
+    builder.maxTokens = maxTokens;
+    builder.temperature = temperature;
+    builder.topP = topP;
+    builder.seed = seed;
+    builder.stop = stop;
+    builder.thinking = thinking;
+    builder.deadline = deadline;
+    builder.tags.putAll(tags);
+    return builder;
+  }
+
+  /** The conversation in order; the last message is the user's. */
+  public List<Message> messages() {
+    return messages;
+  }
+
+  /** The most tokens that the answer may have, at least 1. */
+  public int maxTokens() {
+    return maxTokens;
+  }
+
+  /** The sampling temperature; empty for the model's own. */
+  public OptionalDouble temperature() {
+    return temperature == null ? OptionalDouble.empty() : OptionalDouble.of(temperature);
+  }
+
+  /** The nucleus sampling share; empty for the model's own. */
+  public OptionalDouble topP() {
+    return topP == null ? OptionalDouble.empty() : OptionalDouble.of(topP);
+  }
+
+  /** The seed; empty for a random one. */
+  public OptionalLong seed() {
+    return seed == null ? OptionalLong.empty() : OptionalLong.of(seed);
+  }
+
+  /** The texts that end the answer; empty for the model's own only. */
+  public List<String> stop() {
+    return stop;
+  }
+
+  /** Whether the model may think before it answers. */
+  public boolean thinking() {
+    return thinking;
+  }
+
+  /** The limit of the whole call; empty for the client's. */
+  public Optional<Duration> deadline() {
+    return Optional.ofNullable(deadline);
+  }
+
+  /** The caller's own labels, handed to listeners and in-process endpoints, never to a server. */
+  public Map<String, String> tags() {
+    return tags;
+  }
+
+  @Override
+  public String toString() {
+    return "ChatRequest[messages "
+        + messages.size()
+        + ", maxTokens "
+        + maxTokens
+        + ", thinking "
+        + thinking
+        + ", tags "
+        + tags.keySet()
+        + "]";
+  }
+
+  /** Builds a {@link ChatRequest}. Not safe for use by several threads. */
+  public static final class Builder {
+    private final List<Message> messages = new ArrayList<>();
+    private int maxTokens = DEFAULT_MAX_TOKENS;
+    private @Nullable Double temperature;
+    private @Nullable Double topP;
+    private @Nullable Long seed;
+    private List<String> stop = List.of();
+    private boolean thinking;
+    private @Nullable Duration deadline;
+    private final Map<String, String> tags = new LinkedHashMap<>();
+
+    private Builder() {}
+
+    /** Adds a system message; not blank. */
+    public Builder system(String content) {
+      return message(Message.system(content));
+    }
+
+    /** Adds a user message; not blank. */
+    public Builder user(String content) {
+      return message(Message.user(content));
+    }
+
+    /** Adds an earlier answer of the model; not blank. */
+    public Builder assistant(String content) {
+      return message(Message.assistant(content));
+    }
+
+    /** Adds a message at the end of the conversation. */
+    public Builder message(Message message) {
+      messages.add(Objects.requireNonNull(message, "message"));
+      return this;
+    }
+
+    /**
+     * The most tokens that the answer may have: at least 1, default 1024. There is no way to ask
+     * for an unlimited answer, which would hold a small node for minutes; Ollama takes 0 for
+     * unlimited (observed on 0.24 and 0.32).
+     */
+    public Builder maxTokens(int maxTokens) {
+      if (maxTokens < 1) {
+        throw new IllegalArgumentException("maxTokens must be at least 1, was " + maxTokens);
+      }
+      this.maxTokens = maxTokens;
+      return this;
+    }
+
+    /** The sampling temperature: finite, 0 or more. Default: the model's own. */
+    public Builder temperature(double temperature) {
+      if (!Double.isFinite(temperature) || temperature < 0) {
+        throw new IllegalArgumentException(
+            "temperature must be a finite number of 0 or more, was " + temperature);
+      }
+      this.temperature = temperature;
+      return this;
+    }
+
+    /** The nucleus sampling share: from 0 to 1. Default: the model's own. */
+    public Builder topP(double topP) {
+      if (!(topP >= 0 && topP <= 1)) {
+        throw new IllegalArgumentException("topP must be between 0 and 1, was " + topP);
+      }
+      this.topP = topP;
+      return this;
+    }
+
+    /** The seed, for answers that can be repeated on the same model. Default: random. */
+    public Builder seed(long seed) {
+      this.seed = seed;
+      return this;
+    }
+
+    /** The texts that end the answer, none of them empty. Default: the model's own only. */
+    public Builder stop(String... stop) {
+      List<String> copy = List.of(stop);
+      if (copy.contains("")) {
+        throw new IllegalArgumentException("stop must hold no empty text, was " + copy);
+      }
+      this.stop = copy;
+      return this;
+    }
+
+    /**
+     * Whether the model may think before it answers. Default off: thinking spends the attempt's
+     * seconds and {@link #maxTokens} on text that is not the answer. Sent as Ollama's {@code
+     * think}; a model that cannot think rejects {@code true}, and the next endpoint is asked.
+     */
+    public Builder thinking(boolean thinking) {
+      this.thinking = thinking;
+      return this;
+    }
+
+    /**
+     * The limit of the whole call, waits and every endpoint included: from 1 ms to 24 h. Default:
+     * the client's.
+     */
+    public Builder deadline(Duration deadline) {
+      this.deadline = Requirements.timeSpan("deadline", deadline);
+      return this;
+    }
+
+    /**
+     * A label of the caller's own, such as an invoice number. Listeners and in-process endpoints
+     * see it; it is never sent to a server. Do not put secrets in it.
+     */
+    public Builder tag(String key, String value) {
+      tags.put(Objects.requireNonNull(key, "key"), Objects.requireNonNull(value, "value"));
+      return this;
+    }
+
+    /**
+     * The request.
+     *
+     * @throws IllegalStateException if there is no message, or the last is not the user's
+     */
+    public ChatRequest build() {
+      if (messages.isEmpty()) {
+        throw new IllegalStateException("messages must not be empty: add at least user(...)");
+      }
+      Role last = messages.get(messages.size() - 1).role();
+      if (last != Role.USER) {
+        throw new IllegalStateException("the last message must be from USER, was " + last);
+      }
+      return new ChatRequest(this);
+    }
+  }
+}

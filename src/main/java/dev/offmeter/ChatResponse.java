@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+
+/**
+ * One complete answer, all of it from one endpoint. Immutable, so safe for use by many threads.
+ *
+ * <p>{@link #toString()} gives the facts and the length of the text, never the text.
+ */
+public final class ChatResponse {
+  private final String text;
+  private final String thinking;
+  private final String endpoint;
+  private final String model;
+  private final Usage usage;
+  private final FinishReason finishReason;
+  private final List<Attempt> attempts;
+  private final Duration elapsed;
+  private final Duration timeToFirstToken;
+
+  private ChatResponse(Builder builder) {
+    text = builder.text;
+    thinking = builder.thinking;
+    endpoint = builder.endpoint;
+    model = builder.model;
+    usage = builder.usage;
+    finishReason = builder.finishReason;
+    attempts = builder.attempts;
+    elapsed = builder.elapsed;
+    timeToFirstToken = builder.timeToFirstToken;
+  }
+
+  /** A builder, for code that stands in for a client, such as a test of your own. */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** A builder that starts from this response. */
+  public Builder toBuilder() {
+    Builder builder = new Builder().text(text).thinking(thinking).endpoint(endpoint).model(model);
+    builder.usage(usage).finishReason(finishReason).attempts(attempts);
+    return builder.elapsed(elapsed).timeToFirstToken(timeToFirstToken);
+  }
+
+  /** The answer; never blank, and never any of the model's thinking. */
+  public String text() {
+    return text;
+  }
+
+  /**
+   * What the model thought before it answered, whether the server sent it apart or between {@code
+   * <think>} tags in the text; empty when there was none.
+   */
+  public String thinking() {
+    return thinking;
+  }
+
+  /** The name of the endpoint that answered. */
+  public String endpoint() {
+    return endpoint;
+  }
+
+  /** The model as the server reported it, which may differ from the one asked for. */
+  public String model() {
+    return model;
+  }
+
+  /** Tokens as the server reported them. */
+  public Usage usage() {
+    return usage;
+  }
+
+  /** Why the model stopped. {@link FinishReason#LENGTH} means that the text may end abruptly. */
+  public FinishReason finishReason() {
+    return finishReason;
+  }
+
+  /** Every attempt in order; the last one is the one that answered. */
+  public List<Attempt> attempts() {
+    return attempts;
+  }
+
+  /** The whole call, from its start to the complete answer, failed attempts included. */
+  public Duration elapsed() {
+    return elapsed;
+  }
+
+  /**
+   * From the dispatch of the attempt that answered to its first piece of answer or thinking. For
+   * what the caller waited in all, add the attempts before it.
+   */
+  public Duration timeToFirstToken() {
+    return timeToFirstToken;
+  }
+
+  @Override
+  public String toString() {
+    return "ChatResponse["
+        + text.length()
+        + " chars from "
+        + endpoint
+        + " ("
+        + model
+        + "), "
+        + finishReason
+        + ", attempts "
+        + attempts.size()
+        + ", "
+        + elapsed.toMillis()
+        + " ms]";
+  }
+
+  /** Builds a {@link ChatResponse}. Not safe for use by several threads. */
+  public static final class Builder {
+    private String text = "";
+    private String thinking = "";
+    private String endpoint = "";
+    private String model = "";
+    private Usage usage = Usage.NONE;
+    private FinishReason finishReason = FinishReason.STOP;
+    private List<Attempt> attempts = List.of();
+    private Duration elapsed = Duration.ZERO;
+    private Duration timeToFirstToken = Duration.ZERO;
+
+    private Builder() {}
+
+    /** The answer; required, not blank. */
+    public Builder text(String text) {
+      this.text = Objects.requireNonNull(text, "text");
+      return this;
+    }
+
+    /** The thinking; default empty. */
+    public Builder thinking(String thinking) {
+      this.thinking = Objects.requireNonNull(thinking, "thinking");
+      return this;
+    }
+
+    /** The endpoint's name; default empty. */
+    public Builder endpoint(String endpoint) {
+      this.endpoint = Objects.requireNonNull(endpoint, "endpoint");
+      return this;
+    }
+
+    /** The model; default empty. */
+    public Builder model(String model) {
+      this.model = Objects.requireNonNull(model, "model");
+      return this;
+    }
+
+    /** The tokens; default {@link Usage#NONE}. */
+    public Builder usage(Usage usage) {
+      this.usage = Objects.requireNonNull(usage, "usage");
+      return this;
+    }
+
+    /** Why the model stopped; default {@link FinishReason#STOP}. */
+    public Builder finishReason(FinishReason finishReason) {
+      this.finishReason = Objects.requireNonNull(finishReason, "finishReason");
+      return this;
+    }
+
+    /** The attempts in order; default none. */
+    public Builder attempts(List<Attempt> attempts) {
+      this.attempts = List.copyOf(attempts);
+      return this;
+    }
+
+    /** The time of the whole call; default zero. */
+    public Builder elapsed(Duration elapsed) {
+      this.elapsed = Objects.requireNonNull(elapsed, "elapsed");
+      return this;
+    }
+
+    /** The time to the first piece; default zero. */
+    public Builder timeToFirstToken(Duration timeToFirstToken) {
+      this.timeToFirstToken = Objects.requireNonNull(timeToFirstToken, "timeToFirstToken");
+      return this;
+    }
+
+    /**
+     * The response.
+     *
+     * @throws IllegalStateException if the text is blank
+     */
+    public ChatResponse build() {
+      if (text.isBlank()) {
+        throw new IllegalStateException("text must not be blank: a blank reply is no answer");
+      }
+      return new ChatResponse(this);
+    }
+  }
+}

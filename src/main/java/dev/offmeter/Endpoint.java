@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import dev.offmeter.endpoint.EndpointSpec;
+import dev.offmeter.endpoint.Header;
+import dev.offmeter.endpoint.Limits;
+import dev.offmeter.endpoint.Locality;
+import dev.offmeter.wire.OllamaChat;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import okhttp3.HttpUrl;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One place that can answer: a server, or a function in this process. Immutable, so safe for use by
+ * many threads.
+ *
+ * <ul>
+ *   <li>{@code timeout}: 15 s for the first endpoint of a client when another follows it, else 120
+ *       s
+ *   <li>{@code connectTimeout}: 3 s
+ *   <li>{@code firstTokenTimeout}: as {@code timeout}
+ *   <li>{@code stallTimeout}: 10 s
+ *   <li>{@code maxConcurrent}: unlimited
+ *   <li>{@code retries}: 0
+ *   <li>{@code locality}: self-hosted
+ *   <li>{@code maxLineBytes}: 8 MiB, {@code maxAnswerBytes}: 32 MiB
+ * </ul>
+ */
+public final class Endpoint {
+  private static final Duration FIRST_OF_MANY = Duration.ofSeconds(15);
+  private static final Duration ANY_OTHER = Duration.ofMinutes(2);
+  private static final Duration CONNECT = Duration.ofSeconds(3);
+  private static final Duration STALL = Duration.ofSeconds(10);
+
+  private final Builder settings;
+  private final @Nullable HttpUrl url;
+
+  private Endpoint(Builder settings, @Nullable HttpUrl url) {
+    this.settings = settings;
+    this.url = url;
+  }
+
+  /**
+   * An Ollama server, asked over its native API.
+   *
+   * @param name what it is called in attempts, logs and metrics; unique in a client
+   * @param baseUrl the server's root, such as {@code http://localhost:11434}; a path prefix is kept
+   */
+  public static Builder ollama(String name, String baseUrl) {
+    return new Builder(name, Objects.requireNonNull(baseUrl, "baseUrl"), null);
+  }
+
+  /**
+   * A function in this process: the last resort that needs no network, or a stand-in for a server
+   * in a test. It runs on a thread of the client's own, is interrupted when its limit passes, and
+   * is then left behind; if it ignores the interrupt it runs on. A function that throws, or returns
+   * null or blank, is a failed attempt.
+   *
+   * @param name what it is called in attempts, logs and metrics; unique in a client
+   * @param function from the request to the answer; called by many threads at once
+   */
+  public static Builder local(String name, Function<ChatRequest, String> function) {
+    return new Builder(name, null, Objects.requireNonNull(function, "function"));
+  }
+
+  /** A builder that starts from this endpoint. */
+  public Builder toBuilder() {
+    return new Builder(settings);
+  }
+
+  /** What it is called. */
+  public String name() {
+    return settings.name;
+  }
+
+  /** The model that is asked for; empty for an in-process function. */
+  public String model() {
+    return settings.model == null ? "" : settings.model;
+  }
+
+  /** On whose hardware it runs. */
+  public Locality locality() {
+    return settings.locality;
+  }
+
+  /** Name, model and address; no credential. */
+  @Override
+  public String toString() {
+    return "Endpoint["
+        + name()
+        + ", "
+        + (url == null ? "in-process" : model() + " at " + url)
+        + "]";
+  }
+
+  /** Settled for its place in a client's list. */
+  EndpointSpec spec(boolean firstOfMany) {
+    Duration attempt = settings.timeout;
+    if (attempt == null) {
+      attempt = firstOfMany ? FIRST_OF_MANY : ANY_OTHER;
+    }
+    Duration firstToken = settings.firstToken == null ? attempt : settings.firstToken;
+    OllamaChat protocol =
+        url == null
+            ? null
+            : new OllamaChat(
+                url,
+                model(),
+                settings.options,
+                settings.keepAlive,
+                settings.maxLineBytes,
+                settings.maxAnswerBytes);
+    return new EndpointSpec(
+        name(),
+        model(),
+        locality(),
+        new Limits(attempt, settings.connect, firstToken, settings.stall),
+        settings.maxConcurrent,
+        settings.retries,
+        List.copyOf(settings.headers),
+        protocol,
+        settings.function);
+  }
+
+  /** Builds an {@link Endpoint}. Not safe for use by several threads. */
+  public static final class Builder {
+    private static final List<String> FRAMING =
+        List.of(
+            "accept-encoding",
+            "connection",
+            "content-encoding",
+            "content-length",
+            "content-type",
+            "transfer-encoding",
+            "user-agent");
+
+    private final String name;
+    private final @Nullable String baseUrl;
+    private final @Nullable Function<ChatRequest, String> function;
+    private @Nullable String model;
+    private @Nullable Duration timeout;
+    private Duration connect = CONNECT;
+    private @Nullable Duration firstToken;
+    private Duration stall = STALL;
+    private final List<Header> headers = new ArrayList<>();
+    private boolean clearTextCredentials;
+    private int maxConcurrent = Integer.MAX_VALUE;
+    private int retries;
+    private final Map<String, Object> options = new LinkedHashMap<>();
+    private @Nullable Duration keepAlive;
+    private Locality locality = Locality.SELF_HOSTED;
+    private int maxLineBytes = 8 * 1024 * 1024;
+    private long maxAnswerBytes = 32L * 1024 * 1024;
+
+    private Builder(
+        String name, @Nullable String baseUrl, @Nullable Function<ChatRequest, String> function) {
+      this.name = Requirements.notBlank("name", name);
+      this.baseUrl = baseUrl;
+      this.function = function;
+    }
+
+    private Builder(Builder other) {
+      this(other.name, other.baseUrl, other.function);
+      model = other.model;
+      timeout = other.timeout;
+      connect = other.connect;
+      firstToken = other.firstToken;
+      stall = other.stall;
+      headers.addAll(other.headers);
+      clearTextCredentials = other.clearTextCredentials;
+      maxConcurrent = other.maxConcurrent;
+      retries = other.retries;
+      options.putAll(other.options);
+      keepAlive = other.keepAlive;
+      locality = other.locality;
+      maxLineBytes = other.maxLineBytes;
+      maxAnswerBytes = other.maxAnswerBytes;
+    }
+
+    /** The model, as the server names it; required for a server. */
+    public Builder model(String model) {
+      this.model = Requirements.notBlank("model", model);
+      return this;
+    }
+
+    /**
+     * The limit of one whole attempt, from its dispatch to the complete answer, queueing in the
+     * server included: from 1 ms to 24 h. Default 15 s for the first endpoint when another follows
+     * it, else 120 s. When it passes, the connection is closed, so that the server stops.
+     */
+    public Builder timeout(Duration timeout) {
+      this.timeout = Requirements.timeSpan("timeout", timeout);
+      return this;
+    }
+
+    /** The limit of DNS, TCP and TLS together: from 1 ms to 24 h, default 3 s. */
+    public Builder connectTimeout(Duration connectTimeout) {
+      this.connect = Requirements.timeSpan("connectTimeout", connectTimeout);
+      return this;
+    }
+
+    /**
+     * The limit from dispatch to the first piece of answer or thinking: from 1 ms to 24 h, default
+     * as {@link #timeout}. For long answers from a node that is slow but alive, set {@code timeout}
+     * high and this to 15 s. A cold model sends nothing until it is loaded.
+     */
+    public Builder firstTokenTimeout(Duration firstTokenTimeout) {
+      this.firstToken = Requirements.timeSpan("firstTokenTimeout", firstTokenTimeout);
+      return this;
+    }
+
+    /** The limit between two pieces once the answer has begun: 1 ms to 24 h, default 10 s. */
+    public Builder stallTimeout(Duration stallTimeout) {
+      this.stall = Requirements.timeSpan("stallTimeout", stallTimeout);
+      return this;
+    }
+
+    /**
+     * A key, sent as {@code Authorization: Bearer}. Ollama itself ignores it; a proxy in front of
+     * it may ask for one.
+     */
+    public Builder apiKey(String apiKey) {
+      return add("apiKey", "Authorization", "Bearer ", apiKey);
+    }
+
+    /**
+     * A key that can rotate: asked for at every attempt. The wait for it counts as part of the
+     * attempt. A supplier that throws, or returns null or blank, is a failed attempt.
+     */
+    public Builder apiKey(Supplier<String> apiKey) {
+      Objects.requireNonNull(apiKey, "apiKey");
+      return add(Header.supplied("Authorization", "Bearer ", apiKey));
+    }
+
+    /**
+     * A Cloudflare Access service token, sent as {@code CF-Access-Client-Id} and {@code
+     * CF-Access-Client-Secret} on every request.
+     */
+    public Builder cloudflareAccess(String clientId, String clientSecret) {
+      add("clientId", "CF-Access-Client-Id", "", clientId);
+      return add("clientSecret", "CF-Access-Client-Secret", "", clientSecret);
+    }
+
+    /** The same with both parts asked for at every attempt; see {@link #apiKey(Supplier)}. */
+    public Builder cloudflareAccess(Supplier<String> clientId, Supplier<String> clientSecret) {
+      Objects.requireNonNull(clientId, "clientId");
+      Objects.requireNonNull(clientSecret, "clientSecret");
+      add(Header.supplied("CF-Access-Client-Id", "", clientId));
+      return add(Header.supplied("CF-Access-Client-Secret", "", clientSecret));
+    }
+
+    /** A header of your own on every request. Its value is kept out of logs and exceptions. */
+    public Builder header(String name, String value) {
+      return add("header " + name, headerName(name), "", value);
+    }
+
+    /** The same with a value asked for at every attempt; see {@link #apiKey(Supplier)}. */
+    public Builder header(String name, Supplier<String> value) {
+      Objects.requireNonNull(value, "value");
+      return add(Header.supplied(headerName(name), "", value));
+    }
+
+    private Builder add(String field, String header, String prefix, String value) {
+      Objects.requireNonNull(value, field);
+      if (value.isBlank()) {
+        throw new IllegalArgumentException(field + " must not be blank, was ***");
+      }
+      int illegal = Header.illegalCharacter(value);
+      if (illegal >= 0) {
+        throw new IllegalArgumentException(
+            field + " must hold printable ASCII only, was *** with another at position " + illegal);
+      }
+      return add(Header.fixed(header, prefix, value));
+    }
+
+    private Builder add(Header header) {
+      headers.removeIf(other -> other.name().equalsIgnoreCase(header.name()));
+      headers.add(header);
+      return this;
+    }
+
+    private static String headerName(String name) {
+      Requirements.notBlank("header name", name);
+      if (!name.matches("[A-Za-z0-9!#$%&'*+.^_`|~-]+")) {
+        throw new IllegalArgumentException("header name must be a token, was '" + name + "'");
+      }
+      if (FRAMING.contains(name.toLowerCase(java.util.Locale.ROOT))) {
+        throw new IllegalArgumentException("header name is the client's own, was '" + name + "'");
+      }
+      return name;
+    }
+
+    /**
+     * Allows credentials to go in clear text to a host that is not this machine, such as a node in
+     * your own network without TLS. Default false: such an endpoint is rejected.
+     */
+    public Builder allowClearTextCredentials(boolean allow) {
+      this.clearTextCredentials = allow;
+      return this;
+    }
+
+    /**
+     * The most calls at this endpoint at once, at least 1; default unlimited. A call that finds it
+     * full goes to the next endpoint; only when no other endpoint answers does it wait for a place,
+     * within its deadline.
+     */
+    public Builder maxConcurrent(int maxConcurrent) {
+      if (maxConcurrent < 1) {
+        throw new IllegalArgumentException(
+            "maxConcurrent must be at least 1, was " + maxConcurrent);
+      }
+      this.maxConcurrent = maxConcurrent;
+      return this;
+    }
+
+    /**
+     * How many more times this endpoint is asked after a failure that may pass, before the next
+     * one: from 0 to 10, default 0, because falling through is faster. The pauses double from 0.5 s
+     * to 8 s, last at least as long as the server asks for, and fit into the deadline.
+     */
+    public Builder retries(int retries) {
+      if (retries < 0 || retries > 10) {
+        throw new IllegalArgumentException("retries must be from 0 to 10, was " + retries);
+      }
+      this.retries = retries;
+      return this;
+    }
+
+    /**
+     * An option sent with every request, such as Ollama's {@code num_ctx}. It is fixed per
+     * endpoint, because Ollama loads the model anew when a load-time option changes.
+     *
+     * @param name the option; not {@code num_predict}, which is {@link ChatRequest#maxTokens()}
+     * @param value a string, a finite number, a boolean, or a list of these
+     */
+    public Builder option(String name, Object value) {
+      Requirements.notBlank("option name", name);
+      Objects.requireNonNull(value, "option value");
+      if (name.equals("num_predict")) {
+        throw new IllegalArgumentException("option num_predict is the request's maxTokens");
+      }
+      if (!isPlain(value)) {
+        throw new IllegalArgumentException(
+            "option "
+                + name
+                + " must be a string, number, boolean or list, was "
+                + value.getClass().getName());
+      }
+      options.put(name, value instanceof List<?> list ? List.copyOf(list) : value);
+      return this;
+    }
+
+    private static boolean isPlain(Object value) {
+      if (value instanceof List<?> list) {
+        return list.stream().allMatch(item -> !(item instanceof List) && isPlain(item));
+      }
+      boolean number = value instanceof Number n && Double.isFinite(n.doubleValue());
+      return number || value instanceof String || value instanceof Boolean;
+    }
+
+    /**
+     * How long Ollama keeps the model loaded after a request, in whole seconds; zero unloads it,
+     * negative keeps it for ever. Default: the server's own, 5 minutes.
+     */
+    public Builder keepAlive(Duration keepAlive) {
+      this.keepAlive = Objects.requireNonNull(keepAlive, "keepAlive");
+      return this;
+    }
+
+    /** On whose hardware it runs; default {@link Locality#SELF_HOSTED}. */
+    public Builder locality(Locality locality) {
+      this.locality = Objects.requireNonNull(locality, "locality");
+      return this;
+    }
+
+    /** The most bytes of one line of a reply, at least 1024; default 8 MiB. */
+    public Builder maxLineBytes(int maxLineBytes) {
+      this.maxLineBytes = (int) atLeast1024("maxLineBytes", maxLineBytes);
+      return this;
+    }
+
+    /** The most bytes of a whole reply, at least 1024; default 32 MiB. */
+    public Builder maxAnswerBytes(long maxAnswerBytes) {
+      this.maxAnswerBytes = atLeast1024("maxAnswerBytes", maxAnswerBytes);
+      return this;
+    }
+
+    private static long atLeast1024(String field, long value) {
+      if (value < 1024) {
+        throw new IllegalArgumentException(field + " must be at least 1024, was " + value);
+      }
+      return value;
+    }
+
+    /**
+     * The endpoint. Opens no connection.
+     *
+     * @throws IllegalArgumentException if the base URL is blank, relative, not http or https, or
+     *     carries user-info, a query or a fragment
+     * @throws IllegalStateException if a server has no model, a function has a model or a
+     *     credential, a clock is longer than the attempt that it is part of, or a credential would
+     *     go in clear text to a host that is not this machine
+     */
+    public Endpoint build() {
+      Builder copy = new Builder(this);
+      if (baseUrl == null) {
+        copy.checkLocal();
+        return new Endpoint(copy, null);
+      }
+      HttpUrl url = BaseUrl.parse(name, baseUrl);
+      copy.checkServer(url);
+      return new Endpoint(copy, url);
+    }
+
+    private void checkLocal() {
+      if (model != null || !headers.isEmpty() || !options.isEmpty() || keepAlive != null) {
+        throw wrong("is a function: model, credentials, headers and options are a server's");
+      }
+    }
+
+    private void checkServer(HttpUrl url) {
+      if (model == null) {
+        throw wrong("must have a model");
+      }
+      if (timeout != null && firstToken != null && firstToken.compareTo(timeout) > 0) {
+        throw wrong(
+            "must have a firstTokenTimeout of at most its timeout "
+                + timeout
+                + ", was "
+                + firstToken);
+      }
+      boolean credential = headers.stream().anyMatch(Header::isCredential);
+      if (credential && !clearTextCredentials && !url.isHttps() && !BaseUrl.isLoopback(url)) {
+        throw wrong(
+            "must use https to send a credential to "
+                + url.host()
+                + ", was http; allowClearTextCredentials(true) overrides");
+      }
+    }
+
+    private IllegalStateException wrong(String rule) {
+      return new IllegalStateException("endpoint '" + name + "' " + rule);
+    }
+  }
+}

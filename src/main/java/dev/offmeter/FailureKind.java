@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import java.util.Locale;
+
+/**
+ * What went wrong in one attempt. What follows from each, for the call and for the endpoint's
+ * health, is decided in one table, printed in {@code docs/failover.md}.
+ */
+public enum FailureKind {
+  /** Nothing listens at the address, or no route leads to it. */
+  CONNECTION_REFUSED,
+  /** The host name did not resolve, or not within the connect timeout. */
+  HOST_UNKNOWN,
+  /** The TLS handshake failed: a certificate, a host name, a protocol version. */
+  TLS_FAILED,
+  /** No connection within the connect timeout, which covers DNS, TCP and TLS. */
+  CONNECT_TIMEOUT,
+  /** Cloudflare answers, but no cloudflared is connected: HTTP 530, error 1033. */
+  TUNNEL_DOWN,
+  /** A proxy or tunnel answers, but cannot reach the server behind it: HTTP 502, 520 to 523. */
+  ORIGIN_UNREACHABLE,
+  /** A proxy or tunnel gave up waiting for the server: HTTP 504, 524, 408. */
+  GATEWAY_TIMEOUT,
+  /** Any other HTTP 5xx. */
+  SERVER_ERROR,
+  /** The connection closed or was reset before the answer began. */
+  CONNECTION_LOST,
+  /** The connection ended in the middle of an answer. */
+  ANSWER_CUT,
+  /** HTTP 200, then an error inside the answer. */
+  STREAM_ERROR,
+  /** The answer ended in good order but without its end marker. */
+  INCOMPLETE,
+  /** HTTP 200 with something that is no answer: an HTML page, broken JSON, a status report. */
+  NOT_AN_ANSWER,
+  /** A complete reply with no text in it. */
+  EMPTY_ANSWER,
+  /** A line or an answer beyond the size that the endpoint may send. */
+  TOO_LARGE,
+  /** No first piece of answer or thinking within the first-token timeout. */
+  FIRST_TOKEN_TIMEOUT,
+  /** The answer had begun, then nothing came for the stall timeout. */
+  STALLED,
+  /** No complete answer within the attempt's limit, or its share of the deadline. */
+  ATTEMPT_TIMEOUT,
+  /** A clock ran out while other calls on the same endpoint were making progress: a queue. */
+  OVERLOADED,
+  /** The server asks for fewer requests: HTTP 429. */
+  RATE_LIMITED,
+  /** The server says it is busy or still loading: HTTP 503 with words to that effect, 425. */
+  SERVER_BUSY,
+  /** The endpoint's own {@code maxConcurrent} is reached; the server was not asked. */
+  GATE_FULL,
+  /** The key is missing, wrong or expired: HTTP 401, 403, 407, or an unusable credential. */
+  UNAUTHORIZED,
+  /** Cloudflare Access wants a login: the service token is missing, wrong or expired. */
+  ACCESS_DENIED,
+  /** A bot check or a ban in front of the server, which no client of an API can pass. */
+  CHALLENGED,
+  /** HTTP 403 with an empty body: Ollama does not accept the {@code Host} header. */
+  HOST_REJECTED,
+  /** A redirect, which is never followed. */
+  REDIRECTED,
+  /** The server is well but does not have the model. */
+  MODEL_MISSING,
+  /** The server knows no such path: HTTP 404 without a model's name, or 405. */
+  WRONG_PATH,
+  /** The server rejects an option fixed on the endpoint. */
+  OPTION_REJECTED,
+  /** Any other HTTP 4xx: the request itself is at fault. */
+  BAD_REQUEST,
+  /** The conversation, or the conversation with its answer, is longer than the context. */
+  CONTEXT_OVERFLOW,
+  /** The token limit was spent on thinking, so that no answer was left. */
+  THINKING_ONLY,
+  /** The in-process function threw, or returned null or blank. */
+  LOCAL_FAILED,
+  /** Not asked: the endpoint is known to be down. */
+  CIRCUIT_OPEN,
+  /** Not asked: the deadline had passed. */
+  OUT_OF_TIME,
+  /** Stopped by the caller: a cancelled future, an interrupt, a closed client. */
+  CANCELLED,
+  /** A fault of the library itself. */
+  INTERNAL;
+
+  /** The anchor in {@code docs/troubleshooting.md} that tells what to do about it. */
+  public String anchor() {
+    return name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+}

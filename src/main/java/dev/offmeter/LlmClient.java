@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import dev.offmeter.config.Environment;
+import dev.offmeter.endpoint.EndpointSpec;
+import dev.offmeter.endpoint.Transport;
+import dev.offmeter.failover.Cancellation;
+import dev.offmeter.failover.Failover;
+import dev.offmeter.failover.Gates;
+import dev.offmeter.failover.Time;
+import dev.offmeter.observe.LlmListener;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.RejectedExecutionException;
+import okhttp3.OkHttpClient;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.MDC;
+
+/**
+ * One LLM call over an ordered list of endpoints: the first that can answer does. A timeout or any
+ * reply that is not an answer falls through to the next, unseen by the caller.
+ *
+ * <pre>{@code
+ * try (LlmClient llm = LlmClient.fromEnv()) {
+ *   String draft = llm.chat("Draft a friendly reminder for invoice 1042.").text();
+ * }
+ * }</pre>
+ *
+ * <p>Make one client and share it: it is safe for use by many threads. Calls run on the caller's
+ * own thread. {@link #close()} ends what is under way and frees connections and threads; all
+ * threads are daemons, so a forgotten close never keeps a JVM alive.
+ *
+ * <p>What cannot be promised: a server that was given up may have done the work, and may bill it; a
+ * function or a DNS lookup that ignores an interrupt runs on after its call has moved on.
+ */
+public final class LlmClient implements AutoCloseable {
+  /** What lies between the attempts of a call whose deadline was not set. */
+  private static final Duration BETWEEN_ATTEMPTS = Duration.ofMillis(250);
+
+  private final Builder settings;
+  private final Duration deadline;
+  private final Time time;
+  private final ExecutorService workers;
+  private final Transport transport;
+  private final Failover failover;
+  private final Set<Cancellation> running = ConcurrentHashMap.newKeySet();
+  private volatile boolean closed;
+
+  private LlmClient(Builder settings) {
+    this.settings = settings;
+    List<EndpointSpec> specs = settings.specs();
+    this.deadline = settings.deadline == null ? sumOfAttempts(specs) : settings.deadline;
+    this.time = settings.time == null ? Time.system() : settings.time;
+    this.workers = Workers.create();
+    this.transport = new Transport(settings.httpClient, workers);
+    this.failover = new Failover(specs, transport, time, new GuardedListener(settings.listeners));
+  }
+
+  private static Duration sumOfAttempts(List<EndpointSpec> specs) {
+    return specs.stream()
+        .map(spec -> spec.limits().attempt())
+        .reduce(BETWEEN_ATTEMPTS, Duration::plus);
+  }
+
+  /**
+   * A client configured by the process's environment variables; see {@code docs/configuration.md}.
+   *
+   * @throws IllegalArgumentException if a variable has a wrong value
+   * @throws IllegalStateException if variables contradict each other
+   */
+  public static LlmClient fromEnv() {
+    return fromEnv(System.getenv());
+  }
+
+  /** The same with variables from anywhere, such as a test or another configuration system. */
+  public static LlmClient fromEnv(Map<String, String> environment) {
+    return builder().fromEnv(environment).build();
+  }
+
+  /** A builder without endpoints. */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** A builder that starts from this client's settings. */
+  public Builder toBuilder() {
+    return new Builder(settings);
+  }
+
+  /** Asks with one user message and the defaults of {@link ChatRequest}; see {@link #chat}. */
+  public ChatResponse chat(String userMessage) {
+    return chat(ChatRequest.builder().user(userMessage).build());
+  }
+
+  /**
+   * Asks, and waits for one complete, checked answer. An interrupt ends the wait at once.
+   *
+   * @throws AllEndpointsFailedException if no endpoint answered; it lists every attempt
+   * @throws LlmException if the thread was interrupted (its flag is set) or the client closed
+   * @throws IllegalStateException if the client was closed before
+   */
+  public ChatResponse chat(ChatRequest request) {
+    Objects.requireNonNull(request, "request");
+    Cancellation cancellation = begin();
+    return run(request, cancellation);
+  }
+
+  /**
+   * Asks without waiting. The call runs on a virtual thread where the JDK has them (21 and later),
+   * else on a pooled one. Cancelling the future, or completing it otherwise, ends the call and
+   * closes its connection. It fails with what {@link #chat(ChatRequest)} would throw.
+   *
+   * @throws IllegalStateException if the client was closed before
+   */
+  public CompletableFuture<ChatResponse> chatAsync(ChatRequest request) {
+    Objects.requireNonNull(request, "request");
+    Cancellation cancellation = begin();
+    CompletableFuture<ChatResponse> future = new CompletableFuture<>();
+    CompletableFuture<ChatResponse> unused =
+        future.whenComplete((response, failure) -> cancellation.cancel("its future was completed"));
+    Map<String, String> context = MDC.getCopyOfContextMap();
+    try {
+      workers.execute(() -> runInto(future, request, cancellation, context));
+    } catch (RejectedExecutionException e) {
+      throw closed(cancellation);
+    }
+    return future;
+  }
+
+  private void runInto(
+      CompletableFuture<ChatResponse> future,
+      ChatRequest request,
+      Cancellation cancellation,
+      @Nullable Map<String, String> context) {
+    if (context != null) {
+      MDC.setContextMap(context);
+    }
+    try {
+      future.complete(run(request, cancellation));
+    } catch (Throwable e) {
+      future.completeExceptionally(e);
+    } finally {
+      MDC.clear();
+    }
+  }
+
+  private Cancellation begin() {
+    Cancellation cancellation = new Cancellation();
+    running.add(cancellation);
+    if (closed) {
+      throw closed(cancellation);
+    }
+    return cancellation;
+  }
+
+  private IllegalStateException closed(Cancellation cancellation) {
+    running.remove(cancellation);
+    return new IllegalStateException("the client must be open, was closed");
+  }
+
+  private ChatResponse run(ChatRequest request, Cancellation cancellation) {
+    try {
+      return failover.chat(request, request.deadline().orElse(deadline), cancellation);
+    } finally {
+      running.remove(cancellation);
+    }
+  }
+
+  /**
+   * The Resilience4j registries of this client, one circuit breaker, time limiter and bulkhead per
+   * endpoint under its name, to bind to your metrics.
+   */
+  public Gates gates() {
+    return failover.registries();
+  }
+
+  /**
+   * Ends every call under way with an {@link LlmException}, closes all connections and lets all
+   * threads go. An {@link OkHttpClient} that was handed in stays open. A second close does nothing.
+   */
+  @Override
+  public void close() {
+    closed = true;
+    running.forEach(cancellation -> cancellation.cancel("the client was closed"));
+    workers.shutdown();
+    time.close();
+    transport.close();
+  }
+
+  @Override
+  public String toString() {
+    return "LlmClient" + settings.endpoints;
+  }
+
+  /** Builds an {@link LlmClient}. Not safe for use by several threads. */
+  public static final class Builder {
+    private final List<Endpoint> endpoints = new ArrayList<>();
+    private final List<LlmListener> listeners = new ArrayList<>();
+    private @Nullable Duration deadline;
+    private @Nullable OkHttpClient httpClient;
+    private @Nullable Time time;
+
+    private Builder() {}
+
+    private Builder(Builder other) {
+      endpoints.addAll(other.endpoints);
+      listeners.addAll(other.listeners);
+      deadline = other.deadline;
+      httpClient = other.httpClient;
+      time = other.time;
+    }
+
+    /** Adds an endpoint. The order of the calls is the order of preference. */
+    public Builder endpoint(Endpoint endpoint) {
+      endpoints.add(Objects.requireNonNull(endpoint, "endpoint"));
+      return this;
+    }
+
+    /** Adds what the process's environment variables name; see {@link LlmClient#fromEnv()}. */
+    public Builder fromEnv() {
+      return fromEnv(System.getenv());
+    }
+
+    /** Adds what {@code environment} names: its endpoints, and its deadline if it has one. */
+    public Builder fromEnv(Map<String, String> environment) {
+      Environment read = Environment.read(environment);
+      read.endpoints().forEach(this::endpoint);
+      return read.deadline().map(this::deadline).orElse(this);
+    }
+
+    /**
+     * The limit of a whole call, every endpoint, retry and wait included, unless the request has
+     * its own: from 1 ms to 24 h. It is never exceeded, and time is kept back for the endpoints
+     * still to come. Default: the sum of the endpoints' timeouts, and 250 ms for what lies between.
+     */
+    public Builder deadline(Duration deadline) {
+      this.deadline = Requirements.timeSpan("deadline", deadline);
+      return this;
+    }
+
+    /** Adds a listener, beside the one that writes the log. */
+    public Builder listener(LlmListener listener) {
+      listeners.add(Objects.requireNonNull(listener, "listener"));
+      return this;
+    }
+
+    /**
+     * A client whose TLS, proxy, DNS, socket factory and interceptors are to be used. Its
+     * redirects, cookies, cache, timeouts, protocols (HTTP/1.1 only) and connection pool are not:
+     * the library sets its own. With a socket factory of its own, an interrupt is noticed only when
+     * the next bytes or clock come. Default: a new one.
+     */
+    public Builder httpClient(OkHttpClient httpClient) {
+      this.httpClient = Objects.requireNonNull(httpClient, "httpClient");
+      return this;
+    }
+
+    /** Time for tests. */
+    Builder time(Time time) {
+      this.time = time;
+      return this;
+    }
+
+    private List<EndpointSpec> specs() {
+      List<EndpointSpec> specs = new ArrayList<>();
+      for (Endpoint endpoint : endpoints) {
+        boolean firstOfMany = specs.isEmpty() && endpoints.size() > 1;
+        specs.add(endpoint.spec(firstOfMany));
+      }
+      return specs;
+    }
+
+    /**
+     * The client. Opens no connection.
+     *
+     * @throws IllegalStateException if there is no endpoint, or two have one name
+     */
+    public LlmClient build() {
+      if (endpoints.isEmpty()) {
+        throw new IllegalStateException("endpoints must not be empty: add at least one");
+      }
+      Set<String> names = new HashSet<>();
+      for (Endpoint endpoint : endpoints) {
+        if (!names.add(endpoint.name())) {
+          throw new IllegalStateException("endpoint '" + endpoint.name() + "' is configured twice");
+        }
+      }
+      return new LlmClient(new Builder(this));
+    }
+  }
+}

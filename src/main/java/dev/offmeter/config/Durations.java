@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.config;
+
+import java.time.DateTimeException;
+import java.time.Duration;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** Time spans as people write them. */
+final class Durations {
+  private static final Pattern SHORT = Pattern.compile("(\\d{1,9})(ms|s|m|h)");
+
+  private Durations() {}
+
+  /** {@code 15s}, {@code 500ms}, {@code 2m}, {@code 1h} or ISO-8601, more than zero. */
+  static Duration parse(String variable, String text) {
+    Duration duration = parseAny(variable, text.strip());
+    if (duration.isZero() || duration.isNegative()) {
+      throw new IllegalArgumentException(variable + " must be more than zero, was '" + text + "'");
+    }
+    return duration;
+  }
+
+  private static Duration parseAny(String variable, String text) {
+    Matcher matcher = SHORT.matcher(text);
+    if (matcher.matches()) {
+      long amount = Long.parseLong(matcher.group(1));
+      return switch (matcher.group(2)) {
+        case "ms" -> Duration.ofMillis(amount);
+        case "s" -> Duration.ofSeconds(amount);
+        case "m" -> Duration.ofMinutes(amount);
+        default -> Duration.ofHours(amount);
+      };
+    }
+    try {
+      return Duration.parse(text);
+    } catch (DateTimeException e) {
+      throw new IllegalArgumentException(
+          variable + " must be a time span such as 15s, 500ms, 2m or PT15S, was '" + text + "'", e);
+    }
+  }
+}

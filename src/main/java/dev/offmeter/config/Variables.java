@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.config;
+
+import dev.offmeter.Endpoint;
+import dev.offmeter.endpoint.Locality;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
+import java.util.function.IntConsumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The variables of one endpoint. Whatever a builder rejects is reported with the variable's name;
+ * the builders mask what is secret.
+ */
+final class Variables {
+  private final Map<String, String> all;
+  private final String prefix;
+
+  Variables(Map<String, String> all, String prefix) {
+    this.all = all;
+    this.prefix = prefix;
+  }
+
+  @Nullable String get(String key) {
+    return all.get(prefix + key);
+  }
+
+  /** The value, which must be there and not blank. */
+  String require(String key) {
+    String value = get(key);
+    if (value == null) {
+      throw new IllegalStateException(prefix + key + " must be set");
+    }
+    if (value.isBlank()) {
+      throw new IllegalArgumentException(prefix + key + " must not be blank, was '" + value + "'");
+    }
+    return value;
+  }
+
+  String url(String otherwise) {
+    return get("URL") == null ? otherwise : require("URL");
+  }
+
+  void requireOneOf(String key, String only) {
+    if (get(key) != null && !require(key).equals(only)) {
+      throw new IllegalArgumentException(
+          prefix + key + " must be " + only + ", was '" + get(key) + "'");
+    }
+  }
+
+  void set(String key, Consumer<String> setter) {
+    if (get(key) != null) {
+      named(key, () -> setter.accept(require(key)));
+    }
+  }
+
+  void setDuration(String key, Consumer<Duration> setter) {
+    set(key, value -> setter.accept(Durations.parse(prefix + key, value)));
+  }
+
+  void setInt(String key, IntConsumer setter) {
+    set(key, value -> setter.accept(wholeNumber(key, value)));
+  }
+
+  void setFlag(String key, Consumer<Boolean> setter) {
+    set(key, value -> setter.accept(flag(key, value)));
+  }
+
+  void setLocality(String key, Consumer<Locality> setter) {
+    set(key, value -> setter.accept(locality(key, value)));
+  }
+
+  /** Both halves of an Access token, or neither. */
+  void setAccess(
+      String idKey, String secretKey, BiConsumer<String, String> setter) {
+    if (get(idKey) == null && get(secretKey) == null) {
+      return;
+    }
+    if (get(idKey) == null || get(secretKey) == null) {
+      throw new IllegalStateException(
+          prefix
+              + idKey
+              + " and "
+              + prefix
+              + secretKey
+              + " must be set together, only "
+              + (get(idKey) == null ? secretKey : idKey)
+              + " is");
+    }
+    named(idKey, () -> setter.accept(require(idKey), require(secretKey)));
+  }
+
+  /** Rules about combinations are the endpoint's own; their message names it. */
+  Endpoint build(Endpoint.Builder builder) {
+    try {
+      return builder.build();
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(prefix + "URL: " + e.getMessage(), e);
+    } catch (IllegalStateException e) {
+      throw new IllegalStateException(prefix + "*: " + e.getMessage(), e);
+    }
+  }
+
+  private int wholeNumber(String key, String value) {
+    try {
+      return Integer.parseInt(value.strip());
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException(
+          prefix + key + " must be a whole number, was '" + value + "'", e);
+    }
+  }
+
+  private boolean flag(String key, String value) {
+    return switch (value.strip().toLowerCase(Locale.ROOT)) {
+      case "true" -> true;
+      case "false" -> false;
+      default ->
+          throw new IllegalArgumentException(
+              prefix + key + " must be true or false, was '" + value + "'");
+    };
+  }
+
+  private Locality locality(String key, String value) {
+    return switch (value.strip().toLowerCase(Locale.ROOT).replace('-', '_')) {
+      case "self_hosted" -> Locality.SELF_HOSTED;
+      case "managed" -> Locality.MANAGED;
+      default ->
+          throw new IllegalArgumentException(
+              prefix + key + " must be self_hosted or managed, was '" + value + "'");
+    };
+  }
+
+  private void named(String key, Runnable setting) {
+    try {
+      setting.run();
+    } catch (IllegalArgumentException e) {
+      String message = String.valueOf(e.getMessage());
+      throw message.startsWith(prefix + key)
+          ? e
+          : new IllegalArgumentException(prefix + key + ": " + message, e);
+    }
+  }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import java.io.InterruptedIOException;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import okhttp3.Dns;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Lookups that a clock can end. Neither OkHttp's connect timeout nor {@code Call.cancel()} covers a
+ * resolver that hangs.
+ */
+final class AbandonableDns implements Dns {
+  /** OkHttp resolves on the thread that runs the call, so the exchange that asks is known. */
+  private static final ThreadLocal<@Nullable Aside> ASKING = new ThreadLocal<>();
+
+  private final Dns dns;
+  private final Executor workers;
+
+  AbandonableDns(Dns dns, Executor workers) {
+    this.dns = dns;
+    this.workers = workers;
+  }
+
+  /** Lookups of the current thread can be ended through {@code aside} until {@link #leave()}. */
+  static void enter(Aside aside) {
+    ASKING.set(aside);
+  }
+
+  static void leave() {
+    ASKING.remove();
+  }
+
+  @Override
+  public List<InetAddress> lookup(String host) throws UnknownHostException {
+    Aside asking = ASKING.get();
+    Aside aside = asking == null ? new Aside(workers) : asking;
+    try {
+      return aside.call(() -> dns.lookup(host));
+    } catch (ExecutionException e) {
+      throw unknown(host, e.getCause());
+    } catch (CancellationException e) {
+      throw unknown(host, e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw unknown(host, new InterruptedIOException());
+    }
+  }
+
+  private static UnknownHostException unknown(String host, @Nullable Throwable cause) {
+    UnknownHostException unknown = new UnknownHostException(host);
+    unknown.initCause(cause);
+    return unknown;
+  }
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import dev.offmeter.FinishReason;
+import dev.offmeter.Usage;
+
+/**
+ * One complete, checked answer.
+ *
+ * @param text the answer, not blank
+ * @param thinking what came before it
+ * @param model the model as reported
+ * @param usage the tokens as reported
+ * @param finishReason why the model stopped
+ * @param status the HTTP status, 0 for an in-process function
+ */
+public record Answer(
+    String text,
+    String thinking,
+    String model,
+    Usage usage,
+    FinishReason finishReason,
+    int status) {
+  /** Lengths only. */
+  @Override
+  public String toString() {
+    return "Answer[" + text.length() + " chars, " + model + "]";
+  }
+}

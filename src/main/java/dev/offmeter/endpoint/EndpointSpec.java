@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.wire.Protocol;
+import java.util.List;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * All that is known of one endpoint, checked and settled.
+ *
+ * @param name its name, unique in a client
+ * @param model the model asked for, empty for an in-process function
+ * @param locality on whose hardware it runs
+ * @param limits its clocks
+ * @param maxConcurrent calls let in at once
+ * @param retries further tries here before the next endpoint
+ * @param headers sent with every request
+ * @param protocol how a server is asked, null for an in-process function
+ * @param function the in-process function, null for a server
+ */
+public record EndpointSpec(
+    String name,
+    String model,
+    Locality locality,
+    Limits limits,
+    int maxConcurrent,
+    int retries,
+    List<Header> headers,
+    @Nullable Protocol protocol,
+    @Nullable Function<ChatRequest, String> function) {
+
+  /** Whether it is a function in this process. */
+  public boolean isLocal() {
+    return function != null;
+  }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.FailureKind;
+import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.Protocol;
+import dev.offmeter.wire.Reply;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.function.Supplier;
+import okhttp3.Call;
+import okhttp3.OkHttpClient;
+import okhttp3.Request;
+import okhttp3.Response;
+import okio.BufferedSource;
+import org.jspecify.annotations.Nullable;
+
+/** One HTTP request and its reply, run on the caller's own thread. */
+final class HttpExchange implements Exchange, Progress {
+  private static final long REPLY_BYTES = 64 * 1024;
+  private static final String USER_AGENT = userAgent();
+
+  private final OkHttpClient client;
+  private final Protocol protocol;
+  private final List<Header> headers;
+  private final ChatRequest request;
+  private final Progress progress;
+  private final Gathered gathered;
+  private final Aside aside;
+  private final List<String> secrets = new ArrayList<>(2);
+  private volatile @Nullable Call call;
+  private volatile boolean cancelled;
+  private boolean connected;
+  private boolean answering;
+
+  HttpExchange(
+      OkHttpClient client,
+      EndpointSpec spec,
+      ChatRequest request,
+      Progress progress,
+      Executor workers) {
+    this.client = client;
+    this.protocol = Objects.requireNonNull(spec.protocol());
+    this.headers = spec.headers();
+    this.request = request;
+    this.progress = progress;
+    this.gathered = new Gathered(progress);
+    this.aside = new Aside(workers);
+  }
+
+  @Override
+  public Answer run() throws Failure {
+    try {
+      return exchange(prepare());
+    } catch (Failure e) {
+      throw new Redactor(secrets, request, gathered.text(), gathered.thinking()).clean(e);
+    } catch (RuntimeException e) {
+      throw Failure.of(FailureKind.INTERNAL, Thrown.described(e));
+    }
+  }
+
+  @Override
+  public void cancel() {
+    cancelled = true;
+    aside.cancel();
+    Call running = call;
+    if (running != null) {
+      running.cancel();
+    }
+  }
+
+  @Override
+  public void connected() {
+    connected = true;
+    progress.connected();
+  }
+
+  @Override
+  public void piece() {
+    progress.piece();
+  }
+
+  private Answer exchange(Request http) throws Failure {
+    Call running = client.newCall(http);
+    call = running;
+    if (cancelled) {
+      running.cancel();
+    }
+    AbandonableDns.enter(aside);
+    try (Response response = running.execute()) {
+      answering = response.code() == 200;
+      if (!answering) {
+        throw protocol.refused(reply(response));
+      }
+      return gathered.answer(request, protocol.read(response.body(), gathered), 200);
+    } catch (Failure e) {
+      throw e.status() == 0 && answering ? e.withStatus(200) : e;
+    } catch (IOException e) {
+      throw failure(e);
+    } finally {
+      AbandonableDns.leave();
+    }
+  }
+
+  private Failure failure(IOException e) {
+    if (answering) {
+      return TransportFailure.answering(e).withStatus(200);
+    }
+    return connected ? TransportFailure.waiting(e) : TransportFailure.connecting(e);
+  }
+
+  private static Reply reply(Response response) throws IOException {
+    BufferedSource source = response.body().source();
+    source.request(REPLY_BYTES);
+    String body = source.readUtf8(Math.min(REPLY_BYTES, source.getBuffer().size()));
+    return new Reply(response.code(), response.headers(), body);
+  }
+
+  private Request prepare() throws Failure {
+    Request.Builder http =
+        protocol
+            .request(request)
+            .header("User-Agent", USER_AGENT)
+            // Compression would make a proxy hold the pieces back.
+            .header("Accept-Encoding", "identity")
+            .tag(Progress.class, this);
+    for (Header header : headers) {
+      http.header(header.name(), header.prefix() + value(header));
+    }
+    return http.build();
+  }
+
+  private String value(Header header) throws Failure {
+    String fixed = header.fixedValue();
+    String value = fixed != null ? fixed : supplied(header);
+    if (header.isCredential()) {
+      secrets.add(value);
+    }
+    return value;
+  }
+
+  private String supplied(Header header) throws Failure {
+    String value = ask(header);
+    if (value == null || value.isBlank()) {
+      throw unusable(header, "is " + (value == null ? "null" : "blank"));
+    }
+    int illegal = Header.illegalCharacter(value);
+    if (illegal >= 0) {
+      throw unusable(header, "has a character that no header can hold, at position " + illegal);
+    }
+    return value;
+  }
+
+  private @Nullable String ask(Header header) throws Failure {
+    Supplier<String> supplier = Objects.requireNonNull(header.supplier());
+    try {
+      return aside.call(supplier::get);
+    } catch (ExecutionException e) {
+      throw unusable(header, "could not be had: " + Thrown.described(e.getCause()));
+    } catch (CancellationException e) {
+      throw unusable(header, "was not supplied in time");
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw unusable(header, "was interrupted");
+    }
+  }
+
+  private static Failure unusable(Header header, String why) {
+    return Failure.of(
+        FailureKind.UNAUTHORIZED, "the credential for header " + header.name() + " " + why);
+  }
+
+  private static String userAgent() {
+    String version = HttpExchange.class.getPackage().getImplementationVersion();
+    return version == null ? "offmeter" : "offmeter/" + version;
+  }
+}

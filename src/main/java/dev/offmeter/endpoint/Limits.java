@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import java.time.Duration;
+
+/**
+ * The clocks of one attempt.
+ *
+ * @param attempt one whole try
+ * @param connect DNS, TCP and TLS
+ * @param firstToken from dispatch to the first piece of answer or thinking
+ * @param stall between two pieces, once the answer has begun
+ */
+public record Limits(Duration attempt, Duration connect, Duration firstToken, Duration stall) {}

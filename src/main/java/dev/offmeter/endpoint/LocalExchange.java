@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.FailureKind;
+import dev.offmeter.FinishReason;
+import dev.offmeter.Usage;
+import dev.offmeter.wire.Failure;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/** One call of an in-process function. */
+final class LocalExchange implements Exchange {
+  private final Function<ChatRequest, String> function;
+  private final ChatRequest request;
+  private final Progress progress;
+  private final Aside aside;
+
+  LocalExchange(
+      Function<ChatRequest, String> function,
+      ChatRequest request,
+      Progress progress,
+      Executor workers) {
+    this.function = function;
+    this.request = request;
+    this.progress = progress;
+    this.aside = new Aside(workers);
+  }
+
+  @Override
+  public Answer run() throws Failure {
+    progress.connected();
+    String text = call();
+    if (text == null || text.isBlank()) {
+      throw failed("the function returned " + (text == null ? "null" : "a blank text"));
+    }
+    progress.piece();
+    return new Answer(text, "", "", Usage.NONE, FinishReason.STOP, 0);
+  }
+
+  private @Nullable String call() throws Failure {
+    try {
+      return aside.call(() -> function.apply(request));
+    } catch (ExecutionException e) {
+      throw failed("the function threw " + Thrown.described(e.getCause()));
+    } catch (CancellationException e) {
+      throw failed("the function was abandoned");
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw failed("interrupted");
+    }
+  }
+
+  private static Failure failed(String message) {
+    return Failure.of(FailureKind.LOCAL_FAILED, message);
+  }
+
+  @Override
+  public void cancel() {
+    aside.cancel();
+  }
+}

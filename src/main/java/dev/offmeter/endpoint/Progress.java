@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+/** Hears how far an exchange has come, on the thread that runs it. */
+public interface Progress {
+  /** A connection is there: made anew, or kept from an earlier call. */
+  void connected();
+
+  /** A piece of answer or thinking has arrived. */
+  void piece();
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.Message;
+import dev.offmeter.wire.Failure;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.regex.Pattern;
+
+/**
+ * Makes a server's words fit to be shown: known secrets and what looks like one are masked, and a
+ * text that quotes the conversation is withheld whole.
+ */
+final class Redactor {
+  private static final int LONGEST = 300;
+
+  /** So many characters in common with the conversation are no coincidence. */
+  private static final int QUOTE = 16;
+
+  /** A conversation beyond this is not searched; the message is withheld unread. */
+  private static final int SEARCHED = 256 * 1024;
+
+  private static final Pattern LOOKS_SECRET =
+      Pattern.compile("(?i)\\b(bearer\\s+\\S+|cfast_\\w+|sk-[\\w-]{8,}|[0-9a-f]{40,})");
+
+  private final Collection<String> secrets;
+  private final List<String> conversation = new ArrayList<>();
+
+  Redactor(Collection<String> secrets, ChatRequest request, CharSequence... answer) {
+    this.secrets = secrets;
+    for (Message message : request.messages()) {
+      conversation.add(message.content());
+    }
+    for (CharSequence text : answer) {
+      conversation.add(text.toString());
+    }
+  }
+
+  Failure clean(Failure failure) {
+    return failure.withMessage(clean(failure.message()));
+  }
+
+  private String clean(String message) {
+    String text = message.replaceAll("\\s+", " ").strip();
+    for (String secret : secrets) {
+      text = text.replace(secret, "***");
+    }
+    text = LOOKS_SECRET.matcher(text).replaceAll("***");
+    text = text.length() <= LONGEST ? text : text.substring(0, LONGEST) + "...";
+    return quotesConversation(text)
+        ? "the server's message is withheld: it quotes the conversation"
+        : text;
+  }
+
+  private boolean quotesConversation(String text) {
+    int length = 0;
+    for (String said : conversation) {
+      length += said.length();
+      if (length > SEARCHED || quotes(text, said.replaceAll("\\s+", " ").strip())) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Whether the two have a run in common, or one holds the other whole, if that is short. */
+  private static boolean quotes(String text, String said) {
+    if (said.length() < QUOTE) {
+      return said.length() >= QUOTE / 2 && text.contains(said);
+    }
+    for (int i = 0; i + QUOTE <= text.length(); i++) {
+      if (said.contains(text.substring(i, i + QUOTE))) {
+        return true;
+      }
+    }
+    return false;
+  }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import dev.offmeter.ChatRequest;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import javax.net.SocketFactory;
+import okhttp3.ConnectionPool;
+import okhttp3.CookieJar;
+import okhttp3.OkHttpClient;
+import okhttp3.Protocol;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Opens exchanges. Safe for use by many threads.
+ *
+ * <p>An {@link OkHttpClient} of the caller's own keeps its TLS, proxy, DNS and interceptors; what
+ * the library promises about redirects, clocks and connections is set here.
+ */
+public final class Transport implements AutoCloseable {
+  private static final int IDLE_CONNECTIONS = 64;
+
+  private final ConnectionPool pool = new ConnectionPool(IDLE_CONNECTIONS, 5, TimeUnit.MINUTES);
+  private final OkHttpClient client;
+  private final Executor workers;
+
+  /** A transport on a client of the caller's own, or on a new one. */
+  public Transport(@Nullable OkHttpClient callers, Executor workers) {
+    this.workers = workers;
+    OkHttpClient base = callers == null ? new OkHttpClient() : callers;
+    boolean plainSockets = base.socketFactory() == SocketFactory.getDefault();
+    this.client =
+        base.newBuilder()
+            .connectionPool(pool)
+            .followRedirects(false)
+            .followSslRedirects(false)
+            .cookieJar(CookieJar.NO_COOKIES)
+            .cache(null)
+            // One call, one connection: to abandon a call is to close its connection, at once.
+            .protocols(List.of(Protocol.HTTP_1_1))
+            // Every wait has a clock of ours, which ends it by cancelling the call.
+            .callTimeout(Duration.ZERO)
+            .readTimeout(Duration.ZERO)
+            .writeTimeout(Duration.ZERO)
+            .dns(new AbandonableDns(base.dns(), workers))
+            .socketFactory(plainSockets ? new InterruptibleSockets() : base.socketFactory())
+            .addNetworkInterceptor(new Connected())
+            .build();
+  }
+
+  /** How exchanges with {@code spec} are opened. */
+  public Opener to(EndpointSpec spec) {
+    if (spec.isLocal()) {
+      Function<ChatRequest, String> function = Objects.requireNonNull(spec.function());
+      return (request, progress) -> new LocalExchange(function, request, progress, workers);
+    }
+    OkHttpClient here = client.newBuilder().connectTimeout(spec.limits().connect()).build();
+    return (request, progress) -> new HttpExchange(here, spec, request, progress, workers);
+  }
+
+  /** Closes the idle connections. */
+  @Override
+  public void close() {
+    pool.evictAll();
+  }
+
+  /** Opens an exchange with one endpoint. */
+  public interface Opener {
+    /** An exchange for {@code request} that tells {@code progress} how far it has come. */
+    Exchange open(ChatRequest request, Progress progress);
+  }
+}

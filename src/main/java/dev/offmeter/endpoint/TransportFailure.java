@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import dev.offmeter.FailureKind;
+import dev.offmeter.wire.Failure;
+import java.io.IOException;
+import java.net.ConnectException;
+import java.net.NoRouteToHostException;
+import java.net.ProtocolException;
+import java.net.SocketTimeoutException;
+import java.net.UnknownHostException;
+import javax.net.ssl.SSLException;
+
+/** What an I/O exception means, by how far the exchange had come. */
+final class TransportFailure {
+  private TransportFailure() {}
+
+  static Failure connecting(IOException e) {
+    if (e instanceof UnknownHostException) {
+      return Failure.of(FailureKind.HOST_UNKNOWN, "the host name does not resolve");
+    }
+    if (e instanceof SSLException) {
+      return Failure.of(FailureKind.TLS_FAILED, "TLS handshake failed: " + root(e));
+    }
+    if (e instanceof SocketTimeoutException) {
+      return Failure.of(FailureKind.CONNECT_TIMEOUT, "no connection in time");
+    }
+    if (e instanceof ConnectException || e instanceof NoRouteToHostException) {
+      return Failure.of(FailureKind.CONNECTION_REFUSED, root(e));
+    }
+    return Failure.of(FailureKind.CONNECTION_LOST, "lost while connecting: " + root(e));
+  }
+
+  static Failure waiting(IOException e) {
+    // A protocol exception repeats what the server sent, so its message stays out.
+    return e instanceof ProtocolException
+        ? Failure.of(FailureKind.NOT_AN_ANSWER, "the server does not speak HTTP")
+        : Failure.of(FailureKind.CONNECTION_LOST, "closed before an answer: " + root(e));
+  }
+
+  static Failure answering(IOException e) {
+    return Failure.of(FailureKind.ANSWER_CUT, "closed in the middle of an answer: " + root(e));
+  }
+
+  private static String root(Throwable thrown) {
+    Throwable root = thrown;
+    while (root.getCause() != null && root.getCause() != root) {
+      root = root.getCause();
+    }
+    String message = root.getMessage();
+    return message == null ? root.getClass().getSimpleName() : message;
+  }
+}

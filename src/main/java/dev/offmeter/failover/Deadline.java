@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import java.time.Duration;
+import java.util.List;
+
+/** The time that a call has left, and how it is shared out. */
+final class Deadline {
+  /** What a function in this process needs at most, to be kept back for it. */
+  private static final long LOCAL_SHARE = Duration.ofSeconds(1).toNanos();
+
+  private final Time time;
+  private final long start;
+  private final long total;
+
+  Deadline(Time time, Duration total) {
+    this.time = time;
+    this.start = time.nanos();
+    this.total = total.toNanos();
+  }
+
+  long elapsed() {
+    return time.nanos() - start;
+  }
+
+  long left() {
+    return total - elapsed();
+  }
+
+  /**
+   * What an attempt may use of the time left: all but what is kept back for the endpoints still to
+   * come. Each of those keeps its own limit, or an equal share if that is less.
+   */
+  long share(List<Gate> stillToCome) {
+    long left = left();
+    long equal = left / (stillToCome.size() + 1);
+    long kept = 0;
+    for (Gate gate : stillToCome) {
+      long most = gate.spec().isLocal() ? Math.min(equal, LOCAL_SHARE) : equal;
+      kept += Math.min(gate.spec().limits().attempt().toNanos(), most);
+    }
+    return left - kept;
+  }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import io.github.resilience4j.bulkhead.BulkheadRegistry;
+import io.github.resilience4j.circuitbreaker.CircuitBreakerRegistry;
+import io.github.resilience4j.timelimiter.TimeLimiterRegistry;
+
+/**
+ * The Resilience4j registries of one client, each with one entry per endpoint under the endpoint's
+ * name: bind them to your metrics. Read them; a change to an entry is not undone.
+ *
+ * @param circuitBreakers open while an endpoint is down, cooling down or set aside
+ * @param timeLimiters the limit of one attempt
+ * @param bulkheads {@code maxConcurrent}
+ */
+public record Gates(
+    CircuitBreakerRegistry circuitBreakers,
+    TimeLimiterRegistry timeLimiters,
+    BulkheadRegistry bulkheads) {
+  static Gates empty() {
+    return new Gates(
+        CircuitBreakerRegistry.ofDefaults(),
+        TimeLimiterRegistry.ofDefaults(),
+        BulkheadRegistry.ofDefaults());
+  }
+}

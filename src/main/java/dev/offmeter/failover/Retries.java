@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.wire.Failure;
+import io.github.resilience4j.core.IntervalFunction;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+
+/** Whether and when the same endpoint is asked again. */
+final class Retries {
+  /** 0.5 s, doubled each time up to 8 s, with half of it as jitter either way. */
+  private static final IntervalFunction PAUSES =
+      IntervalFunction.ofExponentialRandomBackoff(
+          Duration.ofMillis(500), 2.0, 0.5, Duration.ofSeconds(8));
+
+  private final Time time;
+
+  Retries(Time time) {
+    this.time = time;
+  }
+
+  /**
+   * The pause before the same endpoint is asked again.
+   *
+   * @param retry which retry it would be, from 1
+   * @param share nanoseconds that the endpoint still has
+   * @return empty when the next endpoint is to be asked instead
+   */
+  Optional<Duration> pause(Gate gate, Failure failure, int retry, long share) {
+    boolean allowed =
+        Judgement.of(failure.kind()).next() == Judgement.Next.RETRY_OR_NEXT_ENDPOINT
+            && retry <= gate.spec().retries()
+            && !gate.isShut();
+    if (!allowed) {
+      return Optional.empty();
+    }
+    Duration own = Duration.ofMillis(PAUSES.apply(retry));
+    Duration asked = failure.retryAfter().orElse(Duration.ZERO);
+    Duration pause = own.compareTo(asked) < 0 ? asked : own;
+    return pause.toNanos() < share ? Optional.of(pause) : Optional.empty();
+  }
+
+  /** Waits; returns early when the call is cancelled or its thread interrupted. */
+  void sleep(Duration pause, Cancellation cancellation) {
+    CompletableFuture<Void> over = new CompletableFuture<>();
+    Future<?> clock =
+        time.timer().schedule(() -> over.complete(null), pause.toNanos(), TimeUnit.NANOSECONDS);
+    cancellation.waitsFor(over);
+    try {
+      over.get();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (CancellationException | ExecutionException e) {
+      // The loop looks at the cancellation next.
+    } finally {
+      clock.cancel(false);
+    }
+  }
+}

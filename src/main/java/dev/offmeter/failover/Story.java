@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.AllEndpointsFailedException;
+import dev.offmeter.Attempt;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.FailureKind;
+import dev.offmeter.LlmException;
+import dev.offmeter.endpoint.Answer;
+import dev.offmeter.endpoint.EndpointSpec;
+import dev.offmeter.observe.LlmListener;
+import dev.offmeter.wire.Failure;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** The attempts of one call in order, told to the listener as they happen. */
+final class Story {
+  private final long call;
+  private final LlmListener listener;
+  private final List<Attempt> attempts = new ArrayList<>(2);
+  private @Nullable EndpointSpec asked;
+  private @Nullable Attempt unanswered;
+
+  Story(long call, Map<String, String> tags, LlmListener listener) {
+    this.call = call;
+    this.listener = listener;
+    listener.callStarted(call, tags);
+  }
+
+  void asks(EndpointSpec spec) {
+    fallThroughTo(spec.name());
+    asked = spec;
+    listener.attemptStarted(call, spec.name(), spec.model());
+  }
+
+  void skips(EndpointSpec spec, Failure failure) {
+    fallThroughTo(spec.name());
+    Attempt attempt = told(spec, failure, Duration.ZERO);
+    listener.attemptSkipped(call, attempt);
+  }
+
+  void failed(EndpointSpec spec, Failure failure, long nanos) {
+    Attempt attempt = told(spec, failure, Duration.ofNanos(nanos));
+    listener.attemptEnded(call, attempt);
+  }
+
+  private Attempt told(EndpointSpec spec, Failure failure, Duration elapsed) {
+    Attempt attempt =
+        Attempt.builder(spec.name())
+            .model(spec.model())
+            .failure(failure.kind())
+            .status(failure.status())
+            .message(failure.message())
+            .elapsed(elapsed)
+            .build();
+    attempts.add(attempt);
+    unanswered = attempt;
+    asked = null;
+    return attempt;
+  }
+
+  /** A further try at the same endpoint is no fall-through. */
+  private void fallThroughTo(String next) {
+    Attempt before = unanswered;
+    if (before != null && !before.endpoint().equals(next)) {
+      listener.fellThrough(call, before, next);
+    }
+    unanswered = null;
+  }
+
+  ChatResponse answered(EndpointSpec spec, Answer answer, long nanos, Duration first, long total) {
+    String model = answer.model().isEmpty() ? spec.model() : answer.model();
+    Attempt attempt =
+        Attempt.builder(spec.name())
+            .model(model)
+            .status(answer.status())
+            .elapsed(Duration.ofNanos(nanos))
+            .build();
+    attempts.add(attempt);
+    listener.attemptEnded(call, attempt);
+    ChatResponse response =
+        ChatResponse.builder()
+            .text(answer.text())
+            .thinking(answer.thinking())
+            .endpoint(spec.name())
+            .model(model)
+            .usage(answer.usage())
+            .finishReason(answer.finishReason())
+            .attempts(attempts)
+            .elapsed(Duration.ofNanos(total))
+            .timeToFirstToken(first)
+            .build();
+    listener.callAnswered(call, response);
+    return response;
+  }
+
+  LlmException exhausted(long total) {
+    return ended(new AllEndpointsFailedException(attempts, Duration.ofNanos(total)));
+  }
+
+  LlmException stopped(String why) {
+    return ended(new LlmException("the call was stopped: " + why, attempts));
+  }
+
+  /** Even then, what has started must be seen to end. */
+  void brokenOff(Error error) {
+    EndpointSpec spec = asked;
+    String what = error.getClass().getName();
+    if (spec != null) {
+      failed(spec, Failure.of(FailureKind.INTERNAL, what), 0);
+    }
+    ended(new LlmException("the call was broken off by " + what, attempts));
+  }
+
+  private LlmException ended(LlmException exception) {
+    listener.callFailed(call, exception);
+    return exception;
+  }
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.FailureKind;
+import dev.offmeter.endpoint.Answer;
+import dev.offmeter.endpoint.Exchange;
+import dev.offmeter.endpoint.Limits;
+import dev.offmeter.endpoint.Progress;
+import dev.offmeter.wire.Failure;
+import java.time.Duration;
+import java.util.Objects;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One exchange under its clocks. It runs on the caller's own thread; the clocks run on the timer's
+ * and end it by failing {@link #outcome}, which cancels the exchange and so closes its connection.
+ * Whichever comes first, the answer, a failure, a clock or the caller's change of mind, is the
+ * outcome; what comes later changes nothing.
+ */
+final class TimedAttempt implements Progress {
+  private final Gate gate;
+  private final Time time;
+  private final Limits limits;
+  private final Exchange exchange;
+  private final Cancellation cancellation;
+  private final CompletableFuture<Answer> outcome = new CompletableFuture<>();
+  private final long start;
+  private final long budget;
+  private volatile boolean connected;
+  private volatile boolean begun;
+  private volatile long lastPiece;
+  private volatile long firstPiece;
+  private volatile @Nullable Future<?> watch;
+
+  /**
+   * An attempt.
+   *
+   * @param budget nanoseconds that the call's deadline leaves it
+   */
+  TimedAttempt(Gate gate, Time time, ChatRequest request, Cancellation cancellation, long budget) {
+    this.gate = gate;
+    this.time = time;
+    this.limits = gate.spec().limits();
+    this.cancellation = cancellation;
+    this.budget = budget;
+    this.start = time.nanos();
+    this.lastPiece = start;
+    this.exchange = gate.opener().open(request, this);
+  }
+
+  /** Runs to the outcome. */
+  @SuppressWarnings("FutureReturnValueIgnored") // What depends on the outcome returns with it.
+  Answer run() throws Failure {
+    outcome.whenComplete((answer, failure) -> stop(failure));
+    gate.timeLimiter().executeCompletionStage(time.timer(), () -> outcome);
+    cancellation.waitsFor(outcome);
+    watchNext(time.nanos());
+    try {
+      outcome.complete(exchange.run());
+    } catch (Failure e) {
+      outcome.completeExceptionally(e);
+    } finally {
+      // An Error passes through here: it, too, stops the clocks.
+      outcome.cancel(false);
+    }
+    return settled();
+  }
+
+  private void stop(@Nullable Throwable failure) {
+    Future<?> pending = watch;
+    if (pending != null) {
+      pending.cancel(false);
+    }
+    if (failure != null) {
+      exchange.cancel();
+    }
+  }
+
+  private Answer settled() throws Failure {
+    String cancelled = cancellation.reason();
+    if (cancelled != null) {
+      throw Failure.of(FailureKind.CANCELLED, cancelled);
+    }
+    try {
+      return outcome.getNow(null);
+    } catch (CancellationException e) {
+      throw Failure.of(FailureKind.CANCELLED, "cancelled");
+    } catch (java.util.concurrent.CompletionException e) {
+      throw e.getCause() instanceof Failure failure ? failure : late(e.getCause());
+    }
+  }
+
+  private Failure late(@Nullable Throwable cause) {
+    return cause instanceof TimeoutException
+        ? overdue(FailureKind.ATTEMPT_TIMEOUT, "no complete answer", limits.attempt().toNanos())
+        : Failure.of(FailureKind.INTERNAL, Objects.toString(cause));
+  }
+
+  /** Looks when the next clock may run out, and not before: pieces do not touch the timer. */
+  private void watchNext(long now) {
+    long wait = Math.max(0, dueAt() - now);
+    watch = time.timer().schedule(this::watch, wait, TimeUnit.NANOSECONDS);
+    if (outcome.isDone()) {
+      stop(null);
+    }
+  }
+
+  private void watch() {
+    long now = time.nanos();
+    if (dueAt() - now > 0) {
+      watchNext(now);
+    } else {
+      outcome.completeExceptionally(overdue(now));
+    }
+  }
+
+  private long dueAt() {
+    long share = start + budget;
+    long phase = phaseDueAt();
+    return phase - share < 0 ? phase : share;
+  }
+
+  private long phaseDueAt() {
+    if (begun) {
+      return lastPiece + limits.stall().toNanos();
+    }
+    long connect = start + limits.connect().toNanos();
+    long firstToken = start + limits.firstToken().toNanos();
+    return connected || firstToken - connect < 0 ? firstToken : connect;
+  }
+
+  private Failure overdue(long now) {
+    if (now - (start + budget) >= 0) {
+      return overdue(
+          FailureKind.ATTEMPT_TIMEOUT, "no complete answer in its share of the deadline", budget);
+    }
+    if (begun) {
+      return overdue(FailureKind.STALLED, "nothing more", limits.stall().toNanos());
+    }
+    boolean connecting = !connected && limits.connect().compareTo(limits.firstToken()) <= 0;
+    return connecting
+        ? Failure.of(FailureKind.CONNECT_TIMEOUT, "no connection in " + text(limits.connect()))
+        : overdue(FailureKind.FIRST_TOKEN_TIMEOUT, "no first token", limits.firstToken().toNanos());
+  }
+
+  private Failure overdue(FailureKind kind, String what, long nanos) {
+    Failure failure = Failure.of(kind, what + " in " + text(Duration.ofNanos(nanos)));
+    // A node that answers others is not dead: it works through a queue.
+    return gate.servesOthers(time.nanos(), lastPiece)
+        ? failure
+            .withKind(FailureKind.OVERLOADED)
+            .withMessage(failure.message() + ", while other calls there were being answered")
+        : failure;
+  }
+
+  private static String text(Duration duration) {
+    return duration.toMillis() + " ms";
+  }
+
+  @Override
+  public void connected() {
+    connected = true;
+  }
+
+  @Override
+  public void piece() {
+    long now = time.nanos();
+    if (!begun) {
+      firstPiece = now;
+    }
+    lastPiece = now;
+    begun = true;
+    gate.piece(now);
+  }
+
+  /** Nanoseconds from dispatch to now. */
+  long elapsed() {
+    return time.nanos() - start;
+  }
+
+  /** From dispatch to the first piece. */
+  Duration timeToFirstPiece() {
+    return Duration.ofNanos(firstPiece - start);
+  }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Calls that found every gate full, in order of arrival. A place that is given up goes straight to
+ * the first call that wants it, so that none that comes later can take it.
+ */
+final class WaitingLine {
+  private final Queue<Waiting> line = new ConcurrentLinkedQueue<>();
+  private final Time time;
+
+  WaitingLine(Time time) {
+    this.time = time;
+  }
+
+  /** The place that a call had at {@code gate} is free. */
+  void placeFreed(Gate gate) {
+    for (Waiting waiting : line) {
+      if (waiting.wanted.contains(gate) && waiting.place.complete(gate)) {
+        line.remove(waiting);
+        return;
+      }
+    }
+    gate.givePlaceBack();
+  }
+
+  /**
+   * Waits for a place at any of the gates.
+   *
+   * @return the gate, where the caller now has a place; null when time ran out or the call was
+   *     cancelled
+   */
+  @Nullable Gate placeAtAnyOf(List<Gate> wanted, long nanos, Cancellation cancellation) {
+    Waiting waiting = new Waiting(List.copyOf(wanted));
+    line.add(waiting);
+    takeFreePlace(waiting);
+    cancellation.waitsFor(waiting.place);
+    Future<?> clock =
+        time.timer().schedule(() -> waiting.place.cancel(false), nanos, TimeUnit.NANOSECONDS);
+    try {
+      return waiting.place.get();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return given(waiting);
+    } catch (java.util.concurrent.CancellationException e) {
+      return null;
+    } catch (java.util.concurrent.ExecutionException e) {
+      throw new IllegalStateException("a place is given or withdrawn, never failed", e);
+    } finally {
+      clock.cancel(false);
+      line.remove(waiting);
+    }
+  }
+
+  /** A place may have become free between the look that found none and the joining of the line. */
+  private void takeFreePlace(Waiting waiting) {
+    for (Gate gate : waiting.wanted) {
+      if (gate.takePlace()) {
+        if (!waiting.place.complete(gate)) {
+          placeFreed(gate);
+        }
+        return;
+      }
+    }
+  }
+
+  /** A place that was given at the same moment is returned to the line. */
+  private @Nullable Gate given(Waiting waiting) {
+    if (!waiting.place.cancel(false) && !waiting.place.isCancelled()) {
+      placeFreed(waiting.place.join());
+    }
+    return null;
+  }
+
+  private static final class Waiting {
+    final List<Gate> wanted;
+    final CompletableFuture<Gate> place = new CompletableFuture<>();
+
+    Waiting(List<Gate> wanted) {
+      this.wanted = wanted;
+    }
+  }
+}

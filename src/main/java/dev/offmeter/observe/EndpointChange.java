@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.observe;
+
+import dev.offmeter.FailureKind;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An endpoint's state has changed.
+ *
+ * @param endpoint its name
+ * @param from the state before
+ * @param to the state now
+ * @param cause what went wrong last, null when it is up
+ * @param message the same in words, redacted; empty when it is up
+ * @param leftAlone how long it is not asked, zero unless it is down
+ */
+public record EndpointChange(
+    String endpoint,
+    EndpointState from,
+    EndpointState to,
+    @Nullable FailureKind cause,
+    String message,
+    Duration leftAlone) {}

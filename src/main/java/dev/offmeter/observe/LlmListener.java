@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.observe;
+
+import dev.offmeter.Attempt;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.LlmException;
+import java.util.Map;
+
+/**
+ * Hears what a client does. Every method does nothing by default.
+ *
+ * <ul>
+ *   <li>Each {@link #callStarted} is followed by exactly one {@link #callAnswered} or {@link
+ *       #callFailed} of the same call.
+ *   <li>Between them, each {@link #attemptStarted} is followed by exactly one {@link
+ *       #attemptEnded}, and an endpoint that is passed over gives an {@link #attemptSkipped}.
+ *   <li>{@link #endpointChanged} belongs to no call.
+ * </ul>
+ *
+ * <p>Methods are called on the thread that runs the call, without a lock held, by many threads at
+ * once: be thread-safe and quick. What a method throws is logged and otherwise ignored.
+ */
+public interface LlmListener {
+  /**
+   * A call begins.
+   *
+   * @param call a number that tells this client's calls apart
+   * @param tags the request's labels
+   */
+  default void callStarted(long call, Map<String, String> tags) {}
+
+  /** An endpoint is about to be asked. */
+  default void attemptStarted(long call, String endpoint, String model) {}
+
+  /** An endpoint has answered or failed. */
+  default void attemptEnded(long call, Attempt attempt) {}
+
+  /** An endpoint was not asked: it is known to be down, it is full, or there is no time left. */
+  default void attemptSkipped(long call, Attempt attempt) {}
+
+  /** The call moves on from a failed or skipped attempt to the endpoint named {@code next}. */
+  default void fellThrough(long call, Attempt attempt, String next) {}
+
+  /** The call ends with an answer. */
+  default void callAnswered(long call, ChatResponse response) {}
+
+  /** The call ends with an exception. */
+  default void callFailed(long call, LlmException exception) {}
+
+  /** An endpoint went down, is on trial, or is up again. */
+  default void endpointChanged(EndpointChange change) {}
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import dev.offmeter.FailureKind;
+import java.io.IOException;
+import java.io.InputStream;
+
+/**
+ * A body that fails once it is larger than it may be, or once a single line of it is. Counted in
+ * bytes after any content decoding.
+ */
+final class BoundedBody extends InputStream {
+  /** How far a parser may read ahead of the line that it is in. */
+  private static final int READ_AHEAD = 16 * 1024;
+
+  private final InputStream body;
+  private final long maxLine;
+  private final long maxBody;
+  private long read;
+  private long lineStart;
+
+  BoundedBody(InputStream body, long maxLine, long maxBody) {
+    this.body = body;
+    this.maxLine = maxLine;
+    this.maxBody = maxBody;
+  }
+
+  /** The line that began at the end of the last one ends at {@code offset}. */
+  void lineEnds(long offset) throws Failure {
+    if (offset - lineStart > maxLine) {
+      throw tooLarge("a line", maxLine);
+    }
+    lineStart = offset;
+  }
+
+  @Override
+  public int read() throws IOException {
+    byte[] one = new byte[1];
+    return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+  }
+
+  @Override
+  public int read(byte[] bytes, int offset, int length) throws IOException {
+    int count = body.read(bytes, offset, length);
+    if (count > 0) {
+      read += count;
+      if (read > maxBody) {
+        throw new TooLarge(tooLarge("the answer", maxBody));
+      }
+      if (read - lineStart > maxLine + READ_AHEAD) {
+        throw new TooLarge(tooLarge("a line", maxLine));
+      }
+    }
+    return count;
+  }
+
+  private static Failure tooLarge(String what, long limit) {
+    return Failure.of(FailureKind.TOO_LARGE, what + " is larger than " + limit + " bytes");
+  }
+
+  /** Carries the failure through a parser that lets only I/O exceptions pass. */
+  static final class TooLarge extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    private final transient Failure failure;
+
+    private TooLarge(Failure failure) {
+      super(failure.message());
+      this.failure = failure;
+    }
+
+    Failure failure() {
+      return failure;
+    }
+  }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import dev.offmeter.FailureKind;
+import java.time.Duration;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Why an attempt gave no answer. It carries no stack trace and no cause: both are the library's own
+ * affairs, and a parser's message may quote the answer.
+ */
+public final class Failure extends Exception {
+  private static final long serialVersionUID = 1L;
+
+  private final FailureKind kind;
+  private final int status;
+  private final @Nullable Duration retryAfter;
+
+  private Failure(FailureKind kind, int status, String message, @Nullable Duration retryAfter) {
+    super(Objects.requireNonNull(message, "message"), null, false, false);
+    this.kind = Objects.requireNonNull(kind, "kind");
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+
+  /** A failure without an HTTP status. */
+  public static Failure of(FailureKind kind, String message) {
+    return new Failure(kind, 0, message, null);
+  }
+
+  /** The same with an HTTP status. */
+  public Failure withStatus(int status) {
+    return new Failure(kind, status, message(), retryAfter);
+  }
+
+  /** The same with another message. */
+  public Failure withMessage(String message) {
+    return new Failure(kind, status, message, retryAfter);
+  }
+
+  /** The same of another kind. */
+  public Failure withKind(FailureKind kind) {
+    return new Failure(kind, status, message(), retryAfter);
+  }
+
+  /** The same with the pause that the server asked for. */
+  public Failure withRetryAfter(Duration retryAfter) {
+    return new Failure(kind, status, message(), retryAfter);
+  }
+
+  /** What went wrong. */
+  public FailureKind kind() {
+    return kind;
+  }
+
+  /** The HTTP status, 0 when none arrived. */
+  public int status() {
+    return status;
+  }
+
+  /** What went wrong, in words. */
+  public String message() {
+    return Objects.requireNonNull(getMessage());
+  }
+
+  /** The pause that the server asked for. */
+  public Optional<Duration> retryAfter() {
+    return Optional.ofNullable(retryAfter);
+  }
+}

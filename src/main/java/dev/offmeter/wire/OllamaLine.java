@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import dev.offmeter.FailureKind;
+import dev.offmeter.FinishReason;
+import dev.offmeter.Usage;
+import java.io.IOException;
+import org.jspecify.annotations.Nullable;
+
+/** One object of Ollama's reply. The same instance is filled again for each. */
+final class OllamaLine {
+  private String model = "";
+  private String content = "";
+  private String thinking = "";
+  private @Nullable String error;
+  private boolean done;
+  private String doneReason = "";
+  private int inputTokens;
+  private int outputTokens;
+
+  /** Fills this from the object that {@code parser} has just entered. */
+  void read(JsonParser parser) throws IOException, Failure {
+    content = "";
+    thinking = "";
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      String name = parser.currentName();
+      JsonToken value = parser.nextToken();
+      switch (name) {
+        case "message" -> readMessage(parser, value);
+        case "model" -> model = text(parser, value);
+        case "done" -> done = value == JsonToken.VALUE_TRUE;
+        case "done_reason" -> doneReason = text(parser, value);
+        case "prompt_eval_count" -> inputTokens = count(parser, value);
+        case "eval_count" -> outputTokens = count(parser, value);
+        case "error" -> error = errorText(parser, value);
+        default -> parser.skipChildren();
+      }
+    }
+  }
+
+  private void readMessage(JsonParser parser, JsonToken message) throws IOException, Failure {
+    if (message == JsonToken.VALUE_NULL) {
+      return;
+    }
+    if (message != JsonToken.START_OBJECT) {
+      throw Failure.of(FailureKind.NOT_AN_ANSWER, "a message that is no object");
+    }
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      String name = parser.currentName();
+      JsonToken value = parser.nextToken();
+      switch (name) {
+        case "content" -> content = text(parser, value);
+        case "thinking" -> thinking = text(parser, value);
+        default -> parser.skipChildren();
+      }
+    }
+  }
+
+  /** A value of another type would be text lost, so it is a failure. */
+  private static String text(JsonParser parser, JsonToken value) throws IOException, Failure {
+    if (value == JsonToken.VALUE_NULL) {
+      return "";
+    }
+    if (value != JsonToken.VALUE_STRING) {
+      throw Failure.of(FailureKind.NOT_AN_ANSWER, "a text field that is no text");
+    }
+    return parser.getText();
+  }
+
+  private static int count(JsonParser parser, JsonToken value) throws IOException {
+    if (value == JsonToken.VALUE_NUMBER_INT) {
+      return (int) Math.max(0, Math.min(Integer.MAX_VALUE, parser.getValueAsLong()));
+    }
+    parser.skipChildren();
+    return 0;
+  }
+
+  private static @Nullable String errorText(JsonParser parser, JsonToken value) throws IOException {
+    return switch (value) {
+      case VALUE_NULL -> null;
+      case VALUE_STRING -> parser.getText();
+      default -> parser.readValueAsTree().toString();
+    };
+  }
+
+  String content() {
+    return content;
+  }
+
+  String thinking() {
+    return thinking;
+  }
+
+  boolean done() {
+    return done;
+  }
+
+  void throwIfError() throws Failure {
+    if (error == null) {
+      return;
+    }
+    ErrorBody inner = ErrorBody.parse(error);
+    String message = inner.json() ? inner.message() : error;
+    FailureKind kind =
+        inner.isContextOverflow() ? FailureKind.CONTEXT_OVERFLOW : FailureKind.STREAM_ERROR;
+    throw Failure.of(kind, message.strip());
+  }
+
+  /** What the last object of a reply says; only {@code stop} and {@code length} end an answer. */
+  Ending ending() throws Failure {
+    Usage usage = new Usage(inputTokens, outputTokens);
+    return switch (doneReason) {
+      case "stop" -> new Ending(model, usage, FinishReason.STOP);
+      case "length" -> new Ending(model, usage, FinishReason.LENGTH);
+      case "load", "unload" ->
+          throw Failure.of(
+              FailureKind.NOT_AN_ANSWER,
+              "the server reports a model " + doneReason + ", no answer");
+      default -> throw Failure.of(FailureKind.INCOMPLETE, "done, but for no known reason");
+    };
+  }
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+/** Takes the pieces of an answer as they arrive, on the thread that reads. */
+public interface Pieces {
+  /** A piece of the answer; not empty. */
+  void text(String piece);
+
+  /** A piece of thinking; not empty. */
+  void thinking(String piece);
+
+  /** All text so far was thinking: its end came without its beginning. */
+  void textWasThinking();
+}

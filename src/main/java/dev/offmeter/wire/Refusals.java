@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import dev.offmeter.FailureKind;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Names a reply that is no answer for what it is. First the marks of Cloudflare's edge, which may
+ * hide the server's own status, then the status.
+ *
+ * <p>Sources: Cloudflare's documentation of its 1xxx and 5xx errors, of {@code cf-mitigated}, of
+ * Access service tokens and of RFC 9457 error bodies; cloudflared's source for the empty bodies of
+ * its own 403, 404 and 503.
+ */
+final class Refusals {
+  private static final Pattern TITLE =
+      Pattern.compile("<title[^>]*>([^<]{0,120})", Pattern.CASE_INSENSITIVE);
+  private static final Pattern EDGE_CODE = Pattern.compile("error code: (\\d{3,4})");
+
+  private Refusals() {}
+
+  static Failure of(Reply reply) {
+    Failure failure = judge(reply, ErrorBody.parse(reply.body())).withStatus(reply.status());
+    return RetryAfter.of(reply.headers()).map(failure::withRetryAfter).orElse(failure);
+  }
+
+  static boolean isHtml(String body) {
+    return body.stripLeading().startsWith("<") || body.stripLeading().startsWith("\ufeff<");
+  }
+
+  private static Failure judge(Reply reply, ErrorBody error) {
+    if ("challenge".equalsIgnoreCase(reply.headers().get("cf-mitigated"))) {
+      return Failure.of(FailureKind.CHALLENGED, "Cloudflare answered with a bot challenge");
+    }
+    int code = edgeCode(reply);
+    if (code != 0) {
+      return edge(code);
+    }
+    if (isAccess(reply)) {
+      return Failure.of(
+          FailureKind.ACCESS_DENIED,
+          "Cloudflare Access wants a login: service token missing, wrong or expired");
+    }
+    if (reply.status() / 100 == 3) {
+      return Failure.of(FailureKind.REDIRECTED, "a redirect, which is never followed");
+    }
+    return byStatus(reply, error);
+  }
+
+  /** Cloudflare's own 1xxx number, from a plain body or from an RFC 9457 one; 0 when none. */
+  private static int edgeCode(Reply reply) {
+    Matcher plain = EDGE_CODE.matcher(reply.body().strip());
+    if (plain.matches()) {
+      return Integer.parseInt(plain.group(1));
+    }
+    if (reply.body().contains("\"cloudflare_error\"")) {
+      return Json.tree(reply.body()).path("error_code").asInt();
+    }
+    return reply.status() == 530 ? 1033 : 0;
+  }
+
+  private static Failure edge(int code) {
+    String name = "Cloudflare error " + code;
+    return switch (code) {
+      case 1033 -> Failure.of(FailureKind.TUNNEL_DOWN, name + ": no cloudflared is connected");
+      case 1016 -> Failure.of(FailureKind.TUNNEL_DOWN, name + ": the origin does not resolve");
+      case 1015 -> Failure.of(FailureKind.RATE_LIMITED, name + ": rate limited at the edge");
+      case 502, 520, 521, 522, 523, 525, 526 ->
+          Failure.of(FailureKind.ORIGIN_UNREACHABLE, name + ": the origin cannot be reached");
+      case 504, 524 ->
+          Failure.of(FailureKind.GATEWAY_TIMEOUT, name + ": the origin sent nothing in time");
+      default -> Failure.of(FailureKind.CHALLENGED, name + ": refused at the edge");
+    };
+  }
+
+  private static boolean isAccess(Reply reply) {
+    String location = reply.headers().get("Location");
+    String marked = location != null ? location : isHtml(reply.body()) ? reply.body() : "";
+    return marked.contains("cloudflareaccess.com") || marked.contains("/cdn-cgi/access/");
+  }
+
+  private static Failure byStatus(Reply reply, ErrorBody error) {
+    return switch (reply.status()) {
+      case 401, 407 -> Failure.of(FailureKind.UNAUTHORIZED, told(reply, error, "key rejected"));
+      case 403 -> forbidden(reply, error);
+      case 404 -> notFound(reply, error);
+      case 405 -> Failure.of(FailureKind.WRONG_PATH, told(reply, error, "method not allowed"));
+      case 408, 504, 524 ->
+          Failure.of(FailureKind.GATEWAY_TIMEOUT, told(reply, error, "the server was too slow"));
+      case 425 -> Failure.of(FailureKind.SERVER_BUSY, told(reply, error, "too early"));
+      case 429 -> Failure.of(FailureKind.RATE_LIMITED, told(reply, error, "too many requests"));
+      case 502, 520, 521, 522, 523, 525, 526 ->
+          Failure.of(
+              FailureKind.ORIGIN_UNREACHABLE, told(reply, error, "the server is not reachable"));
+      case 503 -> unavailable(reply, error);
+      default -> byClass(reply, error);
+    };
+  }
+
+  private static Failure byClass(Reply reply, ErrorBody error) {
+    return switch (reply.status() / 100) {
+      case 2 -> Failure.of(FailureKind.NOT_AN_ANSWER, told(reply, error, "not an answer"));
+      case 4 ->
+          error.isContextOverflow()
+              ? Failure.of(FailureKind.CONTEXT_OVERFLOW, told(reply, error, ""))
+              : Failure.of(FailureKind.BAD_REQUEST, told(reply, error, "request rejected"));
+      case 5 -> Failure.of(FailureKind.SERVER_ERROR, told(reply, error, "server error"));
+      default -> Failure.of(FailureKind.NOT_AN_ANSWER, told(reply, error, "unknown status"));
+    };
+  }
+
+  private static Failure forbidden(Reply reply, ErrorBody error) {
+    if (reply.body().isBlank()) {
+      return Failure.of(
+          FailureKind.HOST_REJECTED, "empty body: the server does not accept the Host header");
+    }
+    // A 403 page is Access without its marks, or a firewall rule: for a person, either way.
+    FailureKind kind = isHtml(reply.body()) ? FailureKind.ACCESS_DENIED : FailureKind.UNAUTHORIZED;
+    return Failure.of(kind, told(reply, error, "forbidden"));
+  }
+
+  private static Failure notFound(Reply reply, ErrorBody error) {
+    boolean model = error.json() && error.message().toLowerCase(Locale.ROOT).contains("model");
+    return model
+        ? Failure.of(FailureKind.MODEL_MISSING, told(reply, error, ""))
+        : Failure.of(FailureKind.WRONG_PATH, told(reply, error, "no such path, empty body"));
+  }
+
+  private static Failure unavailable(Reply reply, ErrorBody error) {
+    String text = error.message().toLowerCase(Locale.ROOT);
+    boolean busy =
+        text.contains("busy")
+            || text.contains("overload")
+            || text.contains("loading")
+            || text.contains("concurrent request slot")
+            || reply.headers().get("Retry-After") != null;
+    return Failure.of(
+        busy ? FailureKind.SERVER_BUSY : FailureKind.SERVER_ERROR,
+        told(reply, error, "unavailable"));
+  }
+
+  /** The server's own words, or the title of its page, or its plain text, or ours. */
+  private static String told(Reply reply, ErrorBody error, String otherwise) {
+    if (!error.message().isBlank()) {
+      return error.message().strip();
+    }
+    String body = reply.body().strip();
+    if (isHtml(body)) {
+      Matcher title = TITLE.matcher(body);
+      String name = title.find() ? title.group(1).strip() : "";
+      return name.isEmpty() ? "an HTML page" : "an HTML page titled \"" + name + "\"";
+    }
+    boolean plain = !body.isEmpty() && body.length() <= 200 && !error.json();
+    return plain && !body.startsWith("{") ? body : otherwise;
+  }
+}
