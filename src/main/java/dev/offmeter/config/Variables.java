@@ -74,8 +74,7 @@ final class Variables {
   }
 
   /** Both halves of an Access token, or neither. */
-  void setAccess(
-      String idKey, String secretKey, BiConsumer<String, String> setter) {
+  void setAccess(String idKey, String secretKey, BiConsumer<String, String> setter) {
     if (get(idKey) == null && get(secretKey) == null) {
       return;
     }

@@ -24,6 +24,8 @@ import org.jspecify.annotations.Nullable;
  * outcome; what comes later changes nothing.
  */
 final class TimedAttempt implements Progress {
+  private static final long FAR = Duration.ofDays(365).toNanos();
+
   private final Gate gate;
   private final Time time;
   private final Limits limits;
@@ -102,9 +104,12 @@ final class TimedAttempt implements Progress {
         : Failure.of(FailureKind.INTERNAL, Objects.toString(cause));
   }
 
-  /** Looks when the next clock may run out, and not before: pieces do not touch the timer. */
+  /**
+   * Looks again when the next clock may run out, so that pieces need not touch the timer. The stall
+   * clock is the one that may yet begin, and runs out no sooner than its own length from now.
+   */
   private void watchNext(long now) {
-    long wait = Math.max(0, dueAt() - now);
+    long wait = Math.max(0, Math.min(dueAt() - now, limits.stall().toNanos()));
     watch = time.timer().schedule(this::watch, wait, TimeUnit.NANOSECONDS);
     if (outcome.isDone()) {
       stop(null);
@@ -130,9 +135,16 @@ final class TimedAttempt implements Progress {
     if (begun) {
       return lastPiece + limits.stall().toNanos();
     }
-    long connect = start + limits.connect().toNanos();
-    long firstToken = start + limits.firstToken().toNanos();
-    return connected || firstToken - connect < 0 ? firstToken : connect;
+    if (!connected) {
+      return start + Math.min(limits.connect().toNanos(), firstTokenLimit());
+    }
+    return start + firstTokenLimit();
+  }
+
+  /** Where the first token has no limit of its own, the time limiter's is enough. */
+  private long firstTokenLimit() {
+    boolean own = limits.firstToken().compareTo(limits.attempt()) < 0;
+    return own ? limits.firstToken().toNanos() : FAR;
   }
 
   private Failure overdue(long now) {
@@ -143,7 +155,7 @@ final class TimedAttempt implements Progress {
     if (begun) {
       return overdue(FailureKind.STALLED, "nothing more", limits.stall().toNanos());
     }
-    boolean connecting = !connected && limits.connect().compareTo(limits.firstToken()) <= 0;
+    boolean connecting = !connected && limits.connect().toNanos() <= firstTokenLimit();
     return connecting
         ? Failure.of(FailureKind.CONNECT_TIMEOUT, "no connection in " + text(limits.connect()))
         : overdue(FailureKind.FIRST_TOKEN_TIMEOUT, "no first token", limits.firstToken().toNanos());
