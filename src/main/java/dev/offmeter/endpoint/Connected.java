@@ -2,6 +2,8 @@
 package dev.offmeter.endpoint;
 
 import java.io.IOException;
+import java.net.Proxy;
+import okhttp3.Connection;
 import okhttp3.Interceptor;
 import okhttp3.Response;
 
@@ -14,6 +16,11 @@ final class Connected implements Interceptor {
       progress.connected();
     }
     Response response = chain.proceed(chain.request());
+    if (response.code() == 407 && !throughProxy(chain)) {
+      // OkHttp would make a protocol error of it, and the status would be lost.
+      response.close();
+      throw new ProxyLoginWanted();
+    }
     String pause = response.header("Retry-After");
     if (response.code() == 503 && pause != null && pause.matches("0+")) {
       // OkHttp repeats a request by itself on "503, Retry-After: 0"; whether to is not its affair.
@@ -24,5 +31,15 @@ final class Connected implements Interceptor {
           .build();
     }
     return response;
+  }
+
+  private static boolean throughProxy(Chain chain) {
+    Connection connection = chain.connection();
+    return connection != null && connection.route().proxy().type() == Proxy.Type.HTTP;
+  }
+
+  /** A 407 from a server that is no proxy of ours. */
+  static final class ProxyLoginWanted extends IOException {
+    private static final long serialVersionUID = 1L;
   }
 }

@@ -109,6 +109,9 @@ final class HttpExchange implements Exchange, Progress {
   }
 
   private Failure failure(IOException e) {
+    if (e instanceof Connected.ProxyLoginWanted) {
+      return Failure.of(FailureKind.UNAUTHORIZED, "a proxy wants a login").withStatus(407);
+    }
     if (answering) {
       return TransportFailure.answering(e).withStatus(200);
     }

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import dev.offmeter.testing.Connection;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Each way in which a node can fail, at each moment of a reply. */
+@Timeout(20)
+class FaultPhaseTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  /** The first call of a process loads classes for longer than these tests wait. */
+  @BeforeEach
+  void warmUp() {
+    Node node = loopback.node(Replies.answering("warm"));
+    loopback
+        .client(LlmClient.builder().endpoint(ollama("warm", node).build()))
+        .chat("are you there");
+  }
+
+  /** How far the reply has come when the fault strikes. */
+  enum Phase {
+    BEFORE_HEADERS(""),
+    AFTER_HEADERS(Replies.STREAM_HEAD),
+    AFTER_FIRST_TOKEN(Replies.STREAM_HEAD + Replies.tokens("PRIMARY")),
+    IN_THE_MIDDLE_OF_A_LINE(
+        Replies.STREAM_HEAD
+            + Replies.tokens("PRIMARY", " one", " two")
+            + Replies.chunk(
+                "{\"model\":\"served\",\"message\":{\"role\":\"assistant\",\"content\":\"")),
+    BEFORE_THE_END_MARKER(
+        Replies.STREAM_HEAD + Replies.tokens("PRIMARY", " one", " two", " three"));
+
+    final String sent;
+
+    Phase(String sent) {
+      this.sent = sent;
+    }
+  }
+
+  /** What then happens. */
+  enum Fault {
+    HANG(true) {
+      @Override
+      void strike(Connection connection) throws IOException {
+        connection.hang();
+      }
+    },
+    CLOSE(false) {
+      @Override
+      void strike(Connection connection) throws IOException {
+        connection.close();
+      }
+    },
+    RESET(false) {
+      @Override
+      void strike(Connection connection) throws IOException {
+        connection.reset();
+      }
+    },
+    CLEAN_END(false) {
+      @Override
+      void strike(Connection connection) throws IOException {
+        connection.send(Replies.LAST_CHUNK);
+      }
+    },
+    ERROR_LINE(false) {
+      @Override
+      void strike(Connection connection) throws IOException {
+        connection.send(
+            Replies.chunk("{\"error\":\"an error was encountered while running the model\"}\n")
+                + Replies.LAST_CHUNK);
+      }
+    },
+    HTML(false) {
+      @Override
+      void strike(Connection connection) throws IOException {
+        connection.send(
+            Replies.chunk("<!DOCTYPE html><title>502 Bad Gateway</title>") + Replies.LAST_CHUNK);
+      }
+    },
+    BROKEN_JSON(false) {
+      @Override
+      void strike(Connection connection) throws IOException {
+        connection.send(Replies.chunk("]} nonsense\n") + Replies.LAST_CHUNK);
+      }
+    },
+    BROKEN_CHUNKING(false) {
+      @Override
+      void strike(Connection connection) throws IOException {
+        connection.send("zz\r\n");
+        connection.close();
+      }
+    },
+    BLANK_LINES_THEN_HANG(true) {
+      @Override
+      void strike(Connection connection) throws IOException {
+        connection.send(Replies.chunk("\n\n\n"));
+        connection.hang();
+      }
+    };
+
+    final boolean neverEnds;
+
+    Fault(boolean neverEnds) {
+      this.neverEnds = neverEnds;
+    }
+
+    abstract void strike(Connection connection) throws IOException;
+  }
+
+  static List<Arguments> everyFaultInEveryPhase() {
+    List<Arguments> all = new ArrayList<>();
+    for (Phase phase : Phase.values()) {
+      for (Fault fault : Fault.values()) {
+        all.add(Arguments.of(fault, phase));
+      }
+    }
+    return all;
+  }
+
+  private static Node.Script failing(Fault fault, Phase phase) {
+    return (connection, request) -> {
+      connection.send(phase.sent);
+      fault.strike(connection);
+    };
+  }
+
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("everyFaultInEveryPhase")
+  void theFallbackAnswersAlone(Fault fault, Phase phase) {
+    Node primary = loopback.node(failing(fault, phase));
+    Node fallback = loopback.node(Replies.answering("FALLBACK", " answers"));
+    LlmClient client = loopback.client(twoEndpoints(primary, fallback));
+
+    ChatResponse response = client.chat("draft a reminder");
+
+    assertThat(response.text()).isEqualTo("FALLBACK answers");
+    assertThat(response.endpoint()).isEqualTo("fallback");
+    assertThat(response.attempts())
+        .extracting(Attempt::endpoint)
+        .containsExactly("primary", "fallback");
+    assertThat(response.attempts().get(0).failure()).isPresent();
+    assertThat(response.attempts().get(0).message()).isNotBlank();
+    assertThat(response.attempts().get(1).failure()).isEmpty();
+    assertThat(primary.requests()).as("asked once, not twice").hasSize(1);
+    if (fault.neverEnds) {
+      await().atMost(Duration.ofSeconds(1)).until(() -> primary.openConnections() == 0);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Fault.class)
+  void afterTheEndMarkerNothingIsLost(Fault fault) {
+    Node primary =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(
+                  Replies.STREAM_HEAD + Replies.tokens("PRIMARY") + Replies.end("stop", 1));
+              fault.strike(connection);
+            });
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    LlmClient client = loopback.client(twoEndpoints(primary, fallback));
+
+    assertThat(client.chat("draft a reminder").text()).isEqualTo("PRIMARY");
+    assertThat(fallback.requests()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @EnumSource(Phase.class)
+  void aHangIsNamedForItsPhase(Phase phase) {
+    Node primary = loopback.node(failing(Fault.HANG, phase));
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(
+                    ollama("primary", primary)
+                        .timeout(Duration.ofSeconds(15))
+                        .firstTokenTimeout(Duration.ofMillis(150))
+                        .stallTimeout(Duration.ofMillis(150))
+                        .build())
+                .endpoint(ollama("fallback", fallback).build()));
+
+    Set<Phase> silent = EnumSet.of(Phase.BEFORE_HEADERS, Phase.AFTER_HEADERS);
+    assertThat(client.chat("draft a reminder").attempts().get(0).failure())
+        .contains(silent.contains(phase) ? FailureKind.FIRST_TOKEN_TIMEOUT : FailureKind.STALLED);
+  }
+
+  private static LlmClient.Builder twoEndpoints(Node primary, Node fallback) {
+    return LlmClient.builder()
+        .endpoint(ollama("primary", primary).timeout(Duration.ofMillis(300)).build())
+        .endpoint(ollama("fallback", fallback).build());
+  }
+}

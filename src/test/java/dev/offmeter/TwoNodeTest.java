@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import mockwebserver3.MockResponse;
+import mockwebserver3.MockWebServer;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** A primary in trouble, and a fallback that is well. */
+@Timeout(20)
+class TwoNodeTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private Node primary;
+  private Node fallback;
+
+  @BeforeEach
+  void startNodes() {
+    primary = loopback.node(Replies.answering("PRIMARY"));
+    fallback = loopback.node(Replies.answering("FALLBACK"));
+  }
+
+  private LlmClient client() {
+    return loopback.client(builder());
+  }
+
+  private LlmClient.Builder builder() {
+    return LlmClient.builder()
+        .endpoint(ollama("primary", primary).build())
+        .endpoint(ollama("fallback", fallback).build());
+  }
+
+  private Attempt fallThrough() {
+    ChatResponse response = client().chat("draft a reminder");
+    assertThat(response.text()).isEqualTo("FALLBACK");
+    assertThat(response.attempts()).hasSize(2);
+    return response.attempts().get(0);
+  }
+
+  @Test
+  void thePrimaryAnswersWhenItCan() {
+    primary.behaves(Replies.answering("Dear", " Zoë", "\\nplease pay"));
+
+    ChatResponse response = client().chat("draft a reminder");
+
+    assertThat(response.text()).isEqualTo("Dear Zoë\nplease pay");
+    assertThat(response.endpoint()).isEqualTo("primary");
+    assertThat(response.model()).isEqualTo("served");
+    assertThat(response.usage()).isEqualTo(new Usage(24, 3));
+    assertThat(response.finishReason()).isEqualTo(FinishReason.STOP);
+    assertThat(response.timeToFirstToken()).isPositive().isLessThanOrEqualTo(response.elapsed());
+    assertThat(response.attempts()).hasSize(1);
+    assertThat(response.attempts().get(0).status()).hasValue(200);
+    assertThat(fallback.requests()).isEmpty();
+  }
+
+  @Test
+  void fallsThroughWhenThePrimaryHangsForFifteenSeconds() throws Exception {
+    primary.behaves(Replies.hanging());
+    ManualTime time = loopback.manualTime();
+    LlmClient client = loopback.client(builder().time(time));
+
+    CompletableFuture<ChatResponse> call = chatElsewhere(client);
+    primary.awaitAsked();
+    time.advance(Duration.ofMillis(14_999));
+    assertThat(fallback.requests()).as("not a moment before").isEmpty();
+    assertThat(primary.openConnections()).isOne();
+    time.advance(Duration.ofMillis(1));
+
+    ChatResponse response = call.get();
+    assertThat(response.text()).isEqualTo("FALLBACK");
+    Attempt failed = response.attempts().get(0);
+    assertThat(failed.failure()).contains(FailureKind.ATTEMPT_TIMEOUT);
+    assertThat(failed.elapsed()).isEqualTo(Duration.ofSeconds(15));
+    await().atMost(Duration.ofSeconds(1)).until(() -> primary.openConnections() == 0);
+  }
+
+  @Test
+  void theOnlyEndpointHasTwoMinutes() throws Exception {
+    primary.behaves(Replies.hanging());
+    ManualTime time = loopback.manualTime();
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder().endpoint(ollama("primary", primary).build()).time(time));
+
+    CompletableFuture<ChatResponse> call = chatElsewhere(client);
+    primary.awaitAsked();
+    time.advance(Duration.ofMillis(119_999));
+    assertThat(primary.openConnections()).isOne();
+    time.advance(Duration.ofMillis(1));
+
+    assertThatThrownBy(call::get).hasCauseInstanceOf(AllEndpointsFailedException.class);
+  }
+
+  @Test
+  void fallsThroughWhenThePrimaryRefuses() {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(Endpoint.ollama("primary", Loopback.deadUrl()).model("m").build())
+                .endpoint(ollama("fallback", fallback).build()));
+
+    ChatResponse response = client.chat("draft a reminder");
+
+    assertThat(response.text()).isEqualTo("FALLBACK");
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.CONNECTION_REFUSED);
+  }
+
+  @Test
+  void fallsThroughWhenThePrimaryResets() {
+    primary.behaves((connection, request) -> connection.reset());
+
+    assertThat(fallThrough().failure()).contains(FailureKind.CONNECTION_LOST);
+    assertThat(primary.requests()).as("the prompt was sent once").hasSize(1);
+  }
+
+  static IntStream everyErrorStatus() {
+    return IntStream.rangeClosed(400, 599);
+  }
+
+  @ParameterizedTest
+  @MethodSource("everyErrorStatus")
+  void fallsThroughOnStatus(int status) {
+    primary.behaves(
+        Replies.status(status, "application/json", "{\"error\":\"something is wrong\"}"));
+
+    Attempt failed = fallThrough();
+
+    assertThat(failed.status()).hasValue(status);
+    assertThat(failed.failure()).isPresent();
+    assertThat(primary.requests()).as("asked once").hasSize(1);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"408, 0", "503, 0", "503, 00", "429, 0", "500, 1"})
+  void neverAsksTwiceWhateverRetryAfterSays(int status, String retryAfter) {
+    primary.behaves(Replies.status(status, "text/plain", "later", "Retry-After: " + retryAfter));
+
+    fallThrough();
+
+    assertThat(primary.requests()).hasSize(1);
+  }
+
+  @Test
+  void fallsThroughOnALoginPage() {
+    primary.behaves(
+        Replies.status(
+            200,
+            "text/html",
+            "<!DOCTYPE html><html><head><title>Sign in</title></head><body>who are you</body>"));
+
+    Attempt failed = fallThrough();
+
+    assertThat(failed.failure()).contains(FailureKind.NOT_AN_ANSWER);
+    assertThat(failed.message()).contains("Sign in").doesNotContain("who are you");
+  }
+
+  @Test
+  void fallsThroughOnAnAccessLoginAndNeverFollowsIt() {
+    Node login = loopback.node(Replies.answering("never to be asked"));
+    primary.behaves(
+        Replies.status(
+            302,
+            "text/html",
+            "",
+            "Location: " + login.url() + "/cdn-cgi/access/login/llm.example.com?kid=1"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(
+                    ollama("primary", primary)
+                        .apiKey("the-key")
+                        .cloudflareAccess("the-id", "the-secret")
+                        .build())
+                .endpoint(ollama("fallback", fallback).build()));
+
+    ChatResponse response = client.chat("draft a reminder");
+
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.ACCESS_DENIED);
+    assertThat(login.requests()).as("credentials stay at their origin").isEmpty();
+  }
+
+  @Test
+  void fallsThroughOnAnyOtherRedirect() {
+    primary.behaves(Replies.status(307, "", "", "Location: " + fallback.url() + "/api/chat"));
+
+    assertThat(fallThrough().failure()).contains(FailureKind.REDIRECTED);
+    assertThat(fallback.requests()).hasSize(1);
+  }
+
+  @Test
+  void fallsThroughOnCutJson() {
+    primary.behaves(
+        (connection, request) -> {
+          connection.send(
+              "HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n{\"model\":\"m\",\"message\":{\"content\":\"Dea");
+          connection.close();
+        });
+
+    assertThat(fallThrough().failure()).contains(FailureKind.ANSWER_CUT);
+  }
+
+  @Test
+  void fallsThroughOnAnErrorLineAfterTenTokens() {
+    String tokens =
+        IntStream.range(0, 10)
+            .mapToObj(i -> Replies.tokens(" t" + i))
+            .collect(Collectors.joining());
+    String error = "an error was encountered while running the model: unexpected EOF";
+    primary.behaves(
+        (connection, request) ->
+            connection.send(
+                Replies.STREAM_HEAD
+                    + tokens
+                    + Replies.chunk("{\"error\":\"" + error + "\"}\n")
+                    + Replies.LAST_CHUNK));
+
+    Attempt failed = fallThrough();
+
+    assertThat(failed.failure()).contains(FailureKind.STREAM_ERROR);
+    assertThat(failed.message()).isEqualTo(error);
+    assertThat(failed.status()).hasValue(200);
+  }
+
+  @Test
+  void anAnswerCutByTheRequestsOwnLimitSaysSo() {
+    primary.behaves(
+        (connection, request) ->
+            connection.send(
+                Replies.STREAM_HEAD
+                    + Replies.tokens("Dear", " Ms")
+                    + Replies.end("length", 2)
+                    + Replies.LAST_CHUNK));
+
+    ChatResponse response =
+        client().chat(ChatRequest.builder().user("draft a reminder").maxTokens(2).build());
+
+    assertThat(response.text()).isEqualTo("Dear Ms");
+    assertThat(response.finishReason()).isEqualTo(FinishReason.LENGTH);
+  }
+
+  @Test
+  void anAnswerCutByAFullContextIsNoAnswer() {
+    primary.behaves(
+        (connection, request) ->
+            connection.send(
+                Replies.STREAM_HEAD
+                    + Replies.tokens("Dear", " Ms")
+                    + Replies.end("length", 2)
+                    + Replies.LAST_CHUNK));
+
+    assertThat(fallThrough().failure()).contains(FailureKind.CONTEXT_OVERFLOW);
+  }
+
+  @Test
+  void thinkingNeverReachesTheText() {
+    primary.behaves(Replies.answering("<th", "ink>\\nWho owes?\\n</thi", "nk>\\n\\nDear", " Zoë"));
+
+    ChatResponse response = client().chat("draft a reminder");
+
+    assertThat(response.text()).isEqualTo("Dear Zoë");
+    assertThat(response.thinking()).isEqualTo("\nWho owes?\n");
+  }
+
+  @Test
+  void aReplyThatOnlyThinksIsNoAnswer() {
+    primary.behaves(Replies.answering("<think>on and on and on"));
+
+    assertThat(fallThrough().failure()).contains(FailureKind.EMPTY_ANSWER);
+  }
+
+  @Test
+  void whenAllFailTheExceptionTellsTheWholeStory() {
+    primary.behaves(Replies.status(530, "text/plain", "error code: 1033", "Retry-After: 120"));
+    fallback.behaves(
+        Replies.status(404, "application/json", "{\"error\":\"model 'x' not found\"}"));
+
+    assertThatThrownBy(() -> client().chat("draft a reminder"))
+        .isInstanceOfSatisfying(
+            AllEndpointsFailedException.class,
+            e ->
+                assertThat(e.attempts())
+                    .extracting(attempt -> attempt.failure().orElseThrow())
+                    .containsExactly(FailureKind.TUNNEL_DOWN, FailureKind.MODEL_MISSING))
+        .hasMessageMatching(
+            "(?s)no endpoint answered in \\d+\\.\\d{3} s:\n"
+                + "  1\\. primary \\[primary-model\\]: TUNNEL_DOWN, HTTP 530, \\d+\\.\\d{3} s: "
+                + "Cloudflare error 1033: no cloudflared is connected\n"
+                + "  2\\. fallback \\[fallback-model\\]: MODEL_MISSING, HTTP 404, \\d+\\.\\d{3} s: "
+                + "model 'x' not found\n"
+                + "see \\S+docs/troubleshooting\\.md#tunnel-down");
+  }
+
+  @Test
+  void aConnectionIsKeptForTheNextCall() {
+    LlmClient client = client();
+
+    for (int i = 0; i < 5; i++) {
+      client.chat("draft a reminder");
+    }
+
+    assertThat(primary.requests()).hasSize(5);
+    assertThat(primary.openConnections()).isOne();
+  }
+
+  @Test
+  void aServerOfAnotherMakeReadsTheSameRequest() throws Exception {
+    try (MockWebServer server = new MockWebServer()) {
+      server.start();
+      server.enqueue(
+          new MockResponse.Builder()
+              .setHeader("Content-Type", "application/json; charset=utf-8")
+              .body(
+                  "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"whole\"},"
+                      + "\"done\":true,\"done_reason\":\"stop\"}")
+              .build());
+      String url = server.url("/prefix/").toString();
+      LlmClient client =
+          loopback.client(
+              LlmClient.builder().endpoint(Endpoint.ollama("one", url).model("m").build()));
+
+      assertThat(client.chat("draft a reminder").text()).isEqualTo("whole");
+      assertThat(server.takeRequest().getUrl().encodedPath()).isEqualTo("/prefix/api/chat");
+      client.close();
+    }
+  }
+
+  private static CompletableFuture<ChatResponse> chatElsewhere(LlmClient client) {
+    return client.chatAsync(ChatRequest.builder().user("draft a reminder").build());
+  }
+}

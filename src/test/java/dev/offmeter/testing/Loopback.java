@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.testing;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import dev.offmeter.Endpoint;
+import dev.offmeter.LlmClient;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.extension.AfterEachCallback;
+import org.junit.jupiter.api.extension.ExtensionContext;
+
+/**
+ * Nodes and clients of one test. After the test it closes the clients and checks that nothing is
+ * left of them: no connection that a node still sees, no thread, no timer.
+ */
+public final class Loopback implements AfterEachCallback {
+  private final List<Node> nodes = new ArrayList<>();
+  private final List<LlmClient> clients = new ArrayList<>();
+  private final List<ManualTime> times = new ArrayList<>();
+
+  /** A node that runs until the end of the test. */
+  public Node node(Node.Script script) {
+    Node node = new Node(script);
+    nodes.add(node);
+    return node;
+  }
+
+  /** An address where nothing listens. */
+  public static String deadUrl() {
+    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return "http://127.0.0.1:" + socket.getLocalPort();
+    } catch (java.io.IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** An endpoint for a node, with a model. */
+  public static Endpoint.Builder ollama(String name, Node node) {
+    return Endpoint.ollama(name, node.url()).model(name + "-model");
+  }
+
+  /** Closes the client at the end of the test. */
+  public LlmClient client(LlmClient.Builder builder) {
+    LlmClient client = builder.build();
+    clients.add(client);
+    return client;
+  }
+
+  /** Time whose timers are checked at the end of the test. */
+  public ManualTime manualTime() {
+    ManualTime time = new ManualTime();
+    times.add(time);
+    return time;
+  }
+
+  @Override
+  public void afterEach(ExtensionContext context) {
+    times.forEach(time -> assertThat(time.pending()).as("timers left").isZero());
+    clients.forEach(LlmClient::close);
+    await("connections closed")
+        .atMost(Duration.ofSeconds(2))
+        .pollInterval(Duration.ofMillis(2))
+        .until(() -> nodes.stream().allMatch(node -> node.openConnections() == 0));
+    nodes.forEach(Node::close);
+    await("threads gone")
+        .atMost(Duration.ofSeconds(2))
+        .pollInterval(Duration.ofMillis(2))
+        .until(() -> threads().isEmpty());
+  }
+
+  private static List<String> threads() {
+    return Thread.getAllStackTraces().keySet().stream()
+        .map(Thread::getName)
+        .filter(name -> name.startsWith("offmeter-"))
+        .toList();
+  }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.testing;
+
+import dev.offmeter.failover.Time;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.concurrent.AbstractExecutorService;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Delayed;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+
+/** Time that stands still until a test moves it; what falls due runs on the test's thread. */
+public final class ManualTime implements Time {
+  private final List<Task<?>> tasks = new ArrayList<>();
+  private volatile long now;
+
+  @Override
+  public long nanos() {
+    return now;
+  }
+
+  @Override
+  public ScheduledExecutorService timer() {
+    return new Timer();
+  }
+
+  @Override
+  public void close() {
+    synchronized (tasks) {
+      tasks.clear();
+    }
+  }
+
+  /** Moves time on, running each task at its own moment. */
+  public void advance(Duration duration) {
+    long end = now + duration.toNanos();
+    for (Task<?> task = nextDue(end); task != null; task = nextDue(end)) {
+      now = Math.max(now, task.due);
+      task.run();
+    }
+    now = end;
+  }
+
+  /** How many tasks are still due. */
+  public int pending() {
+    synchronized (tasks) {
+      tasks.removeIf(Task::isDone);
+      return tasks.size();
+    }
+  }
+
+  private Task<?> nextDue(long end) {
+    synchronized (tasks) {
+      tasks.removeIf(Task::isDone);
+      Task<?> next = tasks.stream().min(Comparator.comparingLong(task -> task.due)).orElse(null);
+      if (next == null || next.due > end) {
+        return null;
+      }
+      tasks.remove(next);
+      return next;
+    }
+  }
+
+  private final class Task<V> extends FutureTask<V> implements ScheduledFuture<V> {
+    private final long due;
+
+    Task(Callable<V> work, long due) {
+      super(work);
+      this.due = due;
+    }
+
+    @Override
+    public long getDelay(TimeUnit unit) {
+      return unit.convert(due - now, TimeUnit.NANOSECONDS);
+    }
+
+    @Override
+    public int compareTo(Delayed other) {
+      return Long.compare(getDelay(TimeUnit.NANOSECONDS), other.getDelay(TimeUnit.NANOSECONDS));
+    }
+  }
+
+  private final class Timer extends AbstractExecutorService implements ScheduledExecutorService {
+    @Override
+    public <V> ScheduledFuture<V> schedule(Callable<V> work, long delay, TimeUnit unit) {
+      Task<V> task = new Task<>(work, now + unit.toNanos(delay));
+      synchronized (tasks) {
+        tasks.add(task);
+      }
+      return task;
+    }
+
+    @Override
+    public ScheduledFuture<?> schedule(Runnable work, long delay, TimeUnit unit) {
+      return schedule(
+          () -> {
+            work.run();
+            return null;
+          },
+          delay,
+          unit);
+    }
+
+    @Override
+    public ScheduledFuture<?> scheduleAtFixedRate(
+        Runnable work, long initialDelay, long period, TimeUnit unit) {
+      throw new AssertionError("not needed");
+    }
+
+    @Override
+    public ScheduledFuture<?> scheduleWithFixedDelay(
+        Runnable work, long initialDelay, long delay, TimeUnit unit) {
+      throw new AssertionError("not needed");
+    }
+
+    @Override
+    public void execute(Runnable work) {
+      schedule(work, 0, TimeUnit.NANOSECONDS);
+    }
+
+    @Override
+    public void shutdown() {}
+
+    @Override
+    public List<Runnable> shutdownNow() {
+      return List.of();
+    }
+
+    @Override
+    public boolean isShutdown() {
+      return false;
+    }
+
+    @Override
+    public boolean isTerminated() {
+      return false;
+    }
+
+    @Override
+    public boolean awaitTermination(long timeout, TimeUnit unit) {
+      return true;
+    }
+  }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.testing;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+
+/** A server on a loopback socket that does with each request what its script says. */
+public final class Node implements AutoCloseable {
+  private final ServerSocket server;
+  private final Set<Socket> open = ConcurrentHashMap.newKeySet();
+  private final List<Connection.Request> requests = new CopyOnWriteArrayList<>();
+  private final CountDownLatch asked = new CountDownLatch(1);
+  private volatile Script script;
+
+  Node(Script script) {
+    this.script = script;
+    try {
+      server = new ServerSocket(0, 1000, InetAddress.getLoopbackAddress());
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+    daemon(this::accept);
+  }
+
+  /** Answers one request; the connection is kept for the next unless the script ends it. */
+  public interface Script {
+    /** Answers {@code request}. */
+    void answer(Connection connection, Connection.Request request) throws IOException;
+  }
+
+  /** Where it listens. */
+  public String url() {
+    return "http://127.0.0.1:" + server.getLocalPort();
+  }
+
+  /** Behaves differently from now on. */
+  public void behaves(Script script) {
+    this.script = script;
+  }
+
+  /** What it was asked, in order. */
+  public List<Connection.Request> requests() {
+    return requests;
+  }
+
+  /** Waits for the first request. */
+  public void awaitAsked() throws InterruptedException {
+    asked.await();
+  }
+
+  /** Connections that neither end has closed. */
+  public int openConnections() {
+    return open.size();
+  }
+
+  private void accept() {
+    try {
+      while (true) {
+        Socket socket = server.accept();
+        socket.setTcpNoDelay(true);
+        open.add(socket);
+        daemon(() -> serve(socket));
+      }
+    } catch (IOException e) {
+      // Closed: the test is over, or wants it gone.
+    }
+  }
+
+  private void serve(Socket socket) {
+    try (socket) {
+      Connection connection = new Connection(socket);
+      for (Connection.Request request = connection.read();
+          request != null && !socket.isClosed();
+          request = connection.read()) {
+        requests.add(request);
+        asked.countDown();
+        script.answer(connection, request);
+      }
+    } catch (IOException e) {
+      // The other end is gone, which is what many tests are about.
+    } finally {
+      open.remove(socket);
+    }
+  }
+
+  /** Stops listening and drops every connection, as a machine that loses power does. */
+  @Override
+  public void close() {
+    try {
+      server.close();
+      for (Socket socket : open) {
+        socket.setSoLinger(true, 0);
+        socket.close();
+      }
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static void daemon(Runnable task) {
+    Thread thread = new Thread(task, "test-node");
+    thread.setDaemon(true);
+    thread.start();
+  }
+}
