@@ -10,7 +10,8 @@ import io.github.resilience4j.timelimiter.TimeLimiterRegistry;
  * name: bind them to your metrics. Read them; a change to an entry is not undone.
  *
  * @param circuitBreakers open while an endpoint is down, cooling down or set aside
- * @param timeLimiters the limit of one attempt
+ * @param timeLimiters the limit of one attempt; an attempt that ends in time is a success here,
+ *     whatever its outcome
  * @param bulkheads {@code maxConcurrent}
  */
 public record Gates(

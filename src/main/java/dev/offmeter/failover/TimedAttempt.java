@@ -32,6 +32,13 @@ final class TimedAttempt implements Progress {
   private final Exchange exchange;
   private final Cancellation cancellation;
   private final CompletableFuture<Answer> outcome = new CompletableFuture<>();
+
+  /**
+   * What the time limiter guards. It is completed when the attempt has ended, however it has: the
+   * limiter of Resilience4j 2.4.0 leaves its timer running after a failure.
+   */
+  private final CompletableFuture<@Nullable Void> limit = new CompletableFuture<>();
+
   private final long start;
   private final long budget;
   private volatile boolean connected;
@@ -60,7 +67,8 @@ final class TimedAttempt implements Progress {
   @SuppressWarnings("FutureReturnValueIgnored") // What depends on the outcome returns with it.
   Answer run() throws Failure {
     outcome.whenComplete((answer, failure) -> stop(failure));
-    gate.timeLimiter().executeCompletionStage(time.timer(), () -> outcome);
+    limit.whenComplete((ended, late) -> passOn(late));
+    gate.timeLimiter().executeCompletionStage(time.timer(), () -> limit);
     cancellation.waitsFor(outcome);
     watchNext(time.nanos());
     try {
@@ -74,7 +82,14 @@ final class TimedAttempt implements Progress {
     return settled();
   }
 
+  private void passOn(@Nullable Throwable late) {
+    if (late != null) {
+      outcome.completeExceptionally(late);
+    }
+  }
+
   private void stop(@Nullable Throwable failure) {
+    limit.complete(null);
     Future<?> pending = watch;
     if (pending != null) {
       pending.cancel(false);

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.offmeter.observe.EndpointChange;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import io.github.resilience4j.circuitbreaker.CircuitBreaker;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Down once, paid once. */
+@Timeout(20)
+class HealthTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("draft a reminder").build();
+
+  private final List<EndpointChange> changes = new CopyOnWriteArrayList<>();
+  private ManualTime time;
+  private Node primary;
+  private Node fallback;
+  private LlmClient client;
+
+  @BeforeEach
+  void start() {
+    time = loopback.manualTime();
+    primary = loopback.node(Replies.answering("PRIMARY"));
+    fallback = loopback.node(Replies.answering("FALLBACK"));
+    client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("primary", primary).build())
+                .endpoint(ollama("fallback", fallback).build())
+                .listener(
+                    new LlmListener() {
+                      @Override
+                      public void endpointChanged(EndpointChange change) {
+                        changes.add(change);
+                      }
+                    })
+                .time(time));
+  }
+
+  private List<String> ask(int times) {
+    List<String> endpoints = new ArrayList<>();
+    for (int i = 0; i < times; i++) {
+      endpoints.add(client.chat(REQUEST).endpoint());
+    }
+    return endpoints;
+  }
+
+  private CircuitBreaker.State state() {
+    return client.gates().circuitBreakers().circuitBreaker("primary").getState();
+  }
+
+  @Test
+  void evidenceOfAbsenceTakesItDownAtOnce() {
+    primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+
+    assertThat(ask(5)).containsOnly("fallback");
+
+    assertThat(primary.requests()).as("paid once").hasSize(1);
+    assertThat(client.chat(REQUEST).attempts().get(0))
+        .satisfies(
+            attempt -> {
+              assertThat(attempt.failure()).contains(FailureKind.CIRCUIT_OPEN);
+              assertThat(attempt.message()).contains("TUNNEL_DOWN").contains("asked again in");
+            });
+  }
+
+  @Test
+  void otherFailuresTakeItDownWhenTheyComeInARow() {
+    primary.behaves(Replies.status(500, "", ""));
+
+    ask(5);
+
+    assertThat(primary.requests()).hasSize(2);
+    assertThat(state()).isEqualTo(CircuitBreaker.State.OPEN);
+  }
+
+  @Test
+  void aSuccessBetweenFailuresKeepsItUp() {
+    for (int i = 0; i < 5; i++) {
+      primary.behaves(Replies.status(500, "", ""));
+      ask(1);
+      primary.behaves(Replies.answering("PRIMARY"));
+      assertThat(ask(1)).containsExactly("primary");
+    }
+    assertThat(changes).isEmpty();
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {400, 413, 422})
+  void theRequestsOwnFaultsNeverCount(int status) {
+    primary.behaves(Replies.status(status, "application/json", "{\"error\":\"bad request\"}"));
+
+    ask(5);
+
+    assertThat(primary.requests()).hasSize(5);
+    assertThat(changes).isEmpty();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"401, UNAUTHORIZED", "403, HOST_REJECTED", "404, WRONG_PATH", "302, REDIRECTED"})
+  void whatOnlyAPersonCanMendSetsItAside(int status, FailureKind kind) {
+    primary.behaves(Replies.status(status, "", ""));
+
+    ask(3);
+    time.advance(Duration.ofSeconds(45));
+    ask(1);
+
+    assertThat(primary.requests()).hasSize(1);
+    assertThat(changes)
+        .singleElement()
+        .satisfies(change -> assertThat(change.cause()).isEqualTo(kind));
+  }
+
+  @Test
+  void itIsTriedAgainByOneCallAndComesBack() {
+    primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    ask(1);
+    primary.behaves(Replies.answering("PRIMARY"));
+
+    time.advance(Duration.ofSeconds(11));
+    assertThat(ask(1)).as("too early").containsExactly("fallback");
+    time.advance(Duration.ofSeconds(8));
+    assertThat(ask(3)).containsOnly("primary");
+
+    assertThat(changes)
+        .extracting(EndpointChange::to)
+        .containsExactly(EndpointState.DOWN, EndpointState.TRIAL, EndpointState.UP);
+    assertThat(changes.get(0).leftAlone())
+        .isBetween(Duration.ofSeconds(12), Duration.ofSeconds(18));
+  }
+
+  @Test
+  void pausesGrowWhileItStaysDown() {
+    primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    for (int i = 0; i < 7; i++) {
+      ask(1);
+      time.advance(Duration.ofMinutes(7));
+    }
+
+    List<Long> pauses =
+        changes.stream()
+            .filter(change -> change.to() == EndpointState.DOWN)
+            .map(change -> change.leftAlone().toSeconds())
+            .toList();
+    assertThat(pauses).hasSize(7);
+    assertThat(pauses.get(0)).isBetween(12L, 18L);
+    assertThat(pauses.get(1)).isBetween(24L, 36L);
+    assertThat(pauses.get(6)).as("five minutes at the most, and jitter").isBetween(240L, 360L);
+  }
+
+  @Test
+  void aRecoveryForgetsTheGrowth() {
+    primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    for (int i = 0; i < 4; i++) {
+      ask(1);
+      time.advance(Duration.ofMinutes(7));
+    }
+    primary.behaves(Replies.answering("PRIMARY"));
+    assertThat(ask(1)).containsExactly("primary");
+    primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    ask(1);
+
+    assertThat(changes.get(changes.size() - 1).leftAlone())
+        .isBetween(Duration.ofSeconds(12), Duration.ofSeconds(18));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"429", "503"})
+  void retryAfterIsACoolDownAndNoWait(int status) {
+    primary.behaves(Replies.status(status, "text/plain", "busy", "Retry-After: 40"));
+
+    assertThat(ask(1)).containsExactly("fallback");
+    primary.behaves(Replies.answering("PRIMARY"));
+    time.advance(Duration.ofSeconds(39));
+    assertThat(ask(1)).containsExactly("fallback");
+    time.advance(Duration.ofMillis(1001));
+    assertThat(ask(1)).containsExactly("primary");
+  }
+
+  @Test
+  void anAbsurdRetryAfterIsCapped() {
+    primary.behaves(Replies.status(429, "", "", "Retry-After: 864000"));
+    ask(1);
+    primary.behaves(Replies.answering("PRIMARY"));
+    time.advance(Duration.ofMinutes(10).plusMillis(1));
+
+    assertThat(ask(1)).containsExactly("primary");
+  }
+
+  @Test
+  void onlyOneCallIsTheTrial() throws Exception {
+    primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    ask(1);
+    time.advance(Duration.ofSeconds(20));
+    CountDownLatch trial = new CountDownLatch(1);
+    CountDownLatch release = new CountDownLatch(1);
+    primary.behaves(
+        (connection, request) -> {
+          trial.countDown();
+          awaitQuietly(release);
+          Replies.answering("PRIMARY").answer(connection, request);
+        });
+    CompletableFuture<ChatResponse> first = client.chatAsync(REQUEST);
+    trial.await();
+
+    assertThat(ask(3)).as("nobody else waits for it").containsOnly("fallback");
+    release.countDown();
+    assertThat(first.get().endpoint()).isEqualTo("primary");
+    assertThat(ask(1)).containsExactly("primary");
+  }
+
+  @Test
+  void aCancelledTrialGivesItsPermitBack() throws Exception {
+    primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    ask(1);
+    time.advance(Duration.ofSeconds(20));
+    CountDownLatch trial = new CountDownLatch(1);
+    primary.behaves(
+        (connection, request) -> {
+          trial.countDown();
+          connection.hang();
+        });
+    CompletableFuture<ChatResponse> first = client.chatAsync(REQUEST);
+    trial.await();
+    first.cancel(true);
+    org.awaitility.Awaitility.await()
+        .until(
+            () ->
+                client
+                        .gates()
+                        .bulkheads()
+                        .bulkhead("primary")
+                        .getMetrics()
+                        .getAvailableConcurrentCalls()
+                    == Integer.MAX_VALUE);
+    primary.behaves(Replies.answering("PRIMARY"));
+
+    assertThat(ask(1)).containsExactly("primary");
+  }
+
+  @Test
+  void callsThatFailTogetherTakeItDownOnce() throws Exception {
+    int callers = 20;
+    CountDownLatch all = new CountDownLatch(callers);
+    primary.behaves(
+        (connection, request) -> {
+          all.countDown();
+          awaitQuietly(all);
+          Replies.status(530, "text/plain", "error code: 1033").answer(connection, request);
+        });
+    List<CompletableFuture<ChatResponse>> calls = new ArrayList<>();
+    for (int i = 0; i < callers; i++) {
+      calls.add(client.chatAsync(REQUEST));
+    }
+    for (CompletableFuture<ChatResponse> call : calls) {
+      assertThat(call.get().endpoint()).isEqualTo("fallback");
+    }
+
+    assertThat(changes).hasSize(1);
+    assertThat(changes.get(0).leftAlone()).isLessThanOrEqualTo(Duration.ofSeconds(18));
+  }
+
+  @Test
+  void aCallThatIsServedAfterAllBringsItBack() throws Exception {
+    CountDownLatch slow = new CountDownLatch(1);
+    CountDownLatch release = new CountDownLatch(1);
+    primary.behaves(
+        (connection, request) -> {
+          slow.countDown();
+          awaitQuietly(release);
+          Replies.answering("PRIMARY").answer(connection, request);
+        });
+    CompletableFuture<ChatResponse> first = client.chatAsync(REQUEST);
+    slow.await();
+    primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    ask(1);
+    assertThat(state()).isEqualTo(CircuitBreaker.State.OPEN);
+    primary.behaves(Replies.answering("PRIMARY"));
+    release.countDown();
+
+    assertThat(first.get().endpoint()).isEqualTo("primary");
+    assertThat(ask(1)).containsExactly("primary");
+  }
+
+  @Test
+  void aQueueIsNotMistakenForDeath() throws Exception {
+    CountDownLatch stream = new CountDownLatch(1);
+    CountDownLatch release = new CountDownLatch(1);
+    Node busy =
+        loopback.node(
+            (connection, request) -> {
+              if (!request.body().contains("first in line")) {
+                connection.hang();
+                return;
+              }
+              connection.send(Replies.STREAM_HEAD);
+              for (int i = 0; i < 4; i++) {
+                connection.send(Replies.tokens(" t" + i));
+              }
+              stream.countDown();
+              awaitQuietly(release);
+              connection.send(Replies.tokens(" end") + Replies.end("stop", 5) + Replies.LAST_CHUNK);
+            });
+    LlmClient queueing =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(
+                    ollama("busy", busy)
+                        .timeout(Duration.ofSeconds(60))
+                        .firstTokenTimeout(Duration.ofMillis(200))
+                        .build())
+                .endpoint(ollama("fallback", fallback).build()));
+    // A piece a moment ago, and time that barely moves: the others time out while it is served.
+    CompletableFuture<ChatResponse> served =
+        queueing.chatAsync(ChatRequest.builder().user("first in line").build());
+    stream.await();
+    FailureKind kind = queueing.chat(REQUEST).attempts().get(0).failure().orElseThrow();
+    release.countDown();
+    served.get();
+
+    assertThat(kind).isIn(FailureKind.OVERLOADED, FailureKind.FIRST_TOKEN_TIMEOUT);
+  }
+
+  @Test
+  void withEveryEndpointDownTheExceptionSaysSinceWhenAndUntil() {
+    primary.behaves(Replies.status(401, "", ""));
+    fallback.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    assertThatThrownBy(() -> client.chat(REQUEST)).isInstanceOf(AllEndpointsFailedException.class);
+
+    assertThatThrownBy(() -> client.chat(REQUEST))
+        .hasMessageContaining("CIRCUIT_OPEN")
+        .hasMessageContaining("not asked since UNAUTHORIZED")
+        .hasMessageContaining("not asked since TUNNEL_DOWN")
+        .hasMessageContaining("asked again in");
+    assertThat(primary.requests()).hasSize(1);
+    assertThat(fallback.requests()).hasSize(1);
+  }
+
+  private static void awaitQuietly(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+}
