@@ -142,9 +142,7 @@ final class HttpExchange implements Exchange, Progress {
   private String value(Header header) throws Failure {
     String fixed = header.fixedValue();
     String value = fixed != null ? fixed : supplied(header);
-    if (header.isCredential()) {
-      secrets.add(value);
-    }
+    secrets.add(value);
     return value;
   }
 

@@ -16,6 +16,9 @@ import java.util.regex.Pattern;
 final class Redactor {
   private static final int LONGEST = 300;
 
+  /** A value shorter than this is no secret, and masking it would blot out ordinary words. */
+  private static final int SHORTEST = 4;
+
   /** So many characters in common with the conversation are no coincidence. */
   private static final int QUOTE = 16;
 
@@ -45,7 +48,7 @@ final class Redactor {
   private String clean(String message) {
     String text = message.replaceAll("\\s+", " ").strip();
     for (String secret : secrets) {
-      text = text.replace(secret, "***");
+      text = secret.length() < SHORTEST ? text : text.replace(secret, "***");
     }
     text = LOOKS_SECRET.matcher(text).replaceAll("***");
     text = text.length() <= LONGEST ? text : text.substring(0, LONGEST) + "...";

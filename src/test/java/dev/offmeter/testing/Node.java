@@ -95,12 +95,17 @@ public final class Node implements AutoCloseable {
   public void close() {
     try {
       server.close();
-      for (Socket socket : open) {
-        socket.setSoLinger(true, 0);
-        socket.close();
-      }
     } catch (IOException e) {
       throw new AssertionError(e);
+    }
+    open.forEach(Node::drop);
+  }
+
+  private static void drop(Socket socket) {
+    try (socket) {
+      socket.setSoLinger(true, 0);
+    } catch (IOException e) {
+      // Closed by the other end at the same moment.
     }
   }
 

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.function.Function;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What bad input gets: an error with field, rule and value, before any socket opens. */
+class BadInputTest {
+  private static Endpoint.Builder endpoint() {
+    return Endpoint.ollama("mac", "https://llm.example.com").model("m");
+  }
+
+  private static void rejectsValue(ThrowingCallable call, String... parts) {
+    assertThatThrownBy(call).isInstanceOf(IllegalArgumentException.class).message().contains(parts);
+  }
+
+  private static void rejectsCombination(ThrowingCallable call, String... parts) {
+    assertThatThrownBy(call).isInstanceOf(IllegalStateException.class).message().contains(parts);
+  }
+
+  @Test
+  void rejectsAClientWithoutEndpoints() {
+    rejectsCombination(() -> LlmClient.builder().build(), "endpoints", "must not be empty");
+  }
+
+  @Test
+  void rejectsTwoEndpointsOfOneName() {
+    rejectsCombination(
+        () -> LlmClient.builder().endpoint(endpoint().build()).endpoint(endpoint().build()).build(),
+        "endpoint 'mac' is configured twice");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        " ",
+        "/api",
+        "llm.example.com",
+        "localhost:11434",
+        "ftp://host",
+        "file:///x",
+        "http://",
+        "https://host?x=1",
+        "https://host#top",
+        "http://localhost:11434/v1",
+        "http://localhost:11434/api/chat"
+      })
+  void rejectsAnAddressThatIsNoServersRoot(String url) {
+    rejectsValue(
+        () -> Endpoint.ollama("mac", url).model("m").build(), "endpoint 'mac'", "baseUrl", "was '");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"http://user@host", "https://user:secret@host", "http://:secret@host"})
+  void rejectsUserInfoAndMasksIt(String url) {
+    assertThatThrownBy(() -> Endpoint.ollama("mac", url).model("m").build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("user-info")
+        .hasMessageNotContaining("secret");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"http://localhost:11434", "https://host/", "http://[::1]:11434/ollama/"})
+  void acceptsAServersRootWithOrWithoutAPrefix(String url) {
+    assertThat(Endpoint.ollama("mac", url).model("m").build().name()).isEqualTo("mac");
+  }
+
+  static List<Function<Duration, Object>> everyClock() {
+    return List.of(
+        d -> endpoint().timeout(d),
+        d -> endpoint().connectTimeout(d),
+        d -> endpoint().firstTokenTimeout(d),
+        d -> endpoint().stallTimeout(d),
+        d -> ChatRequest.builder().deadline(d),
+        d -> LlmClient.builder().deadline(d));
+  }
+
+  @Test
+  void rejectsDurationsThatAreZeroOrNegativeOrLongerThanADay() {
+    List<Duration> wrong =
+        List.of(Duration.ZERO, Duration.ofSeconds(-1), Duration.ofNanos(1), Duration.ofDays(2));
+    for (Function<Duration, Object> clock : everyClock()) {
+      for (Duration duration : wrong) {
+        rejectsValue(() -> clock.apply(duration), "must be from 1 ms to 24 h", duration.toString());
+      }
+      assertThat(clock.apply(Duration.ofMillis(1))).isNotNull();
+      assertThat(clock.apply(Duration.ofHours(24))).isNotNull();
+    }
+  }
+
+  @Test
+  void rejectsAFirstTokenLimitBeyondTheAttempts() {
+    rejectsCombination(
+        () ->
+            endpoint()
+                .timeout(Duration.ofSeconds(5))
+                .firstTokenTimeout(Duration.ofSeconds(6))
+                .build(),
+        "firstTokenTimeout",
+        "PT5S",
+        "PT6S");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "http://192.168.1.20:11434, false",
+    "http://mac-mini.local:11434, false",
+    "http://llm.example.com, false",
+    "http://127.0.0.1.example.com, false",
+    "http://localhost.example.com, false",
+    "http://localhost:11434, true",
+    "http://ollama.localhost:11434, true",
+    "http://127.0.0.1:11434, true",
+    "http://127.8.8.8:11434, true",
+    "http://[::1]:11434, true",
+    "https://llm.example.com, true"
+  })
+  void credentialsTravelInClearTextOnThisMachineOnly(String url, boolean allowed) {
+    List<Endpoint.Builder> credentials =
+        List.of(
+            Endpoint.ollama("mac", url).model("m").apiKey("k"),
+            Endpoint.ollama("mac", url).model("m").apiKey(() -> "k"),
+            Endpoint.ollama("mac", url).model("m").cloudflareAccess("id", "secret"),
+            Endpoint.ollama("mac", url).model("m").header("X-Api-Key", "k"),
+            Endpoint.ollama("mac", url).model("m").header("X-Anything", () -> "k"));
+    for (Endpoint.Builder builder : credentials) {
+      if (allowed) {
+        assertThat(builder.build()).isNotNull();
+      } else {
+        rejectsCombination(builder::build, "endpoint 'mac'", "https", "allowClearTextCredentials");
+        assertThat(builder.allowClearTextCredentials(true).build()).isNotNull();
+      }
+    }
+    assertThat(Endpoint.ollama("mac", url).model("m").header("X-Team", "billing").build())
+        .isNotNull();
+  }
+
+  @Test
+  void rejectsCredentialsThatNoHeaderCanHold() {
+    rejectsValue(() -> endpoint().apiKey(" "), "apiKey", "must not be blank");
+    rejectsValue(() -> endpoint().apiKey("key\n"), "apiKey", "printable ASCII", "position 3");
+    rejectsValue(() -> endpoint().cloudflareAccess("id", ""), "clientSecret", "must not be blank");
+    rejectsValue(() -> endpoint().cloudflareAccess("", "secret"), "clientId", "must not be blank");
+    rejectsValue(() -> endpoint().header("Bad Name", "x"), "header name", "'Bad Name'");
+    rejectsValue(() -> endpoint().header("Content-Length", "1"), "header name", "Content-Length");
+  }
+
+  @Test
+  void rejectsCountsOutOfRange() {
+    rejectsValue(() -> endpoint().maxConcurrent(0), "maxConcurrent", "at least 1", "0");
+    rejectsValue(() -> endpoint().retries(-1), "retries", "from 0 to 10", "-1");
+    rejectsValue(() -> endpoint().retries(11), "retries", "from 0 to 10", "11");
+    rejectsValue(() -> endpoint().maxLineBytes(10), "maxLineBytes", "at least 1024", "10");
+    rejectsValue(() -> endpoint().maxAnswerBytes(10), "maxAnswerBytes", "at least 1024", "10");
+    rejectsValue(() -> ChatRequest.builder().maxTokens(0), "maxTokens", "at least 1", "0");
+    rejectsValue(() -> ChatRequest.builder().maxTokens(-1), "maxTokens", "at least 1", "-1");
+  }
+
+  @Test
+  void rejectsNamesAndModelsThatAreBlank() {
+    rejectsValue(() -> Endpoint.ollama(" ", "https://host"), "name", "must not be blank");
+    rejectsValue(() -> endpoint().model(""), "model", "must not be blank");
+    rejectsCombination(() -> Endpoint.ollama("mac", "https://host").build(), "mac", "model");
+  }
+
+  @Test
+  void rejectsOptionsThatAreNotPlain() {
+    rejectsValue(() -> endpoint().option("num_predict", 5), "num_predict", "maxTokens");
+    rejectsValue(() -> endpoint().option("x", new Object()), "option x", "java.lang.Object");
+    rejectsValue(() -> endpoint().option("x", Double.NaN), "option x");
+    rejectsValue(() -> endpoint().option("x", List.of(List.of())), "option x");
+    assertThat(endpoint().option("num_ctx", 8192).option("stop", List.of("a")).build()).isNotNull();
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {Double.NaN, Double.POSITIVE_INFINITY, -0.1})
+  void rejectsATemperatureThatIsNone(double temperature) {
+    rejectsValue(
+        () -> ChatRequest.builder().temperature(temperature), "temperature", "" + temperature);
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {Double.NaN, -0.1, 1.1})
+  void rejectsATopPThatIsNone(double topP) {
+    rejectsValue(() -> ChatRequest.builder().topP(topP), "topP", "" + topP);
+  }
+
+  @Test
+  void rejectsConversationsThatAskNothing() {
+    rejectsCombination(() -> ChatRequest.builder().build(), "messages", "must not be empty");
+    rejectsCombination(
+        () -> ChatRequest.builder().system("be kind").build(), "last message", "USER", "SYSTEM");
+    rejectsCombination(
+        () -> ChatRequest.builder().user("hi").assistant("hello").build(), "USER", "ASSISTANT");
+    rejectsValue(() -> ChatRequest.builder().user(" "), "message content", "must not be blank");
+    rejectsValue(() -> ChatRequest.builder().stop(""), "stop", "empty");
+  }
+
+  @Test
+  void buildersThatGoOnDoNotAlterWhatTheyBuilt() {
+    ChatRequest.Builder request = ChatRequest.builder().user("one").tag("a", "b");
+    ChatRequest built = request.build();
+    request.user("two").tag("c", "d").maxTokens(5);
+    assertThat(built.messages()).hasSize(1);
+    assertThat(built.tags()).hasSize(1);
+    assertThat(built.maxTokens()).isEqualTo(1024);
+
+    Endpoint.Builder endpoint = endpoint();
+    Endpoint mac = endpoint.build();
+    endpoint.model("other");
+    assertThat(mac.model()).isEqualTo("m");
+  }
+
+  @Test
+  void aCopyEqualsWhatItWasMadeFrom() {
+    ChatRequest request =
+        ChatRequest.builder()
+            .system("s")
+            .user("u")
+            .maxTokens(7)
+            .temperature(0.5)
+            .topP(0.9)
+            .seed(42)
+            .stop("END")
+            .thinking(true)
+            .deadline(Duration.ofSeconds(9))
+            .tag("k", "v")
+            .build();
+    assertThat(request.toBuilder().build()).usingRecursiveComparison().isEqualTo(request);
+
+    Endpoint endpoint =
+        endpoint()
+            .timeout(Duration.ofSeconds(9))
+            .connectTimeout(Duration.ofSeconds(1))
+            .firstTokenTimeout(Duration.ofSeconds(8))
+            .stallTimeout(Duration.ofSeconds(2))
+            .apiKey("k")
+            .maxConcurrent(3)
+            .retries(2)
+            .option("num_ctx", 8192)
+            .keepAlive(Duration.ofSeconds(-1))
+            .locality(dev.offmeter.endpoint.Locality.MANAGED)
+            .maxLineBytes(4096)
+            .maxAnswerBytes(8192)
+            .build();
+    assertThat(endpoint.toBuilder().build()).usingRecursiveComparison().isEqualTo(endpoint);
+
+    ChatResponse response =
+        ChatResponse.builder()
+            .text("t")
+            .thinking("h")
+            .endpoint("e")
+            .model("m")
+            .usage(new Usage(1, 2))
+            .finishReason(FinishReason.LENGTH)
+            .attempts(
+                List.of(
+                    Attempt.builder("e")
+                        .model("m")
+                        .failure(FailureKind.STALLED)
+                        .status(200)
+                        .elapsed(Duration.ofSeconds(1))
+                        .message("x")
+                        .build()))
+            .elapsed(Duration.ofSeconds(3))
+            .timeToFirstToken(Duration.ofSeconds(1))
+            .build();
+    assertThat(response.toBuilder().build()).usingRecursiveComparison().isEqualTo(response);
+    Attempt attempt = response.attempts().get(0);
+    assertThat(attempt.toBuilder().build()).usingRecursiveComparison().isEqualTo(attempt);
+  }
+
+  @Test
+  void aResponseWithoutTextIsNone() {
+    rejectsCombination(() -> ChatResponse.builder().text(" ").build(), "text", "blank");
+  }
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/** Time is bounded, and some is kept for the endpoints still to come. */
+@Timeout(20)
+class DeadlineTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private ManualTime time;
+  private Node first;
+  private Node second;
+  private Node third;
+
+  @BeforeEach
+  void start() {
+    time = loopback.manualTime();
+    first = loopback.node(Replies.hanging());
+    second = loopback.node(Replies.hanging());
+    third = loopback.node(Replies.hanging());
+  }
+
+  private LlmClient.Builder threeNodes() {
+    return LlmClient.builder()
+        .endpoint(ollama("first", first).build())
+        .endpoint(ollama("second", second).build())
+        .endpoint(ollama("third", third).build())
+        .time(time);
+  }
+
+  private static CompletableFuture<ChatResponse> ask(LlmClient client, Duration deadline) {
+    return client.chatAsync(ChatRequest.builder().user("a reminder").deadline(deadline).build());
+  }
+
+  private void passes(Node asked, Duration duration) {
+    await().until(() -> asked.requests().size() == 1);
+    time.advance(duration);
+  }
+
+  private static List<Long> secondsPerAttempt(List<Attempt> attempts) {
+    return attempts.stream().map(attempt -> attempt.elapsed().toSeconds()).toList();
+  }
+
+  private static List<Attempt> attemptsOf(CompletableFuture<ChatResponse> call) throws Exception {
+    try {
+      return call.get().attempts();
+    } catch (ExecutionException e) {
+      return ((LlmException) e.getCause()).attempts();
+    }
+  }
+
+  @Test
+  void eachEndpointStillToComeKeepsAnEqualShare() throws Exception {
+    CompletableFuture<ChatResponse> call =
+        ask(loopback.client(threeNodes()), Duration.ofSeconds(30));
+
+    passes(first, Duration.ofSeconds(10));
+    passes(second, Duration.ofSeconds(10));
+    passes(third, Duration.ofSeconds(10));
+
+    assertThat(secondsPerAttempt(attemptsOf(call))).containsExactly(10L, 10L, 10L);
+  }
+
+  @Test
+  void whatAnEndpointDoesNotNeedGoesToTheOthers() throws Exception {
+    first.behaves(Replies.status(500, "", ""));
+    CompletableFuture<ChatResponse> call =
+        ask(loopback.client(threeNodes()), Duration.ofSeconds(30));
+
+    passes(second, Duration.ofSeconds(15));
+    passes(third, Duration.ofSeconds(15));
+
+    assertThat(secondsPerAttempt(attemptsOf(call))).containsExactly(0L, 15L, 15L);
+  }
+
+  @Test
+  void withTimeToSpareTheFirstKeepsItsWholeLimit() throws Exception {
+    CompletableFuture<ChatResponse> call =
+        ask(loopback.client(threeNodes()), Duration.ofMinutes(5));
+
+    passes(first, Duration.ofSeconds(15));
+    passes(second, Duration.ofSeconds(120));
+    passes(third, Duration.ofSeconds(120));
+
+    assertThat(secondsPerAttempt(attemptsOf(call))).containsExactly(15L, 120L, 120L);
+  }
+
+  @Test
+  void theLastEndpointAnswersInTheTimeKeptForIt() throws Exception {
+    LlmClient client =
+        loopback.client(
+            threeNodes()
+                .endpoint(Endpoint.local("template", request -> "from the template").build()));
+    CompletableFuture<ChatResponse> call = ask(client, Duration.ofSeconds(10));
+
+    // A function keeps a second, so that the first of the others has what it leaves of its share.
+    passes(first, Duration.ofSeconds(4));
+    passes(second, Duration.ofSeconds(3));
+    passes(third, Duration.ofSeconds(2));
+
+    assertThat(call.get().text()).isEqualTo("from the template");
+    assertThat(call.get().elapsed()).isLessThanOrEqualTo(Duration.ofSeconds(10));
+  }
+
+  @Test
+  void anEndpointKnownToBeDownGetsNoShare() throws Exception {
+    second.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    third.behaves(Replies.answering("THIRD"));
+    first.behaves(Replies.status(400, "", ""));
+    LlmClient client = loopback.client(threeNodes());
+    assertThat(client.chat("a reminder").text()).isEqualTo("THIRD");
+    first.behaves(Replies.hanging());
+
+    CompletableFuture<ChatResponse> call = ask(client, Duration.ofSeconds(24));
+    await().until(() -> first.requests().size() == 2);
+    time.advance(Duration.ofSeconds(12));
+
+    assertThat(call.get().attempts().get(0).elapsed()).isEqualTo(Duration.ofSeconds(12));
+  }
+
+  @Test
+  void retriesAndRetryAfterStayWithinTheDeadline() throws Exception {
+    Node busy = loopback.node(Replies.status(503, "", "", "Retry-After: 3600"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("busy", busy).retries(10).build())
+                .endpoint(ollama("first", first).build())
+                .time(time));
+    CompletableFuture<ChatResponse> call = ask(client, Duration.ofSeconds(20));
+
+    passes(first, Duration.ofSeconds(20));
+
+    assertThat(attemptsOf(call)).hasSize(2);
+    assertThat(busy.requests()).as("an hour does not fit").hasSize(1);
+  }
+
+  @Test
+  void aRetryAfterThatFitsIsWaitedForIfRetriesAreAllowed() throws Exception {
+    Node busy = loopback.node(Replies.status(429, "", "", "Retry-After: 2"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("busy", busy).retries(1).build())
+                .endpoint(ollama("second", second).build())
+                .time(time));
+    CompletableFuture<ChatResponse> call = ask(client, Duration.ofSeconds(60));
+    await().until(() -> busy.requests().size() == 1 && time.pending() == 1);
+    busy.behaves(Replies.answering("at last"));
+
+    time.advance(Duration.ofMillis(1_999));
+    assertThat(busy.requests()).hasSize(1);
+    time.advance(Duration.ofMillis(1));
+
+    assertThat(call.get().text()).isEqualTo("at last");
+    assertThat(call.get().attempts()).extracting(Attempt::endpoint).containsExactly("busy", "busy");
+    assertThat(second.requests()).isEmpty();
+  }
+
+  @Test
+  void withoutRetriesTheNextEndpointIsAskedAtOnce() {
+    first.behaves(Replies.status(502, "", ""));
+    second.behaves(Replies.answering("SECOND"));
+
+    assertThat(loopback.client(threeNodes()).chat("a reminder").text()).isEqualTo("SECOND");
+    assertThat(first.requests()).hasSize(1);
+  }
+
+  @Test
+  void aPassingFailureIsRetriedHereIfAllowed() throws Exception {
+    Node flaky = loopback.node(Replies.status(502, "", ""));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("flaky", flaky).retries(2).build())
+                .endpoint(ollama("second", second).build())
+                .time(time));
+    CompletableFuture<ChatResponse> call = ask(client, Duration.ofSeconds(60));
+    await().until(() -> flaky.requests().size() == 1 && time.pending() == 1);
+    flaky.behaves(Replies.answering("back again"));
+    time.advance(Duration.ofSeconds(1));
+
+    assertThat(call.get().text()).isEqualTo("back again");
+  }
+
+  @Test
+  void aTimeoutIsNeverRetriedHere() throws Exception {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("first", first).retries(10).build())
+                .endpoint(ollama("second", second).build())
+                .time(time));
+    CompletableFuture<ChatResponse> call = ask(client, Duration.ofMinutes(10));
+    passes(first, Duration.ofSeconds(15));
+    passes(second, Duration.ofSeconds(120));
+
+    assertThat(attemptsOf(call)).hasSize(2);
+  }
+
+  @Test
+  void anEndpointForWhichNoTimeIsLeftIsNotAsked() {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(
+                    Endpoint.local(
+                            "slow",
+                            request -> {
+                              time.advance(Duration.ofMinutes(1));
+                              return null;
+                            })
+                        .build())
+                .endpoint(ollama("second", second).build())
+                .deadline(Duration.ofSeconds(30))
+                .time(time));
+
+    assertThatThrownBy(() -> client.chat("a reminder"))
+        .isInstanceOfSatisfying(
+            AllEndpointsFailedException.class,
+            e -> assertThat(e.attempts().get(1).failure()).contains(FailureKind.OUT_OF_TIME));
+    assertThat(second.requests()).isEmpty();
+  }
+
+  @Test
+  void theClientsDeadlineAppliesWhenTheRequestHasNone() throws Exception {
+    LlmClient client = loopback.client(threeNodes().deadline(Duration.ofSeconds(6)));
+    CompletableFuture<ChatResponse> call =
+        client.chatAsync(ChatRequest.builder().user("a reminder").build());
+
+    passes(first, Duration.ofSeconds(2));
+    passes(second, Duration.ofSeconds(2));
+    passes(third, Duration.ofSeconds(2));
+
+    assertThat(secondsPerAttempt(attemptsOf(call))).containsExactly(2L, 2L, 2L);
+  }
+}

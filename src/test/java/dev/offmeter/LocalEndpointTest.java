@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.offmeter.endpoint.Locality;
+import dev.offmeter.testing.Loopback;
+import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/** A function in this process as an endpoint like any other. */
+@Timeout(20)
+class LocalEndpointTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private LlmClient client(Function<ChatRequest, String> function) {
+    return loopback.client(
+        LlmClient.builder()
+            .endpoint(Endpoint.local("function", function).timeout(Duration.ofMillis(150)).build())
+            .endpoint(Endpoint.local("template", request -> "from the template").build()));
+  }
+
+  private Attempt fallThrough(Function<ChatRequest, String> function) {
+    ChatResponse response = client(function).chat("draft a reminder");
+    assertThat(response.text()).isEqualTo("from the template");
+    return response.attempts().get(0);
+  }
+
+  @Test
+  void answersFromTheRequest() {
+    LlmClient client = client(request -> "Dear " + request.tags().get("name"));
+
+    ChatResponse response =
+        client.chat(ChatRequest.builder().user("draft").tag("name", "Zoë").build());
+
+    assertThat(response.text()).isEqualTo("Dear Zoë");
+    assertThat(response.endpoint()).isEqualTo("function");
+    assertThat(response.usage()).isEqualTo(Usage.NONE);
+    assertThat(response.attempts().get(0).status()).isEmpty();
+  }
+
+  @Test
+  void throwingIsAFailedAttemptThatNamesTheClassAndThePlaceOnly() {
+    Attempt attempt =
+        fallThrough(
+            request -> {
+              throw new IllegalStateException("could not fill in " + request.messages());
+            });
+
+    assertThat(attempt.failure()).contains(FailureKind.LOCAL_FAILED);
+    assertThat(attempt.message())
+        .contains("java.lang.IllegalStateException")
+        .contains("LocalEndpointTest.java")
+        .doesNotContain("could not fill in");
+  }
+
+  @Test
+  void anErrorIsAFailedAttemptToo() {
+    assertThat(
+            fallThrough(
+                    request -> {
+                      throw new StackOverflowError();
+                    })
+                .failure())
+        .contains(FailureKind.LOCAL_FAILED);
+  }
+
+  @Test
+  void nullIsAFailedAttempt() {
+    assertThat(fallThrough(request -> null).message()).contains("null");
+  }
+
+  @Test
+  void blankIsAFailedAttempt() {
+    assertThat(fallThrough(request -> " \n").message()).contains("blank");
+  }
+
+  @Test
+  void outlivingItsLimitIsAFailedAttemptAndAnInterrupt() throws Exception {
+    CountDownLatch interrupted = new CountDownLatch(1);
+
+    Attempt attempt =
+        fallThrough(
+            request -> {
+              try {
+                new CountDownLatch(1).await();
+              } catch (InterruptedException e) {
+                interrupted.countDown();
+              }
+              return "too late";
+            });
+
+    assertThat(attempt.failure()).contains(FailureKind.ATTEMPT_TIMEOUT);
+    assertThat(interrupted.await(1, TimeUnit.SECONDS)).isTrue();
+  }
+
+  @Test
+  void failingOftenDoesNotTakeTheLastResortAway() {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(
+                    Endpoint.local(
+                            "template",
+                            request -> {
+                              if (request.tags().isEmpty()) {
+                                throw new IllegalArgumentException("no tags");
+                              }
+                              return "filled";
+                            })
+                        .build()));
+    for (int i = 0; i < 5; i++) {
+      assertThatThrownBy(() -> client.chat("draft"))
+          .isInstanceOf(AllEndpointsFailedException.class);
+    }
+
+    assertThat(client.chat(ChatRequest.builder().user("draft").tag("a", "b").build()).text())
+        .isEqualTo("filled");
+  }
+
+  @Test
+  void isSelfHosted() {
+    assertThat(Endpoint.local("template", request -> "x").build().locality())
+        .isEqualTo(Locality.SELF_HOSTED);
+  }
+
+  @Test
+  void takesNothingThatOnlyAServerKnows() {
+    assertThatThrownBy(() -> Endpoint.local("template", request -> "x").model("m").build())
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("template");
+    assertThatThrownBy(() -> Endpoint.local("template", request -> "x").apiKey("k").build())
+        .isInstanceOf(IllegalStateException.class);
+  }
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.classic.spi.IThrowableProxy;
+import ch.qos.logback.core.read.ListAppender;
+import dev.offmeter.observe.EndpointChange;
+import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A canary in every place that holds a secret, and a look at every place where it must not sing.
+ */
+@Timeout(20)
+class SecrecyTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final String PROMPT = "canary-prompt: Zoë owes 1,042.50 EUR and is ill";
+  private static final String ANSWER = "canary-answer: Dear Zoë, please pay by Friday";
+  private static final String THOUGHT = "canary-thought: she will never pay that";
+  private static final String KEY = "canary-key-7f3a";
+  private static final String ACCESS_ID = "canary-id-99.access";
+  private static final String ACCESS_SECRET = "canary-secret-e1d2";
+  private static final String HEADER = "canary-header-5566";
+
+  private final List<String> seen = new CopyOnWriteArrayList<>();
+  private final ListAppender<ILoggingEvent> log = new ListAppender<>();
+  private final Logger root = (Logger) LoggerFactory.getLogger(Logger.ROOT_LOGGER_NAME);
+  private Level levelBefore;
+
+  @BeforeEach
+  void listenToEverything() {
+    levelBefore = root.getLevel();
+    root.setLevel(Level.TRACE);
+    root.detachAppender("CONSOLE");
+    log.start();
+    root.addAppender(log);
+  }
+
+  @AfterEach
+  void restoreTheLog() {
+    root.detachAppender(log);
+    root.setLevel(levelBefore);
+  }
+
+  static List<Node.Script> everyKindOfReply() {
+    String thought = "<think>" + THOUGHT + "</think>";
+    List<Node.Script> replies = new ArrayList<>();
+    replies.add(Replies.answering(thought, ANSWER));
+    replies.add(Replies.answering("<think>" + THOUGHT));
+    for (int status : new int[] {200, 302, 400, 401, 403, 404, 407, 429, 500, 502, 503, 530}) {
+      for (String body :
+          List.of(
+              "{\"error\":\"cannot parse: " + PROMPT + "\"}",
+              "{\"error\":{\"message\":\"bad key " + KEY + " and " + ACCESS_SECRET + "\"}}",
+              "<html><title>" + PROMPT + "</title>" + KEY + "</html>",
+              "rejected: Bearer " + KEY,
+              HEADER)) {
+        replies.add(Replies.status(status, "text/html", body, "X-Echo: " + KEY));
+      }
+    }
+    String begun = Replies.STREAM_HEAD + Replies.tokens(thought, ANSWER);
+    for (String end :
+        List.of(
+            Replies.chunk("{\"error\":\"lost after: " + ANSWER + " " + KEY + "\"}\n"),
+            Replies.chunk(ANSWER + "\n"),
+            Replies.chunk("{\"message\":{\"content\":\"" + ANSWER + "\", oops}}\n"),
+            Replies.chunk("{\"message\":{\"content\":[\"" + ANSWER + "\"]}}\n"),
+            Replies.end("load", 1))) {
+      replies.add((connection, request) -> connection.send(begun + end + Replies.LAST_CHUNK));
+    }
+    replies.add(
+        (connection, request) -> {
+          connection.send(ANSWER + " " + KEY + "\r\n\r\n");
+          connection.close();
+        });
+    replies.add(
+        (connection, request) -> {
+          connection.send(begun);
+          connection.reset();
+        });
+    return replies;
+  }
+
+  @ParameterizedTest
+  @MethodSource("everyKindOfReply")
+  void noReplyMakesTheCanarySing(Node.Script reply) {
+    Node node = loopback.node(reply);
+    Endpoint endpoint =
+        Endpoint.ollama("node", node.url())
+            .model("m")
+            .apiKey(KEY)
+            .cloudflareAccess(() -> ACCESS_ID, () -> ACCESS_SECRET)
+            .header("X-Tenant", HEADER)
+            .retries(0)
+            .build();
+    call(endpoint);
+    assertSilence();
+  }
+
+  @Test
+  void noFaultOfTheApplicationsOwnMakesTheCanarySing() {
+    call(
+        Endpoint.local(
+                "function",
+                request -> {
+                  throw new IllegalStateException(PROMPT);
+                })
+            .build());
+    call(
+        Endpoint.ollama("bad-supplier", "http://127.0.0.1:1")
+            .model("m")
+            .apiKey(
+                () -> {
+                  throw new IllegalStateException("vault says " + KEY);
+                })
+            .build());
+    call(
+        Endpoint.ollama("newline", "http://127.0.0.1:1")
+            .model("m")
+            .apiKey(() -> KEY + "\n")
+            .build());
+    assertSilence();
+  }
+
+  @Test
+  void noRejectedSettingMakesTheCanarySing() {
+    attempt(() -> Endpoint.ollama("x", "https://user:" + KEY + "@host").model("m").build());
+    attempt(() -> Endpoint.ollama("x", "user:" + KEY + "@host").model("m").build());
+    attempt(() -> Endpoint.ollama("x", "https://host?key=" + KEY).model("m").build());
+    attempt(() -> Endpoint.ollama("x", "https://host").apiKey(KEY + "\n"));
+    attempt(() -> Endpoint.ollama("x", "https://host").header("X-Key", KEY + "é"));
+    attempt(() -> Endpoint.ollama("x", "http://example.com").model("m").apiKey(KEY).build());
+    attempt(
+        () ->
+            LlmClient.fromEnv(
+                Map.of("OLLAMA_PRIMARY_URL", "http://example.com", "OLLAMA_PRIMARY_KEY", KEY)));
+    attempt(() -> LlmClient.fromEnv(Map.of("OLLAMA_PRIMARY_ACCESS_SECRET", ACCESS_SECRET)));
+    assertThat(seen).as("each was rejected").hasSizeGreaterThanOrEqualTo(8);
+    assertSilence();
+  }
+
+  @Test
+  void noToStringMakesTheCanarySing() {
+    Endpoint.Builder builder =
+        Endpoint.ollama("x", "https://host").model("m").apiKey(KEY).header("X-Key", HEADER);
+    seen.add(builder.build().toString());
+    seen.add(builder.toString());
+    seen.add(Message.user(PROMPT).toString());
+    seen.add(ChatRequest.builder().user(PROMPT).build().toString());
+    seen.add(ChatRequest.builder().user(PROMPT).toString());
+    seen.add(ChatResponse.builder().text(ANSWER).thinking(THOUGHT).build().toString());
+    seen.add(LlmClient.builder().endpoint(builder.build()).toString());
+    try (LlmClient client = LlmClient.builder().endpoint(builder.build()).build()) {
+      seen.add(client.toString());
+    }
+    seen.add(builder.build().spec(true).toString());
+    assertSilence();
+  }
+
+  private void attempt(Runnable setting) {
+    try {
+      setting.run();
+    } catch (RuntimeException e) {
+      seen.add(printed(e));
+    }
+  }
+
+  private void call(Endpoint endpoint) {
+    try (LlmClient client =
+        LlmClient.builder().endpoint(endpoint).listener(new Recorder()).build()) {
+      for (int i = 0; i < 3; i++) {
+        ChatRequest request = ChatRequest.builder().system(PROMPT).user(PROMPT).build();
+        seen.add(client.chat(request).toString());
+      }
+    } catch (LlmException e) {
+      seen.add(printed(e));
+      seen.add(e.attempts().toString());
+    }
+  }
+
+  private static String printed(Throwable e) {
+    StringWriter out = new StringWriter();
+    e.printStackTrace(new PrintWriter(out));
+    return out.toString();
+  }
+
+  private void assertSilence() {
+    for (ILoggingEvent event : log.list) {
+      seen.add(event.getFormattedMessage() + event.getKeyValuePairs() + event.getMDCPropertyMap());
+      for (IThrowableProxy t = event.getThrowableProxy(); t != null; t = t.getCause()) {
+        seen.add(String.valueOf(t.getMessage()));
+      }
+    }
+    assertThat(seen).isNotEmpty().noneMatch(text -> text.contains("canary"));
+  }
+
+  private final class Recorder implements LlmListener {
+    @Override
+    public void attemptEnded(long call, Attempt attempt) {
+      seen.add(attempt.toString() + attempt.message());
+    }
+
+    @Override
+    public void attemptSkipped(long call, Attempt attempt) {
+      seen.add(attempt.toString() + attempt.message());
+    }
+
+    @Override
+    public void endpointChanged(EndpointChange change) {
+      seen.add(change.toString());
+    }
+
+    @Override
+    public void callAnswered(long call, ChatResponse response) {
+      seen.add(response.toString());
+    }
+
+    @Override
+    public void callFailed(long call, LlmException exception) {
+      seen.add(printed(exception));
+    }
+  }
+}
