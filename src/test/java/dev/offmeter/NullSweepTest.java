@@ -40,7 +40,7 @@ class NullSweepTest {
   private static final Map<Class<?>, Object> VALUES =
       Map.of(
           String.class,
-          "https://host",
+          "x",
           Role.class,
           Role.USER,
           Duration.class,

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+
+/** What the documentation says of itself must hold. */
+class DocumentationTest {
+  private static final Path README = Path.of("README.md");
+  private static final Pattern LINK = Pattern.compile("\\]\\(([^)#\\s]+)(#[^)]*)?\\)");
+
+  private static String firstSample() throws IOException {
+    Matcher sample =
+        Pattern.compile("```java\n(.*?)```", Pattern.DOTALL).matcher(Files.readString(README));
+    assertThat(sample.find()).isTrue();
+    return sample.group(1).strip();
+  }
+
+  @Test
+  void theFirstSampleIsTheQuickstartThatIsCompiledAndRun() throws IOException {
+    String quickstart =
+        Files.readString(Path.of("examples/src/main/java/dev/offmeter/examples/Quickstart.java"));
+
+    String shown =
+        quickstart.replaceFirst("(?s).*?(?=import )", "").replaceFirst("(?s)/\\*\\*.*?\\*/\n", "");
+
+    assertThat(firstSample()).isEqualTo(shown.strip());
+  }
+
+  @Test
+  void theReadmeIsShortAndShowsCodeSoon() throws IOException {
+    List<String> lines = Files.readAllLines(README);
+
+    assertThat(lines).hasSizeLessThanOrEqualTo(130);
+    assertThat(lines.indexOf("```java")).isLessThan(25);
+    assertThat(firstSample().lines().count()).isLessThanOrEqualTo(15);
+  }
+
+  @Test
+  void everyLinkToAFileLeadsSomewhere() throws IOException {
+    List<String> broken = new ArrayList<>();
+    for (Path page : pages()) {
+      Matcher link = LINK.matcher(Files.readString(page));
+      while (link.find()) {
+        String target = link.group(1);
+        Path parent = page.toAbsolutePath().getParent();
+        if (!target.startsWith("http") && !Files.exists(parent.resolve(target))) {
+          broken.add(page + " -> " + target);
+        }
+      }
+    }
+    assertThat(broken).isEmpty();
+  }
+
+  private static List<Path> pages() throws IOException {
+    try (Stream<Path> docs = Files.list(Path.of("docs"));
+        Stream<Path> root = Files.list(Path.of("."))) {
+      return Stream.concat(docs, root).filter(path -> path.toString().endsWith(".md")).toList();
+    }
+  }
+}

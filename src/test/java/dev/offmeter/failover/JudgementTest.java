@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.FailureKind;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** The table, row by row, and its copy in the documentation. */
+class JudgementTest {
+  private static final Map<Judgement.Next, String> NEXT =
+      Map.of(
+          Judgement.Next.NEXT_ENDPOINT, "next endpoint",
+          Judgement.Next.RETRY_OR_NEXT_ENDPOINT, "retry or next endpoint",
+          Judgement.Next.STOP, "stop");
+  private static final Map<Judgement.Health, String> HEALTH =
+      Map.of(
+          Judgement.Health.UNTOUCHED, "untouched",
+          Judgement.Health.COUNTS, "counts",
+          Judgement.Health.TRIPS, "trips",
+          Judgement.Health.COOLS_DOWN, "cools down",
+          Judgement.Health.SET_ASIDE, "set aside");
+
+  @ParameterizedTest
+  @CsvSource({
+    "CONNECTION_REFUSED, NEXT_ENDPOINT, TRIPS",
+    "HOST_UNKNOWN, NEXT_ENDPOINT, TRIPS",
+    "TLS_FAILED, NEXT_ENDPOINT, TRIPS",
+    "CONNECT_TIMEOUT, NEXT_ENDPOINT, TRIPS",
+    "TUNNEL_DOWN, NEXT_ENDPOINT, TRIPS",
+    "ORIGIN_UNREACHABLE, RETRY_OR_NEXT_ENDPOINT, COUNTS",
+    "GATEWAY_TIMEOUT, RETRY_OR_NEXT_ENDPOINT, COUNTS",
+    "SERVER_ERROR, RETRY_OR_NEXT_ENDPOINT, COUNTS",
+    "CONNECTION_LOST, RETRY_OR_NEXT_ENDPOINT, COUNTS",
+    "ANSWER_CUT, RETRY_OR_NEXT_ENDPOINT, COUNTS",
+    "STREAM_ERROR, RETRY_OR_NEXT_ENDPOINT, COUNTS",
+    "INCOMPLETE, RETRY_OR_NEXT_ENDPOINT, COUNTS",
+    "NOT_AN_ANSWER, RETRY_OR_NEXT_ENDPOINT, COUNTS",
+    "EMPTY_ANSWER, RETRY_OR_NEXT_ENDPOINT, COUNTS",
+    "TOO_LARGE, NEXT_ENDPOINT, COUNTS",
+    "FIRST_TOKEN_TIMEOUT, NEXT_ENDPOINT, COUNTS",
+    "STALLED, NEXT_ENDPOINT, COUNTS",
+    "ATTEMPT_TIMEOUT, NEXT_ENDPOINT, COUNTS",
+    "OVERLOADED, NEXT_ENDPOINT, UNTOUCHED",
+    "RATE_LIMITED, RETRY_OR_NEXT_ENDPOINT, COOLS_DOWN",
+    "SERVER_BUSY, RETRY_OR_NEXT_ENDPOINT, COOLS_DOWN",
+    "GATE_FULL, NEXT_ENDPOINT, UNTOUCHED",
+    "UNAUTHORIZED, NEXT_ENDPOINT, SET_ASIDE",
+    "ACCESS_DENIED, NEXT_ENDPOINT, SET_ASIDE",
+    "CHALLENGED, NEXT_ENDPOINT, SET_ASIDE",
+    "HOST_REJECTED, NEXT_ENDPOINT, SET_ASIDE",
+    "REDIRECTED, NEXT_ENDPOINT, SET_ASIDE",
+    "MODEL_MISSING, NEXT_ENDPOINT, SET_ASIDE",
+    "WRONG_PATH, NEXT_ENDPOINT, SET_ASIDE",
+    "OPTION_REJECTED, NEXT_ENDPOINT, SET_ASIDE",
+    "BAD_REQUEST, NEXT_ENDPOINT, UNTOUCHED",
+    "CONTEXT_OVERFLOW, NEXT_ENDPOINT, UNTOUCHED",
+    "THINKING_ONLY, NEXT_ENDPOINT, UNTOUCHED",
+    "LOCAL_FAILED, NEXT_ENDPOINT, UNTOUCHED",
+    "CIRCUIT_OPEN, NEXT_ENDPOINT, UNTOUCHED",
+    "OUT_OF_TIME, NEXT_ENDPOINT, UNTOUCHED",
+    "CANCELLED, STOP, UNTOUCHED",
+    "INTERNAL, NEXT_ENDPOINT, UNTOUCHED"
+  })
+  void judges(FailureKind kind, Judgement.Next next, Judgement.Health health) {
+    assertThat(Judgement.of(kind)).isEqualTo(new Judgement.Verdict(next, health));
+  }
+
+  @Test
+  void everyKindIsJudged() {
+    for (FailureKind kind : FailureKind.values()) {
+      assertThat(Judgement.of(kind)).isNotNull();
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(FailureKind.class)
+  void theDocumentationPrintsTheSameTable(FailureKind kind) throws IOException {
+    List<String> rows =
+        Files.readAllLines(Path.of("docs/failover.md")).stream()
+            .filter(line -> line.startsWith("| `" + kind.name() + "` |"))
+            .toList();
+
+    assertThat(rows).hasSize(1);
+    Judgement.Verdict verdict = Judgement.of(kind);
+    String[] cells = rows.get(0).split("\\|");
+    assertThat(cells[3].strip()).isEqualTo(NEXT.get(verdict.next()));
+    assertThat(cells[4].strip()).isEqualTo(HEALTH.get(verdict.health()));
+  }
+
+  @ParameterizedTest
+  @EnumSource(FailureKind.class)
+  void everyKindHasItsPlaceInTroubleshooting(FailureKind kind) throws IOException {
+    assertThat(Files.readAllLines(Path.of("docs/troubleshooting.md")))
+        .containsOnlyOnce("## " + kind.anchor());
+  }
+}
