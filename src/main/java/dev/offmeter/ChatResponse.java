@@ -78,7 +78,10 @@ public final class ChatResponse {
     return finishReason;
   }
 
-  /** Every attempt in order; the last one is the one that answered. */
+  /**
+   * Every attempt in order, endpoints that were passed over without being asked included; the last
+   * one is the one that answered.
+   */
   public List<Attempt> attempts() {
     return attempts;
   }

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.examples;
+
+import dev.offmeter.Endpoint;
+import dev.offmeter.LlmClient;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.LocalDate;
+import java.util.List;
+import java.util.Map;
+
+/** Drafts an email for every overdue invoice of a CSV file. */
+public final class PaymentFollowUps {
+  static final int ALL_DRAFTED = 0;
+  static final int SOME_NEED_A_LOOK = 1;
+  static final int COULD_NOT_RUN = 2;
+
+  private final PrintStream out;
+  private final PrintStream err;
+  private final Clock clock;
+
+  PaymentFollowUps(PrintStream out, PrintStream err, Clock clock) {
+    this.out = out;
+    this.err = err;
+    this.clock = clock;
+  }
+
+  /**
+   * Runs the example.
+   *
+   * @param args the CSV file and the folder for the drafts, both optional
+   */
+  public static void main(String[] args) {
+    Clock clock = Clock.systemDefaultZone();
+    PaymentFollowUps program = new PaymentFollowUps(System.out, System.err, clock);
+    int status = program.run(System.getenv(), List.of(args));
+    if (status != ALL_DRAFTED) {
+      System.exit(status);
+    }
+  }
+
+  int run(Map<String, String> environment, List<String> args) {
+    try {
+      InvoiceCsv csv = invoices(args);
+      csv.problems().forEach(err::println);
+      try (LlmClient llm = client(environment)) {
+        Report report = new DraftRun(llm, folder(args), out, err).over(csv);
+        return report.isFlawless() ? ALL_DRAFTED : SOME_NEED_A_LOOK;
+      }
+    } catch (CannotRun e) {
+      err.println(e.getMessage());
+      return COULD_NOT_RUN;
+    }
+  }
+
+  /** The servers that the environment names, and last a template that needs none. */
+  private static LlmClient client(Map<String, String> environment) throws CannotRun {
+    Endpoint template = Endpoint.local("template", Letter::fromTemplate).build();
+    try {
+      return LlmClient.builder().fromEnv(environment).endpoint(template).build();
+    } catch (IllegalArgumentException | IllegalStateException e) {
+      throw new CannotRun(e.getMessage());
+    }
+  }
+
+  private InvoiceCsv invoices(List<String> args) throws CannotRun {
+    LocalDate today = LocalDate.now(clock);
+    if (args.isEmpty()) {
+      return InvoiceCsv.shipped(today);
+    }
+    try {
+      return InvoiceCsv.read(path(args.get(0)), today);
+    } catch (IOException e) {
+      throw new CannotRun("cannot read " + args.get(0), e);
+    }
+  }
+
+  private DraftFolder folder(List<String> args) throws CannotRun {
+    String name = args.size() > 1 ? args.get(1) : "follow-ups";
+    try {
+      return new DraftFolder(path(name), clock);
+    } catch (IOException e) {
+      throw new CannotRun("cannot write to " + name, e);
+    }
+  }
+
+  private static Path path(String name) throws CannotRun {
+    try {
+      return Path.of(name);
+    } catch (InvalidPathException e) {
+      throw new CannotRun("no possible file name: " + name);
+    }
+  }
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.examples;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import jakarta.mail.MessagingException;
+import jakarta.mail.Session;
+import jakarta.mail.internet.InternetAddress;
+import jakarta.mail.internet.MimeMessage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.List;
+import java.util.Map;
+import mockwebserver3.MockResponse;
+import mockwebserver3.MockWebServer;
+import mockwebserver3.junit5.StartStop;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+final class PaymentFollowUpsTest {
+  private static final Clock CLOCK =
+      Clock.fixed(Instant.parse("2026-11-21T09:00:00Z"), ZoneOffset.UTC);
+  private static final String HEADER =
+      "invoice,customer,email,service,amount,currency,due,reminders";
+  private static final String ZOE =
+      "2026/7,Zoë Müller,zoe@example.com,Website relaunch,4850.00,EUR,2026-10-15,0";
+  private static final String URS =
+      "2026/8,Urs Ammann,urs@example.com,Layout,3400.00,CHF,2026-07-31,3";
+
+  @StartStop private final MockWebServer ollama = new MockWebServer();
+
+  @TempDir private Path home;
+
+  private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+  private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+
+  @Test
+  void templateDraftsEveryInvoiceWhenNoServerIsReachable() throws Exception {
+    int status = run(nothing(), csv(ZOE, URS));
+
+    assertThat(status).isEqualTo(PaymentFollowUps.ALL_DRAFTED);
+    assertThat(drafts()).containsExactly("invoice-2026_7.eml", "invoice-2026_8.eml");
+    assertThat(draft("invoice-2026_7.eml").getHeader("X-Drafted-By")).containsExactly("template");
+    assertThat(text(draft("invoice-2026_7.eml")))
+        .contains("Dear Zoë Müller,", "EUR 4,850.00", "15 October 2026", "Perhaps it has slipped");
+    assertThat(text(draft("invoice-2026_8.eml"))).contains("CHF 3,400.00", "after 3 reminders");
+    assertThat(shown(out)).contains("[2/2] 2026/8, Urs Ammann: template, ", "2 by template");
+  }
+
+  @Test
+  void ollamaDraftsWhenItAnswersAndTheTableSaysSo() throws Exception {
+    ollama.enqueue(answer("Dear Zoë,\\n\\nplease pay.", "stop", 30));
+
+    int status = run(primary(), csv(ZOE));
+
+    assertThat(status).isEqualTo(PaymentFollowUps.ALL_DRAFTED);
+    MimeMessage draft = draft("invoice-2026_7.eml");
+    assertThat(draft.getHeader("X-Drafted-By")).containsExactly("primary (qwen3:8b)");
+    assertThat(text(draft)).isEqualTo("Dear Zoë,\r\n\r\nplease pay.\r\n");
+    assertThat(shown(out)).containsPattern("2026/7 +primary +1 +[0-9.]+ +20 +30\\R");
+    assertThat(shown(out)).contains("1 draft: 1 by primary (qwen3:8b)");
+    assertThat(ollama.takeRequest().getBody().utf8())
+        .contains("Zoë Müller", "tone: polite", "\"num_predict\":400", "\"temperature\":0.4")
+        .doesNotContain("zoe@example.com");
+  }
+
+  @Test
+  void templateTakesOverWhenOllamaFailsHalfway() throws Exception {
+    ollama.enqueue(answer("Dear Zoë", "stop", 30));
+    ollama.enqueue(new MockResponse.Builder().code(500).build());
+
+    int status = run(primary(), csv(ZOE, URS));
+
+    assertThat(status).isEqualTo(PaymentFollowUps.ALL_DRAFTED);
+    assertThat(shown(out)).contains("2 drafts: 1 by primary (qwen3:8b), 1 by template");
+    assertThat(drafts()).hasSize(2);
+  }
+
+  @Test
+  void answerCutAtTheTokenLimitIsMarkedWhereverItIsSeen() throws Exception {
+    run(nothing(), csv(ZOE));
+    ollama.enqueue(answer("Dear Zoë, we are", "length", 400));
+
+    int status = run(primary(), csv(ZOE));
+
+    assertThat(status).isEqualTo(PaymentFollowUps.SOME_NEED_A_LOOK);
+    assertThat(drafts()).containsExactly("invoice-2026_7.INCOMPLETE.eml");
+    MimeMessage draft = draft("invoice-2026_7.INCOMPLETE.eml");
+    assertThat(draft.getHeader("X-Draft-Incomplete")).containsExactly("yes");
+    assertThat(draft.getSubject()).startsWith("[INCOMPLETE] ");
+    assertThat(shown(out)).containsPattern("2026/7 +primary .*400 {2}INCOMPLETE\\R");
+  }
+
+  @Test
+  void accentsInHeadersSurviveAndTheFileIsAsciiWithCrlf() throws Exception {
+    String sender = "Łukasz Søren 株式会社さくら商事 and quite a few more words to fold the line";
+    run(nothing(), csv(ZOE.replace("Zoë Müller", sender)));
+
+    String raw = Files.readString(home.resolve("drafts/invoice-2026_7.eml"), US_ASCII);
+    assertThat(raw.replace("\r\n", "")).doesNotContain("\r", "\n");
+    assertThat(raw.lines()).allSatisfy(line -> assertThat(line).hasSizeLessThanOrEqualTo(78));
+    MimeMessage draft = draft("invoice-2026_7.eml");
+    InternetAddress to = (InternetAddress) draft.getAllRecipients()[0];
+    assertThat(to.getPersonal()).isEqualTo(sender);
+    assertThat(to.getAddress()).isEqualTo("zoe@example.com");
+    assertThat(draft.getSentDate()).isEqualTo(CLOCK.instant());
+    assertThat(draft.getContentType()).isEqualTo("text/plain; charset=UTF-8");
+  }
+
+  @Test
+  void badRowIsReportedByLineAndTheOthersAreDrafted() throws Exception {
+    int status = run(nothing(), csv(ZOE, "oops", URS));
+
+    String problem = "line 3: the number of columns is 1 instead of 8";
+    assertThat(status).isEqualTo(PaymentFollowUps.SOME_NEED_A_LOOK);
+    assertThat(shown(err)).contains(problem);
+    assertThat(shown(out)).contains("1 without a draft:" + System.lineSeparator() + "  " + problem);
+    assertThat(drafts()).hasSize(2);
+  }
+
+  @Test
+  void missingFileIsOneLineAndStatusTwo() throws Exception {
+    Path missing = home.resolve("missing.csv");
+
+    assertThat(run(nothing(), missing)).isEqualTo(PaymentFollowUps.COULD_NOT_RUN);
+    assertThat(shown(err)).isEqualToIgnoringNewLines("cannot read " + missing + ": no such file");
+  }
+
+  @Test
+  void wrongVariableIsOneLineAndStatusTwo() throws Exception {
+    Map<String, String> wrong = Map.of("OLLAMA_PRIMARY_TIMEOUT", "soon");
+
+    assertThat(run(wrong, csv(ZOE))).isEqualTo(PaymentFollowUps.COULD_NOT_RUN);
+    assertThat(shown(err).lines())
+        .singleElement()
+        .asString()
+        .startsWith("OLLAMA_PRIMARY_TIMEOUT must be");
+    assertThat(home.resolve("drafts")).doesNotExist();
+  }
+
+  private int run(Map<String, String> environment, Path csv) {
+    PrintStream toOut = new PrintStream(out, true, UTF_8);
+    PrintStream toErr = new PrintStream(err, true, UTF_8);
+    List<String> args = List.of(csv.toString(), home.resolve("drafts").toString());
+    return new PaymentFollowUps(toOut, toErr, CLOCK).run(environment, args);
+  }
+
+  private Path csv(String... rows) throws IOException {
+    String text = HEADER + "\n" + String.join("\n", rows) + "\n";
+    return Files.writeString(home.resolve("invoices.csv"), text);
+  }
+
+  /** With long limits: on a busy machine a first connection can take seconds. */
+  private Map<String, String> primary() {
+    String one = "OFFMETER_ENDPOINTS_0_";
+    String url = ollama.url("/").toString();
+    return Map.of(
+        one + "NAME", "primary", one + "URL", url, one + "CONNECT", "60s", one + "TIMEOUT", "60s");
+  }
+
+  /** The address of a server that has just gone. */
+  private static Map<String, String> nothing() throws IOException {
+    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return Map.of("OLLAMA_PRIMARY_URL", "http://127.0.0.1:" + socket.getLocalPort());
+    }
+  }
+
+  private static MockResponse answer(String content, String reason, int tokens) {
+    String piece =
+        """
+        {"model":"qwen3:8b","message":{"role":"assistant","content":"%s"},"done":false}
+        {"model":"qwen3:8b","message":{"role":"assistant","content":""},"done":true,\
+        "done_reason":"%s","prompt_eval_count":20,"eval_count":%d}
+        """;
+    return new MockResponse.Builder()
+        .setHeader("Content-Type", "application/x-ndjson")
+        .body(piece.formatted(content, reason, tokens))
+        .build();
+  }
+
+  private List<String> drafts() throws IOException {
+    try (var files = Files.list(home.resolve("drafts"))) {
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  private MimeMessage draft(String name) throws IOException, MessagingException {
+    try (InputStream file = Files.newInputStream(home.resolve("drafts").resolve(name))) {
+      return new MimeMessage((Session) null, file);
+    }
+  }
+
+  private static String text(MimeMessage draft) throws IOException, MessagingException {
+    return (String) draft.getContent();
+  }
+
+  private static String shown(ByteArrayOutputStream stream) {
+    return stream.toString(UTF_8);
+  }
+}
