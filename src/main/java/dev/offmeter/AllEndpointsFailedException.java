@@ -36,9 +36,12 @@ public final class AllEndpointsFailedException extends LlmException {
 
   /** The first thing that went wrong is the one to mend; the rest often follow from it. */
   private static String anchor(List<Attempt> attempts) {
-    return attempts.stream()
-        .flatMap(attempt -> attempt.failure().stream())
+    List<FailureKind> kinds =
+        attempts.stream().flatMap(attempt -> attempt.failure().stream()).toList();
+    return kinds.stream()
+        .filter(kind -> kind != FailureKind.CIRCUIT_OPEN)
         .findFirst()
+        .or(() -> kinds.stream().findFirst())
         .map(FailureKind::anchor)
         .orElse("");
   }

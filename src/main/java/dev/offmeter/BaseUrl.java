@@ -18,7 +18,7 @@ final class BaseUrl {
     if (url.query() != null || url.fragment() != null) {
       throw wrong(endpoint, "must not have a query or a fragment", masked(value));
     }
-    if (url.encodedPath().endsWith("/api/chat") || url.encodedPath().endsWith("/v1")) {
+    if (url.encodedPath().matches(".*/(api/chat|v1)/?")) {
       throw wrong(endpoint, "must be the server's root, without /api/chat or /v1", masked(value));
     }
     return url;

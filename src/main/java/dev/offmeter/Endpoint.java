@@ -7,6 +7,7 @@ import dev.offmeter.endpoint.Limits;
 import dev.offmeter.endpoint.Locality;
 import dev.offmeter.wire.OllamaChat;
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -107,6 +108,9 @@ public final class Endpoint {
       attempt = firstOfMany ? FIRST_OF_MANY : ANY_OTHER;
     }
     Duration firstToken = settings.firstToken == null ? attempt : settings.firstToken;
+    if (firstToken.compareTo(attempt) > 0) {
+      throw settings.firstTokenTooLong(attempt, firstToken);
+    }
     OllamaChat protocol =
         url == null
             ? null
@@ -366,11 +370,15 @@ public final class Endpoint {
     }
 
     /**
-     * How long Ollama keeps the model loaded after a request, in whole seconds; zero unloads it,
+     * How long Ollama keeps the model loaded after a request: whole seconds; zero unloads it,
      * negative keeps it for ever. Default: the server's own, 5 minutes.
      */
     public Builder keepAlive(Duration keepAlive) {
-      this.keepAlive = Objects.requireNonNull(keepAlive, "keepAlive");
+      Objects.requireNonNull(keepAlive, "keepAlive");
+      if (!keepAlive.equals(keepAlive.truncatedTo(ChronoUnit.SECONDS))) {
+        throw new IllegalArgumentException("keepAlive must be whole seconds, was " + keepAlive);
+      }
+      this.keepAlive = keepAlive;
       return this;
     }
 
@@ -405,8 +413,8 @@ public final class Endpoint {
      * @throws IllegalArgumentException if the base URL is blank, relative, not http or https, or
      *     carries user-info, a query or a fragment
      * @throws IllegalStateException if a server has no model, a function has a model or a
-     *     credential, a clock is longer than the attempt that it is part of, or a credential would
-     *     go in clear text to a host that is not this machine
+     *     credential, the first-token limit is longer than the attempt's, or a credential would go
+     *     in clear text to a host that is not this machine
      */
     public Endpoint build() {
       Builder copy = new Builder(this);
@@ -430,11 +438,7 @@ public final class Endpoint {
         throw wrong("must have a model");
       }
       if (timeout != null && firstToken != null && firstToken.compareTo(timeout) > 0) {
-        throw wrong(
-            "must have a firstTokenTimeout of at most its timeout "
-                + timeout
-                + ", was "
-                + firstToken);
+        throw firstTokenTooLong(timeout, firstToken);
       }
       boolean credential = headers.stream().anyMatch(Header::isCredential);
       if (credential && !clearTextCredentials && !url.isHttps() && !BaseUrl.isLoopback(url)) {
@@ -443,6 +447,14 @@ public final class Endpoint {
                 + url.host()
                 + ", was http; allowClearTextCredentials(true) overrides");
       }
+    }
+
+    private IllegalStateException firstTokenTooLong(Duration attempt, Duration firstToken) {
+      return wrong(
+          "must have a firstTokenTimeout of at most its timeout "
+              + attempt
+              + ", was "
+              + firstToken);
     }
 
     private IllegalStateException wrong(String rule) {

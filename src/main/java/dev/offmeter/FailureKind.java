@@ -10,7 +10,7 @@ import java.util.Locale;
 public enum FailureKind {
   /** Nothing listens at the address, or no route leads to it. */
   CONNECTION_REFUSED,
-  /** The host name did not resolve, or not within the connect timeout. */
+  /** The host name did not resolve. */
   HOST_UNKNOWN,
   /** The TLS handshake failed: a certificate, a host name, a protocol version. */
   TLS_FAILED,
@@ -42,8 +42,13 @@ public enum FailureKind {
   FIRST_TOKEN_TIMEOUT,
   /** The answer had begun, then nothing came for the stall timeout. */
   STALLED,
-  /** No complete answer within the attempt's limit, or its share of the deadline. */
+  /**
+   * No complete answer within the attempt's limit, or within its share of the deadline if that is
+   * at least half of the limit.
+   */
   ATTEMPT_TIMEOUT,
+  /** No complete answer within a share of the deadline that is less than half of the limit. */
+  SHARE_SPENT,
   /** A clock ran out while other calls on the same endpoint were making progress: a queue. */
   OVERLOADED,
   /** The server asks for fewer requests: HTTP 429. */

@@ -67,7 +67,8 @@ final class GuardedListener implements LlmListener {
     for (LlmListener listener : listeners) {
       try {
         event.accept(listener);
-      } catch (RuntimeException e) {
+      } catch (RuntimeException | LinkageError e) {
+        // A LinkageError is a listener compiled against, or run with, another version of a library.
         // The class only: a listener's message may hold what it was told.
         LOG.warn("listener {} threw {}", listener.getClass().getName(), e.getClass().getName());
       }

@@ -184,8 +184,9 @@ public final class LlmClient implements AutoCloseable {
 
   /**
    * Ends every call under way with an {@link LlmException}, closes all connections and lets the
-   * client's own threads go. OkHttp keeps idle daemons that all its clients in the JVM share, for up
-   * to a minute. An {@link OkHttpClient} that was handed in stays open. A second close does nothing.
+   * client's own threads go. OkHttp keeps idle daemons that all its clients in the JVM share, for
+   * up to a minute. An {@link OkHttpClient} that was handed in stays open. A second close does
+   * nothing.
    */
   @Override
   public void close() {

@@ -53,6 +53,7 @@ class BadInputTest {
         "https://host?x=1",
         "https://host#top",
         "http://localhost:11434/v1",
+        "http://localhost:11434/v1/",
         "http://localhost:11434/api/chat"
       })
   void rejectsAnAddressThatIsNoServersRoot(String url) {
@@ -109,6 +110,27 @@ class BadInputTest {
         "firstTokenTimeout",
         "PT5S",
         "PT6S");
+  }
+
+  @Test
+  void rejectsAFirstTokenLimitBeyondTheDefaultOfItsPlace() {
+    Endpoint first = endpoint().firstTokenTimeout(Duration.ofSeconds(30)).build();
+    Endpoint second = Endpoint.local("template", request -> "x").build();
+
+    rejectsCombination(
+        () -> LlmClient.builder().endpoint(first).endpoint(second).build(),
+        "endpoint 'mac'",
+        "firstTokenTimeout",
+        "PT15S",
+        "PT30S");
+    LlmClient.builder().endpoint(second).endpoint(first).build().close();
+  }
+
+  @Test
+  void rejectsAKeepAliveThatOllamaWouldRoundToNothing() {
+    rejectsValue(() -> endpoint().keepAlive(Duration.ofMillis(500)), "keepAlive", "PT0.5S");
+    assertThat(endpoint().keepAlive(Duration.ofSeconds(-1)).build()).isNotNull();
+    assertThat(endpoint().keepAlive(Duration.ZERO).build()).isNotNull();
   }
 
   @ParameterizedTest

@@ -120,6 +120,24 @@ class DeadlineTest {
   }
 
   @Test
+  void callersInAHurryDoNotTakeAHealthyNodeAwayFromTheOthers() throws Exception {
+    LlmClient client = loopback.client(threeNodes());
+    for (int i = 1; i <= 3; i++) {
+      int asked = i;
+      CompletableFuture<ChatResponse> call = ask(client, Duration.ofSeconds(3));
+      for (Node node : List.of(first, second, third)) {
+        await().until(() -> node.requests().size() == asked);
+        time.advance(Duration.ofSeconds(1));
+      }
+      assertThat(attemptsOf(call))
+          .allSatisfy(attempt -> assertThat(attempt.failure()).contains(FailureKind.SHARE_SPENT));
+    }
+    first.behaves(Replies.answering("FIRST"));
+
+    assertThat(client.chat("a reminder").endpoint()).isEqualTo("first");
+  }
+
+  @Test
   void anEndpointKnownToBeDownGetsNoShare() throws Exception {
     second.behaves(Replies.status(530, "text/plain", "error code: 1033"));
     third.behaves(Replies.answering("THIRD"));

@@ -125,7 +125,7 @@ class ListenerTest {
 
           @Override
           public void callAnswered(long call, ChatResponse response) {
-            throw new IllegalStateException("broken");
+            throw new NoSuchMethodError("another version of SLF4J");
           }
         };
     LlmClient client = loopback.client(client(broken).toBuilder().listener(new Recorder()));

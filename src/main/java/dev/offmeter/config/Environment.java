@@ -103,6 +103,13 @@ public final class Environment {
   private static Optional<Integer> index(String name) {
     Matcher indexed = INDEXED.matcher(name);
     if (!indexed.matches()) {
+      if (name.startsWith("OFFMETER_") && !name.equals(DEADLINE)) {
+        throw new IllegalArgumentException(
+            name
+                + " is not a known variable; use "
+                + DEADLINE
+                + " or OFFMETER_ENDPOINTS_<n>_<key>");
+      }
       return Optional.empty();
     }
     Matcher key = INDEX.matcher(indexed.group(1));

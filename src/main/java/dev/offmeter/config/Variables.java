@@ -89,7 +89,9 @@ final class Variables {
               + (get(idKey) == null ? secretKey : idKey)
               + " is");
     }
-    named(idKey, () -> setter.accept(require(idKey), require(secretKey)));
+    named(
+        idKey + " and " + prefix + secretKey,
+        () -> setter.accept(require(idKey), require(secretKey)));
   }
 
   /** Rules about combinations are the endpoint's own; their message names it. */

@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Header {
   private static final Pattern SENSITIVE =
-      Pattern.compile(".*(auth|key|token|secret|cookie|password|credential|jwt).*");
+      Pattern.compile(".*(access|auth|key|token|secret|cookie|password|credential|jwt).*");
 
   private final String name;
   private final String prefix;

@@ -3,6 +3,7 @@ package dev.offmeter.endpoint;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
+import dev.offmeter.wire.Ending;
 import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.Protocol;
 import dev.offmeter.wire.Reply;
@@ -58,8 +59,6 @@ final class HttpExchange implements Exchange, Progress {
   public Answer run() throws Failure {
     try {
       return exchange(prepare());
-    } catch (Failure e) {
-      throw new Redactor(secrets, request, gathered.text(), gathered.thinking()).clean(e);
     } catch (RuntimeException e) {
       throw Failure.of(FailureKind.INTERNAL, Thrown.described(e));
     }
@@ -73,6 +72,11 @@ final class HttpExchange implements Exchange, Progress {
     if (running != null) {
       running.cancel();
     }
+  }
+
+  @Override
+  public void connecting() {
+    progress.connecting();
   }
 
   @Override
@@ -92,19 +96,28 @@ final class HttpExchange implements Exchange, Progress {
     if (cancelled) {
       running.cancel();
     }
+    progress.connecting();
     AbandonableDns.enter(aside);
     try (Response response = running.execute()) {
-      answering = response.code() == 200;
-      if (!answering) {
-        throw protocol.refused(reply(response));
-      }
-      return gathered.answer(request, protocol.read(response.body(), gathered), 200);
+      return gathered.answer(request, read(response), response.code());
     } catch (Failure e) {
-      throw e.status() == 0 && answering ? e.withStatus(200) : e;
+      throw e.status() == 0 ? e.withStatus(200) : e;
     } catch (IOException e) {
       throw failure(e);
     } finally {
       AbandonableDns.leave();
+    }
+  }
+
+  private Ending read(Response response) throws Failure, IOException {
+    try {
+      if (response.code() != 200) {
+        throw protocol.refused(reply(response));
+      }
+      answering = true;
+      return protocol.read(response.body(), gathered);
+    } catch (Failure e) {
+      throw new Redactor(secrets, request, gathered.text(), gathered.thinking()).clean(e);
     }
   }
 

@@ -3,6 +3,9 @@ package dev.offmeter.endpoint;
 
 /** Hears how far an exchange has come, on the thread that runs it. */
 public interface Progress {
+  /** A connection is looked for from now on. */
+  void connecting();
+
   /** A connection is there: made anew, or kept from an earlier call. */
   void connected();
 

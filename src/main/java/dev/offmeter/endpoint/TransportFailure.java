@@ -3,10 +3,12 @@ package dev.offmeter.endpoint;
 
 import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Failure;
+import java.io.EOFException;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.NoRouteToHostException;
 import java.net.ProtocolException;
+import java.net.SocketException;
 import java.net.SocketTimeoutException;
 import java.net.UnknownHostException;
 import javax.net.ssl.SSLException;
@@ -25,10 +27,15 @@ final class TransportFailure {
     if (e instanceof SocketTimeoutException) {
       return Failure.of(FailureKind.CONNECT_TIMEOUT, "no connection in time");
     }
-    if (e instanceof ConnectException || e instanceof NoRouteToHostException) {
+    if (e instanceof ConnectException || e instanceof NoRouteToHostException || noRoute(e)) {
       return Failure.of(FailureKind.CONNECTION_REFUSED, root(e));
     }
     return Failure.of(FailureKind.CONNECTION_LOST, "lost while connecting: " + root(e));
+  }
+
+  /** A channel's socket says so with a class that may mean anything. */
+  private static boolean noRoute(IOException e) {
+    return e instanceof SocketException && root(e).contains("unreachable");
   }
 
   static Failure waiting(IOException e) {
@@ -46,6 +53,10 @@ final class TransportFailure {
     Throwable root = thrown;
     while (root.getCause() != null && root.getCause() != root) {
       root = root.getCause();
+    }
+    if (root instanceof EOFException) {
+      // Its message shows what a buffer held.
+      return "end of stream";
     }
     String message = root.getMessage();
     return message == null ? root.getClass().getSimpleName() : message;

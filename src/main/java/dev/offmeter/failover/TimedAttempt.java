@@ -41,7 +41,9 @@ final class TimedAttempt implements Progress {
 
   private final long start;
   private final long budget;
+  private volatile boolean connecting;
   private volatile boolean connected;
+  private volatile long connectingSince;
   private volatile boolean begun;
   private volatile long lastPiece;
   private volatile long firstPiece;
@@ -115,20 +117,25 @@ final class TimedAttempt implements Progress {
 
   private Failure late(@Nullable Throwable cause) {
     return cause instanceof TimeoutException
-        ? overdue(FailureKind.ATTEMPT_TIMEOUT, "no complete answer", limits.attempt().toNanos())
+        ? overdue(FailureKind.ATTEMPT_TIMEOUT, "no complete answer in " + text(limits.attempt()))
         : Failure.of(FailureKind.INTERNAL, Objects.toString(cause));
   }
 
   /**
-   * Looks again when the next clock may run out, so that pieces need not touch the timer. The stall
-   * clock is the one that may yet begin, and runs out no sooner than its own length from now.
+   * Looks again when the next clock may run out, so that pieces need not touch the timer. A clock
+   * that may yet begin runs out no sooner than its own length from now.
    */
   private void watchNext(long now) {
-    long wait = Math.max(0, Math.min(dueAt() - now, limits.stall().toNanos()));
+    long wait = Math.max(0, Math.min(dueAt() - now, soonest()));
     watch = time.timer().schedule(this::watch, wait, TimeUnit.NANOSECONDS);
     if (outcome.isDone()) {
       stop(null);
     }
+  }
+
+  private long soonest() {
+    long stall = limits.stall().toNanos();
+    return connected ? stall : Math.min(stall, limits.connect().toNanos());
   }
 
   private void watch() {
@@ -150,10 +157,16 @@ final class TimedAttempt implements Progress {
     if (begun) {
       return lastPiece + limits.stall().toNanos();
     }
-    if (!connected) {
-      return start + Math.min(limits.connect().toNanos(), firstTokenLimit());
-    }
-    return start + firstTokenLimit();
+    long firstToken = start + firstTokenLimit();
+    return isConnecting() ? Math.min(firstToken, connectDueAt()) : firstToken;
+  }
+
+  private boolean isConnecting() {
+    return connecting && !connected;
+  }
+
+  private long connectDueAt() {
+    return connectingSince + limits.connect().toNanos();
   }
 
   /** Where the first token has no limit of its own, the time limiter's is enough. */
@@ -164,30 +177,40 @@ final class TimedAttempt implements Progress {
 
   private Failure overdue(long now) {
     if (now - (start + budget) >= 0) {
-      return overdue(
-          FailureKind.ATTEMPT_TIMEOUT, "no complete answer in its share of the deadline", budget);
+      return shareSpent();
     }
     if (begun) {
-      return overdue(FailureKind.STALLED, "nothing more", limits.stall().toNanos());
+      return overdue(FailureKind.STALLED, "nothing more in " + text(limits.stall()));
     }
-    boolean connecting = !connected && limits.connect().toNanos() <= firstTokenLimit();
-    return connecting
+    return isConnecting() && now - connectDueAt() >= 0
         ? Failure.of(FailureKind.CONNECT_TIMEOUT, "no connection in " + text(limits.connect()))
-        : overdue(FailureKind.FIRST_TOKEN_TIMEOUT, "no first token", limits.firstToken().toNanos());
+        : overdue(
+            FailureKind.FIRST_TOKEN_TIMEOUT, "no first token in " + text(limits.firstToken()));
   }
 
-  private Failure overdue(FailureKind kind, String what, long nanos) {
-    Failure failure = Failure.of(kind, what + " in " + text(Duration.ofNanos(nanos)));
+  /** A share that is but a sliver of the limit says more of the deadline than of the endpoint. */
+  private Failure shareSpent() {
+    boolean sliver = budget < limits.attempt().toNanos() / 2;
+    return overdue(
+        sliver ? FailureKind.SHARE_SPENT : FailureKind.ATTEMPT_TIMEOUT,
+        "no complete answer in " + text(Duration.ofNanos(budget)) + ", its share of the deadline");
+  }
+
+  private Failure overdue(FailureKind kind, String what) {
     // A node that answers others is not dead: it works through a queue.
     return gate.servesOthers(time.nanos(), lastPiece)
-        ? failure
-            .withKind(FailureKind.OVERLOADED)
-            .withMessage(failure.message() + ", while other calls there were being answered")
-        : failure;
+        ? Failure.of(FailureKind.OVERLOADED, what + ", while other calls there were being answered")
+        : Failure.of(kind, what);
   }
 
   private static String text(Duration duration) {
     return duration.toMillis() + " ms";
+  }
+
+  @Override
+  public void connecting() {
+    connectingSince = time.nanos();
+    connecting = true;
   }
 
   @Override

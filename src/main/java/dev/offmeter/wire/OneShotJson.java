@@ -39,6 +39,9 @@ final class OneShotJson extends RequestBody {
 
   @Override
   public void writeTo(BufferedSink sink) throws IOException {
+    if (json.size() < length) {
+      throw new IOException("a request is sent once; an interceptor asked for it again");
+    }
     sink.write(json, length);
   }
 }

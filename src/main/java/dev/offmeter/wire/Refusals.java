@@ -17,7 +17,7 @@ import java.util.regex.Pattern;
 final class Refusals {
   private static final Pattern TITLE =
       Pattern.compile("<title[^>]*>([^<]{0,120})", Pattern.CASE_INSENSITIVE);
-  private static final Pattern EDGE_CODE = Pattern.compile("error code: (\\d{3,4})");
+  private static final Pattern EDGE_CODE = Pattern.compile("error code: (1\\d{3})");
 
   private Refusals() {}
 
@@ -55,10 +55,9 @@ final class Refusals {
     if (plain.matches()) {
       return Integer.parseInt(plain.group(1));
     }
-    if (reply.body().contains("\"cloudflare_error\"")) {
-      return Json.tree(reply.body()).path("error_code").asInt();
-    }
-    return reply.status() == 530 ? 1033 : 0;
+    boolean described = reply.body().contains("\"cloudflare_error\"");
+    int code = described ? Json.tree(reply.body()).path("error_code").asInt() : 0;
+    return code >= 1000 ? code : reply.status() == 530 ? 1033 : 0;
   }
 
   private static Failure edge(int code) {
@@ -67,10 +66,6 @@ final class Refusals {
       case 1033 -> Failure.of(FailureKind.TUNNEL_DOWN, name + ": no cloudflared is connected");
       case 1016 -> Failure.of(FailureKind.TUNNEL_DOWN, name + ": the origin does not resolve");
       case 1015 -> Failure.of(FailureKind.RATE_LIMITED, name + ": rate limited at the edge");
-      case 502, 520, 521, 522, 523, 525, 526 ->
-          Failure.of(FailureKind.ORIGIN_UNREACHABLE, name + ": the origin cannot be reached");
-      case 504, 524 ->
-          Failure.of(FailureKind.GATEWAY_TIMEOUT, name + ": the origin sent nothing in time");
       default -> Failure.of(FailureKind.CHALLENGED, name + ": refused at the edge");
     };
   }
@@ -135,7 +130,7 @@ final class Refusals {
             || text.contains("overload")
             || text.contains("loading")
             || text.contains("concurrent request slot")
-            || reply.headers().get("Retry-After") != null;
+            || RetryAfter.of(reply.headers()).isPresent();
     return Failure.of(
         busy ? FailureKind.SERVER_BUSY : FailureKind.SERVER_ERROR,
         told(reply, error, "unavailable"));
