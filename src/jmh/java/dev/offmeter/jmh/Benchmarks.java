@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.jmh;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.Objects;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.profile.GCProfiler;
+import org.openjdk.jmh.results.RunResult;
+import org.openjdk.jmh.runner.Runner;
+import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
+import org.openjdk.jmh.runner.options.CommandLineOptions;
+import org.openjdk.jmh.runner.options.OptionsBuilder;
+import org.openjdk.jmh.runner.options.TimeValue;
+
+/**
+ * Runs all benchmarks against one server and prints what the goals are about. Without {@code
+ * jmh.args} the whole set; with {@code quick} a trial of it; with anything else, what JMH's own
+ * command line makes of that.
+ */
+public final class Benchmarks {
+  private static final String SERVER = "offmeter.jmh.server";
+  private static final int THREADS = 32;
+
+  private Benchmarks() {}
+
+  /** The address of the server that all clients ask. */
+  static String server() {
+    return Objects.requireNonNull(System.getProperty(SERVER), SERVER);
+  }
+
+  public static void main(String[] args) throws Exception {
+    Process server =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                BenchServer.class.getName())
+            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .start();
+    try {
+      run(System.getProperty("jmh.args", ""), "http://127.0.0.1:" + port(server));
+    } finally {
+      server.destroy();
+    }
+  }
+
+  private static String port(Process server) throws IOException {
+    return new BufferedReader(
+            new InputStreamReader(server.getInputStream(), StandardCharsets.US_ASCII))
+        .readLine();
+  }
+
+  private static void run(String args, String url) throws Exception {
+    if (!args.isEmpty() && !args.equals("quick")) {
+      CommandLineOptions own = new CommandLineOptions(args.split("\\s+"));
+      new Runner(forks(url).parent(own).build()).run();
+      return;
+    }
+    boolean quick = !args.isEmpty();
+    ChainedOptionsBuilder sampled =
+        timed(url, quick).mode(Mode.SampleTime).addProfiler(GCProfiler.class);
+    ChainedOptionsBuilder crowded = timed(url, quick).mode(Mode.Throughput).threads(THREADS);
+    ChainedOptionsBuilder once = forks(url).forks(1).measurementIterations(quick ? 1 : 3);
+    System.out.println(
+        new Report(
+            run(sampled, ChatBenchmark.class),
+            run(crowded, ChatBenchmark.class),
+            run(timed(url, quick), FailoverBenchmark.class),
+            run(once, LimitBenchmark.class)));
+  }
+
+  private static ChainedOptionsBuilder forks(String url) {
+    return new OptionsBuilder()
+        .shouldFailOnError(true)
+        .jvmArgsAppend(
+            "-Xms1g",
+            "-Xmx1g",
+            "-Dlogback.configurationFile=logback-jmh.xml",
+            "-D" + SERVER + "=" + url);
+  }
+
+  private static ChainedOptionsBuilder timed(String url, boolean quick) {
+    TimeValue length = TimeValue.milliseconds(quick ? 500 : 2000);
+    return forks(url)
+        .forks(quick ? 1 : 2)
+        .warmupIterations(3)
+        .warmupTime(length)
+        .measurementIterations(quick ? 2 : 5)
+        .measurementTime(length);
+  }
+
+  private static Collection<RunResult> run(ChainedOptionsBuilder options, Class<?> benchmark)
+      throws RunnerException {
+    return new Runner(options.include(benchmark.getSimpleName()).build()).run();
+  }
+}
