@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
+import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
@@ -235,20 +236,16 @@ class DeadlineTest {
 
   @Test
   void anEndpointForWhichNoTimeIsLeftIsNotAsked() {
+    first.behaves(Replies.status(400, "", ""));
+    LlmListener aMinutePasses =
+        new LlmListener() {
+          @Override
+          public void attemptEnded(long call, Attempt attempt) {
+            time.advance(Duration.ofMinutes(1));
+          }
+        };
     LlmClient client =
-        loopback.client(
-            LlmClient.builder()
-                .endpoint(
-                    Endpoint.local(
-                            "slow",
-                            request -> {
-                              time.advance(Duration.ofMinutes(1));
-                              return null;
-                            })
-                        .build())
-                .endpoint(ollama("second", second).build())
-                .deadline(Duration.ofSeconds(30))
-                .time(time));
+        loopback.client(threeNodes().deadline(Duration.ofSeconds(30)).listener(aMinutePasses));
 
     assertThatThrownBy(() -> client.chat("a reminder"))
         .isInstanceOfSatisfying(
