@@ -37,11 +37,13 @@ final class BaseUrl {
         "endpoint '" + endpoint + "': baseUrl " + rule + ", was '" + value + "'");
   }
 
-  /** The value without what might be a password before the host, or a key in the query. */
+  /**
+   * The value without what might be a password before the host, or a key after the path. A password
+   * may hold any of the characters that part a URL, so all up to the last {@code @} goes.
+   */
   private static String masked(String value) {
     return value
-        .replaceFirst("//[^/@]*@", "//***@")
-        .replaceFirst("^[^/@:]+:[^/@]+@", "***@")
-        .replaceFirst("\\?.*", "?***");
+        .replaceFirst("(?is)^(https?:[/\\\\]*)?.*@", "$1***@")
+        .replaceFirst("(?s)[?#].*", "?***");
   }
 }

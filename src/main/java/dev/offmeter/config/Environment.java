@@ -25,7 +25,7 @@ public final class Environment {
 
   private static final String DEADLINE = "OFFMETER_DEADLINE";
   private static final String MODEL = "OLLAMA_MODEL";
-  private static final Pattern SIMPLE = Pattern.compile("OLLAMA_(PRIMARY|FALLBACK)_([A-Z_]+)");
+  private static final Pattern SIMPLE = Pattern.compile("OLLAMA_(?:PRIMARY|FALLBACK)_(.*)");
   private static final Pattern INDEXED = Pattern.compile("OFFMETER_ENDPOINTS_(.*)");
   private static final Pattern INDEX = Pattern.compile("(0|[1-9][0-9]?)_([A-Z]+)");
 
@@ -94,7 +94,7 @@ public final class Environment {
 
   private static boolean isSimple(String name) {
     Matcher matcher = SIMPLE.matcher(name);
-    if (matcher.matches() && !SIMPLE_KEYS.contains(matcher.group(2))) {
+    if (matcher.matches() && !SIMPLE_KEYS.contains(matcher.group(1))) {
       throw unknown(name, SIMPLE_KEYS);
     }
     return matcher.matches();

@@ -18,6 +18,7 @@ final class BoundedBody extends InputStream {
   private final long maxBody;
   private long read;
   private long lineStart;
+  private boolean ended;
 
   BoundedBody(InputStream body, long maxLine, long maxBody) {
     this.body = body;
@@ -33,6 +34,11 @@ final class BoundedBody extends InputStream {
     lineStart = offset;
   }
 
+  /** Whether there was an attempt to read beyond the end. */
+  boolean ended() {
+    return ended;
+  }
+
   @Override
   public int read() throws IOException {
     byte[] one = new byte[1];
@@ -41,7 +47,10 @@ final class BoundedBody extends InputStream {
 
   @Override
   public int read(byte[] bytes, int offset, int length) throws IOException {
-    int count = body.read(bytes, offset, length);
+    // One byte more than may be, and only once all the others were asked for: what a parser reads
+    // ahead of the last line is no part of the answer.
+    int count = body.read(bytes, offset, (int) Math.min(length, Math.max(1, maxBody - read)));
+    ended |= count < 0;
     if (count > 0) {
       read += count;
       if (read > maxBody) {

@@ -29,14 +29,21 @@ record ErrorBody(boolean json, String message, String type) {
     }
     JsonNode error = node.get("error");
     if (error == null) {
-      return described(node, node.path("detail").asText(node.path("message").asText("")));
+      return described(node, node.path("detail").asText(node.path("title").asText("")));
     }
-    return error.isTextual() ? unwrapped(error.asText(), node) : described(error, "");
+    return error.isTextual()
+        ? unwrapped(error.asText(), node.path("error_type").asText(""))
+        : described(error, "");
   }
 
-  private static ErrorBody unwrapped(String text, JsonNode node) {
+  /** What an error's text says, which may be JSON once more. */
+  static ErrorBody ofText(String text) {
+    return unwrapped(text, "");
+  }
+
+  private static ErrorBody unwrapped(String text, String type) {
     ErrorBody inner = parse(text);
-    return inner.json() ? inner : new ErrorBody(true, text, node.path("error_type").asText(""));
+    return inner.json() ? inner : new ErrorBody(true, text, type);
   }
 
   private static ErrorBody described(JsonNode node, String fallback) {
@@ -51,6 +58,7 @@ record ErrorBody(boolean json, String message, String type) {
     return type.equals("exceed_context_size_error")
         || text.contains("exceeds the available context size")
         || text.contains("exceeds the context length")
+        || text.contains("maximum context length")
         || text.contains("longer than the context");
   }
 }

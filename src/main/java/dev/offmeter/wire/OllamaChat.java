@@ -10,6 +10,7 @@ import com.fasterxml.jackson.core.io.JsonEOFException;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
 import dev.offmeter.Message;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
@@ -34,8 +35,7 @@ public final class OllamaChat implements Protocol {
   private static final long PAGE_BYTES = 64 * 1024;
 
   /** Ollama answers an option of the wrong type with HTTP 500, as observed on 0.24 and 0.32. */
-  private static final Pattern BAD_OPTION =
-      Pattern.compile("option \".*\" must be of type .*|stop must be an array.*");
+  private static final Pattern BAD_OPTION = Pattern.compile("option \"[^\"]*\" must be of .*");
 
   private final HttpUrl url;
   private final String model;
@@ -126,10 +126,11 @@ public final class OllamaChat implements Protocol {
   @Override
   public Ending read(ResponseBody body, Pieces pieces) throws Failure, IOException {
     BufferedSource source = body.source();
-    if (!source.request(1)) {
+    int first = firstByte(source);
+    if (first < 0) {
       throw Failure.of(FailureKind.INCOMPLETE, "HTTP 200 with an empty body");
     }
-    if (isMarkup(source.getBuffer())) {
+    if (first == '<') {
       throw page(source);
     }
     BoundedBody bounded = new BoundedBody(source.inputStream(), maxLineBytes, maxAnswerBytes);
@@ -138,25 +139,33 @@ public final class OllamaChat implements Protocol {
     } catch (BoundedBody.TooLarge e) {
       throw e.failure();
     } catch (JsonEOFException e) {
-      throw Failure.of(FailureKind.ANSWER_CUT, "the answer ends in the middle of a line");
+      throw cut();
     } catch (StreamConstraintsException e) {
       throw Failure.of(
           FailureKind.TOO_LARGE, "the reply is nested too deeply, or a number too long");
-    } catch (JsonProcessingException e) {
+    } catch (JsonProcessingException | CharConversionException e) {
+      if (first == '{' && bounded.ended()) {
+        throw cut();
+      }
       throw Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with something that is not JSON");
     }
   }
 
-  /** Whether the first thing after white space and a byte order mark is a tag. */
-  private static boolean isMarkup(Buffer buffer) {
-    for (long i = 0; i < buffer.size(); i++) {
-      byte next = buffer.getByte(i);
-      boolean skipped = next == ' ' || next == '\n' || next == '\r' || next == '\t' || next < 0;
-      if (!skipped) {
-        return next == '<';
+  /** The first byte after a byte order mark and white space, -1 if there is none. */
+  private static int firstByte(BufferedSource source) throws IOException {
+    for (long i = 0; source.request(i + 1); i++) {
+      int next = source.getBuffer().getByte(i) & 0xff;
+      boolean blank = next == ' ' || next == '\n' || next == '\r' || next == '\t';
+      boolean mark = next >= 0x80 && i < 3;
+      if ((!blank && !mark) || i == PAGE_BYTES) {
+        return next;
       }
     }
-    return false;
+    return -1;
+  }
+
+  private static Failure cut() {
+    return Failure.of(FailureKind.ANSWER_CUT, "the answer ends in the middle of a line");
   }
 
   private static Failure page(BufferedSource source) throws IOException {
@@ -172,7 +181,7 @@ public final class OllamaChat implements Protocol {
     JsonToken token;
     while ((token = parser.nextToken()) != null) {
       if (token != JsonToken.START_OBJECT) {
-        throw Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with JSON that is no chat reply");
+        throw noReply();
       }
       line.read(parser);
       bounded.lineEnds(parser.currentLocation().getByteOffset());
@@ -188,7 +197,13 @@ public final class OllamaChat implements Protocol {
         return line.ending();
       }
     }
-    throw Failure.of(FailureKind.INCOMPLETE, "the answer ended without its end marker");
+    throw line.isReply()
+        ? Failure.of(FailureKind.INCOMPLETE, "the answer ended without its end marker")
+        : noReply();
+  }
+
+  private static Failure noReply() {
+    return Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with JSON that is no chat reply");
   }
 
   @Override

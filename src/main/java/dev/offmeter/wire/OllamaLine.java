@@ -15,6 +15,7 @@ final class OllamaLine {
   private String content = "";
   private String thinking = "";
   private @Nullable String error;
+  private boolean reply;
   private boolean done;
   private String doneReason = "";
   private int inputTokens;
@@ -24,13 +25,21 @@ final class OllamaLine {
   void read(JsonParser parser) throws IOException, Failure {
     content = "";
     thinking = "";
+    doneReason = "";
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String name = parser.currentName();
       JsonToken value = parser.nextToken();
       switch (name) {
-        case "message" -> readMessage(parser, value);
+        case "message" -> {
+          reply = true;
+          readMessage(parser, value);
+        }
         case "model" -> model = text(parser, value);
-        case "done" -> done = value == JsonToken.VALUE_TRUE;
+        case "done" -> {
+          reply = true;
+          done = value == JsonToken.VALUE_TRUE;
+          parser.skipChildren();
+        }
         case "done_reason" -> doneReason = text(parser, value);
         case "prompt_eval_count" -> inputTokens = count(parser, value);
         case "eval_count" -> outputTokens = count(parser, value);
@@ -70,8 +79,9 @@ final class OllamaLine {
   }
 
   private static int count(JsonParser parser, JsonToken value) throws IOException {
-    if (value == JsonToken.VALUE_NUMBER_INT) {
-      return (int) Math.max(0, Math.min(Integer.MAX_VALUE, parser.getValueAsLong()));
+    if (value.isNumeric()) {
+      // The cast bounds it above.
+      return (int) Math.max(0, parser.getDoubleValue());
     }
     parser.skipChildren();
     return 0;
@@ -93,6 +103,11 @@ final class OllamaLine {
     return thinking;
   }
 
+  /** Whether any object so far looked like part of a reply. */
+  boolean isReply() {
+    return reply;
+  }
+
   boolean done() {
     return done;
   }
@@ -101,11 +116,10 @@ final class OllamaLine {
     if (error == null) {
       return;
     }
-    ErrorBody inner = ErrorBody.parse(error);
-    String message = inner.json() ? inner.message() : error;
+    ErrorBody inner = ErrorBody.ofText(error);
     FailureKind kind =
         inner.isContextOverflow() ? FailureKind.CONTEXT_OVERFLOW : FailureKind.STREAM_ERROR;
-    throw Failure.of(kind, message.strip());
+    throw Failure.of(kind, inner.message().strip());
   }
 
   /** What the last object of a reply says; only {@code stop} and {@code length} end an answer. */

@@ -16,7 +16,7 @@ import java.util.regex.Pattern;
  */
 final class Refusals {
   private static final Pattern TITLE =
-      Pattern.compile("<title[^>]*>([^<]{0,120})", Pattern.CASE_INSENSITIVE);
+      Pattern.compile("<title[^<>]*>([^<]{0,120})", Pattern.CASE_INSENSITIVE);
   private static final Pattern EDGE_CODE = Pattern.compile("error code: (1\\d{3})");
 
   private Refusals() {}
@@ -36,7 +36,7 @@ final class Refusals {
     }
     int code = edgeCode(reply);
     if (code != 0) {
-      return edge(code);
+      return edge(code, reply.status());
     }
     if (isAccess(reply)) {
       return Failure.of(
@@ -60,14 +60,23 @@ final class Refusals {
     return code >= 1000 ? code : reply.status() == 530 ? 1033 : 0;
   }
 
-  private static Failure edge(int code) {
+  private static Failure edge(int code, int status) {
     String name = "Cloudflare error " + code;
     return switch (code) {
       case 1033 -> Failure.of(FailureKind.TUNNEL_DOWN, name + ": no cloudflared is connected");
       case 1016 -> Failure.of(FailureKind.TUNNEL_DOWN, name + ": the origin does not resolve");
       case 1015 -> Failure.of(FailureKind.RATE_LIMITED, name + ": rate limited at the edge");
-      default -> Failure.of(FailureKind.CHALLENGED, name + ": refused at the edge");
+      default -> edgeByStatus(name, status);
     };
+  }
+
+  private static Failure edgeByStatus(String name, int status) {
+    if (status >= 500) {
+      return Failure.of(FailureKind.SERVER_ERROR, name + ": failed at the edge");
+    }
+    return status == 429
+        ? Failure.of(FailureKind.RATE_LIMITED, name + ": too many requests at the edge")
+        : Failure.of(FailureKind.CHALLENGED, name + ": refused at the edge");
   }
 
   private static boolean isAccess(Reply reply) {

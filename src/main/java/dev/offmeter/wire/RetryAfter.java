@@ -14,27 +14,26 @@ import org.jspecify.annotations.Nullable;
  * a date (RFC 9110, section 10.2.3).
  */
 final class RetryAfter {
+  /** Bounds the arithmetic; what is made of the figure is the caller's affair. */
+  private static final Duration AT_MOST = Duration.ofDays(1);
+
   private RetryAfter() {}
 
   static Optional<Duration> of(Headers headers) {
-    Optional<Duration> millis = seconds(headers.get("Retry-After-Ms"), 1e-3);
-    if (millis.isPresent()) {
-      return millis;
-    }
     String value = headers.get("Retry-After");
-    Optional<Duration> seconds = seconds(value, 1);
-    return seconds.isPresent() ? seconds : until(value, headers.get("Date"));
+    return number(headers.get("Retry-After-Ms"), 1)
+        .or(() -> number(value, 1000))
+        .or(() -> date(value).map(then -> until(then, headers.get("Date"))));
   }
 
-  private static Optional<Duration> seconds(@Nullable String value, double unit) {
+  private static Optional<Duration> number(@Nullable String value, int unitMillis) {
     if (value == null) {
       return Optional.empty();
     }
     try {
-      double seconds = Double.parseDouble(value.strip()) * unit;
-      // A day bounds the arithmetic; what is made of the figure is the caller's affair.
-      return seconds >= 0
-          ? Optional.of(Duration.ofMillis((long) (Math.min(seconds, 86_400) * 1000)))
+      double millis = Double.parseDouble(value.strip()) * unitMillis;
+      return millis >= 0
+          ? Optional.of(Duration.ofMillis(Math.min((long) millis, AT_MOST.toMillis())))
           : Optional.empty();
     } catch (NumberFormatException e) {
       return Optional.empty();
@@ -42,20 +41,22 @@ final class RetryAfter {
   }
 
   /** Measured against the server's own clock, where it gives one. */
-  private static Optional<Duration> until(@Nullable String value, @Nullable String date) {
+  private static Duration until(Instant then, @Nullable String date) {
+    Duration pause = Duration.between(date(date).orElseGet(Instant::now), then);
+    if (pause.isNegative()) {
+      return Duration.ZERO;
+    }
+    return pause.compareTo(AT_MOST) < 0 ? pause : AT_MOST;
+  }
+
+  private static Optional<Instant> date(@Nullable String value) {
     if (value == null) {
       return Optional.empty();
     }
     try {
-      Instant now = date == null ? Instant.now() : instant(date);
-      Duration pause = Duration.between(now, instant(value));
-      return Optional.of(pause.isNegative() ? Duration.ZERO : pause);
+      return Optional.of(DateTimeFormatter.RFC_1123_DATE_TIME.parse(value.strip(), Instant::from));
     } catch (DateTimeException e) {
       return Optional.empty();
     }
-  }
-
-  private static Instant instant(String httpDate) {
-    return DateTimeFormatter.RFC_1123_DATE_TIME.parse(httpDate.strip(), Instant::from);
   }
 }

@@ -33,59 +33,54 @@ final class ThinkTags {
 
   /** No more will come: what looked like the beginning of a tag was none. */
   void end() {
-    emit(held.length());
+    emit(0, held.length());
   }
 
+  /** In one pass over what is held: a model in a loop may repeat its tags without end. */
   private void drain() {
-    for (int tag = held.indexOf("<"); tag >= 0; tag = held.indexOf("<", tag)) {
+    int from = 0;
+    int tag = held.indexOf("<");
+    while (tag >= 0 && !mayBecome(OPEN, tag) && !mayBecome(CLOSE, tag)) {
       if (startsWith(OPEN, tag)) {
-        cut(tag, OPEN, true);
-        tag = 0;
+        emit(from, tag);
+        inside = true;
+        from = tag + OPEN.length();
       } else if (startsWith(CLOSE, tag)) {
-        close(tag);
-        tag = 0;
-      } else if (mayBecome(OPEN, tag) || mayBecome(CLOSE, tag)) {
-        emit(tag);
-        return;
-      } else {
-        tag++;
+        emit(from, tag);
+        close();
+        from = tag + CLOSE.length();
       }
+      tag = held.indexOf("<", tag + 1);
     }
-    emit(held.length());
+    int to = tag < 0 ? held.length() : tag;
+    emit(from, to);
+    held.delete(0, to);
   }
 
-  private void close(int tag) {
-    boolean opened = inside;
-    cut(tag, CLOSE, false);
-    if (!opened) {
+  private void close() {
+    if (!inside) {
       pieces.textWasThinking();
     }
+    inside = false;
     skipBlank = true;
   }
 
-  private void cut(int tag, String marker, boolean nowInside) {
-    emit(tag);
-    held.delete(0, marker.length());
-    inside = nowInside;
-  }
-
-  private void emit(int length) {
-    int from = 0;
+  private void emit(int from, int to) {
+    int start = from;
     if (skipBlank && !inside) {
-      while (from < length && Character.isWhitespace(held.charAt(from))) {
-        from++;
+      while (start < to && Character.isWhitespace(held.charAt(start))) {
+        start++;
       }
-      skipBlank = from == length;
+      skipBlank = start == to;
     }
-    if (from < length) {
-      String part = held.substring(from, length);
+    if (start < to) {
+      String part = held.substring(start, to);
       if (inside) {
         pieces.thinking(part);
       } else {
         pieces.text(part);
       }
     }
-    held.delete(0, length);
   }
 
   private boolean startsWith(String marker, int at) {

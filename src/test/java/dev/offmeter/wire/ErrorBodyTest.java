@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The shapes that an error's body has. */
+class ErrorBodyTest {
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "{\"error\":\"boom\"} | boom | ``",
+        "{\"error\":\"boom\",\"error_type\":\"overloaded\"} | boom | overloaded",
+        "{\"error\":{\"message\":\"boom\",\"type\":\"t\",\"code\":null}} | boom | t",
+        "{\"error\":{\"message\":\"boom\"}} | boom | ``",
+        "{\"error\":{\"type\":\"t\"}} | `` | t",
+        "{\"error\":\"{\\\"error\\\":{\\\"message\\\":\\\"boom\\\","
+            + "\\\"type\\\":\\\"t\\\"}}\"} | boom | t",
+        "{\"error\":\"{\\\"error\\\":\\\"boom\\\"}\"} | boom | ``",
+        "{\"error\":\"{\\\"message\\\":\\\"boom\\\"}\"} | boom | ``",
+        "{\"error\":\"[{\\\"error\\\":\\\"boom\\\"}]\"} | boom | ``",
+        "{\"error\":\"{no json}\"} | {no json} | ``",
+        "{\"error\":\"{}\"} | {} | ``",
+        "[{\"error\":{\"message\":\"boom\",\"status\":\"X\"}}] | boom | ``",
+        "[{\"error\":\"boom\"}] | boom | ``",
+        "{\"detail\":\"boom\"} | boom | ``",
+        "{\"message\":\"boom\"} | boom | ``",
+        "{\"object\":\"error\",\"message\":\"boom\",\"type\":\"t\"} | boom | t",
+        "{\"type\":\"about:blank\",\"title\":\"T\",\"detail\":\"boom\","
+            + "\"status\":500} | boom | about:blank",
+        "{\"type\":\"about:blank\",\"title\":\"boom\",\"status\":500} | boom | about:blank",
+        "{\"title\":\"boom\"} | boom | ``",
+        "{\"error\":\"boom\",\"message\":\"more\"} | boom | ``",
+        "`  {\"error\":\"boom\"}\n` | boom | ``",
+        "{\"error\":\"\"} | `` | ``"
+      })
+  void readsTheTextAndTheType(String body, String message, String type) {
+    assertThat(ErrorBody.parse(body)).isEqualTo(new ErrorBody(true, message, type));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "  ",
+        "boom",
+        "null",
+        "\"boom\"",
+        "42",
+        "<html>",
+        "{",
+        "{}",
+        "[]",
+        "[[]]",
+        "[1]",
+        "{\"error\":\"cut",
+        "[{\"error\":\"a\"},{\"error\":\"b\"}]",
+        "{\"error\":null}",
+        "{\"error\":42}",
+        "{\"error\":[\"boom\"]}",
+        "{\"error\":{}}",
+        "{\"detail\":[{\"msg\":\"boom\"}]}",
+        "{\"status\":\"ok\"}"
+      })
+  void anythingElseSaysNothing(String body) {
+    assertThat(ErrorBody.parse(body)).isEqualTo(new ErrorBody(false, "", ""));
+  }
+
+  @Test
+  void noNestingIsTooDeep() {
+    String deep = "[".repeat(30_000) + "]".repeat(30_000);
+
+    assertThat(ErrorBody.parse(deep).json()).isFalse();
+    assertThat(ErrorBody.parse("{\"error\":" + deep + "}").json()).isFalse();
+
+    String quoted = "boom";
+    for (int depth = 0; depth < 10; depth++) {
+      quoted = "{\"error\":\"" + quoted.replace("\\", "\\\\").replace("\"", "\\\"") + "\"}";
+    }
+    assertThat(ErrorBody.parse(quoted).message()).isEqualTo("boom");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "request (6019 tokens) exceeds the available context size (4096 tokens), try increasing it",
+        "the input length exceeds the context length",
+        "The Prompt is Longer than the Context length currently available to the model",
+        "input length (40000 tokens) exceeds the model's maximum context length (32768 tokens)",
+        "This model's maximum context length is 8192 tokens. However, you requested 9000"
+      })
+  void knowsAnOverflowInEveryWording(String message) {
+    assertThat(new ErrorBody(true, message, "").isContextOverflow()).isTrue();
+  }
+
+  @Test
+  void knowsAnOverflowByItsType() {
+    assertThat(new ErrorBody(true, "", "exceed_context_size_error").isContextOverflow()).isTrue();
+    assertThat(new ErrorBody(true, "", "invalid_request_error").isContextOverflow()).isFalse();
+    assertThat(new ErrorBody(true, "the context was cancelled", "").isContextOverflow()).isFalse();
+    assertThat(new ErrorBody(true, "context length must be positive", "").isContextOverflow())
+        .isFalse();
+  }
+}

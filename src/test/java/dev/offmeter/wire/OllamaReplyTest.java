@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import static dev.offmeter.FailureKind.ACCESS_DENIED;
+import static dev.offmeter.FailureKind.ANSWER_CUT;
+import static dev.offmeter.FailureKind.CONTEXT_OVERFLOW;
+import static dev.offmeter.FailureKind.INCOMPLETE;
+import static dev.offmeter.FailureKind.NOT_AN_ANSWER;
+import static dev.offmeter.FailureKind.STREAM_ERROR;
+import static dev.offmeter.FailureKind.TOO_LARGE;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
+
+import dev.offmeter.FailureKind;
+import dev.offmeter.FinishReason;
+import dev.offmeter.Usage;
+import java.nio.charset.StandardCharsets;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What the body of an HTTP 200 is taken for. */
+class OllamaReplyTest {
+  private static final String STOP =
+      "{\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\"}";
+
+  private static Heard recorded(String name) {
+    return Heard.from(Recorded.read(name).body());
+  }
+
+  private static String piece(String content) {
+    return "{\"message\":{\"content\":" + content + "},\"done\":false}\n";
+  }
+
+  private static String last(String fields) {
+    return "{\"message\":{\"content\":\"hi\"},\"done\":true,\"done_reason\":\"stop\","
+        + fields
+        + "}";
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      ignoreLeadingAndTrailingWhitespace = true,
+      value = {
+        "0.24-chat-stream | ' three' | tiny | STOP | 24 | 2",
+        "0.32-chat-stream | ' three' | tiny | STOP | 24 | 2",
+        "0.32-chat | ' three' | tiny | STOP | 24 | 2",
+        "0.32-chat-length | ' three that night day and old as three two is two a "
+            + "day and light river in for it river' | tiny-slow | LENGTH | 24 | 20",
+        "0.24-think-stream | 'large in' | tiny-think | STOP | 24 | 10",
+        "0.32-think-stream | 'light two light that green runs that green a' | "
+            + "tiny-think | LENGTH | 24 | 16",
+        "0.24-think-tags | 'large in' | tiny-think | STOP | 24 | 10",
+        "0.32-think-tags | 'light two light that green runs that green a' | "
+            + "tiny-think | LENGTH | 24 | 16"
+      })
+  void readsWhatAServerSent(
+      String name, String text, String model, FinishReason reason, int input, int output) {
+    Heard heard = recorded(name);
+
+    assertThat(heard.answer()).isEqualTo(text);
+    assertThat(heard.ending).isEqualTo(new Ending(model, new Usage(input, output), reason));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "0.24-think-stream, 'Let me think about this.\n'",
+    "0.32-think-stream, 'Let me think about this.\n'",
+    "0.32-think-tags, '\nLet me think about this.\n'",
+    "0.24-think-tags, '\nLet me think about this.\n'",
+    "0.32-think-cut, Let me think",
+    "0.32-chat-stream, ''"
+  })
+  void keepsThinkingApart(String name, String thinking) {
+    assertThat(recorded(name).thinking).hasToString(thinking);
+  }
+
+  /** That such an answer is none is for the reader of the whole to say. */
+  @ParameterizedTest
+  @CsvSource({
+    "0.32-think-cut, LENGTH, 3",
+    "0.32-tools-stream, STOP, 5",
+    "0.32-think-tools-stream, STOP, 10"
+  })
+  void anAnswerMayEndWithoutText(String name, FinishReason reason, int tokens) {
+    Heard heard = recorded(name);
+
+    assertThat(heard.answer()).isEmpty();
+    assertThat(heard.ending.finishReason()).isEqualTo(reason);
+    assertThat(heard.ending.usage().outputTokens()).isEqualTo(tokens);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"0.24-error-after-tokens", "0.32-error-after-tokens"})
+  void anErrorAfterTheFirstTokensFailsTheAnswer(String name) {
+    Heard heard = recorded(name);
+
+    assertThat(heard.failed(STREAM_ERROR))
+        .hasMessage("an error was encountered while running the model: unexpected EOF");
+    assertThat(heard.text).hasToString(" three that night day");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"load", "unload"})
+  void aStatusReportIsNoAnswer(String reason) {
+    assertThat(recorded("0.32-" + reason).failed(NOT_AN_ANSWER)).hasMessageContaining(reason);
+  }
+
+  static Stream<Arguments> errors() {
+    return Stream.of(
+        arguments("\"boom\"", STREAM_ERROR, "boom"),
+        arguments("\" boom\\n\"", STREAM_ERROR, "boom"),
+        arguments("{\"message\":\"boom\",\"code\":500}", STREAM_ERROR, "boom"),
+        arguments("{\"code\":500}", STREAM_ERROR, "{\"code\":500}"),
+        arguments("\"{\\\"error\\\":{\\\"message\\\":\\\"boom\\\"}}\"", STREAM_ERROR, "boom"),
+        arguments("\"{not json}\"", STREAM_ERROR, "{not json}"),
+        arguments("17", STREAM_ERROR, "17"),
+        arguments("\"\"", STREAM_ERROR, ""),
+        arguments(
+            "\"the input length exceeds the context length\"", CONTEXT_OVERFLOW, "input length"),
+        arguments(
+            "\"{\\\"error\\\":{\\\"code\\\":400,\\\"message\\\":\\\"6019 tokens\\\","
+                + "\\\"type\\\":\\\"exceed_context_size_error\\\"}}\"",
+            CONTEXT_OVERFLOW,
+            "6019 tokens"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("errors")
+  void anErrorObjectIsAFailureInEveryShape(String error, FailureKind kind, String message) {
+    String line = "{\"error\":" + error + "}";
+
+    assertThat(Heard.from(line).failed(kind)).hasMessageContaining(message);
+    assertThat(Heard.from(piece("\"Par\"") + line).failed(kind)).hasMessageContaining(message);
+    // An error outweighs an end marker beside it.
+    Heard.from("{\"done\":true,\"done_reason\":\"stop\",\"error\":" + error + "}").failed(kind);
+  }
+
+  @Test
+  void aNullErrorIsNone() {
+    assertThat(Heard.from(last("\"error\":null")).answer()).isEqualTo("hi");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{\"message\":{\"role\":\"assistant\",\"content\":\"Par\"},\"done\":false}",
+        "{\"message\":{\"content\":\"Par\"},"
+            + "\"done\":false}\n{\"message\":{\"content\":\"is\"},\"done\":false}\n",
+        "{\"message\":{\"content\":\"Paris\"}}",
+        "{\"message\":{\"content\":\"Paris\"},\"done\":true}",
+        "{\"message\":{\"content\":\"Paris\"},\"done\":true,\"done_reason\":\"\"}",
+        "{\"message\":{\"content\":\"Paris\"},\"done\":true,\"done_reason\":null}",
+        "{\"message\":{\"content\":\"Paris\"},\"done\":true,\"done_reason\":\"STOP\"}",
+        "{\"message\":{\"content\":\"Paris\"},\"done\":true,\"done_reason\":\"abort\"}",
+        "{\"message\":{\"content\":\"Paris\"},\"done\":\"true\",\"done_reason\":\"stop\"}",
+        "{\"message\":{\"content\":\"Paris\"},\"done\":1,\"done_reason\":\"stop\"}",
+        "{\"message\":{\"content\":\"Paris\"},\"done\":null,\"done_reason\":\"stop\"}",
+        "{\"message\":{\"content\":\"Paris\"},\"Done\":true,\"done_reason\":\"stop\"}",
+        "{\"model\":\"\",\"created_at\":\"0001-01-01T00:00:00Z\","
+            + "\"message\":{\"role\":\"\",\"content\":\"\"},\"done\":false}"
+      })
+  void withoutItsEndMarkerAnAnswerIsIncomplete(String reply) {
+    Heard.from(reply).failed(INCOMPLETE);
+  }
+
+  @Test
+  void theReasonOfAnEarlierLineEndsNothing() {
+    Heard.from(
+            "{\"message\":{\"content\":\"Par\"},\"done\":false,\"done_reason\":\"stop\"}\n"
+                + "{\"message\":{\"content\":\"is\"},\"done\":true}")
+        .failed(INCOMPLETE);
+  }
+
+  @Test
+  void anEndMarkerInsideAnotherFieldEndsNothing() {
+    Heard.from("{\"message\":{\"content\":\"Par\",\"done\":true,\"done_reason\":\"stop\"}}")
+        .failed(INCOMPLETE);
+    Heard.from("{\"message\":{\"content\":\"P\"},\"x\":{\"done\":true,\"done_reason\":\"stop\"}}")
+        .failed(INCOMPLETE);
+    Heard.from(
+            "{\"message\":{\"content\":\"P\"},\"done\":{\"done\":true,\"done_reason\":\"stop\"}}")
+        .failed(INCOMPLETE);
+    Heard.from("{\"message\":{\"content\":\"P\"},\"done\":[true],\"done_reason\":\"stop\"}")
+        .failed(INCOMPLETE);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "\n", "\r\n\r\n", "   "})
+  void anEmptyBodyIsIncomplete(String body) {
+    Heard.from(body).failed(INCOMPLETE);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{}",
+        "{}\n{}\n",
+        "[]",
+        "[" + "{\"error\":{\"message\":\"quota\"}}" + "]",
+        "null",
+        "true",
+        "42",
+        "\"Ollama is running\"",
+        "Ollama is running",
+        "404 page not found",
+        "hello",
+        "data: {\"choices\":[]}\n\ndata: [DONE]\n\n",
+        "{\"status\":\"ok\"}",
+        "{\"id\":\"chatcmpl-1\",\"choices\":[{\"message\":{\"content\":\"hi\"},"
+            + "\"finish_reason\":\"stop\"}]}",
+        "{\"models\":[]}",
+        "{\"model\":\"m\",\"response\":\"hi\"}",
+        "{\"message\":\"ok\"}",
+        "{\"message\":[\"ok\"]}",
+        "{\"message\":true}",
+        "{\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]},\"done\":true}",
+        "{\"message\":{\"content\":{\"text\":\"hi\"}},\"done\":true}",
+        "{\"message\":{\"content\":42},\"done\":true,\"done_reason\":\"stop\"}",
+        "{\"message\":{\"content\":\"hi\",\"thinking\":true},\"done\":true,"
+            + "\"done_reason\":\"stop\"}",
+        "{\"message\":{\"content\":\"hi\"},\"done\":true,\"done_reason\":17}",
+        "{\"message\":{\"content\":\"hi\"} \"done\":true}",
+        "{message:{}}",
+        "{\"message\":{\"content\":\"raw \n line break\"},\"done\":true,\"done_reason\":\"stop\"}",
+        "}{",
+        "\u0000\u0000"
+      })
+  void anythingElseIsNoAnswer(String body) {
+    Heard.from(body).failed(NOT_AN_ANSWER);
+  }
+
+  @Test
+  void aWrongLineAfterGoodOnesIsNoAnswerEither() {
+    Heard.from(piece("\"Par\"") + "<html></html>").failed(NOT_AN_ANSWER);
+    Heard.from(piece("\"Par\"") + piece("7") + STOP).failed(NOT_AN_ANSWER);
+    Heard.from(piece("\"Par\"") + "[]\n" + STOP).failed(NOT_AN_ANSWER);
+    Heard.from(piece("\"Par\"") + "\n: ping\n" + STOP).failed(NOT_AN_ANSWER);
+  }
+
+  @Test
+  void aNullTextIsAnEmptyOne() {
+    assertThat(Heard.from("{\"message\":null}\n" + piece("null") + piece("\"hi\"") + STOP).answer())
+        .isEqualTo("hi");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {" ", "\\n", "\\t \\u2003"})
+  void blankTextIsHandedOnAsItIs(String blank) {
+    assertThat(Heard.from(piece("\"" + blank + "\"") + STOP).answer()).isBlank().isNotEmpty();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "\"eval_count\":3,\"prompt_eval_count\":2 | 2 | 3",
+        "\"eval_count\":0 | 0 | 0",
+        "\"eval_count\":-5,\"prompt_eval_count\":null | 0 | 0",
+        "\"eval_count\":\"3\",\"prompt_eval_count\":[1] | 0 | 0",
+        "\"eval_count\":{\"a\":1},\"prompt_eval_count\":7 | 7 | 0",
+        "\"eval_count\":9999999999,\"prompt_eval_count\":7 | 7 | 2147483647",
+        "\"eval_count\":99999999999999999999999999,\"prompt_eval_count\":1 | 1 | 2147483647",
+        "\"eval_count\":3.0,\"prompt_eval_count\":1e1 | 10 | 3",
+        "\"x\":1 | 0 | 0"
+      })
+  void noCountCostsTheAnswer(String fields, int input, int output) {
+    Heard heard = Heard.from(last(fields));
+
+    assertThat(heard.answer()).isEqualTo("hi");
+    assertThat(heard.ending.usage()).isEqualTo(new Usage(input, output));
+  }
+
+  @Test
+  void aLineWithoutTextAddsNone() {
+    String reply =
+        piece("\"hi\"")
+            + "{\"message\":{\"role\":\"assistant\"},\"done\":false}\n"
+            + "{\"message\":{\"thinking\":\"t\"},\"done\":false}\n"
+            + "{\"created_at\":\"2026-11-21T09:17:27Z\",\"done\":false}\n"
+            + "{\"done\":true,\"done_reason\":\"stop\"}\n";
+
+    Heard heard = Heard.from(reply);
+
+    assertThat(heard.answer()).isEqualTo("hi");
+    assertThat(heard.thinking).hasToString("t");
+  }
+
+  @Test
+  void reportsTheModelThatTheServerNames() {
+    assertThat(Heard.from("{\"model\":\"other\"}\n" + STOP).ending.model()).isEqualTo("other");
+    assertThat(Heard.from(STOP).ending.model()).isEmpty();
+    assertThat(Heard.from(last("\"model\":null")).ending.model()).isEmpty();
+  }
+
+  @Test
+  void fieldsThatAreNotKnownAreSkipped() {
+    String known =
+        "\"logprobs\":[{\"token\":\"hi\",\"top\":[1,{\"done\":true}]}],\"remote_host\":\"x\"";
+
+    assertThat(Heard.from(last(known)).answer()).isEqualTo("hi");
+    assertThat(
+            Heard.from(
+                    "{\"message\":{\"tool_calls\":[{\"content\":\"no\"}],\"content\":\"hi\","
+                        + "\"images\":[{\"thinking\":1}]},\"done\":true,"
+                        + "\"done_reason\":\"length\"}")
+                .answer())
+        .isEqualTo("hi");
+  }
+
+  static Stream<Arguments> pages() {
+    return Stream.of(
+        arguments(
+            "<!DOCTYPE html><html><head><title>Login</title></head>", NOT_AN_ANSWER, "\"Login\""),
+        arguments("<html><body>no title</body></html>", NOT_AN_ANSWER, "an HTML page"),
+        arguments("\n \t\r\n<html><title>Home</title>", NOT_AN_ANSWER, "\"Home\""),
+        arguments("\ufeff<html><title>Marked</title>", NOT_AN_ANSWER, "\"Marked\""),
+        arguments("<?xml version=\"1.0\"?><Error/>", NOT_AN_ANSWER, "an HTML page"),
+        arguments("<", NOT_AN_ANSWER, "an HTML page"),
+        arguments(
+            "<!DOCTYPE html><title>Sign in</title><form action=\"/cdn-cgi/access/callback\">",
+            ACCESS_DENIED,
+            "service token"),
+        arguments(
+            " <html><a href=\"https://team.cloudflareaccess.com/cdn-cgi/access/login/x\">",
+            ACCESS_DENIED,
+            "service token"),
+        arguments(
+            "<html>" + "x".repeat(40_000) + "/cdn-cgi/access/login</html>",
+            ACCESS_DENIED,
+            "service token"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("pages")
+  void aPageIsNamedHoweverItArrives(String page, FailureKind kind, String message) {
+    for (int size : new int[] {1, 2, 1000, 1 << 20}) {
+      Failure failure = Heard.from(Delivery.of(page).inPiecesOf(size)).failed(kind);
+
+      assertThat(failure).hasMessageContaining(message);
+      assertThat(failure.status()).isEqualTo(200);
+      assertThat(failure.message().length()).isLessThan(200);
+    }
+  }
+
+  @Test
+  void aJsonReplyThatMentionsAccessIsNoPage() {
+    assertThat(Heard.from(piece("\"<a href='/cdn-cgi/access/'>\"") + STOP).answer())
+        .isEqualTo("<a href='/cdn-cgi/access/'>");
+  }
+
+  @Test
+  void textThatIsNotUtf8IsNoAnswer() {
+    byte[][] wrong = {
+      {(byte) 0xc3, 0x28},
+      {(byte) 0xff},
+      {(byte) 0x80},
+      {(byte) 0xf8, (byte) 0x88},
+      {(byte) 0xe2, 0x28, (byte) 0xa1}
+    };
+    for (byte[] bytes : wrong) {
+      String text = new String(bytes, StandardCharsets.ISO_8859_1);
+      byte[] reply = last("\"x\":1").replace("hi", text).getBytes(StandardCharsets.ISO_8859_1);
+
+      Heard.from(Delivery.of(reply)).failed(NOT_AN_ANSWER);
+    }
+  }
+
+  static Stream<Arguments> oddByteOrders() {
+    return Stream.of(
+        arguments(new byte[] {0, 0, (byte) 0xff, (byte) 0xfe, '{', '}'}),
+        arguments(new byte[] {(byte) 0xfe, (byte) 0xff, 0, 0, '{', '}'}),
+        arguments(new byte[] {0, '{', 0, 0, 0, '}', 0, 0}),
+        arguments(new byte[] {0, 0, 0, '{', 0x7f, 0, 0, 0}));
+  }
+
+  @ParameterizedTest
+  @MethodSource("oddByteOrders")
+  void anUnknownEncodingIsNotTakenForABrokenConnection(byte[] body) {
+    Heard.from(Delivery.of(body)).failed(NOT_AN_ANSWER);
+  }
+
+  @Test
+  void aByteOrderMarkIsSkipped() {
+    assertThat(Heard.from("\ufeff" + last("\"x\":1")).answer()).isEqualTo("hi");
+    assertThat(Heard.from(Delivery.of("\ufeff" + last("\"x\":1")).inPiecesOf(1)).answer())
+        .isEqualTo("hi");
+  }
+
+  @Test
+  void deepNestingIsRefusedBeforeItHurts() {
+    assertThat(Heard.from(last("\"x\":" + nested(500))).answer()).isEqualTo("hi");
+    Heard.from(last("\"x\":" + nested(100_000))).failed(TOO_LARGE);
+    Heard.from("{\"error\":" + nested(100_000) + "}").failed(TOO_LARGE);
+    Heard.from("{\"message\":{\"x\":" + nested(100_000) + "}}").failed(TOO_LARGE);
+    Heard.from(nested(100_000)).failed(NOT_AN_ANSWER);
+  }
+
+  private static String nested(int depth) {
+    return "[".repeat(depth) + "]".repeat(depth);
+  }
+
+  @Test
+  void aNumberWithoutEndIsRefused() {
+    Heard.from(last("\"x\":" + "9".repeat(100_000))).failed(TOO_LARGE);
+    Heard.from(last("\"eval_count\":" + "9".repeat(100_000))).failed(TOO_LARGE);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{",
+        "{\"message\":{\"content\":\"Par",
+        "{\"message\":{\"content\":\"Par\"},\"done\":",
+        "{\"message\":{\"content\":\"Par\"},\"done\":true,\"done_reason\":\"stop\"",
+        "{\"message\":{\"content\":\"Par\\u00"
+      })
+  void aLineThatBreaksOffIsACutAnswer(String reply) {
+    Heard.from(reply).failed(ANSWER_CUT);
+    Heard.from(piece("\"x\"") + reply).failed(ANSWER_CUT);
+  }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import okhttp3.Headers;
+
+/** A reply that a real Ollama sent; see the README beside the files. */
+record Recorded(int status, Headers headers, String body) {
+  static Recorded read(String name) {
+    try (InputStream file = Recorded.class.getResourceAsStream("/ollama/" + name + ".http")) {
+      return parse(new String(file.readAllBytes(), StandardCharsets.UTF_8));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static Recorded parse(String text) {
+    int end = text.indexOf("\n\n");
+    String[] head = text.substring(0, end).split("\n");
+    Headers.Builder headers = new Headers.Builder();
+    for (int i = 1; i < head.length; i++) {
+      headers.add(head[i]);
+    }
+    return new Recorded(
+        Integer.parseInt(head[0].split(" ")[1]), headers.build(), text.substring(end + 2));
+  }
+
+  Reply reply() {
+    return new Reply(status, headers, body);
+  }
+}
