@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.jmh;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.EOFException;
 import java.io.IOException;
@@ -21,6 +22,7 @@ final class BareOkHttp implements Client {
   private static final MediaType JSON = MediaType.get("application/json");
 
   private final ObjectMapper mapper = new ObjectMapper();
+  private final ObjectReader lines = mapper.readerFor(Line.class);
   private final HttpUrl url;
 
   /** OkHttp's own pool keeps 5 connections; 32 threads would measure their reopening. */
@@ -56,12 +58,18 @@ final class BareOkHttp implements Client {
   private String answer(BufferedSource source) throws IOException {
     StringBuilder answer = new StringBuilder();
     for (String line = source.readUtf8Line(); line != null; line = source.readUtf8Line()) {
-      JsonNode node = mapper.readTree(line);
-      answer.append(node.path("message").path("content").asText());
-      if (node.path("done").asBoolean()) {
+      Line read = lines.readValue(line);
+      answer.append(read.message().content());
+      if (read.done()) {
         return answer.toString();
       }
     }
     throw new EOFException("no end marker");
   }
+
+  @JsonIgnoreProperties(ignoreUnknown = true)
+  record Line(Message message, boolean done) {}
+
+  @JsonIgnoreProperties(ignoreUnknown = true)
+  record Message(String content) {}
 }

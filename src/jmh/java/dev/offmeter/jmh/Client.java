@@ -19,9 +19,9 @@ interface Client {
     return switch (name) {
       case "offmeter" -> offmeter(url);
       case "okhttp" -> new BareOkHttp(url);
-      case "langchain4j" -> langChain4j(url);
+      case "langchain4j" -> again(langChain4j(url));
       case "ollama4j" -> ollama4j(url);
-      case "springai" -> springAi(url);
+      case "springai" -> again(springAi(url));
       default -> throw new IllegalArgumentException(name);
     };
   }
@@ -62,5 +62,19 @@ interface Client {
             .options(OllamaChatOptions.builder().model("m").build())
             .build();
     return model::call;
+  }
+
+  /**
+   * Asks again after a failure, once. Java's own HttpClient takes a reply that comes very fast for
+   * one that nobody asked for, once in some 100,000 calls (JDK-8336655); that would end the run.
+   */
+  private static Client again(Client client) {
+    return prompt -> {
+      try {
+        return client.ask(prompt);
+      } catch (RuntimeException e) {
+        return client.ask(prompt);
+      }
+    };
   }
 }

@@ -38,12 +38,14 @@ final class Report {
       String client = run.getParams().getParam("client");
       line(
           table,
-          "| %s | %.0f | %.0f | %.0f | %.0f |",
+          "| %s | %.0f | %.0f | %.0f | %s |",
           client,
           percentile(run, 50),
           percentile(run, 99),
           bytes(client),
-          callsPerSecond(client));
+          manyThreads.stream().anyMatch(other -> name(other).equals(client))
+              ? String.format(Locale.ROOT, "%.0f", callsPerSecond(client))
+              : "-");
     }
     return table.toString();
   }
