@@ -44,9 +44,19 @@ public final class Benchmarks {
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .start();
     try {
-      run(System.getProperty("jmh.args", ""), "http://127.0.0.1:" + port(server));
+      String url = "http://127.0.0.1:" + port(server);
+      warmUp(url);
+      run(System.getProperty("jmh.args", ""), url);
     } finally {
       server.destroy();
+    }
+  }
+
+  /** Else the client that is measured first would meet a slower server than the others. */
+  private static void warmUp(String url) throws IOException {
+    BareOkHttp client = new BareOkHttp(url);
+    for (int i = 0; i < 30_000; i++) {
+      client.ask(ChatBenchmark.PROMPT);
     }
   }
 
