@@ -10,7 +10,10 @@ import static org.awaitility.Awaitility.await;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.io.IOException;
 import java.net.InetAddress;
+import java.net.Socket;
+import java.net.SocketAddress;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -18,6 +21,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
+import javax.net.SocketFactory;
 import okhttp3.OkHttpClient;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -124,6 +129,81 @@ class CancellationTest {
       interrupted.countDown();
     }
     return "too late";
+  }
+
+  @Test
+  void anInterruptEndsTheWaitForAConnection() throws Exception {
+    CountDownLatch connecting = new CountDownLatch(1);
+    CountDownLatch forEver = new CountDownLatch(1);
+    SocketFactory slow =
+        new TestSockets(
+            () ->
+                new Socket() {
+                  @Override
+                  public void connect(SocketAddress address, int timeout) throws IOException {
+                    connecting.countDown();
+                    try {
+                      forEver.await();
+                    } catch (InterruptedException e) {
+                      throw new IOException(e);
+                    }
+                  }
+                });
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .httpClient(new OkHttpClient.Builder().socketFactory(slow).build())
+                .endpoint(Endpoint.ollama("far", "http://127.0.0.1:1").model("m").build()));
+    AtomicReference<Throwable> thrown = new AtomicReference<>();
+    AtomicReference<Boolean> flag = new AtomicReference<>();
+    Thread caller =
+        new Thread(
+            () -> {
+              thrown.set(catchThrowable(() -> client.chat(REQUEST)));
+              flag.set(Thread.currentThread().isInterrupted());
+            });
+    caller.start();
+    connecting.await();
+    caller.interrupt();
+    caller.join(1000);
+    forEver.countDown();
+
+    assertThat(thrown.get()).isExactlyInstanceOf(LlmException.class);
+    assertThat(flag.get()).isTrue();
+  }
+
+  /** Sockets from a supplier, for OkHttp, which asks for unconnected ones only. */
+  private static final class TestSockets extends SocketFactory {
+    private final Supplier<Socket> sockets;
+
+    TestSockets(Supplier<Socket> sockets) {
+      this.sockets = sockets;
+    }
+
+    @Override
+    public Socket createSocket() {
+      return sockets.get();
+    }
+
+    @Override
+    public Socket createSocket(String host, int port) {
+      throw new AssertionError("not asked for");
+    }
+
+    @Override
+    public Socket createSocket(String host, int port, InetAddress local, int localPort) {
+      throw new AssertionError("not asked for");
+    }
+
+    @Override
+    public Socket createSocket(InetAddress host, int port) {
+      throw new AssertionError("not asked for");
+    }
+
+    @Override
+    public Socket createSocket(InetAddress host, int port, InetAddress local, int localPort) {
+      throw new AssertionError("not asked for");
+    }
   }
 
   @Test

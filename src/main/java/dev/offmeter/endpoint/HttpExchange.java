@@ -59,7 +59,13 @@ final class HttpExchange implements Exchange, Progress {
   public Answer run() throws Failure {
     try {
       return exchange(prepare());
-    } catch (RuntimeException e) {
+    } catch (Failure e) {
+      throw e;
+    } catch (Exception e) {
+      // OkHttp waits for its connections in Kotlin, which lets this pass undeclared.
+      if (e instanceof InterruptedException) {
+        Thread.currentThread().interrupt();
+      }
       throw Failure.of(FailureKind.INTERNAL, Thrown.described(e));
     }
   }

@@ -21,15 +21,24 @@ final class WaitingLine {
     this.time = time;
   }
 
-  /** The place that a call had at {@code gate} is free. */
+  /**
+   * The place that a call had at {@code gate} is free. One that joined the line just before the
+   * place was given back found it taken, and nobody else would tell it.
+   */
   void placeFreed(Gate gate) {
-    for (Waiting waiting : line) {
-      if (waiting.wanted.contains(gate) && waiting.place.complete(gate)) {
-        line.remove(waiting);
-        return;
+    do {
+      for (Waiting waiting : line) {
+        if (waiting.wanted.contains(gate) && waiting.place.complete(gate)) {
+          line.remove(waiting);
+          return;
+        }
       }
-    }
-    gate.givePlaceBack();
+      gate.givePlaceBack();
+    } while (isWanted(gate) && gate.takePlace());
+  }
+
+  private boolean isWanted(Gate gate) {
+    return line.stream().anyMatch(w -> !w.place.isDone() && w.wanted.contains(gate));
   }
 
   /**
