@@ -67,8 +67,9 @@ final class GuardedListener implements LlmListener {
     for (LlmListener listener : listeners) {
       try {
         event.accept(listener);
-      } catch (RuntimeException | LinkageError e) {
-        // A LinkageError is a listener compiled against, or run with, another version of a library.
+      } catch (VirtualMachineError e) {
+        throw e;
+      } catch (Throwable e) {
         // The class only: a listener's message may hold what it was told.
         LOG.warn("listener {} threw {}", listener.getClass().getName(), e.getClass().getName());
       }

@@ -288,6 +288,38 @@ class TwoNodeTest {
   }
 
   @Test
+  void thinkingThatSwallowsTheRestOfAnAnswerIsNoAnswer() {
+    primary.behaves(Replies.answering("Dear Zoë, we wrap thoughts in <think> and then please pay"));
+
+    assertThat(fallThrough().failure()).contains(FailureKind.INCOMPLETE);
+  }
+
+  @Test
+  void aRefusalThatNeverEndsIsJudgedByItsHead() {
+    primary.behaves(
+        (connection, request) -> {
+          connection.send("HTTP/1.1 530 X\r\nContent-Length: 100\r\n\r\nerror code: 1033");
+          connection.hang();
+        });
+
+    assertThat(fallThrough().failure()).contains(FailureKind.TUNNEL_DOWN);
+  }
+
+  @Test
+  void brokenFramingIsNotQuoted() {
+    primary.behaves(
+        (connection, request) -> {
+          connection.send(Replies.STREAM_HEAD + Replies.tokens("Dear") + "35 Ms Kern owes\r\n");
+          connection.close();
+        });
+
+    Attempt failed = fallThrough();
+
+    assertThat(failed.failure()).contains(FailureKind.ANSWER_CUT);
+    assertThat(failed.message()).doesNotContain("Kern");
+  }
+
+  @Test
   void whenAllFailTheExceptionTellsTheWholeStory() {
     primary.behaves(Replies.status(530, "text/plain", "error code: 1033", "Retry-After: 120"));
     fallback.behaves(

@@ -14,6 +14,7 @@ import java.util.Objects;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import okhttp3.Call;
 import okhttp3.OkHttpClient;
@@ -109,7 +110,8 @@ final class HttpExchange implements Exchange, Progress {
     } catch (Failure e) {
       throw e.status() == 0 ? e.withStatus(200) : e;
     } catch (IOException e) {
-      throw failure(e);
+      // An interceptor of the application's own may say anything.
+      throw redacted(failure(e));
     } finally {
       AbandonableDns.leave();
     }
@@ -123,8 +125,12 @@ final class HttpExchange implements Exchange, Progress {
       answering = true;
       return protocol.read(response.body(), gathered);
     } catch (Failure e) {
-      throw new Redactor(secrets, request, gathered.text(), gathered.thinking()).clean(e);
+      throw redacted(e);
     }
+  }
+
+  private Failure redacted(Failure failure) {
+    return new Redactor(secrets, request, gathered.text(), gathered.thinking()).clean(failure);
   }
 
   private Failure failure(IOException e) {
@@ -139,7 +145,12 @@ final class HttpExchange implements Exchange, Progress {
 
   private static Reply reply(Response response) throws IOException {
     BufferedSource source = response.body().source();
-    source.request(REPLY_BYTES);
+    source.timeout().deadline(1, TimeUnit.SECONDS);
+    try {
+      source.request(REPLY_BYTES);
+    } catch (IOException e) {
+      // Cut or without end: the status and what has come say enough.
+    }
     String body = source.readUtf8(Math.min(REPLY_BYTES, source.getBuffer().size()));
     return new Reply(response.code(), response.headers(), body);
   }

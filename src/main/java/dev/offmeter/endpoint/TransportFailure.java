@@ -46,7 +46,8 @@ final class TransportFailure {
   }
 
   static Failure answering(IOException e) {
-    return Failure.of(FailureKind.ANSWER_CUT, "closed in the middle of an answer: " + root(e));
+    String what = e instanceof ProtocolException ? "its framing is broken" : root(e);
+    return Failure.of(FailureKind.ANSWER_CUT, "closed in the middle of an answer: " + what);
   }
 
   private static String root(Throwable thrown) {

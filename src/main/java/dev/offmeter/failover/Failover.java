@@ -173,6 +173,9 @@ public final class Failover {
       } catch (Failure failure) {
         told = true;
         gate.failed(failure, time.nanos() - entered);
+        if (Judgement.of(failure.kind()).next() == Judgement.Next.STOP) {
+          throw story.stopped(failure.message());
+        }
         return null;
       } finally {
         if (!told) {

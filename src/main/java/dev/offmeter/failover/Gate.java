@@ -43,6 +43,7 @@ final class Gate {
   private final Queue<EndpointChange> untold = new ConcurrentLinkedQueue<>();
   private final ReentrantLock leaving = new ReentrantLock();
   private volatile Failure lastFailure = Failure.of(FailureKind.INTERNAL, "");
+  private volatile Judgement.Health downFor = Judgement.Health.UNTOUCHED;
   private volatile long openUntil;
   private final AtomicInteger downsInARow = new AtomicInteger();
   private volatile long lastPiece;
@@ -166,7 +167,8 @@ final class Gate {
     leaving.lock();
     try {
       breaker.onSuccess(nanos, TimeUnit.NANOSECONDS);
-      if (breaker.getState() == CircuitBreaker.State.OPEN) {
+      boolean asleep = downFor == Judgement.Health.COOLS_DOWN;
+      if (breaker.getState() == CircuitBreaker.State.OPEN && !asleep) {
         // Let in before it went down, and served all the same: no better evidence that it is up.
         breaker.transitionToClosedState();
       }
@@ -219,6 +221,7 @@ final class Gate {
   private Duration opens(Judgement.Health why, Optional<Duration> asked) {
     Duration pause = wayBack.pause(why, downsInARow.incrementAndGet(), asked);
     openUntil = time.nanos() + pause.toNanos();
+    downFor = why;
     return pause;
   }
 

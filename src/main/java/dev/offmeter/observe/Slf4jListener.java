@@ -3,6 +3,8 @@ package dev.offmeter.observe;
 
 import dev.offmeter.Attempt;
 import dev.offmeter.ChatResponse;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.event.Level;
@@ -14,6 +16,9 @@ import org.slf4j.event.Level;
  */
 public final class Slf4jListener implements LlmListener {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
+
+  /** The cause last told of each endpoint. */
+  private final Map<String, String> told = new ConcurrentHashMap<>();
 
   @Override
   public void fellThrough(long call, Attempt attempt, String next) {
@@ -44,7 +49,7 @@ public final class Slf4jListener implements LlmListener {
     // A trial decides nothing yet, and one that fails only confirms what was said.
     boolean news =
         change.to() == EndpointState.UP
-            || (change.to() == EndpointState.DOWN && change.from() == EndpointState.UP);
+            || (change.to() == EndpointState.DOWN && isNewCause(change));
     LOG.atLevel(news ? Level.WARN : Level.DEBUG)
         .addKeyValue("endpoint", change.endpoint())
         .addKeyValue("state", change.to())
@@ -54,6 +59,12 @@ public final class Slf4jListener implements LlmListener {
             change.endpoint(),
             change.to(),
             change.to() == EndpointState.DOWN ? reason(change) : "");
+  }
+
+  private boolean isNewCause(EndpointChange change) {
+    String cause = String.valueOf(change.cause());
+    boolean same = cause.equals(told.put(change.endpoint(), cause));
+    return change.from() == EndpointState.UP || !same;
   }
 
   private static String reason(EndpointChange change) {

@@ -194,6 +194,9 @@ public final class OllamaChat implements Protocol {
       }
       if (line.done()) {
         tags.end();
+        if (tags.cutTheAnswer()) {
+          throw Failure.of(FailureKind.INCOMPLETE, "thinking began in mid-answer, and never ended");
+        }
         return line.ending();
       }
     }

@@ -14,6 +14,8 @@ final class ThinkTags {
   private final Pieces pieces;
   private final StringBuilder held = new StringBuilder();
   private boolean inside;
+  private boolean opened;
+  private boolean said;
 
   /** White space between the thinking and the answer belongs to neither. */
   private boolean skipBlank;
@@ -24,11 +26,17 @@ final class ThinkTags {
 
   void content(String piece) {
     if (held.isEmpty() && !inside && !skipBlank && piece.indexOf('<') < 0) {
+      said |= !piece.isBlank();
       pieces.text(piece);
       return;
     }
     held.append(piece);
     drain();
+  }
+
+  /** Whether thinking began after some of the answer, and swallowed the rest. */
+  boolean cutTheAnswer() {
+    return inside && said;
   }
 
   /** No more will come: what looked like the beginning of a tag was none. */
@@ -44,6 +52,7 @@ final class ThinkTags {
       if (startsWith(OPEN, tag)) {
         emit(from, tag);
         inside = true;
+        opened = true;
         from = tag + OPEN.length();
       } else if (startsWith(CLOSE, tag)) {
         emit(from, tag);
@@ -58,8 +67,9 @@ final class ThinkTags {
   }
 
   private void close() {
-    if (!inside) {
+    if (!inside && !opened) {
       pieces.textWasThinking();
+      said = false;
     }
     inside = false;
     skipBlank = true;
@@ -78,6 +88,7 @@ final class ThinkTags {
       if (inside) {
         pieces.thinking(part);
       } else {
+        said |= !part.isBlank();
         pieces.text(part);
       }
     }

@@ -6,6 +6,7 @@ import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
+import io.github.resilience4j.bulkhead.Bulkhead;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.time.Duration;
@@ -64,14 +65,22 @@ public final class Loopback implements AfterEachCallback {
   public void afterEach(ExtensionContext context) {
     int timersLeft = times.stream().mapToInt(ManualTime::pending).sum();
     clients.forEach(LlmClient::close);
+    boolean placesLeft = !soon(() -> clients.stream().allMatch(Loopback::hasAllPlaces));
     boolean connectionsLeft = !soon(() -> nodes.stream().allMatch(n -> n.openConnections() == 0));
     nodes.forEach(Node::close);
     boolean threadsLeft = !soon(() -> threads().isEmpty());
     if (context.getExecutionException().isEmpty()) {
       assertThat(timersLeft).as("timers left").isZero();
+      assertThat(placesLeft).as("places of a bulkhead left").isFalse();
       assertThat(connectionsLeft).as("connections left").isFalse();
       assertThat(threadsLeft).as("threads left: %s", threads()).isFalse();
     }
+  }
+
+  private static boolean hasAllPlaces(LlmClient client) {
+    return client.gates().bulkheads().getAllBulkheads().stream()
+        .map(Bulkhead::getMetrics)
+        .allMatch(m -> m.getAvailableConcurrentCalls() == m.getMaxAllowedConcurrentCalls());
   }
 
   private static boolean soon(Callable<Boolean> condition) {
