@@ -6,10 +6,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
+import dev.offmeter.testing.Connection;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Collectors;
@@ -240,15 +242,18 @@ class TwoNodeTest {
     assertThat(failed.status()).hasValue(200);
   }
 
+  private static void cutAfterTwoTokens(Connection connection, Connection.Request request)
+      throws IOException {
+    connection.send(
+        Replies.STREAM_HEAD
+            + Replies.tokens("Dear", " Ms")
+            + Replies.end("length", 2)
+            + Replies.LAST_CHUNK);
+  }
+
   @Test
   void anAnswerCutByTheRequestsOwnLimitSaysSo() {
-    primary.behaves(
-        (connection, request) ->
-            connection.send(
-                Replies.STREAM_HEAD
-                    + Replies.tokens("Dear", " Ms")
-                    + Replies.end("length", 2)
-                    + Replies.LAST_CHUNK));
+    primary.behaves(TwoNodeTest::cutAfterTwoTokens);
 
     ChatResponse response =
         client().chat(ChatRequest.builder().user("draft a reminder").maxTokens(2).build());
@@ -259,13 +264,7 @@ class TwoNodeTest {
 
   @Test
   void anAnswerCutByAFullContextIsNoAnswer() {
-    primary.behaves(
-        (connection, request) ->
-            connection.send(
-                Replies.STREAM_HEAD
-                    + Replies.tokens("Dear", " Ms")
-                    + Replies.end("length", 2)
-                    + Replies.LAST_CHUNK));
+    primary.behaves(TwoNodeTest::cutAfterTwoTokens);
 
     assertThat(fallThrough().failure()).contains(FailureKind.CONTEXT_OVERFLOW);
   }

@@ -7,7 +7,7 @@ import okhttp3.Connection;
 import okhttp3.Interceptor;
 import okhttp3.Response;
 
-/** Tells an exchange that its connection is there, and keeps OkHttp from asking twice. */
+/** Tells an exchange that its connection is there, and keeps the status of a 407. */
 final class Connected implements Interceptor {
   @Override
   public Response intercept(Chain chain) throws IOException {
@@ -20,15 +20,6 @@ final class Connected implements Interceptor {
       // OkHttp would make a protocol error of it, and the status would be lost.
       response.close();
       throw new ProxyLoginWanted();
-    }
-    String pause = response.header("Retry-After");
-    if (response.code() == 503 && pause != null && pause.matches("0+")) {
-      // OkHttp repeats a request by itself on "503, Retry-After: 0"; whether to is not its affair.
-      return response
-          .newBuilder()
-          .removeHeader("Retry-After")
-          .header("Retry-After-Ms", "0")
-          .build();
     }
     return response;
   }

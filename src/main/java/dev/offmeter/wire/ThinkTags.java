@@ -67,7 +67,7 @@ final class ThinkTags {
   }
 
   private void close() {
-    if (!inside && !opened) {
+    if (!opened) {
       pieces.textWasThinking();
       said = false;
     }
