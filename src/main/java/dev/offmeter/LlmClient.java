@@ -39,7 +39,10 @@ import org.slf4j.MDC;
  * threads are daemons, so a forgotten close never keeps a JVM alive.
  *
  * <p>What cannot be promised: a server that was given up may have done the work, and may bill it; a
- * function or a DNS lookup that ignores an interrupt runs on after its call has moved on.
+ * function or a DNS lookup that ignores an interrupt runs on after its call has moved on; a
+ * listener, or an interceptor, proxy selector or event listener of an {@link OkHttpClient} that was
+ * handed in, runs on the thread of the call, and what blocks there blocks the call beyond its
+ * deadline.
  */
 public final class LlmClient implements AutoCloseable {
   /** What lies between the attempts of a call whose deadline was not set. */
@@ -171,6 +174,10 @@ public final class LlmClient implements AutoCloseable {
       return failover.chat(request, request.deadline().orElse(deadline), cancellation);
     } finally {
       running.remove(cancellation);
+      if (closed) {
+        // Its connection may have come back to the pool after the others were closed.
+        transport.close();
+      }
     }
   }
 
@@ -257,8 +264,10 @@ public final class LlmClient implements AutoCloseable {
     /**
      * A client whose TLS, proxy, DNS, socket factory and interceptors are to be used. Its
      * redirects, cookies, cache, timeouts, protocols (HTTP/1.1 only) and connection pool are not:
-     * the library sets its own. With a socket factory of its own, an interrupt is noticed only when
-     * the next bytes or clock come. Default: a new one.
+     * the library sets its own. With a socket factory of its own or a SOCKS proxy, an interrupt is
+     * noticed only when the next bytes or clock come. Its interceptors run on the thread of the
+     * call, so that a tracing context is found there, and must not block: no clock ends them.
+     * Default: a new one.
      */
     public Builder httpClient(OkHttpClient httpClient) {
       this.httpClient = Objects.requireNonNull(httpClient, "httpClient");

@@ -5,6 +5,7 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
@@ -24,7 +25,7 @@ final class Workers {
       MethodHandle virtual =
           MethodHandles.publicLookup()
               .findStatic(
-                  java.util.concurrent.Executors.class,
+                  Executors.class,
                   "newVirtualThreadPerTaskExecutor",
                   MethodType.methodType(ExecutorService.class));
       return (ExecutorService) virtual.invokeExact();

@@ -2,8 +2,11 @@
 package dev.offmeter;
 
 import static dev.offmeter.testing.Loopback.ollama;
+import static io.github.resilience4j.circuitbreaker.CircuitBreaker.State.CLOSED;
+import static io.github.resilience4j.circuitbreaker.CircuitBreaker.State.OPEN;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
@@ -94,7 +97,7 @@ class HealthTest {
     ask(5);
 
     assertThat(primary.requests()).hasSize(2);
-    assertThat(state()).isEqualTo(CircuitBreaker.State.OPEN);
+    assertThat(state()).isEqualTo(OPEN);
   }
 
   @Test
@@ -246,7 +249,7 @@ class HealthTest {
     CompletableFuture<ChatResponse> first = client.chatAsync(REQUEST);
     trial.await();
     first.cancel(true);
-    org.awaitility.Awaitility.await()
+    await()
         .until(
             () ->
                 client
@@ -297,7 +300,7 @@ class HealthTest {
     slow.await();
     primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
     ask(1);
-    assertThat(state()).isEqualTo(CircuitBreaker.State.OPEN);
+    assertThat(state()).isEqualTo(OPEN);
     primary.behaves(Replies.answering("PRIMARY"));
     release.countDown();
 
@@ -342,6 +345,82 @@ class HealthTest {
     assertThat(second.endpoint()).isEqualTo("fallback");
     assertThat(second.attempts().get(0).failure()).contains(FailureKind.OVERLOADED);
     assertThat(served.get().text()).isEqualTo("served meanwhile");
+  }
+
+  @Test
+  void aMuteNodeGoesDownEvenIfEveryCallerIsInAHurry() throws Exception {
+    primary.behaves(Replies.hanging());
+
+    hurriedCallsOfASecond(16);
+
+    assertThat(state()).as("fifteen seconds in vain, and once more").isEqualTo(OPEN);
+    assertThat(ask(1)).containsExactly("fallback");
+    assertThat(primary.requests()).hasSize(16);
+  }
+
+  @Test
+  void onePieceOfAnAnswerForgivesTheSilenceBefore() throws Exception {
+    primary.behaves(Replies.hanging());
+    hurriedCallsOfASecond(14);
+    primary.behaves(Replies.answering("PRIMARY"));
+    assertThat(ask(1)).containsExactly("primary");
+    primary.behaves(Replies.hanging());
+
+    hurriedCallsOfASecond(14);
+
+    assertThat(state()).isEqualTo(CLOSED);
+  }
+
+  @Test
+  void callsThatWaitInVainTogetherHaveWaitedOnce() throws Exception {
+    primary.behaves(Replies.hanging());
+    List<CompletableFuture<ChatResponse>> calls = new ArrayList<>();
+    for (int i = 0; i < 40; i++) {
+      calls.add(client.chatAsync(hurried()));
+    }
+    await().until(() -> primary.requests().size() == 40);
+    time.advance(Duration.ofSeconds(1));
+    for (CompletableFuture<ChatResponse> call : calls) {
+      assertThat(call.get().endpoint()).isEqualTo("fallback");
+    }
+
+    assertThat(state()).isEqualTo(CLOSED);
+  }
+
+  private void hurriedCallsOfASecond(int times) throws Exception {
+    for (int i = 0; i < times; i++) {
+      int asked = primary.requests().size() + 1;
+      CompletableFuture<ChatResponse> call = client.chatAsync(hurried());
+      await().until(() -> primary.requests().size() == asked);
+      time.advance(Duration.ofSeconds(1));
+      assertThat(call.get().endpoint()).isEqualTo("fallback");
+    }
+  }
+
+  private static ChatRequest hurried() {
+    return ChatRequest.builder().user("now").deadline(Duration.ofSeconds(2)).build();
+  }
+
+  @Test
+  void streamsThatDieTogetherAreNoEvidenceOfLife() throws Exception {
+    primary.behaves(
+        (connection, request) -> {
+          connection.send(Replies.STREAM_HEAD + Replies.tokens("half an"));
+          connection.hang();
+        });
+    List<CompletableFuture<ChatResponse>> calls = new ArrayList<>();
+    for (int i = 1; i <= 2; i++) {
+      calls.add(client.chatAsync(REQUEST));
+      int asked = i;
+      await().until(() -> primary.requests().size() == asked);
+      time.advance(Duration.ofMillis(500));
+    }
+    time.advance(Duration.ofSeconds(11));
+
+    for (CompletableFuture<ChatResponse> call : calls) {
+      assertThat(call.get().attempts().get(0).failure()).contains(FailureKind.STALLED);
+    }
+    assertThat(state()).isEqualTo(OPEN);
   }
 
   @Test

@@ -41,4 +41,12 @@ final class Deadline {
     }
     return left - kept;
   }
+
+  /**
+   * Whether a share is so much less than an attempt's own limit that its end says more of the
+   * caller's hurry than of the endpoint.
+   */
+  static boolean isSliver(long share, Duration attempt) {
+    return share < attempt.toNanos() / 2;
+  }
 }

@@ -4,6 +4,7 @@ package dev.offmeter.failover;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.FailureKind;
+import dev.offmeter.LlmException;
 import dev.offmeter.endpoint.Answer;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Transport;
@@ -22,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>What a failure means stands in {@link Judgement}; how time is shared out, in {@link Deadline};
  * how one attempt is bounded, in {@link TimedAttempt}; who may ask an endpoint at all, in {@link
- * Gate}.
+ * Gate} and its {@link Breaker}.
  */
 public final class Failover {
   private final List<Gate> gates;
@@ -93,7 +94,9 @@ public final class Failover {
     ChatResponse run() {
       try {
         return askAll();
-      } catch (Error e) {
+      } catch (LlmException e) {
+        throw e;
+      } catch (RuntimeException | Error e) {
         story.brokenOff(e);
         throw e;
       }
@@ -119,15 +122,17 @@ public final class Failover {
 
     /** Asks if the gate lets the call in. */
     private @Nullable ChatResponse knock(Gate gate, List<Gate> later) {
-      Optional<Failure> refusal = gate.enter();
-      if (refusal.isEmpty()) {
-        return askAndLeave(gate, later);
+      Breaker.Permit permit;
+      try {
+        permit = gate.enter();
+      } catch (Failure refusal) {
+        if (refusal.kind() == FailureKind.GATE_FULL) {
+          full.add(gate);
+        }
+        story.skips(gate.spec(), refusal);
+        return null;
       }
-      if (refusal.get().kind() == FailureKind.GATE_FULL) {
-        full.add(gate);
-      }
-      story.skips(gate.spec(), refusal.get());
-      return null;
+      return askAndLeave(gate, permit, later);
     }
 
     /** Nobody else could answer: what is left are the endpoints that had no place. */
@@ -148,39 +153,38 @@ public final class Failover {
     }
 
     private @Nullable ChatResponse enterWithPlace(Gate gate) {
-      if (cancellation.reason() != null) {
-        line.placeFreed(gate);
-        throw story.stopped(cancellation.reason());
+      boolean entered = false;
+      Breaker.Permit permit;
+      try {
+        stopIfCancelled();
+        permit = gate.enterWithPlace();
+        entered = true;
+      } catch (Failure refusal) {
+        story.skips(gate.spec(), refusal);
+        return null;
+      } finally {
+        if (!entered) {
+          line.placeFreed(gate);
+        }
       }
-      Optional<Failure> refusal = gate.enterWithPlace();
-      if (refusal.isEmpty()) {
-        return askAndLeave(gate, List.of());
-      }
-      line.placeFreed(gate);
-      story.skips(gate.spec(), refusal.get());
-      return null;
+      return askAndLeave(gate, permit, List.of());
     }
 
     /** The one place where a call that was let in leaves again, whatever became of it. */
-    private @Nullable ChatResponse askAndLeave(Gate gate, List<Gate> later) {
+    private @Nullable ChatResponse askAndLeave(Gate gate, Breaker.Permit permit, List<Gate> later) {
       long entered = time.nanos();
-      boolean told = false;
       try {
         ChatResponse response = ask(gate, later);
-        told = true;
-        gate.answered(time.nanos() - entered);
+        permit.answered(time.nanos() - entered);
         return response;
       } catch (Failure failure) {
-        told = true;
-        gate.failed(failure, time.nanos() - entered);
+        permit.failed(failure, time.nanos() - entered);
         if (Judgement.of(failure.kind()).next() == Judgement.Next.STOP) {
           throw story.stopped(failure.message());
         }
         return null;
       } finally {
-        if (!told) {
-          gate.abandoned();
-        }
+        permit.release();
         line.placeFreed(gate);
       }
     }
@@ -194,8 +198,9 @@ public final class Failover {
           story.skips(gate.spec(), late);
           throw late;
         }
-        story.asks(gate.spec());
+        // Made before the listener hears of it, so that its share covers the listener too.
         TimedAttempt attempt = new TimedAttempt(gate, time, request, cancellation, share);
+        story.asks(gate.spec());
         try {
           return answered(gate, attempt);
         } catch (Failure failure) {

@@ -106,7 +106,7 @@ final class Story {
   }
 
   /** Even then, what has started must be seen to end. */
-  void brokenOff(Error error) {
+  void brokenOff(Throwable error) {
     EndpointSpec spec = asked;
     String what = error.getClass().getName();
     if (spec != null) {

@@ -12,6 +12,7 @@ import java.time.Duration;
 import java.util.Objects;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -110,7 +111,7 @@ final class TimedAttempt implements Progress {
       return outcome.getNow(null);
     } catch (CancellationException e) {
       throw Failure.of(FailureKind.CANCELLED, "cancelled");
-    } catch (java.util.concurrent.CompletionException e) {
+    } catch (CompletionException e) {
       throw e.getCause() instanceof Failure failure ? failure : late(e.getCause());
     }
   }
@@ -177,7 +178,7 @@ final class TimedAttempt implements Progress {
 
   private Failure overdue(long now) {
     if (now - (start + budget) >= 0) {
-      return shareSpent();
+      return shareSpent(now);
     }
     if (begun) {
       return overdue(FailureKind.STALLED, "nothing more in " + text(limits.stall()));
@@ -188,17 +189,17 @@ final class TimedAttempt implements Progress {
             FailureKind.FIRST_TOKEN_TIMEOUT, "no first token in " + text(limits.firstToken()));
   }
 
-  /** A share that is but a sliver of the limit says more of the deadline than of the endpoint. */
-  private Failure shareSpent() {
-    boolean sliver = budget < limits.attempt().toNanos() / 2;
+  private Failure shareSpent(long now) {
+    boolean judgeable =
+        !Deadline.isSliver(budget, limits.attempt()) || gate.activity().isMute(start, now);
     return overdue(
-        sliver ? FailureKind.SHARE_SPENT : FailureKind.ATTEMPT_TIMEOUT,
+        judgeable ? FailureKind.ATTEMPT_TIMEOUT : FailureKind.SHARE_SPENT,
         "no complete answer in " + text(Duration.ofNanos(budget)) + ", its share of the deadline");
   }
 
   private Failure overdue(FailureKind kind, String what) {
     // A node that answers others is not dead: it works through a queue.
-    return gate.servesOthers(time.nanos(), lastPiece)
+    return gate.activity().servesOthers(time.nanos(), lastPiece)
         ? Failure.of(FailureKind.OVERLOADED, what + ", while other calls there were being answered")
         : Failure.of(kind, what);
   }
@@ -226,7 +227,7 @@ final class TimedAttempt implements Progress {
     }
     lastPiece = now;
     begun = true;
-    gate.piece(now);
+    gate.activity().piece(now);
   }
 
   /** Nanoseconds from dispatch to now. */

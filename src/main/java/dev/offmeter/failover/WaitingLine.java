@@ -3,8 +3,10 @@ package dev.offmeter.failover;
 
 import java.util.List;
 import java.util.Queue;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -59,9 +61,9 @@ final class WaitingLine {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       return given(waiting);
-    } catch (java.util.concurrent.CancellationException e) {
+    } catch (CancellationException e) {
       return null;
-    } catch (java.util.concurrent.ExecutionException e) {
+    } catch (ExecutionException e) {
       throw new IllegalStateException("a place is given or withdrawn, never failed", e);
     } finally {
       clock.cancel(false);

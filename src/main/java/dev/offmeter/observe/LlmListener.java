@@ -18,7 +18,8 @@ import java.util.Map;
  * </ul>
  *
  * <p>Methods are called on the thread that runs the call, without a lock held, by many threads at
- * once: be thread-safe and quick. What a method throws is logged and otherwise ignored.
+ * once: be thread-safe and quick. The time that a method takes is the call's, and no clock can end
+ * it. What a method throws is logged and otherwise ignored.
  */
 public interface LlmListener {
   /**
