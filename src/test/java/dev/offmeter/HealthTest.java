@@ -265,6 +265,27 @@ class HealthTest {
   }
 
   @Test
+  void aTrialThatAListenerBreaksOffGivesItsPermitBack() {
+    primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    LlmListener breaksOff =
+        new LlmListener() {
+          @Override
+          public void endpointChanged(EndpointChange change) {
+            if (change.to() == EndpointState.TRIAL) {
+              throw new InternalError("the machine is broken");
+            }
+          }
+        };
+    client = loopback.client(client.toBuilder().listener(breaksOff));
+    ask(1);
+    primary.behaves(Replies.answering("PRIMARY"));
+    time.advance(Duration.ofSeconds(20));
+
+    assertThatThrownBy(() -> client.chat(REQUEST)).isInstanceOf(InternalError.class);
+    assertThat(ask(1)).containsExactly("primary");
+  }
+
+  @Test
   void callsThatFailTogetherTakeItDownOnce() throws Exception {
     int callers = 20;
     CountDownLatch all = new CountDownLatch(callers);
