@@ -203,8 +203,9 @@ public final class ChatRequest {
     /** The texts that end the answer, none of them empty. Default: the model's own only. */
     public Builder stop(String... stop) {
       List<String> copy = List.of(stop);
-      if (copy.contains("")) {
-        throw new IllegalArgumentException("stop must hold no empty text, was " + copy);
+      int empty = copy.indexOf("");
+      if (empty >= 0) {
+        throw new IllegalArgumentException("stop[" + empty + "] must not be empty");
       }
       this.stop = copy;
       return this;

@@ -11,6 +11,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Function;
@@ -21,6 +22,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * One place that can answer: a server, or a function in this process. Immutable, so safe for use by
  * many threads.
+ *
+ * <p>The defaults; a function has no clock but {@code timeout}, and no limits of bytes:
  *
  * <ul>
  *   <li>{@code timeout}: 15 s for the first endpoint of a client when another follows it, else 120
@@ -39,6 +42,8 @@ public final class Endpoint {
   private static final Duration ANY_OTHER = Duration.ofMinutes(2);
   private static final Duration CONNECT = Duration.ofSeconds(3);
   private static final Duration STALL = Duration.ofSeconds(10);
+  private static final int LINE_BYTES = 8 * 1024 * 1024;
+  private static final long ANSWER_BYTES = 32L * 1024 * 1024;
 
   private final Builder settings;
   private final @Nullable HttpUrl url;
@@ -119,13 +124,17 @@ public final class Endpoint {
                 model(),
                 settings.options,
                 settings.keepAlive,
-                settings.maxLineBytes,
-                settings.maxAnswerBytes);
+                Objects.requireNonNullElse(settings.maxLineBytes, LINE_BYTES),
+                Objects.requireNonNullElse(settings.maxAnswerBytes, ANSWER_BYTES));
     return new EndpointSpec(
         name(),
         model(),
         locality(),
-        new Limits(attempt, settings.connect, firstToken, settings.stall),
+        new Limits(
+            attempt,
+            Objects.requireNonNullElse(settings.connect, CONNECT),
+            firstToken,
+            Objects.requireNonNullElse(settings.stall, STALL)),
         settings.maxConcurrent,
         settings.retries,
         List.copyOf(settings.headers),
@@ -145,14 +154,18 @@ public final class Endpoint {
             "transfer-encoding",
             "user-agent");
 
+    private static final String AUTHORIZATION = "Authorization";
+    private static final String ACCESS_ID = "CF-Access-Client-Id";
+    private static final String ACCESS_SECRET = "CF-Access-Client-Secret";
+
     private final String name;
     private final @Nullable String baseUrl;
     private final @Nullable Function<ChatRequest, String> function;
     private @Nullable String model;
     private @Nullable Duration timeout;
-    private Duration connect = CONNECT;
+    private @Nullable Duration connect;
     private @Nullable Duration firstToken;
-    private Duration stall = STALL;
+    private @Nullable Duration stall;
     private final List<Header> headers = new ArrayList<>();
     private boolean clearTextCredentials;
     private int maxConcurrent = Integer.MAX_VALUE;
@@ -160,8 +173,8 @@ public final class Endpoint {
     private final Map<String, Object> options = new LinkedHashMap<>();
     private @Nullable Duration keepAlive;
     private Locality locality = Locality.SELF_HOSTED;
-    private int maxLineBytes = 8 * 1024 * 1024;
-    private long maxAnswerBytes = 32L * 1024 * 1024;
+    private @Nullable Integer maxLineBytes;
+    private @Nullable Long maxAnswerBytes;
 
     private Builder(
         String name, @Nullable String baseUrl, @Nullable Function<ChatRequest, String> function) {
@@ -228,10 +241,11 @@ public final class Endpoint {
 
     /**
      * A key, sent as {@code Authorization: Bearer}. Ollama itself ignores it; a proxy in front of
-     * it may ask for one.
+     * it may ask for one. The last one that is set wins; it does not go together with a header
+     * {@code Authorization} of your own.
      */
     public Builder apiKey(String apiKey) {
-      return add("apiKey", "Authorization", "Bearer ", apiKey);
+      return add("apiKey", AUTHORIZATION, "Bearer ", apiKey);
     }
 
     /**
@@ -240,7 +254,7 @@ public final class Endpoint {
      */
     public Builder apiKey(Supplier<String> apiKey) {
       Objects.requireNonNull(apiKey, "apiKey");
-      return add(Header.supplied("Authorization", "Bearer ", apiKey));
+      return add(Header.supplied(AUTHORIZATION, "Bearer ", apiKey));
     }
 
     /**
@@ -248,19 +262,22 @@ public final class Endpoint {
      * CF-Access-Client-Secret} on every request.
      */
     public Builder cloudflareAccess(String clientId, String clientSecret) {
-      add("clientId", "CF-Access-Client-Id", "", clientId);
-      return add("clientSecret", "CF-Access-Client-Secret", "", clientSecret);
+      add("clientId", ACCESS_ID, "", clientId);
+      return add("clientSecret", ACCESS_SECRET, "", clientSecret);
     }
 
     /** The same with both parts asked for at every attempt; see {@link #apiKey(Supplier)}. */
     public Builder cloudflareAccess(Supplier<String> clientId, Supplier<String> clientSecret) {
       Objects.requireNonNull(clientId, "clientId");
       Objects.requireNonNull(clientSecret, "clientSecret");
-      add(Header.supplied("CF-Access-Client-Id", "", clientId));
-      return add(Header.supplied("CF-Access-Client-Secret", "", clientSecret));
+      add(Header.supplied(ACCESS_ID, "", clientId));
+      return add(Header.supplied(ACCESS_SECRET, "", clientSecret));
     }
 
-    /** A header of your own on every request. Its value is kept out of logs and exceptions. */
+    /**
+     * A header of your own on every request; it replaces an earlier one of its name. Its value is
+     * kept out of logs and exceptions.
+     */
     public Builder header(String name, String value) {
       return add("header " + name, headerName(name), "", value);
     }
@@ -285,9 +302,18 @@ public final class Endpoint {
     }
 
     private Builder add(Header header) {
-      headers.removeIf(other -> other.name().equalsIgnoreCase(header.name()));
+      headers.removeIf(before -> replaces(header, before));
       headers.add(header);
       return this;
+    }
+
+    private static boolean isNamed(Header header, String name) {
+      return header.name().equalsIgnoreCase(name);
+    }
+
+    /** A key and an Authorization of the caller's own are both kept, so that build() can tell. */
+    private static boolean replaces(Header header, Header before) {
+      return isNamed(before, header.name()) && before.prefix().equals(header.prefix());
     }
 
     private static String headerName(String name) {
@@ -295,7 +321,7 @@ public final class Endpoint {
       if (!name.matches("[A-Za-z0-9!#$%&'*+.^_`|~-]+")) {
         throw new IllegalArgumentException("header name must be a token, was '" + name + "'");
       }
-      if (FRAMING.contains(name.toLowerCase(java.util.Locale.ROOT))) {
+      if (FRAMING.contains(name.toLowerCase(Locale.ROOT))) {
         throw new IllegalArgumentException("header name is the client's own, was '" + name + "'");
       }
       return name;
@@ -412,9 +438,10 @@ public final class Endpoint {
      *
      * @throws IllegalArgumentException if the base URL is blank, relative, not http or https, or
      *     carries user-info, a query or a fragment
-     * @throws IllegalStateException if a server has no model, a function has a model or a
-     *     credential, the first-token limit is longer than the attempt's, or a credential would go
-     *     in clear text to a host that is not this machine
+     * @throws IllegalStateException if a server has no model, a function has a setting that is a
+     *     server's, the first-token limit is longer than the attempt's, a key stands beside a
+     *     header {@code Authorization}, half of a Cloudflare Access token is missing, or a
+     *     credential would go in clear text to a host that is not this machine
      */
     public Endpoint build() {
       Builder copy = new Builder(this);
@@ -429,7 +456,16 @@ public final class Endpoint {
 
     private void checkLocal() {
       if (model != null || !headers.isEmpty() || !options.isEmpty() || keepAlive != null) {
-        throw wrong("is a function: model, credentials, headers and options are a server's");
+        throw wrong(
+            "is a function: model, credentials, headers, options and keepAlive are a server's");
+      }
+      if (connect != null || firstToken != null || stall != null) {
+        throw wrong(
+            "is a function: connectTimeout, firstTokenTimeout and stallTimeout are a server's; use"
+                + " timeout");
+      }
+      if (maxLineBytes != null || maxAnswerBytes != null) {
+        throw wrong("is a function: maxLineBytes and maxAnswerBytes are a server's");
       }
     }
 
@@ -440,12 +476,27 @@ public final class Endpoint {
       if (timeout != null && firstToken != null && firstToken.compareTo(timeout) > 0) {
         throw firstTokenTooLong(timeout, firstToken);
       }
+      checkHeaders();
       boolean credential = headers.stream().anyMatch(Header::isCredential);
       if (credential && !clearTextCredentials && !url.isHttps() && !BaseUrl.isLoopback(url)) {
         throw wrong(
             "must use https to send a credential to "
                 + url.host()
                 + ", was http; allowClearTextCredentials(true) overrides");
+      }
+    }
+
+    private void checkHeaders() {
+      if (headers.stream().filter(header -> isNamed(header, AUTHORIZATION)).count() > 1) {
+        throw wrong("must have either an apiKey or a header Authorization, had both");
+      }
+      boolean id = headers.stream().anyMatch(header -> isNamed(header, ACCESS_ID));
+      boolean secret = headers.stream().anyMatch(header -> isNamed(header, ACCESS_SECRET));
+      if (id != secret) {
+        throw wrong(
+            "must have both halves of a Cloudflare Access token, header "
+                + (id ? ACCESS_SECRET : ACCESS_ID)
+                + " is missing");
       }
     }
 

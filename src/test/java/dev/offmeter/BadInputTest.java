@@ -4,6 +4,7 @@ package dev.offmeter;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.offmeter.endpoint.Locality;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.Function;
@@ -178,6 +179,55 @@ class BadInputTest {
   }
 
   @Test
+  void rejectsAKeyBesideAHeaderOfTheSameName() {
+    List<Endpoint.Builder> both =
+        List.of(
+            endpoint().apiKey("k").header("Authorization", "Basic k"),
+            endpoint().header("authorization", "Basic k").apiKey("k"),
+            endpoint().apiKey(() -> "k").header("AUTHORIZATION", () -> "Basic k"),
+            endpoint().apiKey("k").build().toBuilder().header("Authorization", "Basic k"));
+    for (Endpoint.Builder builder : both) {
+      rejectsCombination(builder::build, "endpoint 'mac'", "apiKey", "header Authorization");
+    }
+  }
+
+  @Test
+  void aKeyOrHeaderThatIsSetAgainIsReplaced() {
+    assertThat(headers(endpoint().apiKey("old").apiKey("new")))
+        .containsExactly("Authorization: Bearer new");
+    assertThat(headers(endpoint().apiKey(() -> "old").apiKey("new")))
+        .containsExactly("Authorization: Bearer new");
+    assertThat(headers(endpoint().header("Authorization", "old").header("authorization", "new")))
+        .containsExactly("authorization: new");
+    assertThat(headers(endpoint().cloudflareAccess("a", "b").cloudflareAccess("c", "d")))
+        .containsExactly("CF-Access-Client-Id: c", "CF-Access-Client-Secret: d");
+  }
+
+  private static List<String> headers(Endpoint.Builder builder) {
+    return builder.build().spec(false).headers().stream()
+        .map(header -> header.name() + ": " + header.prefix() + header.fixedValue())
+        .toList();
+  }
+
+  @Test
+  void rejectsHalfAnAccessPair() {
+    rejectsCombination(
+        () -> endpoint().header("CF-Access-Client-Id", "i").build(),
+        "endpoint 'mac'",
+        "CF-Access-Client-Secret is missing");
+    rejectsCombination(
+        () -> endpoint().header("cf-access-client-secret", () -> "s").build(),
+        "endpoint 'mac'",
+        "CF-Access-Client-Id is missing");
+    assertThat(
+            endpoint()
+                .header("cf-access-client-id", "i")
+                .header("CF-Access-Client-Secret", () -> "s")
+                .build())
+        .isNotNull();
+  }
+
+  @Test
   void rejectsCountsOutOfRange() {
     rejectsValue(() -> endpoint().maxConcurrent(0), "maxConcurrent", "at least 1", "0");
     rejectsValue(() -> endpoint().retries(-1), "retries", "from 0 to 10", "-1");
@@ -225,7 +275,15 @@ class BadInputTest {
     rejectsCombination(
         () -> ChatRequest.builder().user("hi").assistant("hello").build(), "USER", "ASSISTANT");
     rejectsValue(() -> ChatRequest.builder().user(" "), "message content", "must not be blank");
-    rejectsValue(() -> ChatRequest.builder().stop(""), "stop", "empty");
+  }
+
+  @Test
+  void rejectsAnEmptyStopTextByItsPlaceAndShowsNone() {
+    assertThatThrownBy(() -> ChatRequest.builder().stop("Dear Zoë", ""))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("stop[1] must not be empty");
+    rejectsValue(() -> ChatRequest.builder().stop(""), "stop[0] must not be empty");
+    assertThat(ChatRequest.builder().user("hi").stop("Dear Zoë", " ").build().stop()).hasSize(2);
   }
 
   @Test
@@ -271,7 +329,7 @@ class BadInputTest {
             .retries(2)
             .option("num_ctx", 8192)
             .keepAlive(Duration.ofSeconds(-1))
-            .locality(dev.offmeter.endpoint.Locality.MANAGED)
+            .locality(Locality.MANAGED)
             .maxLineBytes(4096)
             .maxAnswerBytes(8192)
             .build();

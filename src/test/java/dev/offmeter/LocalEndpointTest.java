@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.offmeter.endpoint.Locality;
 import dev.offmeter.testing.Loopback;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
@@ -137,5 +138,30 @@ class LocalEndpointTest {
         .hasMessageContaining("template");
     assertThatThrownBy(() -> Endpoint.local("template", request -> "x").apiKey("k").build())
         .isInstanceOf(IllegalStateException.class);
+  }
+
+  @Test
+  void takesNoLimitThatMeansNothingForIt() {
+    Duration second = Duration.ofSeconds(1);
+    List<Endpoint.Builder> meaningless =
+        List.of(
+            Endpoint.local("template", request -> "x").connectTimeout(Duration.ofSeconds(3)),
+            Endpoint.local("template", request -> "x").firstTokenTimeout(second),
+            Endpoint.local("template", request -> "x").stallTimeout(second),
+            Endpoint.local("template", request -> "x").maxLineBytes(8 * 1024 * 1024),
+            Endpoint.local("template", request -> "x").maxAnswerBytes(4096));
+    for (Endpoint.Builder builder : meaningless) {
+      assertThatThrownBy(builder::build)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageStartingWith("endpoint 'template' is a function");
+    }
+    assertThat(
+            Endpoint.local("template", request -> "x")
+                .timeout(second)
+                .maxConcurrent(2)
+                .retries(1)
+                .locality(Locality.MANAGED)
+                .build())
+        .isNotNull();
   }
 }

@@ -119,6 +119,19 @@ class SecrecyTest {
   }
 
   @Test
+  void aSecretWithOddSpacesIsMaskedHoweverItIsRepeated() {
+    for (String secret : List.of("canary  two  spaces", "canary\ta tab", "canary a\t b ")) {
+      for (String repeated : List.of(secret, secret.replaceAll("\\s+", " "))) {
+        String body = "{\"error\":\"rejected: " + repeated.replace("\t", "\\t") + ", sorry\"}";
+        Node node = loopback.node(Replies.status(400, "application/json", body));
+        call(Endpoint.ollama("node", node.url()).model("m").header("X-Tenant", secret).build());
+      }
+    }
+    assertThat(seen).anyMatch(text -> text.contains("rejected: ***"));
+    assertSilence();
+  }
+
+  @Test
   void noFaultOfTheApplicationsOwnMakesTheCanarySing() {
     call(
         Endpoint.local(

@@ -13,6 +13,7 @@ import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -25,6 +26,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A primary in trouble, and a fallback that is well. */
 @Timeout(20)
@@ -283,7 +285,84 @@ class TwoNodeTest {
   void aReplyThatOnlyThinksIsNoAnswer() {
     primary.behaves(Replies.answering("<think>on and on and on"));
 
-    assertThat(fallThrough().failure()).contains(FailureKind.EMPTY_ANSWER);
+    Attempt attempt = fallThrough();
+
+    assertThat(attempt.failure()).contains(FailureKind.EMPTY_ANSWER);
+    assertThat(attempt.message()).isEqualTo("a complete reply with thinking but no text");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        " \\n\\t",
+        "\\u0000\\u0000",
+        "\\u200b",
+        "\\ufeff",
+        "\\u00a0\\u2003",
+        "\\u2028\\u2029",
+        "\\udb40\\udc01",
+        "<think>\\n\\n</think>\\u200b"
+      })
+  void aTextThatNobodyCanSeeIsNone(String invisible) {
+    primary.behaves(Replies.answering(invisible));
+
+    Attempt attempt = fallThrough();
+
+    assertThat(attempt.failure()).contains(FailureKind.EMPTY_ANSWER);
+    assertThat(attempt.message()).isEqualTo("a complete reply without text");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"\\u200bx", "\\u0000 .", "\\ud83d\\udeb2"})
+  void oneVisibleCharacterIsAnAnswer(String visible) {
+    primary.behaves(Replies.answering(visible));
+
+    assertThat(client().chat("draft a reminder").endpoint()).isEqualTo("primary");
+  }
+
+  @Test
+  void thinkingUpToTheLimitIsNamedEvenBeforeAnInvisibleText() {
+    primary.behaves(
+        (connection, request) ->
+            connection.send(
+                Replies.STREAM_HEAD
+                    + Replies.tokens("<think>why</think>", "\\u200b")
+                    + Replies.end("length", 1024)
+                    + Replies.LAST_CHUNK));
+
+    assertThat(fallThrough().failure()).contains(FailureKind.THINKING_ONLY);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"x\\nWARN forged", "x\\u0000", "x\\u202ey", "x\\u200b", "x\\u2028y"})
+  void aModelsNameThatIsUnfitForALogIsNotTaken(String model) {
+    primary.behaves(namingItself(model));
+
+    ChatResponse response = client().chat("draft a reminder");
+
+    assertThat(response.text()).isEqualTo("PRIMARY");
+    assertThat(response.model()).isEqualTo("primary-model");
+    assertThat(response.attempts().get(0).model()).isEqualTo("primary-model");
+  }
+
+  @Test
+  void aModelsNameMayHaveTwoHundredCharacters() {
+    for (String model : List.of("hf.co/Österreich/model v2:Q4_K_M", "m".repeat(200))) {
+      primary.behaves(namingItself(model));
+      assertThat(client().chat("draft a reminder").model()).isEqualTo(model);
+    }
+    primary.behaves(namingItself("m".repeat(201)));
+    assertThat(client().chat("draft a reminder").model()).isEqualTo("primary-model");
+  }
+
+  private static Node.Script namingItself(String model) {
+    String line =
+        "{\"model\":\""
+            + model
+            + "\",\"message\":{\"content\":\"PRIMARY\"},\"done\":true,\"done_reason\":\"stop\"}\n";
+    String reply = Replies.STREAM_HEAD + Replies.chunk(line) + Replies.LAST_CHUNK;
+    return (connection, request) -> connection.send(reply);
   }
 
   @Test

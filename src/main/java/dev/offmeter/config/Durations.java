@@ -10,16 +10,17 @@ import java.util.regex.Pattern;
 final class Durations {
   private static final Pattern SHORT = Pattern.compile("(\\d{1,9})(ms|s|m|h)");
 
+  private static final Duration SHORTEST = Duration.ofMillis(1);
   private static final Duration LONGEST = Duration.ofHours(24);
 
   private Durations() {}
 
-  /** {@code 15s}, {@code 500ms}, {@code 2m}, {@code 1h} or ISO-8601, up to 24 h. */
+  /** {@code 15s}, {@code 500ms}, {@code 2m}, {@code 1h} or ISO-8601, from 1 ms to 24 h. */
   static Duration parse(String variable, String text) {
     Duration duration = parseAny(variable, text.strip());
-    if (duration.isZero() || duration.isNegative() || duration.compareTo(LONGEST) > 0) {
+    if (duration.compareTo(SHORTEST) < 0 || duration.compareTo(LONGEST) > 0) {
       throw new IllegalArgumentException(
-          variable + " must be more than zero and at most 24 h, was '" + text + "'");
+          variable + " must be from 1 ms to 24 h, was '" + text + "'");
     }
     return duration;
   }

@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -147,7 +148,7 @@ public final class Environment {
 
   private static Endpoint simple(Map<String, String> variables, String role, String url) {
     Variables own = new Variables(variables, "OLLAMA_" + role + "_");
-    String name = role.toLowerCase(java.util.Locale.ROOT);
+    String name = role.toLowerCase(Locale.ROOT);
     Endpoint.Builder builder = Endpoint.ollama(name, own.url(url));
     String shared = variables.getOrDefault(MODEL, DEFAULT_MODEL);
     new Variables(variables, "").set(MODEL, builder::model);
@@ -173,7 +174,24 @@ public final class Environment {
     for (int index : indices) {
       endpoints.add(indexed(new Variables(variables, "OFFMETER_ENDPOINTS_" + index + "_"), index));
     }
+    rejectTwins(endpoints.stream().map(Endpoint::name).toList());
     return endpoints;
+  }
+
+  private static void rejectTwins(List<String> names) {
+    for (int i = 0; i < names.size(); i++) {
+      int first = names.indexOf(names.get(i));
+      if (first < i) {
+        throw new IllegalStateException(
+            "OFFMETER_ENDPOINTS_"
+                + first
+                + "_NAME and OFFMETER_ENDPOINTS_"
+                + i
+                + "_NAME must differ, were both '"
+                + names.get(i)
+                + "'");
+      }
+    }
   }
 
   private static Endpoint indexed(Variables own, int index) {

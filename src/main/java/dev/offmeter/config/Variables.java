@@ -101,8 +101,13 @@ final class Variables {
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(prefix + "URL: " + e.getMessage(), e);
     } catch (IllegalStateException e) {
-      throw new IllegalStateException(prefix + "*: " + e.getMessage(), e);
+      throw new IllegalStateException(prefix + "*: " + asVariable(e.getMessage()), e);
     }
+  }
+
+  private String asVariable(@Nullable String message) {
+    return String.valueOf(message)
+        .replace("allowClearTextCredentials(true)", prefix + "CLEARTEXT=true");
   }
 
   private int wholeNumber(String key, String value) {

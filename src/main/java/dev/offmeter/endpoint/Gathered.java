@@ -10,6 +10,9 @@ import dev.offmeter.wire.Pieces;
 
 /** Gathers the pieces of one answer and checks the whole. */
 final class Gathered implements Pieces {
+  /** A model's name goes into logs and metrics; a longer one is none. */
+  private static final int LONGEST_MODEL = 200;
+
   private final StringBuilder text = new StringBuilder();
   private final StringBuilder thinking = new StringBuilder();
   private final Progress progress;
@@ -47,12 +50,8 @@ final class Gathered implements Pieces {
   Answer answer(ChatRequest request, Ending ending, int status) throws Failure {
     String whole = text.toString();
     boolean cut = ending.finishReason() == FinishReason.LENGTH;
-    if (whole.isBlank()) {
-      throw cut && !thinking.isEmpty()
-          ? Failure.of(
-              FailureKind.THINKING_ONLY,
-              "all " + request.maxTokens() + " tokens went into thinking: raise maxTokens")
-          : Failure.of(FailureKind.EMPTY_ANSWER, "a complete reply without text");
+    if (isInvisible(whole)) {
+      throw empty(request, cut);
     }
     int tokens = ending.usage().outputTokens();
     if (cut && tokens > 0 && tokens < request.maxTokens()) {
@@ -61,6 +60,41 @@ final class Gathered implements Pieces {
           "the context was full after " + tokens + " of " + request.maxTokens() + " tokens");
     }
     return new Answer(
-        whole, thinking.toString(), ending.model(), ending.usage(), ending.finishReason(), status);
+        whole,
+        thinking.toString(),
+        shown(ending.model()),
+        ending.usage(),
+        ending.finishReason(),
+        status);
+  }
+
+  private Failure empty(ChatRequest request, boolean cut) {
+    if (cut && !thinking.isEmpty()) {
+      return Failure.of(
+          FailureKind.THINKING_ONLY,
+          "all " + request.maxTokens() + " tokens went into thinking: raise maxTokens");
+    }
+    String without = isInvisible(thinking) ? "without text" : "with thinking but no text";
+    return Failure.of(FailureKind.EMPTY_ANSWER, "a complete reply " + without);
+  }
+
+  /** The name that a server gives its model, empty if it is not fit for a line of log. */
+  private static String shown(String model) {
+    boolean fit =
+        model.length() <= LONGEST_MODEL
+            && model.codePoints().allMatch(c -> c == ' ' || isVisible(c));
+    return fit ? model : "";
+  }
+
+  /** Ends at the first visible character, which is nearly always the first of all. */
+  private static boolean isInvisible(CharSequence text) {
+    return text.codePoints().noneMatch(Gathered::isVisible);
+  }
+
+  /** {@code isBlank} would let NUL, a no-break space and a zero-width one pass for text. */
+  private static boolean isVisible(int codePoint) {
+    return !Character.isSpaceChar(codePoint)
+        && !Character.isISOControl(codePoint)
+        && Character.getType(codePoint) != Character.FORMAT;
   }
 }

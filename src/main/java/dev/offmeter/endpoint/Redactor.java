@@ -46,9 +46,11 @@ final class Redactor {
   }
 
   private String clean(String message) {
-    String text = message.replaceAll("\\s+", " ").strip();
+    String text = folded(message);
     for (String secret : secrets) {
-      text = secret.length() < SHORTEST ? text : text.replace(secret, "***");
+      // Folded like the message, or its own white space would hide it.
+      String known = folded(secret);
+      text = known.length() < SHORTEST ? text : text.replace(known, "***");
     }
     text = LOOKS_SECRET.matcher(text).replaceAll("***");
     text = text.length() <= LONGEST ? text : text.substring(0, LONGEST) + "...";
@@ -57,11 +59,15 @@ final class Redactor {
         : text;
   }
 
+  private static String folded(String text) {
+    return text.replaceAll("\\s+", " ").strip();
+  }
+
   private boolean quotesConversation(String text) {
     int length = 0;
     for (String said : conversation) {
       length += said.length();
-      if (length > SEARCHED || quotes(text, said.replaceAll("\\s+", " ").strip())) {
+      if (length > SEARCHED || quotes(text, folded(said))) {
         return true;
       }
     }

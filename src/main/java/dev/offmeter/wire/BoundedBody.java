@@ -31,7 +31,8 @@ final class BoundedBody extends InputStream {
     if (offset - lineStart > maxLine) {
       throw tooLarge("a line", maxLine);
     }
-    lineStart = offset;
+    // The line break belongs to neither line.
+    lineStart = offset + 1;
   }
 
   /** Whether there was an attempt to read beyond the end. */

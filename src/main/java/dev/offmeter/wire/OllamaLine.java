@@ -26,12 +26,14 @@ final class OllamaLine {
     content = "";
     thinking = "";
     doneReason = "";
+    boolean hadMessage = false;
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String name = parser.currentName();
       JsonToken value = parser.nextToken();
       switch (name) {
         case "message" -> {
           reply = true;
+          hadMessage = once(hadMessage);
           readMessage(parser, value);
         }
         case "model" -> model = text(parser, value);
@@ -43,7 +45,10 @@ final class OllamaLine {
         case "done_reason" -> doneReason = text(parser, value);
         case "prompt_eval_count" -> inputTokens = count(parser, value);
         case "eval_count" -> outputTokens = count(parser, value);
-        case "error" -> error = errorText(parser, value);
+        case "error" -> {
+          String told = errorText(parser, value);
+          error = told == null ? error : told;
+        }
         default -> parser.skipChildren();
       }
     }
@@ -56,15 +61,31 @@ final class OllamaLine {
     if (message != JsonToken.START_OBJECT) {
       throw Failure.of(FailureKind.NOT_AN_ANSWER, "a message that is no object");
     }
+    boolean hadContent = false;
+    boolean hadThinking = false;
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String name = parser.currentName();
       JsonToken value = parser.nextToken();
       switch (name) {
-        case "content" -> content = text(parser, value);
-        case "thinking" -> thinking = text(parser, value);
+        case "content" -> {
+          hadContent = once(hadContent);
+          content = text(parser, value);
+        }
+        case "thinking" -> {
+          hadThinking = once(hadThinking);
+          thinking = text(parser, value);
+        }
         default -> parser.skipChildren();
       }
     }
+  }
+
+  /** The text of the first would be lost in silence. */
+  private static boolean once(boolean seenBefore) throws Failure {
+    if (seenBefore) {
+      throw Failure.of(FailureKind.NOT_AN_ANSWER, "a field that comes twice");
+    }
+    return true;
   }
 
   /** A value of another type would be text lost, so it is a failure. */

@@ -6,6 +6,9 @@ package dev.offmeter.wire;
  * the tags are split over the pieces. Qwen-style models leave the tags in the content when the
  * server does not take them out (observed on Ollama with {@code think:false}); a template that
  * opens the block in the prompt leaves only the closing one.
+ *
+ * <p>So a closing tag without an opening one is ambiguous by nature: an answer that merely quotes
+ * {@code </think>} loses what came before it to the thinking.
  */
 final class ThinkTags {
   private static final String OPEN = "<think>";

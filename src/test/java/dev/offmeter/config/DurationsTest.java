@@ -75,6 +75,7 @@ class DurationsTest {
         "-PT1S",
         "PT-1S",
         "P-1D",
+        "PT0.0009S",
         "25h",
         "86400001ms",
         "999999999h",
@@ -85,7 +86,7 @@ class DurationsTest {
   void aSpanOutOfBoundsIsNamedWithItsVariable(String text) {
     assertThatThrownBy(() -> Durations.parse("NAME", text))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageStartingWith("NAME must be more than zero and at most 24 h")
+        .hasMessageStartingWith("NAME must be from 1 ms to 24 h")
         .hasMessageEndingWith("was '" + text + "'");
   }
 }

@@ -262,6 +262,30 @@ class EnvironmentTest {
   }
 
   @Test
+  void twoEndpointsOfOneNameAreNamedByTheirVariables() {
+    String[] urls = {
+      "OFFMETER_ENDPOINTS_0_URL=http://localhost:1",
+      "OFFMETER_ENDPOINTS_1_URL=http://localhost:2",
+      "OFFMETER_ENDPOINTS_2_URL=http://localhost:3"
+    };
+    Map<String, String> variables = variables(urls);
+    variables.put("OFFMETER_ENDPOINTS_0_NAME", "attic");
+    variables.put("OFFMETER_ENDPOINTS_2_NAME", "attic");
+
+    assertThat(rejected(IllegalStateException.class, variables))
+        .hasMessage(
+            "OFFMETER_ENDPOINTS_0_NAME and OFFMETER_ENDPOINTS_2_NAME must differ,"
+                + " were both 'attic'");
+
+    variables.put("OFFMETER_ENDPOINTS_2_NAME", "endpoint-1");
+    assertThat(rejected(IllegalStateException.class, variables))
+        .hasMessageStartingWith("OFFMETER_ENDPOINTS_1_NAME and OFFMETER_ENDPOINTS_2_NAME");
+
+    variables.put("OFFMETER_ENDPOINTS_2_NAME", "Attic");
+    assertThat(Environment.read(variables).endpoints()).hasSize(3);
+  }
+
+  @Test
   void anEndpointNeedsItsUrl() {
     assertThat(contradictory("OFFMETER_ENDPOINTS_0_KEY=" + SECRET))
         .hasMessage("OFFMETER_ENDPOINTS_0_URL must be set");
@@ -437,7 +461,7 @@ class EnvironmentTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"soon", "0s", "-PT1S", "25h", "P2D"})
+  @ValueSource(strings = {"soon", "0s", "-PT1S", "PT0.0009S", "25h", "P2D"})
   void aWrongDeadlineIsNamedWithItsVariable(String value) {
     assertThat(wrong("OFFMETER_DEADLINE=" + value))
         .hasMessageStartingWith("OFFMETER_DEADLINE must be ")
@@ -526,6 +550,18 @@ class EnvironmentTest {
       variables.put("OLLAMA_PRIMARY_CLEARTEXT", "true");
       assertThat(Environment.read(variables).endpoints()).hasSize(1);
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"OLLAMA_PRIMARY_", "OFFMETER_ENDPOINTS_0_"})
+  void clearTextIsAllowedByTheVariableThatIsNamed(String prefix) {
+    String url = prefix + "URL=http://192.0.2.7:11434";
+    String key = prefix + "KEY=" + SECRET;
+
+    assertThat(contradictory(url, key))
+        .hasMessageContaining(prefix + "CLEARTEXT=true overrides")
+        .hasMessageNotContaining("allowClearTextCredentials");
+    assertThat(endpoints(url, key, prefix + "CLEARTEXT=true")).hasSize(1);
   }
 
   @ParameterizedTest

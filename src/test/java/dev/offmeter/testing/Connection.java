@@ -8,6 +8,7 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /** A node's end of one connection. */
 public final class Connection {
@@ -44,7 +45,7 @@ public final class Connection {
 
   private static int length(List<String> head) {
     return head.stream()
-        .filter(line -> line.toLowerCase(java.util.Locale.ROOT).startsWith("content-length:"))
+        .filter(line -> line.toLowerCase(Locale.ROOT).startsWith("content-length:"))
         .mapToInt(line -> Integer.parseInt(line.substring(15).strip()))
         .findFirst()
         .orElse(0);

@@ -7,6 +7,7 @@ import static org.awaitility.Awaitility.await;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
 import io.github.resilience4j.bulkhead.Bulkhead;
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.time.Duration;
@@ -37,7 +38,7 @@ public final class Loopback implements AfterEachCallback {
   public static String deadUrl() {
     try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       return "http://127.0.0.1:" + socket.getLocalPort();
-    } catch (java.io.IOException e) {
+    } catch (IOException e) {
       throw new AssertionError(e);
     }
   }

@@ -229,7 +229,7 @@ class OllamaFramingTest {
     OllamaChat limited = Heard.limited(limit, 100L << 20);
     for (int size : new int[] {100, 1 << 20}) {
       for (String before : new String[] {"", piece("a"), piece("a").repeat(100)}) {
-        Delivery fits = Delivery.of(before + lineOf(limit - 2) + "\n" + LAST).inPiecesOf(size);
+        Delivery fits = Delivery.of(before + lineOf(limit) + "\n" + LAST).inPiecesOf(size);
         Delivery over = Delivery.of(before + lineOf(limit + 1) + "\n" + LAST).inPiecesOf(size);
 
         assertThat(new Heard().listen(limited, fits).answer()).endsWith("x End.");

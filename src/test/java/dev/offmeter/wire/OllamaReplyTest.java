@@ -146,6 +146,36 @@ class OllamaReplyTest {
     assertThat(Heard.from(last("\"error\":null")).answer()).isEqualTo("hi");
   }
 
+  @Test
+  void aNullErrorHidesNone() {
+    assertThat(Heard.from(last("\"error\":\"boom\",\"error\":null")).failed(STREAM_ERROR))
+        .hasMessage("boom");
+    assertThat(Heard.from("{\"error\":\"boom\"}\n" + last("\"error\":null")).failed(STREAM_ERROR))
+        .hasMessage("boom");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{\"message\":{\"content\":\"a\"},\"message\":{\"content\":\"b\"}}",
+        "{\"message\":{\"content\":\"a\"},\"message\":null}",
+        "{\"message\":{\"content\":\"a\",\"content\":\"b\"}}",
+        "{\"message\":{\"content\":\"a\",\"role\":\"assistant\",\"content\":\"\"}}",
+        "{\"message\":{\"thinking\":\"a\",\"content\":\"b\",\"thinking\":null}}"
+      })
+  void aTextThatComesTwiceIsNotLostInSilence(String line) {
+    assertThat(Heard.from(line + "\n" + STOP).failed(NOT_AN_ANSWER))
+        .hasMessage("a field that comes twice");
+    Heard.from(piece("\"hi\"") + line + "\n" + STOP).failed(NOT_AN_ANSWER);
+  }
+
+  @Test
+  void aTextInEachLineIsNotTwice() {
+    String both = "{\"message\":{\"thinking\":\"t\",\"content\":\"a\"},\"done\":false}\n";
+
+    assertThat(Heard.from(both + both + STOP).answer()).isEqualTo("aa");
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {
