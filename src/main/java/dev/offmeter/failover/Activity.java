@@ -46,8 +46,10 @@ final class Activity {
       waitedUntil = heard;
     }
     long from = waitedUntil - since > 0 ? waitedUntil : since;
-    waitedInVain += Math.max(0, now - from);
-    waitedUntil = now;
+    if (now - from > 0) {
+      waitedInVain += now - from;
+      waitedUntil = now;
+    }
     return waitedInVain >= attempt;
   }
 }

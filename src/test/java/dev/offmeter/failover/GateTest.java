@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.offmeter.FailureKind;
+import dev.offmeter.endpoint.EndpointSpec;
+import dev.offmeter.endpoint.Limits;
+import dev.offmeter.endpoint.Locality;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.wire.Failure;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** A permit and a place go together. */
+class GateTest {
+  private final ManualTime time = new ManualTime();
+
+  private Gate gate() {
+    Duration any = Duration.ofSeconds(15);
+    EndpointSpec spec =
+        new EndpointSpec(
+            "only",
+            "",
+            Locality.SELF_HOSTED,
+            new Limits(any, any, any, any),
+            1,
+            0,
+            List.of(),
+            null,
+            request -> "an answer");
+    return new Gate(
+        spec,
+        (request, progress) -> {
+          throw new AssertionError("nothing is asked here");
+        },
+        time,
+        (why, inARow, asked) -> Duration.ofSeconds(15),
+        Gates.empty(),
+        change -> {});
+  }
+
+  @Test
+  void aCallThatFindsNoPlaceIsNotTheTrial() throws Failure {
+    Gate gate = gate();
+    gate.enter().failed(Failure.of(FailureKind.TUNNEL_DOWN, "nobody there"), 1);
+    time.advance(Duration.ofSeconds(16));
+    assertThatThrownBy(gate::enter)
+        .isInstanceOfSatisfying(
+            Failure.class, full -> assertThat(full.kind()).isEqualTo(FailureKind.GATE_FULL));
+
+    gate.givePlaceBack();
+
+    assertThat(gate.enter()).isNotNull();
+  }
+}
