@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.awaitility.Awaitility.await;
 
+import dev.offmeter.testing.Caller;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
@@ -20,7 +21,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 import javax.net.SocketFactory;
 import okhttp3.OkHttpClient;
@@ -62,27 +62,18 @@ class CancellationTest {
             });
     Node fallback = loopback.node(Replies.answering("never to be asked"));
     LlmClient client = over(primary, fallback);
-    AtomicReference<Throwable> thrown = new AtomicReference<>();
-    AtomicReference<Boolean> flag = new AtomicReference<>();
-    Thread caller =
-        new Thread(
-            () -> {
-              thrown.set(catchThrowable(() -> client.chat(REQUEST)));
-              flag.set(Thread.currentThread().isInterrupted());
-            });
-    caller.start();
+    Caller caller = Caller.of(client, REQUEST);
     sent.await();
 
     caller.interrupt();
-    caller.join(1000);
 
-    assertThat(thrown.get())
+    assertThat(caller.thrown())
         .isExactlyInstanceOf(LlmException.class)
         .hasMessage("the call was stopped: the calling thread was interrupted");
-    assertThat(((LlmException) thrown.get()).attempts())
+    assertThat(((LlmException) caller.thrown()).attempts())
         .singleElement()
         .satisfies(attempt -> assertThat(attempt.failure()).contains(FailureKind.CANCELLED));
-    assertThat(flag.get()).as("interrupt flag").isTrue();
+    assertThat(caller.isFlagged()).as("interrupt flag").isTrue();
     assertThat(fallback.requests()).isEmpty();
     assertSocketClosesWithinASecond(primary);
   }
@@ -109,15 +100,12 @@ class CancellationTest {
             LlmClient.builder()
                 .endpoint(
                     Endpoint.local("slow", r -> waitForInterrupt(running, interrupted)).build()));
-    AtomicReference<Throwable> thrown = new AtomicReference<>();
-    Thread caller = new Thread(() -> thrown.set(catchThrowable(() -> client.chat(REQUEST))));
-    caller.start();
+    Caller caller = Caller.of(client, REQUEST);
     running.await();
 
     caller.interrupt();
-    caller.join(1000);
 
-    assertThat(thrown.get()).isExactlyInstanceOf(LlmException.class);
+    assertThat(caller.thrown()).isExactlyInstanceOf(LlmException.class);
     assertThat(interrupted.await(1, TimeUnit.SECONDS)).isTrue();
   }
 
@@ -154,22 +142,13 @@ class CancellationTest {
             LlmClient.builder()
                 .httpClient(new OkHttpClient.Builder().socketFactory(slow).build())
                 .endpoint(Endpoint.ollama("far", "http://127.0.0.1:1").model("m").build()));
-    AtomicReference<Throwable> thrown = new AtomicReference<>();
-    AtomicReference<Boolean> flag = new AtomicReference<>();
-    Thread caller =
-        new Thread(
-            () -> {
-              thrown.set(catchThrowable(() -> client.chat(REQUEST)));
-              flag.set(Thread.currentThread().isInterrupted());
-            });
-    caller.start();
+    Caller caller = Caller.of(client, REQUEST);
     connecting.await();
     caller.interrupt();
-    caller.join(1000);
     forEver.countDown();
 
-    assertThat(thrown.get()).isExactlyInstanceOf(LlmException.class);
-    assertThat(flag.get()).isTrue();
+    assertThat(caller.thrown()).isExactlyInstanceOf(LlmException.class);
+    assertThat(caller.isFlagged()).isTrue();
   }
 
   /** Sockets from a supplier, for OkHttp, which asks for unconnected ones only. */

@@ -13,14 +13,26 @@ import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.net.ConnectException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
+import javax.net.ssl.SSLException;
+import okhttp3.Interceptor;
+import okhttp3.OkHttpClient;
+import okhttp3.Response;
+import okhttp3.ResponseBody;
+import okio.Buffer;
+import okio.ForwardingSource;
+import okio.Okio;
+import okio.Source;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Named;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -89,6 +101,40 @@ class SecrecyTest {
             Replies.end("load", 1))) {
       replies.add((connection, request) -> connection.send(begun + end + Replies.LAST_CHUNK));
     }
+    for (String framing :
+        List.of(
+            ANSWER + "\r\n",
+            "canary-x",
+            "5 canary-x\r\n",
+            "5;" + KEY,
+            "fffffffffffffffffff" + ANSWER + "\r\n",
+            "5\r\n" + ANSWER + "\r\n",
+            "1\r\n\ncanary-x",
+            "0\r\n" + ANSWER + "\r\n",
+            "0\r\ncanary-x")) {
+      replies.add(
+          (connection, request) -> {
+            connection.send(begun + framing);
+            connection.close();
+          });
+    }
+    for (String head : List.of("HTTP/1.1 200 " + ANSWER, "HTTP/1.1 " + ANSWER, "canary-x")) {
+      replies.add(
+          (connection, request) -> {
+            connection.send(head);
+            connection.close();
+          });
+    }
+    replies.add(
+        (connection, request) -> {
+          connection.send("HTTP/1.1 200 X\r\nContent-Length: " + ANSWER + "\r\n\r\n" + ANSWER);
+          connection.close();
+        });
+    replies.add(
+        (connection, request) -> {
+          connection.send("HTTP/1.1 200 X\r\n" + KEY + "\r\n: " + ANSWER + "\r\n\r\n");
+          connection.close();
+        });
     replies.add(
         (connection, request) -> {
           connection.send(ANSWER + " " + KEY + "\r\n\r\n");
@@ -115,6 +161,89 @@ class SecrecyTest {
             .retries(0)
             .build();
     call(endpoint);
+    assertSilence();
+  }
+
+  static List<Named<Interceptor>> everyKindOfInterceptorThatFails() {
+    String asked = "cannot send '" + PROMPT + "' with " + KEY;
+    String heard = "cannot read '" + ANSWER + "' for " + HEADER;
+    return List.of(
+        Named.of(
+            "before the request",
+            chain -> {
+              throw new IOException(asked);
+            }),
+        Named.of(
+            "before the request, with a cause",
+            chain -> {
+              throw new IOException("wrapped", new IOException(asked));
+            }),
+        Named.of(
+            "before the request, with a key only",
+            chain -> {
+              throw new ConnectException("rejected: " + KEY);
+            }),
+        Named.of(
+            "before the request, with an unchecked exception",
+            chain -> {
+              throw new IllegalStateException(asked);
+            }),
+        Named.of(
+            "after the head of the reply",
+            chain -> {
+              chain.proceed(chain.request()).close();
+              throw new SSLException(asked);
+            }),
+        Named.of(
+            "in the middle of the answer",
+            chain -> {
+              Response response = chain.proceed(chain.request());
+              return response
+                  .newBuilder()
+                  .body(
+                      ResponseBody.create(
+                          Okio.buffer(new Failing(response.body().source(), heard)), null, -1))
+                  .build();
+            }));
+  }
+
+  /** A body that fails where it should end. */
+  private static final class Failing extends ForwardingSource {
+    private final String message;
+
+    Failing(Source body, String message) {
+      super(body);
+      this.message = message;
+    }
+
+    @Override
+    public long read(Buffer sink, long count) throws IOException {
+      long read = super.read(sink, count);
+      if (read < 0) {
+        throw new IOException(message);
+      }
+      return read;
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("everyKindOfInterceptorThatFails")
+  void noInterceptorMakesTheCanarySing(Interceptor interceptor) {
+    String unended = Replies.STREAM_HEAD + Replies.tokens(ANSWER) + Replies.LAST_CHUNK;
+    Node node = loopback.node((connection, request) -> connection.send(unended));
+    Endpoint endpoint =
+        Endpoint.ollama("node", node.url())
+            .model("m")
+            .apiKey(KEY)
+            .header("X-Tenant", HEADER)
+            .build();
+    for (OkHttpClient.Builder own :
+        List.of(
+            new OkHttpClient.Builder().addInterceptor(interceptor),
+            new OkHttpClient.Builder().addNetworkInterceptor(interceptor))) {
+      call(LlmClient.builder().httpClient(own.build()).endpoint(endpoint));
+    }
+    assertThat(seen).as("each call failed").noneMatch(text -> text.contains("ChatResponse"));
     assertSilence();
   }
 
@@ -200,8 +329,11 @@ class SecrecyTest {
   }
 
   private void call(Endpoint endpoint) {
-    try (LlmClient client =
-        LlmClient.builder().endpoint(endpoint).listener(new Recorder()).build()) {
+    call(LlmClient.builder().endpoint(endpoint));
+  }
+
+  private void call(LlmClient.Builder builder) {
+    try (LlmClient client = builder.listener(new Recorder()).build()) {
       for (int i = 0; i < 3; i++) {
         ChatRequest request = ChatRequest.builder().system(PROMPT).user(PROMPT).build();
         seen.add(client.chat(request).toString());
@@ -226,6 +358,8 @@ class SecrecyTest {
       }
     }
     assertThat(seen).isNotEmpty().noneMatch(text -> text.contains("canary"));
+    // Okio shows in hexadecimal what a buffer held.
+    assertThat(seen).noneMatch(text -> text.contains("63616e617279"));
   }
 
   private final class Recorder implements LlmListener {

@@ -5,20 +5,22 @@ import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
+import dev.offmeter.testing.Caller;
 import dev.offmeter.testing.Connection;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.net.InetAddress;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicReference;
 import mockwebserver3.MockResponse;
 import mockwebserver3.MockWebServer;
 import mockwebserver3.SocketEffect;
 import okhttp3.OkHttpClient;
+import okhttp3.Protocol;
 import okhttp3.tls.HandshakeCertificates;
 import okhttp3.tls.HeldCertificate;
 import org.junit.jupiter.api.Test;
@@ -29,6 +31,14 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 @Timeout(20)
 class TunnelTest {
   @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final HeldCertificate CERTIFICATE =
+      new HeldCertificate.Builder().addSubjectAlternativeName("localhost").build();
+
+  private static final MockResponse ANSWER_IN_ONE_LINE =
+      new MockResponse.Builder()
+          .body("{\"message\":{\"content\":\"over TLS\"},\"done\":true,\"done_reason\":\"stop\"}")
+          .build();
 
   @Test
   void sendsItsCredentialsAndSaysWhoItIs() {
@@ -133,34 +143,48 @@ class TunnelTest {
 
   @Test
   void speaksTlsWithACertificateAuthorityOfYourOwn() throws Exception {
-    HeldCertificate certificate =
-        new HeldCertificate.Builder().addSubjectAlternativeName("localhost").build();
-    HandshakeCertificates trusted =
-        new HandshakeCertificates.Builder()
-            .addTrustedCertificate(certificate.certificate())
-            .build();
-    try (MockWebServer server = tlsServer(certificate)) {
-      server.enqueue(
-          new MockResponse.Builder()
-              .body(
-                  "{\"message\":{\"content\":\"over TLS\"},\"done\":true,\"done_reason\":\"stop\"}")
-              .build());
-      OkHttpClient own =
-          new OkHttpClient.Builder()
-              .sslSocketFactory(trusted.sslSocketFactory(), trusted.trustManager())
-              .build();
+    try (MockWebServer server = tlsServer()) {
+      server.enqueue(ANSWER_IN_ONE_LINE);
       try (LlmClient client =
-          LlmClient.builder().httpClient(own).endpoint(over(server).apiKey("k").build()).build()) {
+          LlmClient.builder()
+              .httpClient(trusting())
+              .endpoint(over(server).apiKey("k").build())
+              .build()) {
         assertThat(client.chat("a reminder").text()).isEqualTo("over TLS");
       }
     }
   }
 
   @Test
+  void speaksHttp11AlsoWithAServerThatWouldRatherSpeakHttp2() throws Exception {
+    try (MockWebServer server = tlsServer()) {
+      server.enqueue(ANSWER_IN_ONE_LINE);
+      OkHttpClient own =
+          trusting().newBuilder().protocols(List.of(Protocol.HTTP_2, Protocol.HTTP_1_1)).build();
+      try (LlmClient client =
+          LlmClient.builder().httpClient(own).endpoint(over(server).build()).build()) {
+        assertThat(client.chat("a reminder").text()).isEqualTo("over TLS");
+      }
+      assertThat(server.takeRequest().getVersion()).isEqualTo("HTTP/1.1");
+    }
+  }
+
+  @Test
+  void speaksHttp11AlsoWhenTheCallersClientIsSureOfHttp2() {
+    Node node = loopback.node(Replies.answering("PRIMARY"));
+    OkHttpClient own =
+        new OkHttpClient.Builder().protocols(List.of(Protocol.H2_PRIOR_KNOWLEDGE)).build();
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder().httpClient(own).endpoint(ollama("primary", node).build()));
+
+    assertThat(client.chat("a reminder").text()).isEqualTo("PRIMARY");
+    assertThat(node.requests().get(0).line()).isEqualTo("POST /api/chat HTTP/1.1");
+  }
+
+  @Test
   void aCertificateThatNobodyTrustsIsNamed() throws Exception {
-    HeldCertificate certificate =
-        new HeldCertificate.Builder().addSubjectAlternativeName("localhost").build();
-    try (MockWebServer server = tlsServer(certificate);
+    try (MockWebServer server = tlsServer();
         LlmClient client = LlmClient.builder().endpoint(over(server).build()).build()) {
       LlmException e = (LlmException) catchThrowable(() -> client.chat("a reminder"));
 
@@ -171,37 +195,36 @@ class TunnelTest {
 
   @Test
   void anInterruptReachesThroughTls() throws Exception {
-    HeldCertificate certificate =
-        new HeldCertificate.Builder().addSubjectAlternativeName("localhost").build();
-    HandshakeCertificates trusted =
-        new HandshakeCertificates.Builder()
-            .addTrustedCertificate(certificate.certificate())
-            .build();
-    OkHttpClient own =
-        new OkHttpClient.Builder()
-            .sslSocketFactory(trusted.sslSocketFactory(), trusted.trustManager())
-            .build();
-    try (MockWebServer server = tlsServer(certificate)) {
+    try (MockWebServer server = tlsServer()) {
       server.enqueue(
           new MockResponse.Builder().onResponseStart(SocketEffect.Stall.INSTANCE).build());
       LlmClient client =
-          loopback.client(LlmClient.builder().httpClient(own).endpoint(over(server).build()));
-      AtomicReference<Throwable> thrown = new AtomicReference<>();
-      Thread caller = new Thread(() -> thrown.set(catchThrowable(() -> client.chat("a reminder"))));
-      caller.start();
+          loopback.client(
+              LlmClient.builder().httpClient(trusting()).endpoint(over(server).build()));
+      Caller caller = Caller.of(client, ChatRequest.builder().user("a reminder").build());
       assertThat(server.takeRequest(5, TimeUnit.SECONDS)).isNotNull();
       caller.interrupt();
-      caller.join(1000);
 
-      assertThat(thrown.get()).isExactlyInstanceOf(LlmException.class);
+      assertThat(caller.thrown()).isExactlyInstanceOf(LlmException.class);
     }
   }
 
-  private static MockWebServer tlsServer(HeldCertificate certificate) throws Exception {
+  /** A client that trusts the certificate of {@link #tlsServer()}. */
+  private static OkHttpClient trusting() {
+    HandshakeCertificates trusted =
+        new HandshakeCertificates.Builder()
+            .addTrustedCertificate(CERTIFICATE.certificate())
+            .build();
+    return new OkHttpClient.Builder()
+        .sslSocketFactory(trusted.sslSocketFactory(), trusted.trustManager())
+        .build();
+  }
+
+  private static MockWebServer tlsServer() throws Exception {
     MockWebServer server = new MockWebServer();
     server.useHttps(
         new HandshakeCertificates.Builder()
-            .heldCertificate(certificate)
+            .heldCertificate(CERTIFICATE)
             .build()
             .sslSocketFactory());
     server.start(InetAddress.getByName("localhost"), 0);

@@ -365,6 +365,47 @@ class TwoNodeTest {
     return (connection, request) -> connection.send(reply);
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"", "   ", "\\n", "   \\n\\t\\r\\n"})
+  void aBlankReplyIsNoAnswer(String blank) {
+    primary.behaves(Replies.answering(blank, " "));
+
+    assertThat(fallThrough().failure()).contains(FailureKind.EMPTY_ANSWER);
+  }
+
+  static List<String> nothingButThinking() {
+    return List.of(
+        Replies.chunk(
+            "{\"message\":{\"content\":\"\",\"thinking\":\"Who owes?\"},\"done\":false}\n"),
+        Replies.tokens("<think>", "Who owes?"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("nothingButThinking")
+  void aLimitThatIsSpentOnThinkingIsNamed(String thinking) {
+    primary.behaves(
+        (connection, request) ->
+            connection.send(
+                Replies.STREAM_HEAD + thinking + Replies.end("length", 2) + Replies.LAST_CHUNK));
+
+    Attempt failed = fallThrough();
+
+    assertThat(failed.failure()).contains(FailureKind.THINKING_ONLY);
+    assertThat(failed.message()).contains("raise maxTokens").doesNotContain("owes");
+    assertThat(failed.status()).hasValue(200);
+  }
+
+  @ParameterizedTest
+  @MethodSource("nothingButThinking")
+  void thinkingThatEndsByItselfWithoutAnAnswerIsAnEmptyAnswer(String thinking) {
+    primary.behaves(
+        (connection, request) ->
+            connection.send(
+                Replies.STREAM_HEAD + thinking + Replies.end("stop", 2) + Replies.LAST_CHUNK));
+
+    assertThat(fallThrough().failure()).contains(FailureKind.EMPTY_ANSWER);
+  }
+
   @Test
   void thinkingThatSwallowsTheRestOfAnAnswerIsNoAnswer() {
     primary.behaves(Replies.answering("Dear Zoë, we wrap thoughts in <think> and then please pay"));

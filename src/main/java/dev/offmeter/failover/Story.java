@@ -80,6 +80,7 @@ final class Story {
             .elapsed(Duration.ofNanos(nanos))
             .build();
     attempts.add(attempt);
+    asked = null;
     listener.attemptEnded(call, attempt);
     ChatResponse response =
         ChatResponse.builder()

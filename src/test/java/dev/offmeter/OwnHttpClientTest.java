@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
+
+import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import io.github.resilience4j.bulkhead.Bulkhead;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.UnaryOperator;
+import okhttp3.Interceptor;
+import okhttp3.OkHttpClient;
+import org.junit.jupiter.api.Named;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** An OkHttpClient of the caller's own: its clocks are not used, and its faults cost one call. */
+@Timeout(20)
+class OwnHttpClientTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final Duration SHORT = Duration.ofMillis(50);
+
+  private LlmClient client(OkHttpClient own, Node primary) {
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    return loopback.client(
+        LlmClient.builder()
+            .httpClient(own)
+            .endpoint(ollama("primary", primary).build())
+            .endpoint(ollama("fallback", fallback).build()));
+  }
+
+  private static void longerThanTheClock() {
+    try {
+      assertThat(new CountDownLatch(1).await(6 * SHORT.toMillis(), TimeUnit.MILLISECONDS))
+          .isFalse();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  static List<Named<UnaryOperator<OkHttpClient.Builder>>> clocksThatASlowAnswerOutlasts() {
+    return List.of(
+        Named.of("read timeout", builder -> builder.readTimeout(SHORT)),
+        Named.of("call timeout", builder -> builder.callTimeout(SHORT)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("clocksThatASlowAnswerOutlasts")
+  void theirClocksDoNotEndASlowAnswer(UnaryOperator<OkHttpClient.Builder> clock) {
+    Node primary =
+        loopback.node(
+            (connection, request) -> {
+              longerThanTheClock();
+              Replies.answering("PRIMARY").answer(connection, request);
+            });
+
+    assertThat(
+            client(clock.apply(new OkHttpClient.Builder()).build(), primary)
+                .chat("a reminder")
+                .text())
+        .isEqualTo("PRIMARY");
+  }
+
+  /** The node reads the second request late, and its size fills every buffer on the way. */
+  @Test
+  void theirWriteTimeoutDoesNotEndASlowRequest() {
+    Node primary =
+        loopback.node(
+            (connection, request) -> {
+              Replies.answering("PRIMARY").answer(connection, request);
+              longerThanTheClock();
+            });
+    LlmClient client = client(new OkHttpClient.Builder().writeTimeout(SHORT).build(), primary);
+    client.chat("a reminder");
+
+    assertThat(client.chat("a long story ".repeat(1_500_000)).text()).isEqualTo("PRIMARY");
+    assertThat(primary.requests()).hasSize(2);
+  }
+
+  static List<Named<Placed>> everyPlaceOfAnInterceptor() {
+    return List.of(
+        Named.of("before a connection", OkHttpClient.Builder::addInterceptor),
+        Named.of("on a connection", OkHttpClient.Builder::addNetworkInterceptor));
+  }
+
+  /** Puts an interceptor where it belongs. */
+  interface Placed {
+    OkHttpClient.Builder put(OkHttpClient.Builder builder, Interceptor interceptor);
+  }
+
+  @ParameterizedTest
+  @MethodSource("everyPlaceOfAnInterceptor")
+  void anErrorReachesTheCallerAndLeavesNothingBehind(Placed placed) {
+    AtomicReference<Error> broken = new AtomicReference<>(new StackOverflowError("too deep"));
+    OkHttpClient own =
+        placed
+            .put(
+                new OkHttpClient.Builder(),
+                chain -> {
+                  if (broken.get() != null) {
+                    throw broken.get();
+                  }
+                  return chain.proceed(chain.request());
+                })
+            .build();
+    Node primary = loopback.node(Replies.answering("PRIMARY"));
+    Ends ends = new Ends();
+    ManualTime time = loopback.manualTime();
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .httpClient(own)
+                .endpoint(ollama("primary", primary).maxConcurrent(1).build())
+                .time(time)
+                .listener(ends));
+
+    assertThat(catchThrowable(() -> client.chat("a reminder"))).isSameAs(broken.get());
+
+    assertThat(ends.heard)
+        .containsExactly(
+            "attempt primary",
+            "ended primary INTERNAL java.lang.StackOverflowError",
+            "failed with 1: the call was broken off by java.lang.StackOverflowError");
+    assertThat(time.pending()).as("timers left").isZero();
+    Bulkhead places = client.gates().bulkheads().bulkhead("primary");
+    assertThat(places.getMetrics().getAvailableConcurrentCalls()).isOne();
+    broken.set(null);
+    assertThat(client.chat("a reminder").text()).isEqualTo("PRIMARY");
+  }
+
+  private static final class Ends implements LlmListener {
+    private final List<String> heard = new CopyOnWriteArrayList<>();
+
+    @Override
+    public void attemptStarted(long call, String endpoint, String model) {
+      heard.add("attempt " + endpoint);
+    }
+
+    @Override
+    public void attemptEnded(long call, Attempt attempt) {
+      heard.add(
+          "ended "
+              + attempt.endpoint()
+              + attempt.failure().map(kind -> " " + kind).orElse("")
+              + " "
+              + attempt.message());
+    }
+
+    @Override
+    public void callFailed(long call, LlmException exception) {
+      heard.add("failed with " + exception.attempts().size() + ": " + exception.getMessage());
+    }
+  }
+}

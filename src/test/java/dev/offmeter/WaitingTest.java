@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * A call that asks nobody at the moment: it stands in line for a place, or pauses before a retry.
+ */
+@Timeout(20)
+class WaitingTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+
+  private final Calls calls = new Calls();
+  private ManualTime time;
+  private Node only;
+
+  @BeforeEach
+  void start() {
+    time = loopback.manualTime();
+    only = loopback.node(Replies.answering("served"));
+  }
+
+  /** What ends a call from outside. */
+  enum Stop {
+    CANCEL("its future was completed") {
+      @Override
+      void now(LlmClient client, CompletableFuture<ChatResponse> call, Thread thread) {
+        call.cancel(true);
+      }
+    },
+    CLOSE("the client was closed") {
+      @Override
+      void now(LlmClient client, CompletableFuture<ChatResponse> call, Thread thread) {
+        client.close();
+      }
+    },
+    INTERRUPT("the calling thread was interrupted") {
+      @Override
+      void now(LlmClient client, CompletableFuture<ChatResponse> call, Thread thread) {
+        thread.interrupt();
+      }
+    };
+
+    final String reason;
+
+    Stop(String reason) {
+      this.reason = reason;
+    }
+
+    abstract void now(LlmClient client, CompletableFuture<ChatResponse> call, Thread thread);
+  }
+
+  private LlmClient client(Endpoint.Builder endpoint) {
+    return loopback.client(
+        LlmClient.builder().endpoint(endpoint.build()).time(time).listener(calls));
+  }
+
+  private LlmClient clientWithOnePlace() {
+    return client(ollama("only", only).maxConcurrent(1));
+  }
+
+  /** A call that has the only place until {@link Calls#letGo}. */
+  private CompletableFuture<ChatResponse> holder(LlmClient client) throws InterruptedException {
+    CompletableFuture<ChatResponse> holder = client.chatAsync(REQUEST);
+    calls.held.await();
+    return holder;
+  }
+
+  private static int placesLeft(LlmClient client) {
+    return client.gates().bulkheads().bulkhead("only").getMetrics().getAvailableConcurrentCalls();
+  }
+
+  private void assertStopped(Stop stop, FailureKind before) throws Exception {
+    assertThat(calls.failed.get(2, TimeUnit.SECONDS))
+        .isExactlyInstanceOf(LlmException.class)
+        .hasMessage("the call was stopped: " + stop.reason)
+        .extracting(e -> e.attempts().get(e.attempts().size() - 1).failure())
+        .isEqualTo(Optional.of(before));
+  }
+
+  @ParameterizedTest
+  @EnumSource(Stop.class)
+  void aCallInTheLineEndsAtOnceAndKeepsNoPlace(Stop stop) throws Exception {
+    LlmClient client = clientWithOnePlace();
+    CompletableFuture<ChatResponse> holder = holder(client);
+    CompletableFuture<ChatResponse> waiting = client.chatAsync(REQUEST);
+    await().until(() -> time.pending() == 1);
+
+    stop.now(client, waiting, calls.skipping.get());
+
+    assertStopped(stop, FailureKind.GATE_FULL);
+    assertThat(time.pending()).as("timers left").isZero();
+    assertThat(placesLeft(client)).as("the holder has it still").isZero();
+    calls.letGo.countDown();
+    await().until(() -> placesLeft(client) == 1);
+    if (stop != Stop.CLOSE) {
+      assertThat(holder.get().text()).isEqualTo("served");
+      assertThat(client.chat(REQUEST).text()).isEqualTo("served");
+      assertThat(only.requests()).as("of two calls").hasSize(2);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Stop.class)
+  void aCallThatIsStoppedOnItsWayIntoTheLineNeverWaits(Stop stop) throws Exception {
+    LlmClient client = clientWithOnePlace();
+    holder(client);
+    CompletableFuture<CompletableFuture<ChatResponse>> waiting = new CompletableFuture<>();
+    calls.onSkip = () -> stop.now(client, waiting.join(), Thread.currentThread());
+    waiting.complete(client.chatAsync(REQUEST));
+
+    assertStopped(stop, FailureKind.GATE_FULL);
+    calls.letGo.countDown();
+    await().until(() -> placesLeft(client) == 1);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Stop.class)
+  void aCallThatIsStoppedAsItGetsAPlaceGivesItBack(Stop stop) throws Exception {
+    LlmClient client = clientWithOnePlace();
+    holder(client);
+    CompletableFuture<CompletableFuture<ChatResponse>> waiting = new CompletableFuture<>();
+    calls.onSkip =
+        () -> {
+          calls.letGo.countDown();
+          await().until(() -> placesLeft(client) == 1);
+          stop.now(client, waiting.join(), Thread.currentThread());
+        };
+    waiting.complete(client.chatAsync(REQUEST));
+
+    assertStopped(stop, FailureKind.GATE_FULL);
+    assertThat(only.requests()).as("the holder's").hasSize(1);
+    assertThat(placesLeft(client)).isOne();
+  }
+
+  @Test
+  void aPlaceThatBecomesFreeBetweenTheLookAndTheLineIsTaken() throws Exception {
+    LlmClient client = clientWithOnePlace();
+    CompletableFuture<ChatResponse> holder = holder(client);
+    calls.onSkip =
+        () -> {
+          calls.letGo.countDown();
+          await().until(() -> placesLeft(client) == 1);
+        };
+
+    ChatResponse response = client.chatAsync(REQUEST).get(5, TimeUnit.SECONDS);
+
+    assertThat(response.text()).isEqualTo("served");
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.GATE_FULL);
+    assertThat(holder.get().text()).isEqualTo("served");
+    assertThat(placesLeft(client)).isOne();
+  }
+
+  @Test
+  void aPlaceAtAnEndpointThatWentDownMeanwhileIsOfNoUse() throws Exception {
+    only.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    LlmClient client = clientWithOnePlace();
+    CompletableFuture<ChatResponse> holder = holder(client);
+    List<CompletableFuture<ChatResponse>> line =
+        List.of(client.chatAsync(REQUEST), client.chatAsync(REQUEST));
+    await().until(() -> time.pending() == 2);
+
+    calls.letGo.countDown();
+
+    assertThatThrownBy(() -> holder.get(2, TimeUnit.SECONDS)).hasMessageContaining("TUNNEL_DOWN");
+    for (CompletableFuture<ChatResponse> waiting : line) {
+      assertThatThrownBy(() -> waiting.get(2, TimeUnit.SECONDS))
+          .isInstanceOf(ExecutionException.class)
+          .cause()
+          .isInstanceOfSatisfying(
+              AllEndpointsFailedException.class,
+              e ->
+                  assertThat(e.attempts())
+                      .extracting(attempt -> attempt.failure().orElseThrow())
+                      .containsExactly(FailureKind.GATE_FULL, FailureKind.CIRCUIT_OPEN));
+    }
+    assertThat(only.requests()).as("the holder's").hasSize(1);
+    assertThat(placesLeft(client)).isOne();
+    assertThat(time.pending()).as("timers left").isZero();
+  }
+
+  @ParameterizedTest
+  @EnumSource(Stop.class)
+  void aCallInItsRetryPauseEndsAtOnceAndKeepsNoPlace(Stop stop) throws Exception {
+    only.behaves(Replies.status(502, "", ""));
+    calls.letGo.countDown();
+    LlmClient client = client(ollama("only", only).maxConcurrent(1).retries(1));
+    CompletableFuture<ChatResponse> pausing = client.chatAsync(REQUEST);
+    Thread thread = calls.ending.get();
+    await().until(() -> time.pending() == 1);
+
+    stop.now(client, pausing, thread);
+
+    assertStopped(stop, FailureKind.ORIGIN_UNREACHABLE);
+    assertThat(time.pending()).as("timers left").isZero();
+    await().until(() -> placesLeft(client) == 1);
+    if (stop != Stop.CLOSE) {
+      only.behaves(Replies.answering("served"));
+      assertThat(client.chat(REQUEST).text()).isEqualTo("served");
+    }
+    assertThat(only.requests()).hasSize(stop == Stop.CLOSE ? 1 : 2);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Stop.class)
+  void aCallThatIsStoppedOnItsWayIntoARetryPauseNeverPauses(Stop stop) throws Exception {
+    only.behaves(Replies.status(429, "", "", "Retry-After: 2"));
+    calls.letGo.countDown();
+    LlmClient client = client(ollama("only", only).retries(1));
+    CompletableFuture<CompletableFuture<ChatResponse>> pausing = new CompletableFuture<>();
+    calls.onEnd = () -> stop.now(client, pausing.join(), Thread.currentThread());
+    pausing.complete(client.chatAsync(REQUEST));
+
+    assertStopped(stop, FailureKind.RATE_LIMITED);
+    assertThat(only.requests()).hasSize(1);
+  }
+
+  /** Holds the first attempt back, and acts on a call's own thread at moments of interest. */
+  private static final class Calls implements LlmListener {
+    private final CountDownLatch held = new CountDownLatch(1);
+    private final CountDownLatch letGo = new CountDownLatch(1);
+    private final CompletableFuture<Thread> skipping = new CompletableFuture<>();
+    private final CompletableFuture<Thread> ending = new CompletableFuture<>();
+    private final CompletableFuture<LlmException> failed = new CompletableFuture<>();
+    private volatile Runnable onSkip = () -> {};
+    private volatile Runnable onEnd = () -> {};
+
+    @Override
+    public void attemptStarted(long call, String endpoint, String model) {
+      held.countDown();
+      try {
+        letGo.await();
+      } catch (InterruptedException e) {
+        throw new AssertionError(e);
+      }
+    }
+
+    @Override
+    public void attemptSkipped(long call, Attempt attempt) {
+      skipping.complete(Thread.currentThread());
+      onSkip.run();
+    }
+
+    @Override
+    public void attemptEnded(long call, Attempt attempt) {
+      ending.complete(Thread.currentThread());
+      onEnd.run();
+    }
+
+    @Override
+    public void callFailed(long call, LlmException exception) {
+      failed.complete(exception);
+    }
+  }
+}
