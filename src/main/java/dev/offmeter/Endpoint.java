@@ -130,6 +130,7 @@ public final class Endpoint {
         name(),
         model(),
         locality(),
+        url != null && BaseUrl.isLoopback(url),
         new Limits(
             attempt,
             Objects.requireNonNullElse(settings.connect, CONNECT),

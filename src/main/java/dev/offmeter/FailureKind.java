@@ -44,7 +44,7 @@ public enum FailureKind {
   STALLED,
   /**
    * No complete answer within the attempt's limit, or within its share of the deadline if that is
-   * at least half of the limit.
+   * at least half of the limit, or if calls have waited here in vain for twice the limit in all.
    */
   ATTEMPT_TIMEOUT,
   /** No complete answer within a share of the deadline that is less than half of the limit. */

@@ -67,8 +67,6 @@ final class GuardedListener implements LlmListener {
     for (LlmListener listener : listeners) {
       try {
         event.accept(listener);
-      } catch (VirtualMachineError e) {
-        throw e;
       } catch (Throwable e) {
         // The class only: a listener's message may hold what it was told.
         LOG.warn("listener {} threw {}", listener.getClass().getName(), e.getClass().getName());

@@ -40,9 +40,9 @@ import org.slf4j.MDC;
  *
  * <p>What cannot be promised: a server that was given up may have done the work, and may bill it; a
  * function or a DNS lookup that ignores an interrupt runs on after its call has moved on; a
- * listener, or an interceptor, proxy selector or event listener of an {@link OkHttpClient} that was
- * handed in, runs on the thread of the call, and what blocks there blocks the call beyond its
- * deadline.
+ * listener, or an interceptor, proxy selector, trust manager or event listener of an {@link
+ * OkHttpClient} that was handed in, runs on the thread of the call, and what blocks there blocks
+ * the call beyond its deadline.
  */
 public final class LlmClient implements AutoCloseable {
   /** What lies between the attempts of a call whose deadline was not set. */
@@ -292,7 +292,8 @@ public final class LlmClient implements AutoCloseable {
     /**
      * The client. Opens no connection.
      *
-     * @throws IllegalStateException if there is no endpoint, or two have one name
+     * @throws IllegalStateException if there is no endpoint, two have one name, or an endpoint's
+     *     first-token limit is longer than the timeout that its place in the list gives it
      */
     public LlmClient build() {
       if (endpoints.isEmpty()) {

@@ -14,6 +14,8 @@ import java.util.function.Function;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A function in this process as an endpoint like any other. */
 @Timeout(20)
@@ -31,6 +33,12 @@ class LocalEndpointTest {
     ChatResponse response = client(function).chat("draft a reminder");
     assertThat(response.text()).isEqualTo("from the template");
     return response.attempts().get(0);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"\u00a0\u200b", "\u2800", "\u3164", "\u034f", "\ufe0f", "\u0000"})
+  void whatNobodyCanSeeIsNoAnswer(String invisible) {
+    assertThat(fallThrough(request -> invisible).failure()).contains(FailureKind.LOCAL_FAILED);
   }
 
   @Test

@@ -11,13 +11,19 @@ import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import io.github.resilience4j.bulkhead.Bulkhead;
+import java.net.InetSocketAddress;
+import java.net.Proxy;
+import java.net.URI;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
+import okhttp3.Call;
+import okhttp3.EventListener;
 import okhttp3.Interceptor;
 import okhttp3.OkHttpClient;
 import org.junit.jupiter.api.Named;
@@ -50,6 +56,67 @@ class OwnHttpClientTest {
     } catch (InterruptedException e) {
       throw new AssertionError(e);
     }
+  }
+
+  @Test
+  void anEventListenerThatBlocksOnACancelHoldsUpNoClock() throws Exception {
+    CountDownLatch blocked = new CountDownLatch(1);
+    CountDownLatch release = new CountDownLatch(1);
+    OkHttpClient blocking =
+        new OkHttpClient.Builder()
+            .eventListener(
+                new EventListener() {
+                  @Override
+                  public void canceled(Call call) {
+                    blocked.countDown();
+                    try {
+                      release.await();
+                    } catch (InterruptedException e) {
+                      throw new AssertionError(e);
+                    }
+                  }
+                })
+            .build();
+    Node primary = loopback.node(Replies.hanging());
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .httpClient(blocking)
+                .endpoint(ollama("primary", primary).timeout(SHORT).build())
+                .endpoint(
+                    Endpoint.local("slow", request -> waitsForEver())
+                        .timeout(Duration.ofMillis(100))
+                        .build()));
+    CompletableFuture<ChatResponse> first =
+        client.chatAsync(ChatRequest.builder().user("a reminder").build());
+    blocked.await();
+
+    Throwable clockOfTheFunction = catchThrowable(first::get);
+    release.countDown();
+
+    assertThat(clockOfTheFunction).hasCauseInstanceOf(AllEndpointsFailedException.class);
+  }
+
+  private static String waitsForEver() {
+    try {
+      new CountDownLatch(1).await();
+    } catch (InterruptedException e) {
+      // Its clock has run out.
+    }
+    return "too late";
+  }
+
+  @Test
+  void noProxyHearsWhatIsMeantForThisMachine() {
+    Node proxy = loopback.node(Replies.answering("from a proxy"));
+    Node primary = loopback.node(Replies.answering("PRIMARY"));
+    InetSocketAddress address =
+        new InetSocketAddress("127.0.0.1", URI.create(proxy.url()).getPort());
+    OkHttpClient proxied =
+        new OkHttpClient.Builder().proxy(new Proxy(Proxy.Type.HTTP, address)).build();
+
+    assertThat(client(proxied, primary).chat("a reminder").text()).isEqualTo("PRIMARY");
+    assertThat(proxy.requests()).isEmpty();
   }
 
   static List<Named<UnaryOperator<OkHttpClient.Builder>>> clocksThatASlowAnswerOutlasts() {

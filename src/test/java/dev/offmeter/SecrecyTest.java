@@ -248,6 +248,36 @@ class SecrecyTest {
   }
 
   @Test
+  void aModelsNameThatRepeatsAKeyOrThePromptIsNotShown() {
+    for (String model : List.of("Bearer " + KEY, PROMPT, ANSWER)) {
+      String line = "{\"model\":\"" + model + "\",\"message\":{\"content\":\"" + ANSWER + "\"},";
+      Node node =
+          loopback.node(
+              (connection, request) ->
+                  connection.send(
+                      Replies.STREAM_HEAD
+                          + Replies.chunk(line + "\"done\":true,\"done_reason\":\"stop\"}\n")
+                          + Replies.LAST_CHUNK));
+      call(Loopback.ollama("secret", node).apiKey(KEY).build());
+    }
+
+    assertSilence();
+  }
+
+  @Test
+  void aShortSecretWithinALongerOneDoesNotUncoverTheRest() {
+    Node node = loopback.node(Replies.status(401, "", "invalid key acme-canary-prod-Zk81"));
+
+    call(
+        Loopback.ollama("secret", node)
+            .header("X-Env", "prod")
+            .apiKey("acme-canary-prod-Zk81")
+            .build());
+
+    assertThat(seen).isNotEmpty().noneMatch(text -> text.contains("Zk81"));
+  }
+
+  @Test
   void aSecretWithOddSpacesIsMaskedHoweverItIsRepeated() {
     for (String secret : List.of("canary  two  spaces", "canary\ta tab", "canary a\t b ")) {
       for (String repeated : List.of(secret, secret.replaceAll("\\s+", " "))) {

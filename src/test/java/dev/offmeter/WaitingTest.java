@@ -11,6 +11,7 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -200,6 +201,52 @@ class WaitingTest {
     assertThat(only.requests()).as("the holder's").hasSize(1);
     assertThat(placesLeft(client)).isOne();
     assertThat(time.pending()).as("timers left").isZero();
+  }
+
+  @Test
+  void aPlaceAtOneEndpointKeepsTimeForTheOther() throws Exception {
+    Node one = loopback.node(Replies.answering("ONE"));
+    Node other = loopback.node(Replies.answering("OTHER"));
+    CountDownLatch oneFree = new CountDownLatch(1);
+    CountDownLatch otherFree = new CountDownLatch(1);
+    one.behaves(after(oneFree, Replies.answering("ONE")));
+    other.behaves(after(otherFree, Replies.answering("OTHER")));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("one", one).maxConcurrent(1).build())
+                .endpoint(ollama("other", other).maxConcurrent(1).build())
+                .time(time));
+    CompletableFuture<ChatResponse> first = client.chatAsync(REQUEST);
+    one.awaitAsked();
+    CompletableFuture<ChatResponse> second = client.chatAsync(REQUEST);
+    other.awaitAsked();
+    int timers = time.pending();
+    CompletableFuture<ChatResponse> waiting =
+        client.chatAsync(REQUEST.toBuilder().deadline(Duration.ofSeconds(10)).build());
+    await().until(() -> time.pending() == timers + 1);
+    one.behaves(Replies.hanging());
+    other.behaves(Replies.answering("OTHER"));
+    oneFree.countDown();
+    await().until(() -> one.requests().size() == 2);
+    otherFree.countDown();
+    first.get();
+    second.get();
+
+    time.advance(Duration.ofSeconds(5));
+
+    assertThat(waiting.get().endpoint()).isEqualTo("other");
+  }
+
+  private static Node.Script after(CountDownLatch latch, Node.Script script) {
+    return (connection, request) -> {
+      try {
+        latch.await();
+      } catch (InterruptedException e) {
+        throw new AssertionError(e);
+      }
+      script.answer(connection, request);
+    };
   }
 
   @ParameterizedTest

@@ -21,6 +21,11 @@ public record Answer(
     Usage usage,
     FinishReason finishReason,
     int status) {
+  /** The same with another name for the model. */
+  Answer withModel(String other) {
+    return new Answer(text, thinking, other, usage, finishReason, status);
+  }
+
   /** Lengths only. */
   @Override
   public String toString() {

@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param name its name, unique in a client
  * @param model the model asked for, empty for an in-process function
  * @param locality on whose hardware it runs
+ * @param onThisMachine whether its address is a loopback one
  * @param limits its clocks
  * @param maxConcurrent calls let in at once
  * @param retries further tries here before the next endpoint
@@ -24,6 +25,7 @@ public record EndpointSpec(
     String name,
     String model,
     Locality locality,
+    boolean onThisMachine,
     Limits limits,
     int maxConcurrent,
     int retries,

@@ -50,7 +50,7 @@ final class Gathered implements Pieces {
   Answer answer(ChatRequest request, Ending ending, int status) throws Failure {
     String whole = text.toString();
     boolean cut = ending.finishReason() == FinishReason.LENGTH;
-    if (isInvisible(whole)) {
+    if (Visible.nothingIn(whole)) {
       throw empty(request, cut);
     }
     int tokens = ending.usage().outputTokens();
@@ -74,7 +74,7 @@ final class Gathered implements Pieces {
           FailureKind.THINKING_ONLY,
           "all " + request.maxTokens() + " tokens went into thinking: raise maxTokens");
     }
-    String without = isInvisible(thinking) ? "without text" : "with thinking but no text";
+    String without = Visible.nothingIn(thinking) ? "without text" : "with thinking but no text";
     return Failure.of(FailureKind.EMPTY_ANSWER, "a complete reply " + without);
   }
 
@@ -82,19 +82,7 @@ final class Gathered implements Pieces {
   private static String shown(String model) {
     boolean fit =
         model.length() <= LONGEST_MODEL
-            && model.codePoints().allMatch(c -> c == ' ' || isVisible(c));
+            && model.codePoints().allMatch(c -> c == ' ' || Visible.is(c));
     return fit ? model : "";
-  }
-
-  /** Ends at the first visible character, which is nearly always the first of all. */
-  private static boolean isInvisible(CharSequence text) {
-    return text.codePoints().noneMatch(Gathered::isVisible);
-  }
-
-  /** {@code isBlank} would let NUL, a no-break space and a zero-width one pass for text. */
-  private static boolean isVisible(int codePoint) {
-    return !Character.isSpaceChar(codePoint)
-        && !Character.isISOControl(codePoint)
-        && Character.getType(codePoint) != Character.FORMAT;
   }
 }

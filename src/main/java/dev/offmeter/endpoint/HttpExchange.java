@@ -30,11 +30,13 @@ final class HttpExchange implements Exchange, Progress {
 
   private final OkHttpClient client;
   private final Protocol protocol;
+  private final String model;
   private final List<Header> headers;
   private final ChatRequest request;
   private final Progress progress;
   private final Gathered gathered;
   private final Aside aside;
+  private final Executor canceller;
   private final List<String> secrets = new ArrayList<>(2);
   private volatile @Nullable Call call;
   private volatile boolean cancelled;
@@ -46,9 +48,12 @@ final class HttpExchange implements Exchange, Progress {
       EndpointSpec spec,
       ChatRequest request,
       Progress progress,
-      Executor workers) {
+      Executor workers,
+      Executor canceller) {
     this.client = client;
+    this.canceller = canceller;
     this.protocol = Objects.requireNonNull(spec.protocol());
+    this.model = spec.model();
     this.headers = spec.headers();
     this.request = request;
     this.progress = progress;
@@ -77,7 +82,7 @@ final class HttpExchange implements Exchange, Progress {
     aside.cancel();
     Call running = call;
     if (running != null) {
-      running.cancel();
+      canceller.execute(running::cancel);
     }
   }
 
@@ -106,7 +111,7 @@ final class HttpExchange implements Exchange, Progress {
     progress.connecting();
     AbandonableDns.enter(aside);
     try (Response response = running.execute()) {
-      return gathered.answer(request, read(response), response.code());
+      return shown(gathered.answer(request, read(response), response.code()));
     } catch (Failure e) {
       throw e.status() == 0 ? e.withStatus(200) : e;
     } catch (IOException e) {
@@ -129,8 +134,19 @@ final class HttpExchange implements Exchange, Progress {
     }
   }
 
+  /** The name of a model is the server's word too. */
+  private Answer shown(Answer answer) {
+    return answer.model().equals(model)
+        ? answer
+        : answer.withModel(redactor().innocent(answer.model()));
+  }
+
   private Failure redacted(Failure failure) {
-    return new Redactor(secrets, request, gathered.text(), gathered.thinking()).clean(failure);
+    return redactor().clean(failure);
+  }
+
+  private Redactor redactor() {
+    return new Redactor(secrets, request, gathered.text(), gathered.thinking());
   }
 
   private Failure failure(IOException e) {

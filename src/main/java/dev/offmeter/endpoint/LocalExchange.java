@@ -34,7 +34,7 @@ final class LocalExchange implements Exchange {
   public Answer run() throws Failure {
     progress.connected();
     String text = call();
-    if (text == null || text.isBlank()) {
+    if (text == null || Visible.nothingIn(text)) {
       throw failed("the function returned " + (text == null ? "null" : "a blank text"));
     }
     progress.piece();

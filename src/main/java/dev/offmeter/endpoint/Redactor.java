@@ -6,6 +6,7 @@ import dev.offmeter.Message;
 import dev.offmeter.wire.Failure;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.List;
 import java.util.regex.Pattern;
 
@@ -28,11 +29,17 @@ final class Redactor {
   private static final Pattern LOOKS_SECRET =
       Pattern.compile("(?i)\\b(bearer\\s+\\S+|cfast_\\w+|sk-[\\w-]{8,}|[0-9a-f]{40,})");
 
-  private final Collection<String> secrets;
+  private final List<String> secrets;
   private final List<String> conversation = new ArrayList<>();
 
   Redactor(Collection<String> secrets, ChatRequest request, CharSequence... answer) {
-    this.secrets = secrets;
+    // Folded like the message, or their own white space would hide them; the longest first, or a
+    // short one would cut a piece out of it and so uncover the rest.
+    this.secrets =
+        secrets.stream()
+            .map(Redactor::folded)
+            .sorted(Comparator.comparingInt(String::length).reversed())
+            .toList();
     for (Message message : request.messages()) {
       conversation.add(message.content());
     }
@@ -45,11 +52,14 @@ final class Redactor {
     return failure.withMessage(clean(failure.message()));
   }
 
+  /** The text if there is nothing in it to hide, else empty. */
+  String innocent(String text) {
+    return clean(text).equals(text) ? text : "";
+  }
+
   private String clean(String message) {
     String text = folded(message);
-    for (String secret : secrets) {
-      // Folded like the message, or its own white space would hide it.
-      String known = folded(secret);
+    for (String known : secrets) {
       text = known.length() < SHORTEST ? text : text.replace(known, "***");
     }
     text = LOOKS_SECRET.matcher(text).replaceAll("***");

@@ -2,10 +2,12 @@
 package dev.offmeter.endpoint;
 
 import dev.offmeter.ChatRequest;
+import java.net.Proxy;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import javax.net.SocketFactory;
@@ -27,10 +29,13 @@ public final class Transport implements AutoCloseable {
   private final ConnectionPool pool = new ConnectionPool(IDLE_CONNECTIONS, 5, TimeUnit.MINUTES);
   private final OkHttpClient client;
   private final Executor workers;
+  private final Executor canceller;
 
   /** A transport on a client of the caller's own, or on a new one. */
   public Transport(@Nullable OkHttpClient callers, Executor workers) {
     this.workers = workers;
+    // To cancel a call calls the application's event listener, which must not hold up the clocks.
+    this.canceller = callers == null ? Runnable::run : orHere(workers);
     OkHttpClient base = callers == null ? new OkHttpClient() : callers;
     boolean plainSockets = base.socketFactory() == SocketFactory.getDefault();
     this.client =
@@ -52,14 +57,30 @@ public final class Transport implements AutoCloseable {
             .build();
   }
 
+  private static Executor orHere(Executor workers) {
+    return task -> {
+      try {
+        workers.execute(task);
+      } catch (RejectedExecutionException e) {
+        task.run();
+      }
+    };
+  }
+
   /** How exchanges with {@code spec} are opened. */
   public Opener to(EndpointSpec spec) {
     if (spec.isLocal()) {
       Function<ChatRequest, String> function = Objects.requireNonNull(spec.function());
       return (request, progress) -> new LocalExchange(function, request, progress, workers);
     }
-    OkHttpClient here = client.newBuilder().connectTimeout(spec.limits().connect()).build();
-    return (request, progress) -> new HttpExchange(here, spec, request, progress, workers);
+    OkHttpClient.Builder here = client.newBuilder().connectTimeout(spec.limits().connect());
+    if (spec.onThisMachine()) {
+      // What is meant for this machine, and may be in clear text, goes through no other.
+      here.proxy(Proxy.NO_PROXY);
+    }
+    OkHttpClient there = here.build();
+    return (request, progress) ->
+        new HttpExchange(there, spec, request, progress, workers, canceller);
   }
 
   /** Closes the idle connections. */

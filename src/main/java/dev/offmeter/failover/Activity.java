@@ -3,11 +3,15 @@ package dev.offmeter.failover;
 
 import dev.offmeter.endpoint.Limits;
 
-/** What the pieces of all calls at one endpoint show of its life. Safe for use by many threads. */
+/**
+ * What comes of all calls at one endpoint, and what it shows of its life. Safe for use by many
+ * threads.
+ */
 final class Activity {
   private final long stall;
   private final long attempt;
   private volatile long lastPiece;
+  private volatile long lastAnswer;
   private long waitedUntil;
   private long waitedInVain;
 
@@ -15,7 +19,8 @@ final class Activity {
     this.stall = limits.stall().toNanos();
     this.attempt = limits.attempt().toNanos();
     this.lastPiece = now - stall;
-    this.waitedUntil = lastPiece;
+    this.lastAnswer = now;
+    this.waitedUntil = now;
   }
 
   /** Some call has got a piece of its answer. */
@@ -33,23 +38,30 @@ final class Activity {
     return seen - own > 0 && now - seen < stall / 2;
   }
 
+  /** Some call has got its whole answer. */
+  void answered(long now) {
+    lastAnswer = now;
+  }
+
   /**
-   * A call has waited here from {@code since} to {@code now} and had too little time to judge by
-   * itself. Such waits add up until some call gets a piece; waits at the same time count once.
+   * A call has waited here from {@code since} to {@code now} and got no answer, for a reason that
+   * by itself is no fault of the endpoint: the caller was in a hurry, or others were being served.
+   * Such waits add up until some call gets a whole answer; waits at the same time count once. A
+   * piece is not enough: a node that begins every answer and ends none serves nobody.
    *
-   * @return whether they have come to a whole attempt's limit
+   * @return whether they have come to two attempts' limits
    */
-  synchronized boolean isMute(long since, long now) {
-    long heard = lastPiece;
-    if (heard - waitedUntil >= 0) {
+  synchronized boolean waitedInVain(long since, long now) {
+    long answer = lastAnswer;
+    if (answer - waitedUntil >= 0) {
       waitedInVain = 0;
-      waitedUntil = heard;
+      waitedUntil = answer;
     }
     long from = waitedUntil - since > 0 ? waitedUntil : since;
     if (now - from > 0) {
       waitedInVain += now - from;
       waitedUntil = now;
     }
-    return waitedInVain >= attempt;
+    return waitedInVain >= 2 * attempt;
   }
 }

@@ -36,6 +36,7 @@ final class Breaker {
   private final Consumer<EndpointChange> changes;
   private final CircuitBreaker breaker;
   private final ReentrantLock lock = new ReentrantLock();
+  private final ReentrantLock telling = new ReentrantLock();
   private final AtomicInteger era = new AtomicInteger();
   private final AtomicInteger downsInARow = new AtomicInteger();
   private final Queue<EndpointChange> untold = new ConcurrentLinkedQueue<>();
@@ -76,6 +77,11 @@ final class Breaker {
   /** Whether a call that came now would be turned away. */
   boolean isShut() {
     return breaker.getState() == CircuitBreaker.State.OPEN && openUntil - time.nanos() > 0;
+  }
+
+  /** How long it will still be left alone. */
+  Duration leftAlone() {
+    return Duration.ofNanos(Math.max(0, openUntil - time.nanos()));
   }
 
   /**
@@ -128,7 +134,7 @@ final class Breaker {
    * or {@link #release}; those after the first do nothing. Used by the thread of the call.
    */
   final class Permit {
-    private final int let;
+    private int let;
     private boolean spent;
 
     private Permit(int let) {
@@ -197,6 +203,23 @@ final class Breaker {
       tellChanges();
     }
 
+    /** Whether the endpoint's state is still that in which the call was let in. */
+    boolean isCurrent() {
+      return !spent && isOfThisEra();
+    }
+
+    /**
+     * After a pause, for a further try: lets the call in again if this permit is no longer good.
+     *
+     * @throws Failure if the endpoint is down, or another call is its trial
+     */
+    void renew() throws Failure {
+      if (!isCurrent()) {
+        let = admit().let;
+        spent = false;
+      }
+    }
+
     private boolean isOfThisEra() {
       return let == era.get();
     }
@@ -238,14 +261,19 @@ final class Breaker {
             to == EndpointState.DOWN ? leftAlone() : Duration.ZERO));
   }
 
-  private Duration leftAlone() {
-    return Duration.ofNanos(Math.max(0, openUntil - time.nanos()));
-  }
-
-  /** Listeners are told without a lock held. */
+  /**
+   * Listeners are told in order, by one thread at a time, while none that has to wait: whoever
+   * finds another telling leaves its own change to it.
+   */
   private void tellChanges() {
-    for (EndpointChange change = untold.poll(); change != null; change = untold.poll()) {
-      changes.accept(change);
+    while (!untold.isEmpty() && telling.tryLock()) {
+      try {
+        for (EndpointChange change = untold.poll(); change != null; change = untold.poll()) {
+          changes.accept(change);
+        }
+      } finally {
+        telling.unlock();
+      }
     }
   }
 

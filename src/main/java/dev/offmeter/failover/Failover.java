@@ -167,14 +167,21 @@ public final class Failover {
           line.placeFreed(gate);
         }
       }
-      return askAndLeave(gate, permit, List.of());
+      return askAndLeave(gate, permit, stillFull());
+    }
+
+    /** The other endpoints that may yet have a place. */
+    private List<Gate> stillFull() {
+      List<Gate> later = new ArrayList<>(full);
+      later.removeIf(Gate::isShut);
+      return later;
     }
 
     /** The one place where a call that was let in leaves again, whatever became of it. */
     private @Nullable ChatResponse askAndLeave(Gate gate, Breaker.Permit permit, List<Gate> later) {
       long entered = time.nanos();
       try {
-        ChatResponse response = ask(gate, later);
+        ChatResponse response = ask(gate, permit, later);
         permit.answered(time.nanos() - entered);
         return response;
       } catch (Failure failure) {
@@ -190,7 +197,7 @@ public final class Failover {
     }
 
     /** One attempt, and the retries that the endpoint allows and the deadline leaves room for. */
-    private ChatResponse ask(Gate gate, List<Gate> later) throws Failure {
+    private ChatResponse ask(Gate gate, Breaker.Permit permit, List<Gate> later) throws Failure {
       for (int retry = 1; ; retry++) {
         long share = deadline.share(later);
         if (share <= 0) {
@@ -205,13 +212,31 @@ public final class Failover {
           return answered(gate, attempt);
         } catch (Failure failure) {
           story.failed(gate.spec(), failure, attempt.elapsed());
-          Optional<Duration> pause = retries.pause(gate, failure, retry, deadline.share(later));
+          boolean current = permit.isCurrent();
+          if (Judgement.of(failure.kind()).health() == Judgement.Health.COOLS_DOWN) {
+            // Others must know at once, even if this call waits for the end of it.
+            permit.failed(failure, attempt.elapsed());
+          }
+          Optional<Duration> pause =
+              current
+                  ? retries.pause(gate, failure, retry, deadline.share(later))
+                  : Optional.empty();
           if (pause.isEmpty()) {
             throw failure;
           }
           retries.sleep(pause.get(), cancellation);
           stopIfCancelled();
+          renew(permit, failure);
         }
+      }
+    }
+
+    /** The endpoint may have gone down meanwhile, or be on trial with another call. */
+    private static void renew(Breaker.Permit permit, Failure failure) throws Failure {
+      try {
+        permit.renew();
+      } catch (Failure refusal) {
+        throw failure;
       }
     }
 

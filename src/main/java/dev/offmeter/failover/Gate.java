@@ -70,6 +70,11 @@ final class Gate {
     return breaker.isShut();
   }
 
+  /** How long it will still be left alone. */
+  Duration leftAlone() {
+    return breaker.leftAlone();
+  }
+
   /**
    * Lets a call in, which then also has a place.
    *
@@ -77,8 +82,15 @@ final class Gate {
    */
   Breaker.Permit enter() throws Failure {
     Breaker.Permit permit = breaker.admit();
-    if (!takePlace()) {
-      permit.release();
+    boolean placed = false;
+    try {
+      placed = takePlace();
+    } finally {
+      if (!placed) {
+        permit.release();
+      }
+    }
+    if (!placed) {
       throw Failure.of(
           FailureKind.GATE_FULL, "all " + spec.maxConcurrent() + " places of maxConcurrent taken");
     }

@@ -7,7 +7,8 @@ import io.github.resilience4j.timelimiter.TimeLimiterRegistry;
 
 /**
  * The Resilience4j registries of one client, each with one entry per endpoint under the endpoint's
- * name: bind them to your metrics. Read them; a change to an entry is not undone.
+ * name: bind them to your metrics. Read them; a change to an entry is not undone. A consumer of
+ * their events must neither throw nor block: it runs in the middle of the library's own work.
  *
  * @param circuitBreakers open while an endpoint is down, cooling down or set aside
  * @param timeLimiters the limit of one attempt; an attempt that ends in time is a success here,

@@ -4,6 +4,8 @@ package dev.offmeter.failover;
 import dev.offmeter.wire.Failure;
 import io.github.resilience4j.core.IntervalFunction;
 import java.time.Duration;
+import java.util.Collections;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -34,15 +36,23 @@ final class Retries {
   Optional<Duration> pause(Gate gate, Failure failure, int retry, long share) {
     boolean allowed =
         Judgement.of(failure.kind()).next() == Judgement.Next.RETRY_OR_NEXT_ENDPOINT
-            && retry <= gate.spec().retries()
-            && !gate.isShut();
+            && retry <= gate.spec().retries();
     if (!allowed) {
       return Optional.empty();
     }
     Duration own = Duration.ofMillis(PAUSES.apply(retry));
     Duration asked = failure.retryAfter().orElse(Duration.ZERO);
-    Duration pause = own.compareTo(asked) < 0 ? asked : own;
+    Duration pause = longest(own, asked, coolDown(gate));
     return pause.toNanos() < share ? Optional.of(pause) : Optional.empty();
+  }
+
+  /** The breaker lets nobody in at the very end of a pause. */
+  private static Duration coolDown(Gate gate) {
+    return gate.isShut() ? gate.leftAlone().plusMillis(1) : Duration.ZERO;
+  }
+
+  private static Duration longest(Duration... durations) {
+    return Collections.max(List.of(durations));
   }
 
   /** Waits; returns early when the call is cancelled or its thread interrupted. */

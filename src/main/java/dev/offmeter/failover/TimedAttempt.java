@@ -76,6 +76,7 @@ final class TimedAttempt implements Progress {
     watchNext(time.nanos());
     try {
       outcome.complete(exchange.run());
+      gate.activity().answered(time.nanos());
     } catch (Failure e) {
       outcome.completeExceptionally(e);
     } finally {
@@ -178,7 +179,7 @@ final class TimedAttempt implements Progress {
 
   private Failure overdue(long now) {
     if (now - (start + budget) >= 0) {
-      return shareSpent(now);
+      return shareSpent();
     }
     if (begun) {
       return overdue(FailureKind.STALLED, "nothing more in " + text(limits.stall()));
@@ -189,19 +190,27 @@ final class TimedAttempt implements Progress {
             FailureKind.FIRST_TOKEN_TIMEOUT, "no first token in " + text(limits.firstToken()));
   }
 
-  private Failure shareSpent(long now) {
-    boolean judgeable =
-        !Deadline.isSliver(budget, limits.attempt()) || gate.activity().isMute(start, now);
-    return overdue(
-        judgeable ? FailureKind.ATTEMPT_TIMEOUT : FailureKind.SHARE_SPENT,
-        "no complete answer in " + text(Duration.ofNanos(budget)) + ", its share of the deadline");
+  private Failure shareSpent() {
+    String what =
+        "no complete answer in " + text(Duration.ofNanos(budget)) + ", its share of the deadline";
+    return Deadline.isSliver(budget, limits.attempt())
+        ? unless(FailureKind.ATTEMPT_TIMEOUT, FailureKind.SHARE_SPENT, what, "")
+        : overdue(FailureKind.ATTEMPT_TIMEOUT, what);
   }
 
   private Failure overdue(FailureKind kind, String what) {
     // A node that answers others is not dead: it works through a queue.
     return gate.activity().servesOthers(time.nanos(), lastPiece)
-        ? Failure.of(FailureKind.OVERLOADED, what + ", while other calls there were being answered")
+        ? unless(
+            kind, FailureKind.OVERLOADED, what, ", while other calls there were being answered")
         : Failure.of(kind, what);
+  }
+
+  /** An excuse is good until it has gone on for long and nobody has got an answer. */
+  private Failure unless(FailureKind kind, FailureKind excuse, String what, String why) {
+    return gate.activity().waitedInVain(start, time.nanos())
+        ? Failure.of(kind, what + ", and no other call there got one for long")
+        : Failure.of(excuse, what + why);
   }
 
   private static String text(Duration duration) {

@@ -194,8 +194,9 @@ public final class OllamaChat implements Protocol {
       }
       if (line.done()) {
         tags.end();
-        if (tags.cutTheAnswer()) {
-          throw Failure.of(FailureKind.INCOMPLETE, "thinking began in mid-answer, and never ended");
+        if (tags.blurTheAnswer()) {
+          throw Failure.of(
+              FailureKind.INCOMPLETE, "its <think> tags do not pair: what is answer is unclear");
         }
         return line.ending();
       }

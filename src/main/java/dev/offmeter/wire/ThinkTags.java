@@ -18,6 +18,7 @@ final class ThinkTags {
   private final StringBuilder held = new StringBuilder();
   private boolean inside;
   private boolean opened;
+  private boolean strayed;
   private boolean said;
 
   /** White space between the thinking and the answer belongs to neither. */
@@ -37,9 +38,12 @@ final class ThinkTags {
     drain();
   }
 
-  /** Whether thinking began after some of the answer, and swallowed the rest. */
-  boolean cutTheAnswer() {
-    return inside && said;
+  /**
+   * Whether nobody can tell which is the answer: thinking began after some of it and swallowed the
+   * rest, or ended twice, so that what lies between may be either.
+   */
+  boolean blurTheAnswer() {
+    return (inside && said) || strayed;
   }
 
   /** No more will come: what looked like the beginning of a tag was none. */
@@ -74,6 +78,7 @@ final class ThinkTags {
       pieces.textWasThinking();
       said = false;
     }
+    strayed |= opened && !inside;
     inside = false;
     skipBlank = true;
   }

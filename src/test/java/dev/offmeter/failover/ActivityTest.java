@@ -52,24 +52,33 @@ class ActivityTest {
   }
 
   @Test
-  void waitsAddUpToAnAttemptsLimit() {
-    assertThat(activity.isMute(at(0), at(14))).isFalse();
-    assertThat(activity.isMute(at(20), at(21))).isTrue();
-    assertThat(activity.isMute(at(30), at(30))).as("until a piece comes").isTrue();
+  void waitsAddUpToTwoAttemptsLimits() {
+    assertThat(activity.waitedInVain(at(0), at(29))).isFalse();
+    assertThat(activity.waitedInVain(at(40), at(41))).isTrue();
+    assertThat(activity.waitedInVain(at(50), at(50))).as("until an answer comes").isTrue();
   }
 
   @Test
   void waitsAtTheSameTimeCountOnce() {
-    assertThat(activity.isMute(at(0), at(10))).isFalse();
-    assertThat(activity.isMute(at(1), at(11))).isFalse();
-    assertThat(activity.isMute(at(2), at(9))).isFalse();
+    assertThat(activity.waitedInVain(at(0), at(20))).isFalse();
+    assertThat(activity.waitedInVain(at(1), at(21))).isFalse();
+    assertThat(activity.waitedInVain(at(2), at(19))).isFalse();
+    assertThat(activity.waitedInVain(at(3), at(22))).isFalse();
   }
 
   @Test
-  void onePieceEndsTheSilence() {
-    assertThat(activity.isMute(at(0), at(14))).isFalse();
-    activity.piece(at(15));
+  void aPieceIsNoAnswer() {
+    assertThat(activity.waitedInVain(at(0), at(29))).isFalse();
+    activity.piece(at(30));
 
-    assertThat(activity.isMute(at(14), at(28))).isFalse();
+    assertThat(activity.waitedInVain(at(29), at(31))).isTrue();
+  }
+
+  @Test
+  void oneAnswerEndsIt() {
+    assertThat(activity.waitedInVain(at(0), at(29))).isFalse();
+    activity.answered(at(30));
+
+    assertThat(activity.waitedInVain(at(29), at(58))).isFalse();
   }
 }

@@ -5,9 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.offmeter.FailureKind;
+import dev.offmeter.observe.EndpointChange;
+import dev.offmeter.observe.EndpointState;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.wire.Failure;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -17,6 +23,7 @@ class BreakerTest {
 
   private final ManualTime time = new ManualTime();
   private Breaker breaker;
+  private Consumer<EndpointChange> heard = change -> {};
 
   @BeforeEach
   void start() {
@@ -26,7 +33,7 @@ class BreakerTest {
             time,
             (why, inARow, asked) -> Duration.ofSeconds(15),
             Gates.empty(),
-            change -> {});
+            change -> heard.accept(change));
   }
 
   private void assertShut() {
@@ -76,6 +83,60 @@ class BreakerTest {
     permit.failed(DOWN, 1);
 
     assertThat(breaker.isShut()).isFalse();
+  }
+
+  @Test
+  void aTrialThatAListenerBreaksOffGivesItsPermitBack() throws Failure {
+    breaker.admit().failed(DOWN, 1);
+    time.advance(Duration.ofSeconds(16));
+    heard =
+        change -> {
+          throw new InternalError("the machine is broken");
+        };
+    assertThatThrownBy(breaker::admit).isInstanceOf(InternalError.class);
+    heard = change -> {};
+
+    assertThat(breaker.admit()).isNotNull();
+  }
+
+  @Test
+  void changesAreToldInOrderThoughOneIsSlowToBeHeard() throws Failure {
+    List<EndpointState> told = new ArrayList<>();
+    heard =
+        change -> {
+          if (change.to() == EndpointState.DOWN) {
+            // Meanwhile, elsewhere.
+            time.advance(Duration.ofSeconds(16));
+            CompletableFuture.runAsync(this::comesBack).join();
+          }
+          told.add(change.to());
+        };
+
+    breaker.admit().failed(DOWN, 1);
+
+    assertThat(told).containsExactly(EndpointState.DOWN, EndpointState.TRIAL, EndpointState.UP);
+  }
+
+  private void comesBack() {
+    try {
+      breaker.admit().answered(1);
+    } catch (Failure e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Test
+  void aRenewedPermitIsOfTheNewEra() throws Failure {
+    Breaker.Permit old = breaker.admit();
+    breaker.admit().failed(DOWN, 1);
+    assertThatThrownBy(old::renew).isInstanceOf(Failure.class);
+    time.advance(Duration.ofSeconds(16));
+
+    old.renew();
+    assertShut();
+    old.answered(1);
+
+    assertThat(breaker.admit()).isNotNull();
   }
 
   @Test

@@ -25,6 +25,7 @@ class GateTest {
             "only",
             "",
             Locality.SELF_HOSTED,
+            true,
             new Limits(any, any, any, any),
             1,
             0,

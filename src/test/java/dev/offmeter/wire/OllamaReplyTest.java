@@ -200,6 +200,14 @@ class OllamaReplyTest {
   }
 
   @Test
+  void thinkingThatEndsTwiceLeavesNoClearAnswer() {
+    String content = "<think>They want </think> gone. Threaten.</think>Dear customer";
+
+    Heard.from(piece("\"" + content + "\"") + STOP).failed(INCOMPLETE);
+    assertThat(Heard.from(piece("\"why</think>Dear\"") + STOP).answer()).isEqualTo("Dear");
+  }
+
+  @Test
   void theReasonOfAnEarlierLineEndsNothing() {
     Heard.from(
             "{\"message\":{\"content\":\"Par\"},\"done\":false,\"done_reason\":\"stop\"}\n"
