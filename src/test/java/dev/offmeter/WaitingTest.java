@@ -154,7 +154,7 @@ class WaitingTest {
 
     assertStopped(stop, FailureKind.GATE_FULL);
     assertThat(only.requests()).as("the holder's").hasSize(1);
-    assertThat(placesLeft(client)).isOne();
+    await().until(() -> placesLeft(client) == 1);
   }
 
   @Test
