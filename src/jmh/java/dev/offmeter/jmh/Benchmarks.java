@@ -75,9 +75,13 @@ public final class Benchmarks {
     boolean quick = !args.isEmpty();
     ChainedOptionsBuilder sampled =
         timed(url, quick).mode(Mode.SampleTime).addProfiler(GCProfiler.class);
-    // The compiler gets little of a processor that so many threads want.
+    // The compiler gets little of a processor that so many threads want: it needs a minute.
     ChainedOptionsBuilder crowded =
-        timed(url, quick).mode(Mode.Throughput).threads(THREADS).warmupIterations(quick ? 3 : 10);
+        timed(url, quick)
+            .mode(Mode.Throughput)
+            .threads(THREADS)
+            .forks(1)
+            .warmupIterations(quick ? 3 : 30);
     ChainedOptionsBuilder once = forks(url).forks(1).measurementIterations(quick ? 1 : 3);
     System.out.println(
         new Report(

@@ -106,6 +106,11 @@ final class Breaker {
   }
 
   private @Nullable Permit permitIfAny() {
+    int now = era.get();
+    if (breaker.getState() == CircuitBreaker.State.CLOSED) {
+      // Nothing is counted out while it is closed, so that the many need not queue for the lock.
+      return new Permit(now);
+    }
     lock.lock();
     try {
       // The era is read second: to be let in may be what begins the trial.
@@ -143,7 +148,12 @@ final class Breaker {
 
     /** The call has its answer. */
     void answered(long nanos) {
-      conclude(() -> count(nanos));
+      if (isCurrent() && breaker.getState() == CircuitBreaker.State.CLOSED) {
+        spent = true;
+        breaker.onSuccess(nanos, TimeUnit.NANOSECONDS);
+      } else {
+        conclude(() -> count(nanos));
+      }
     }
 
     private void count(long nanos) {
