@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
+import dev.offmeter.wire.JsonText;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -20,6 +21,8 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code thinking}: off
  *   <li>{@code temperature}, {@code topP}, {@code seed}, {@code stop}: the model's own
  *   <li>{@code deadline}: the client's
+ *   <li>{@code rescue}: {@link StreamRescue#RESTART}; {@link StreamRescue#FAIL} with tool results
+ *   <li>{@code tool}: none
  * </ul>
  *
  * <p>{@link #toString()} gives counts, never the conversation.
@@ -36,6 +39,8 @@ public final class ChatRequest {
   private final boolean thinking;
   private final @Nullable Duration deadline;
   private final Map<String, String> tags;
+  private final @Nullable StreamRescue rescue;
+  private final List<Tool> tools;
 
   private ChatRequest(Builder builder) {
     messages = List.copyOf(builder.messages);
@@ -47,6 +52,8 @@ public final class ChatRequest {
     thinking = builder.thinking;
     deadline = builder.deadline;
     tags = Map.copyOf(builder.tags);
+    rescue = builder.rescue;
+    tools = List.copyOf(builder.tools);
   }
 
   /** A builder with the defaults listed above. */
@@ -66,10 +73,12 @@ public final class ChatRequest {
     builder.thinking = thinking;
     builder.deadline = deadline;
     builder.tags.putAll(tags);
+    builder.rescue = rescue;
+    builder.tools.addAll(tools);
     return builder;
   }
 
-  /** The conversation in order; the last message is the user's. */
+  /** The conversation in order; the last message is the user's, or a tool's result. */
   public List<Message> messages() {
     return messages;
   }
@@ -114,6 +123,43 @@ public final class ChatRequest {
     return tags;
   }
 
+  /** What becomes of a stream that breaks off; without effect on a call that is not streamed. */
+  public StreamRescue rescue() {
+    if (rescue != null) {
+      return rescue;
+    }
+    boolean toolResults = messages.stream().anyMatch(message -> message.role() == Role.TOOL);
+    return toolResults ? StreamRescue.FAIL : StreamRescue.RESTART;
+  }
+
+  /**
+   * A tool that the model may ask for.
+   *
+   * @param name letters, digits, {@code _} and {@code -}, at most 64
+   * @param description what it does, for the model to read
+   * @param schema the JSON schema of its arguments: a JSON object
+   */
+  public record Tool(String name, String description, String schema) {
+    /** A tool; checked. */
+    public Tool {
+      Objects.requireNonNull(name, "tool name");
+      Objects.requireNonNull(description, "tool description");
+      Objects.requireNonNull(schema, "tool schema");
+      if (!name.matches("[A-Za-z0-9_-]{1,64}")) {
+        throw new IllegalArgumentException(
+            "tool name must be 1 to 64 letters, digits, _ or -, was '" + name + "'");
+      }
+      if (!JsonText.isObject(schema)) {
+        throw new IllegalArgumentException("schema of tool " + name + " must be a JSON object");
+      }
+    }
+  }
+
+  /** The tools that the model may ask for; empty for none. */
+  public List<Tool> tools() {
+    return tools;
+  }
+
   @Override
   public String toString() {
     return "ChatRequest[messages "
@@ -138,6 +184,8 @@ public final class ChatRequest {
     private boolean thinking;
     private @Nullable Duration deadline;
     private final Map<String, String> tags = new LinkedHashMap<>();
+    private @Nullable StreamRescue rescue;
+    private final List<Tool> tools = new ArrayList<>();
 
     private Builder() {}
 
@@ -240,17 +288,43 @@ public final class ChatRequest {
     }
 
     /**
+     * What becomes of a stream that breaks off when some of it has been shown. Default: {@link
+     * StreamRescue#RESTART}, but {@link StreamRescue#FAIL} if the conversation holds the result of
+     * a tool: what the first model began to make of it, another is not to begin again unasked.
+     */
+    public Builder rescue(StreamRescue rescue) {
+      this.rescue = Objects.requireNonNull(rescue, "rescue");
+      return this;
+    }
+
+    /**
+     * A tool that the model may ask for; see {@link Tool}. The library never runs it: it comes back
+     * in {@link ChatResponse#toolCalls()}. A model that knows no tools rejects the request, and the
+     * next endpoint is asked.
+     *
+     * @throws IllegalArgumentException if the name or the schema is not as {@link Tool} wants it
+     */
+    public Builder tool(String name, String description, String schema) {
+      tools.add(new Tool(name, description, schema));
+      return this;
+    }
+
+    /**
      * The request.
      *
-     * @throws IllegalStateException if there is no message, or the last is not the user's
+     * @throws IllegalStateException if there is no message, the last is neither the user's nor a
+     *     tool's, or two tools have one name
      */
     public ChatRequest build() {
       if (messages.isEmpty()) {
         throw new IllegalStateException("messages must not be empty: add at least user(...)");
       }
       Role last = messages.get(messages.size() - 1).role();
-      if (last != Role.USER) {
-        throw new IllegalStateException("the last message must be from USER, was " + last);
+      if (last != Role.USER && last != Role.TOOL) {
+        throw new IllegalStateException("the last message must be from USER or TOOL, was " + last);
+      }
+      if (tools.stream().map(Tool::name).distinct().count() < tools.size()) {
+        throw new IllegalStateException("two tools must not have one name");
       }
       return new ChatRequest(this);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
+import dev.offmeter.wire.JsonText;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
@@ -17,6 +18,7 @@ public final class ChatResponse {
   private final String model;
   private final Usage usage;
   private final FinishReason finishReason;
+  private final List<ToolCall> toolCalls;
   private final List<Attempt> attempts;
   private final Duration elapsed;
   private final Duration timeToFirstToken;
@@ -28,6 +30,7 @@ public final class ChatResponse {
     model = builder.model;
     usage = builder.usage;
     finishReason = builder.finishReason;
+    toolCalls = builder.toolCalls;
     attempts = builder.attempts;
     elapsed = builder.elapsed;
     timeToFirstToken = builder.timeToFirstToken;
@@ -41,11 +44,44 @@ public final class ChatResponse {
   /** A builder that starts from this response. */
   public Builder toBuilder() {
     Builder builder = new Builder().text(text).thinking(thinking).endpoint(endpoint).model(model);
-    builder.usage(usage).finishReason(finishReason).attempts(attempts);
+    builder.usage(usage).finishReason(finishReason).toolCalls(toolCalls).attempts(attempts);
     return builder.elapsed(elapsed).timeToFirstToken(timeToFirstToken);
   }
 
-  /** The answer; never blank, and never any of the model's thinking. */
+  /**
+   * One call of a tool that the model asks for. The library never runs a tool: the application
+   * does, and hands the result back with {@link Message#toolResult}.
+   *
+   * @param id the server's name for this call; empty if it gave none
+   * @param name the tool's name, as the model wrote it: not always one that was offered
+   * @param arguments a JSON object as the model wrote it; not checked against the tool's schema
+   */
+  public record ToolCall(String id, String name, String arguments) {
+    /**
+     * A call; all three are required.
+     *
+     * @throws IllegalArgumentException if the arguments are no JSON object
+     */
+    public ToolCall {
+      Objects.requireNonNull(id, "id");
+      Objects.requireNonNull(name, "name");
+      Objects.requireNonNull(arguments, "arguments");
+      if (!JsonText.isObject(arguments)) {
+        throw new IllegalArgumentException("arguments of a tool call must be a JSON object");
+      }
+    }
+
+    /** Without the arguments, which are part of the answer. */
+    @Override
+    public String toString() {
+      return "ToolCall[" + arguments.length() + " chars of arguments]";
+    }
+  }
+
+  /**
+   * The answer; never any of the model's thinking, and never blank unless there are {@link
+   * #toolCalls()}.
+   */
   public String text() {
     return text;
   }
@@ -76,6 +112,11 @@ public final class ChatResponse {
   /** Why the model stopped. {@link FinishReason#LENGTH} means that the text may end abruptly. */
   public FinishReason finishReason() {
     return finishReason;
+  }
+
+  /** The tools that the model wants to be called; empty for most answers. */
+  public List<ToolCall> toolCalls() {
+    return toolCalls;
   }
 
   /**
@@ -124,13 +165,14 @@ public final class ChatResponse {
     private String model = "";
     private Usage usage = Usage.NONE;
     private FinishReason finishReason = FinishReason.STOP;
+    private List<ToolCall> toolCalls = List.of();
     private List<Attempt> attempts = List.of();
     private Duration elapsed = Duration.ZERO;
     private Duration timeToFirstToken = Duration.ZERO;
 
     private Builder() {}
 
-    /** The answer; required, not blank. */
+    /** The answer; required, not blank unless there are tool calls. */
     public Builder text(String text) {
       this.text = Objects.requireNonNull(text, "text");
       return this;
@@ -166,6 +208,12 @@ public final class ChatResponse {
       return this;
     }
 
+    /** The tool calls; default none. */
+    public Builder toolCalls(List<ToolCall> toolCalls) {
+      this.toolCalls = List.copyOf(toolCalls);
+      return this;
+    }
+
     /** The attempts in order; default none. */
     public Builder attempts(List<Attempt> attempts) {
       this.attempts = List.copyOf(attempts);
@@ -187,10 +235,10 @@ public final class ChatResponse {
     /**
      * The response.
      *
-     * @throws IllegalStateException if the text is blank
+     * @throws IllegalStateException if the text is blank and there is no tool call
      */
     public ChatResponse build() {
-      if (text.isBlank()) {
+      if (text.isBlank() && toolCalls.isEmpty()) {
         throw new IllegalStateException("text must not be blank: a blank reply is no answer");
       }
       return new ChatResponse(this);

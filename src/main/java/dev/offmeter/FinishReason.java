@@ -9,5 +9,7 @@ public enum FinishReason {
    * The answer reached {@link ChatRequest#maxTokens()} and ends there, perhaps in mid-sentence. An
    * answer that was cut sooner, because the model's context was full, is a failed attempt instead.
    */
-  LENGTH
+  LENGTH,
+  /** The model wants the results of {@link ChatResponse#toolCalls()} before it goes on. */
+  TOOL_CALLS
 }

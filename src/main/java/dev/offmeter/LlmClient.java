@@ -7,6 +7,7 @@ import dev.offmeter.endpoint.Transport;
 import dev.offmeter.failover.Cancellation;
 import dev.offmeter.failover.Failover;
 import dev.offmeter.failover.Gates;
+import dev.offmeter.failover.StreamedCall;
 import dev.offmeter.failover.Time;
 import dev.offmeter.observe.LlmListener;
 import java.time.Duration;
@@ -19,6 +20,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Flow;
 import java.util.concurrent.RejectedExecutionException;
 import okhttp3.OkHttpClient;
 import org.jspecify.annotations.Nullable;
@@ -138,6 +140,40 @@ public final class LlmClient implements AutoCloseable {
     return future;
   }
 
+  /**
+   * Asks, and gives the answer while it comes. Until the first piece is shown, a failure is as
+   * invisible as with {@link #chat(ChatRequest)}; what happens after it is the request's {@link
+   * StreamRescue}. Nothing is sent before the stream is read; the stream must be closed.
+   *
+   * <p>An endpoint's timeout covers the wait for the first piece of its answer; the stall timeout
+   * covers the rest. A deadline that was set covers the whole stream, its delivery included; the
+   * default one only the waits for an answer to begin.
+   *
+   * @throws IllegalStateException if the client was closed before
+   */
+  public ChatStream stream(ChatRequest request) {
+    Objects.requireNonNull(request, "request");
+    return new ChatStream(streamed(request), request.rescue());
+  }
+
+  /**
+   * The same as a cold publisher: each subscriber gets a call of its own, which begins with its
+   * first demand and is read no faster than demanded. Cancelling the subscription closes the
+   * connection. Signals come from a virtual thread where the JDK has them (21 and later), else from
+   * a pooled one, which is held while there is demand.
+   */
+  public Flow.Publisher<ChatEvent> publish(ChatRequest request) {
+    Objects.requireNonNull(request, "request");
+    return new EventPublisher(() -> streamed(request), workers);
+  }
+
+  private StreamedCall streamed(ChatRequest request) {
+    Cancellation cancellation = begin();
+    boolean set = request.deadline().isPresent() || settings.deadline != null;
+    return failover.stream(
+        request, request.deadline().orElse(deadline), set, cancellation, () -> over(cancellation));
+  }
+
   private void runInto(
       CompletableFuture<ChatResponse> future,
       ChatRequest request,
@@ -173,11 +209,15 @@ public final class LlmClient implements AutoCloseable {
     try {
       return failover.chat(request, request.deadline().orElse(deadline), cancellation);
     } finally {
-      running.remove(cancellation);
-      if (closed) {
-        // Its connection may have come back to the pool after the others were closed.
-        transport.close();
-      }
+      over(cancellation);
+    }
+  }
+
+  private void over(Cancellation cancellation) {
+    running.remove(cancellation);
+    if (closed) {
+      // Its connection may have come back to the pool after the others were closed.
+      transport.close();
     }
   }
 

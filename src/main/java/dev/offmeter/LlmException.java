@@ -6,17 +6,20 @@ import java.util.Objects;
 
 /**
  * A call that ended without an answer. This class itself is thrown when the caller ended the call:
- * its thread was interrupted (the interrupt flag is set again), its future was cancelled, or the
- * client was closed. When the endpoints are the reason it is an {@link
- * AllEndpointsFailedException}.
+ * its thread was interrupted (the interrupt flag is set again), its future was cancelled, its
+ * stream or the client was closed; and when a stream broke off whose {@link StreamRescue} forbids
+ * another answer. When the endpoints are the reason it is an {@link AllEndpointsFailedException}.
  *
- * <p>Neither the message nor {@link #attempts()} holds a prompt, an answer or a secret.
+ * <p>Neither the message nor {@link #attempts()} holds a prompt, an answer or a secret; {@link
+ * #partialText()} holds what a stream had shown, and no {@code toString()} shows it.
  */
 public class LlmException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   /** Not serialised: a copy sent elsewhere keeps the message, which tells the same. */
   private final transient List<Attempt> attempts;
+
+  private final transient String partialText;
 
   /**
    * An exception.
@@ -25,12 +28,32 @@ public class LlmException extends RuntimeException {
    * @param attempts every attempt so far, in order
    */
   public LlmException(String message, List<Attempt> attempts) {
+    this(message, attempts, "");
+  }
+
+  /**
+   * An exception that ends a stream.
+   *
+   * @param message what happened
+   * @param attempts every attempt so far, in order
+   * @param partialText the text that was shown
+   */
+  public LlmException(String message, List<Attempt> attempts, String partialText) {
     super(Objects.requireNonNull(message, "message"));
     this.attempts = List.copyOf(attempts);
+    this.partialText = Objects.requireNonNull(partialText, "partialText");
   }
 
   /** Every attempt up to here, in the order in which they were made. */
   public List<Attempt> attempts() {
     return attempts == null ? List.of() : attempts;
+  }
+
+  /**
+   * The text that a stream had shown when it broke off and no other answer could take its place;
+   * empty for every other exception. It is not a whole answer.
+   */
+  public String partialText() {
+    return partialText == null ? "" : partialText;
   }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
+import dev.offmeter.ChatResponse.ToolCall;
+import java.util.List;
 import java.util.Objects;
 
 /**
@@ -12,10 +14,12 @@ import java.util.Objects;
 public final class Message {
   private final Role role;
   private final String content;
+  private final List<ToolCall> toolCalls;
 
-  private Message(Role role, String content) {
+  private Message(Role role, String content, List<ToolCall> toolCalls) {
     this.role = role;
     this.content = content;
+    this.toolCalls = List.copyOf(toolCalls);
   }
 
   /**
@@ -23,7 +27,8 @@ public final class Message {
    *
    * @param role who speaks
    * @param content what is said; not blank
-   * @throws IllegalArgumentException if {@code content} is blank
+   * @throws IllegalArgumentException if {@code content} is blank, or {@code role} is {@link
+   *     Role#TOOL}, whose messages answer a call: see {@link #toolResult}
    */
   public static Message of(Role role, String content) {
     Objects.requireNonNull(role, "role");
@@ -31,7 +36,10 @@ public final class Message {
     if (content.isBlank()) {
       throw new IllegalArgumentException("message content must not be blank, role " + role);
     }
-    return new Message(role, content);
+    if (role == Role.TOOL) {
+      throw new IllegalArgumentException("role must not be TOOL here: use toolResult(...)");
+    }
+    return new Message(role, content, List.of());
   }
 
   /** A {@link Role#SYSTEM} message; see {@link #of}. */
@@ -49,14 +57,36 @@ public final class Message {
     return of(Role.ASSISTANT, content);
   }
 
+  /** The model's answer, the tool calls in it included, for the conversation to go on. */
+  public static Message assistant(ChatResponse response) {
+    return new Message(Role.ASSISTANT, response.text(), response.toolCalls());
+  }
+
+  /**
+   * What a tool gave back. It follows the answer that called it, {@link #assistant(ChatResponse)}.
+   *
+   * @param call the call
+   * @param result what the model is to read; may be empty
+   */
+  public static Message toolResult(ToolCall call, String result) {
+    Objects.requireNonNull(call, "call");
+    Objects.requireNonNull(result, "result");
+    return new Message(Role.TOOL, result, List.of(call));
+  }
+
   /** Who speaks. */
   public Role role() {
     return role;
   }
 
-  /** What is said. */
+  /** What is said; blank only where the model calls a tool, or a tool gave nothing back. */
   public String content() {
     return content;
+  }
+
+  /** The calls in an answer of the model, or the one that a tool's result belongs to. */
+  public List<ToolCall> toolCalls() {
+    return toolCalls;
   }
 
   @Override

@@ -8,5 +8,7 @@ public enum Role {
   /** The person, or the application acting for one. */
   USER,
   /** An earlier answer of the model. */
-  ASSISTANT
+  ASSISTANT,
+  /** What a tool gave back that the model had called. */
+  TOOL
 }

@@ -39,21 +39,26 @@ class FaultPhaseTest {
 
   /** How far the reply has come when the fault strikes. */
   enum Phase {
-    BEFORE_HEADERS(""),
-    AFTER_HEADERS(Replies.STREAM_HEAD),
-    AFTER_FIRST_TOKEN(Replies.STREAM_HEAD + Replies.tokens("PRIMARY")),
+    BEFORE_HEADERS("", false),
+    AFTER_HEADERS(Replies.STREAM_HEAD, false),
+    AFTER_FIRST_TOKEN(Replies.STREAM_HEAD + Replies.tokens("PRIMARY"), true),
     IN_THE_MIDDLE_OF_A_LINE(
         Replies.STREAM_HEAD
             + Replies.tokens("PRIMARY", " one", " two")
             + Replies.chunk(
-                "{\"model\":\"served\",\"message\":{\"role\":\"assistant\",\"content\":\"")),
+                "{\"model\":\"served\",\"message\":{\"role\":\"assistant\",\"content\":\""),
+        true),
     BEFORE_THE_END_MARKER(
-        Replies.STREAM_HEAD + Replies.tokens("PRIMARY", " one", " two", " three"));
+        Replies.STREAM_HEAD + Replies.tokens("PRIMARY", " one", " two", " three"), true);
 
     final String sent;
 
-    Phase(String sent) {
+    /** Whether the reader of a stream has seen some of it. */
+    final boolean shows;
+
+    Phase(String sent, boolean shows) {
       this.sent = sent;
+      this.shows = shows;
     }
   }
 
@@ -168,6 +173,99 @@ class FaultPhaseTest {
     }
   }
 
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("everyFaultInEveryPhase")
+  void aStreamThatRestartsSaysSo(Fault fault, Phase phase) {
+    Read read = read(fault, phase, StreamRescue.RESTART);
+
+    assertThat(read.failure).isNull();
+    assertThat(read.text).hasToString("FALLBACK answers");
+    assertThat(read.response.text()).isEqualTo("FALLBACK answers");
+    assertThat(read.restarts).isEqualTo(phase.shows ? 1 : 0);
+  }
+
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("everyFaultInEveryPhase")
+  void aStreamThatMayNotRestartFailsWithWhatItHasShown(Fault fault, Phase phase) {
+    Read read = read(fault, phase, StreamRescue.FAIL);
+
+    if (phase.shows) {
+      assertThat(read.response).isNull();
+      assertThat(read.failure.partialText()).startsWith("PRIMARY").isEqualTo(read.text.toString());
+      assertThat(read.failure.attempts()).hasSize(1);
+    } else {
+      assertThat(read.text).hasToString("FALLBACK answers");
+    }
+  }
+
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("everyFaultInEveryPhase")
+  void aStreamThatIsHeldShowsNothingOfAFailure(Fault fault, Phase phase) {
+    Read read = read(fault, phase, StreamRescue.HOLD);
+
+    assertThat(read.failure).isNull();
+    assertThat(read.text).hasToString("FALLBACK answers");
+    assertThat(read.restarts).isZero();
+  }
+
+  /** What a reader who keeps to the rules has in the end. */
+  private static final class Read {
+    final StringBuilder text = new StringBuilder();
+    int restarts;
+    ChatResponse response;
+    LlmException failure;
+
+    void take(ChatEvent event) {
+      if (event instanceof ChatEvent.TextDelta delta) {
+        assertThat(response).as("nothing after the end").isNull();
+        text.append(delta.text());
+      } else if (event instanceof ChatEvent.Restarted restarted) {
+        assertThat(restarted.discardText()).isEqualTo(text.length());
+        text.setLength(0);
+        restarts++;
+      } else if (event instanceof ChatEvent.Completed completed) {
+        response = completed.response();
+      }
+    }
+  }
+
+  private Read read(Fault fault, Phase phase, StreamRescue rescue) {
+    Node primary = loopback.node(failing(fault, phase));
+    Node fallback = loopback.node(Replies.answering("FALLBACK", " answers"));
+    LlmClient client = loopback.client(twoEndpoints(primary, fallback));
+    Read read = new Read();
+    ChatRequest request = ChatRequest.builder().user("draft a reminder").rescue(rescue).build();
+    try (ChatStream stream = client.stream(request)) {
+      stream.forEach(read::take);
+    } catch (LlmException e) {
+      read.failure = e;
+    }
+    assertThat(primary.requests()).as("asked once, not twice").hasSize(1);
+    if (fault.neverEnds) {
+      await().atMost(Duration.ofSeconds(1)).until(() -> primary.openConnections() == 0);
+    }
+    return read;
+  }
+
+  @ParameterizedTest
+  @EnumSource(Fault.class)
+  void afterTheEndMarkerNothingOfAStreamIsLost(Fault fault) {
+    Node primary =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(
+                  Replies.STREAM_HEAD + Replies.tokens("PRIMARY") + Replies.end("stop", 1));
+              fault.strike(connection);
+            });
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    LlmClient client = loopback.client(twoEndpoints(primary, fallback));
+
+    try (ChatStream stream = client.stream(ChatRequest.builder().user("draft").build())) {
+      assertThat(stream.response().text()).isEqualTo("PRIMARY");
+    }
+    assertThat(fallback.requests()).isEmpty();
+  }
+
   @ParameterizedTest
   @EnumSource(Fault.class)
   void afterTheEndMarkerNothingIsLost(Fault fault) {
@@ -208,7 +306,11 @@ class FaultPhaseTest {
 
   private static LlmClient.Builder twoEndpoints(Node primary, Node fallback) {
     return LlmClient.builder()
-        .endpoint(ollama("primary", primary).timeout(Duration.ofMillis(300)).build())
+        .endpoint(
+            ollama("primary", primary)
+                .timeout(Duration.ofMillis(300))
+                .stallTimeout(Duration.ofMillis(300))
+                .build())
         .endpoint(ollama("fallback", fallback).build());
   }
 }

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.endpoint;
 
+import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.FinishReason;
 import dev.offmeter.Usage;
+import java.util.List;
 
 /**
  * One complete, checked answer.
  *
- * @param text the answer, not blank
+ * @param text the answer, blank only beside tool calls
  * @param thinking what came before it
  * @param model the model as reported
  * @param usage the tokens as reported
  * @param finishReason why the model stopped
+ * @param toolCalls the tools that the model wants to be called
  * @param status the HTTP status, 0 for an in-process function
  */
 public record Answer(
@@ -20,10 +23,11 @@ public record Answer(
     String model,
     Usage usage,
     FinishReason finishReason,
+    List<ToolCall> toolCalls,
     int status) {
   /** The same with another name for the model. */
   Answer withModel(String other) {
-    return new Answer(text, thinking, other, usage, finishReason, status);
+    return new Answer(text, thinking, other, usage, finishReason, toolCalls, status);
   }
 
   /** Lengths only. */

@@ -2,18 +2,27 @@
 package dev.offmeter.endpoint;
 
 import dev.offmeter.wire.Failure;
+import org.jspecify.annotations.Nullable;
 
-/** One try at one endpoint. Run once, on the thread that wants the answer. */
-public interface Exchange {
+/** One try at one endpoint. Used by the thread that wants the answer, but for {@link #cancel()}. */
+public interface Exchange extends AutoCloseable {
   /**
-   * Asks and reads the answer to its end. Holds no clock of its own: whoever runs it calls {@link
-   * #cancel()} from another thread when time is up. Also ends at once when the running thread is
-   * interrupted.
+   * Asks if that is still to be done, and reads one more part of the answer. Holds no clock of its
+   * own: whoever reads calls {@link #cancel()} from another thread when time is up. Also ends at
+   * once when the reading thread is interrupted.
    *
+   * @return the whole answer; null while there is more to come
    * @throws Failure if there is no complete answer
    */
-  Answer run() throws Failure;
+  @Nullable Answer next() throws Failure;
 
-  /** Ends the run from any thread and closes its connection; without effect once it has ended. */
+  /** What has come so far. */
+  Heard heard();
+
+  /** Ends {@link #next()} from any thread and closes the connection; else without effect. */
   void cancel();
+
+  /** Lets the connection go: back to the pool after a complete answer, else closed. */
+  @Override
+  void close();
 }

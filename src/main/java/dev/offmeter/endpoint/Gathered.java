@@ -2,20 +2,25 @@
 package dev.offmeter.endpoint;
 
 import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
 import dev.offmeter.wire.Ending;
 import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.Pieces;
+import java.util.ArrayList;
+import java.util.List;
 
 /** Gathers the pieces of one answer and checks the whole. */
-final class Gathered implements Pieces {
+final class Gathered implements Pieces, Heard {
   /** A model's name goes into logs and metrics; a longer one is none. */
   private static final int LONGEST_MODEL = 200;
 
   private final StringBuilder text = new StringBuilder();
   private final StringBuilder thinking = new StringBuilder();
+  private final List<ToolCall> toolCalls = new ArrayList<>(0);
   private final Progress progress;
+  private int withdrawals;
 
   Gathered(Progress progress) {
     this.progress = progress;
@@ -34,23 +39,37 @@ final class Gathered implements Pieces {
   }
 
   @Override
+  public void toolCall(ToolCall call) {
+    progress.piece();
+    toolCalls.add(call);
+  }
+
+  @Override
   public void textWasThinking() {
     thinking.append(text);
     text.setLength(0);
+    withdrawals++;
   }
 
-  CharSequence text() {
+  @Override
+  public CharSequence text() {
     return text;
   }
 
-  CharSequence thinking() {
+  @Override
+  public CharSequence thinking() {
     return thinking;
+  }
+
+  @Override
+  public int withdrawals() {
+    return withdrawals;
   }
 
   Answer answer(ChatRequest request, Ending ending, int status) throws Failure {
     String whole = text.toString();
     boolean cut = ending.finishReason() == FinishReason.LENGTH;
-    if (Visible.nothingIn(whole)) {
+    if (toolCalls.isEmpty() && Visible.nothingIn(whole)) {
       throw empty(request, cut);
     }
     int tokens = ending.usage().outputTokens();
@@ -64,7 +83,8 @@ final class Gathered implements Pieces {
         thinking.toString(),
         shown(ending.model()),
         ending.usage(),
-        ending.finishReason(),
+        toolCalls.isEmpty() || cut ? ending.finishReason() : FinishReason.TOOL_CALLS,
+        List.copyOf(toolCalls),
         status);
   }
 

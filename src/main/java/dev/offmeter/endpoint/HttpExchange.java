@@ -6,6 +6,7 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Ending;
 import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.Protocol;
+import dev.offmeter.wire.Reading;
 import dev.offmeter.wire.Reply;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -23,7 +24,7 @@ import okhttp3.Response;
 import okio.BufferedSource;
 import org.jspecify.annotations.Nullable;
 
-/** One HTTP request and its reply, run on the caller's own thread. */
+/** One HTTP request and its reply, on the caller's own thread. */
 final class HttpExchange implements Exchange, Progress {
   private static final long REPLY_BYTES = 64 * 1024;
   private static final String USER_AGENT = userAgent();
@@ -41,7 +42,8 @@ final class HttpExchange implements Exchange, Progress {
   private volatile @Nullable Call call;
   private volatile boolean cancelled;
   private boolean connected;
-  private boolean answering;
+  private @Nullable Response response;
+  private @Nullable Reading reading;
 
   HttpExchange(
       OkHttpClient client,
@@ -62,9 +64,9 @@ final class HttpExchange implements Exchange, Progress {
   }
 
   @Override
-  public Answer run() throws Failure {
+  public @Nullable Answer next() throws Failure {
     try {
-      return exchange(prepare());
+      return answerIfComplete(reading == null ? ask(prepare()) : reading);
     } catch (Failure e) {
       throw e;
     } catch (Exception e) {
@@ -74,6 +76,11 @@ final class HttpExchange implements Exchange, Progress {
       }
       throw Failure.of(FailureKind.INTERNAL, Thrown.described(e));
     }
+  }
+
+  @Override
+  public Heard heard() {
+    return gathered;
   }
 
   @Override
@@ -102,18 +109,33 @@ final class HttpExchange implements Exchange, Progress {
     progress.piece();
   }
 
-  private Answer exchange(Request http) throws Failure {
-    Call running = client.newCall(http);
-    call = running;
+  @Override
+  public void close() {
+    if (reading != null) {
+      reading.close();
+    }
+    if (response != null) {
+      response.close();
+    }
+  }
+
+  private Reading ask(Request http) throws Failure {
+    Call asking = client.newCall(http);
+    call = asking;
     if (cancelled) {
-      running.cancel();
+      asking.cancel();
     }
     progress.connecting();
     AbandonableDns.enter(aside);
-    try (Response response = running.execute()) {
-      return shown(gathered.answer(request, read(response), response.code()));
-    } catch (Failure e) {
-      throw e.status() == 0 ? e.withStatus(200) : e;
+    try {
+      Response head = asking.execute();
+      response = head;
+      if (head.code() != 200) {
+        throw redacted(protocol.refused(reply(head)));
+      }
+      Reading begun = protocol.read(request, head.body(), gathered);
+      reading = begun;
+      return begun;
     } catch (IOException e) {
       // An interceptor of the application's own may say anything.
       throw redacted(failure(e));
@@ -122,15 +144,14 @@ final class HttpExchange implements Exchange, Progress {
     }
   }
 
-  private Ending read(Response response) throws Failure, IOException {
+  private @Nullable Answer answerIfComplete(Reading reading) throws Failure {
     try {
-      if (response.code() != 200) {
-        throw protocol.refused(reply(response));
-      }
-      answering = true;
-      return protocol.read(response.body(), gathered);
+      Ending ending = reading.next();
+      return ending == null ? null : shown(gathered.answer(request, ending, 200));
     } catch (Failure e) {
-      throw redacted(e);
+      throw redacted(e.status() == 0 ? e.withStatus(200) : e);
+    } catch (IOException e) {
+      throw redacted(TransportFailure.answering(e).withStatus(200));
     }
   }
 
@@ -152,9 +173,6 @@ final class HttpExchange implements Exchange, Progress {
   private Failure failure(IOException e) {
     if (e instanceof Connected.ProxyLoginWanted) {
       return Failure.of(FailureKind.UNAUTHORIZED, "a proxy wants a login").withStatus(407);
-    }
-    if (answering) {
-      return TransportFailure.answering(e).withStatus(200);
     }
     return connected ? TransportFailure.waiting(e) : TransportFailure.connecting(e);
   }

@@ -6,6 +6,7 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
 import dev.offmeter.Usage;
 import dev.offmeter.wire.Failure;
+import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
@@ -31,14 +32,14 @@ final class LocalExchange implements Exchange {
   }
 
   @Override
-  public Answer run() throws Failure {
+  public Answer next() throws Failure {
     progress.connected();
     String text = call();
     if (text == null || Visible.nothingIn(text)) {
       throw failed("the function returned " + (text == null ? "null" : "a blank text"));
     }
     progress.piece();
-    return new Answer(text, "", "", Usage.NONE, FinishReason.STOP, 0);
+    return new Answer(text, "", "", Usage.NONE, FinishReason.STOP, List.of(), 0);
   }
 
   private @Nullable String call() throws Failure {
@@ -59,7 +60,17 @@ final class LocalExchange implements Exchange {
   }
 
   @Override
+  public Heard heard() {
+    return Heard.NOTHING;
+  }
+
+  @Override
   public void cancel() {
     aside.cancel();
+  }
+
+  @Override
+  public void close() {
+    // A function that has returned holds nothing.
   }
 }

@@ -42,6 +42,7 @@ final class Redactor {
             .toList();
     for (Message message : request.messages()) {
       conversation.add(message.content());
+      message.toolCalls().forEach(call -> conversation.add(call.arguments()));
     }
     for (CharSequence text : answer) {
       conversation.add(text.toString());

@@ -9,14 +9,27 @@ final class Deadline {
   /** What a function in this process needs at most, to be kept back for it. */
   private static final long LOCAL_SHARE = Duration.ofSeconds(1).toNanos();
 
+  private static final long FAR = Duration.ofDays(365).toNanos();
+
   private final Time time;
   private final long start;
   private final long total;
+  private final boolean coversDelivery;
+  private boolean delivering;
+  private long deliveringSince;
+  private long delivered;
 
-  Deadline(Time time, Duration total) {
+  /**
+   * A deadline that begins now.
+   *
+   * @param coversDelivery whether time runs while a stream is delivered: so it does if the caller
+   *     has set the deadline, and not if it is only the sum of what the endpoints may take to begin
+   */
+  Deadline(Time time, Duration total, boolean coversDelivery) {
     this.time = time;
     this.start = time.nanos();
     this.total = total.toNanos();
+    this.coversDelivery = coversDelivery;
   }
 
   long elapsed() {
@@ -24,7 +37,29 @@ final class Deadline {
   }
 
   long left() {
-    return total - elapsed();
+    return total + delivered - elapsed();
+  }
+
+  /**
+   * A stream has begun to be delivered.
+   *
+   * @return when it must be over
+   */
+  long deliveryBegins() {
+    if (coversDelivery) {
+      return start + total;
+    }
+    delivering = true;
+    deliveringSince = time.nanos();
+    return start + FAR;
+  }
+
+  /** The delivery, if there was one, is over. */
+  void deliveryEnds() {
+    if (delivering) {
+      delivering = false;
+      delivered += time.nanos() - deliveringSince;
+    }
   }
 
   /**

@@ -36,30 +36,35 @@ final class Story {
     listener.attemptStarted(call, spec.name(), spec.model());
   }
 
-  void skips(EndpointSpec spec, Failure failure) {
+  Attempt skips(EndpointSpec spec, Failure failure) {
     fallThroughTo(spec.name());
     Attempt attempt = told(spec, failure, Duration.ZERO);
     listener.attemptSkipped(call, attempt);
+    return attempt;
   }
 
-  void failed(EndpointSpec spec, Failure failure, long nanos) {
+  Attempt failed(EndpointSpec spec, Failure failure, long nanos) {
     Attempt attempt = told(spec, failure, Duration.ofNanos(nanos));
     listener.attemptEnded(call, attempt);
+    return attempt;
   }
 
   private Attempt told(EndpointSpec spec, Failure failure, Duration elapsed) {
-    Attempt attempt =
-        Attempt.builder(spec.name())
-            .model(spec.model())
-            .failure(failure.kind())
-            .status(failure.status())
-            .message(failure.message())
-            .elapsed(elapsed)
-            .build();
+    Attempt attempt = attempt(spec, failure, elapsed);
     attempts.add(attempt);
     unanswered = attempt;
     asked = null;
     return attempt;
+  }
+
+  static Attempt attempt(EndpointSpec spec, Failure failure, Duration elapsed) {
+    return Attempt.builder(spec.name())
+        .model(spec.model())
+        .failure(failure.kind())
+        .status(failure.status())
+        .message(failure.message())
+        .elapsed(elapsed)
+        .build();
   }
 
   /** A further try at the same endpoint is no fall-through. */
@@ -90,6 +95,7 @@ final class Story {
             .model(model)
             .usage(answer.usage())
             .finishReason(answer.finishReason())
+            .toolCalls(answer.toolCalls())
             .attempts(attempts)
             .elapsed(Duration.ofNanos(total))
             .timeToFirstToken(first)
@@ -104,6 +110,15 @@ final class Story {
 
   LlmException stopped(String why) {
     return ended(new LlmException("the call was stopped: " + why, attempts));
+  }
+
+  /** The answer broke off when some of it had been shown, and another may not take its place. */
+  LlmException cut(String why, String shown) {
+    return ended(
+        new LlmException(
+            "the answer broke off after " + shown.length() + " characters: " + why,
+            attempts,
+            shown));
   }
 
   /** Even then, what has started must be seen to end. */

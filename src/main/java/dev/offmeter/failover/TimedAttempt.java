@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.failover;
 
+import dev.offmeter.Attempt;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
 import dev.offmeter.endpoint.Answer;
 import dev.offmeter.endpoint.Exchange;
+import dev.offmeter.endpoint.Heard;
 import dev.offmeter.endpoint.Limits;
 import dev.offmeter.endpoint.Progress;
 import dev.offmeter.wire.Failure;
@@ -19,10 +21,13 @@ import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One exchange under its clocks. It runs on the caller's own thread; the clocks run on the timer's
- * and end it by failing {@link #outcome}, which cancels the exchange and so closes its connection.
- * Whichever comes first, the answer, a failure, a clock or the caller's change of mind, is the
- * outcome; what comes later changes nothing.
+ * One exchange under its clocks. It is read on the caller's own thread; the clocks run on the
+ * timer's and end it by failing {@link #outcome}, which cancels the exchange and so closes its
+ * connection. Whichever comes first, the answer, a failure, a clock or the caller's change of mind,
+ * is the outcome; what comes later changes nothing.
+ *
+ * <p>While a stream is delivered, the attempt's own limit is no longer in force, and the stall
+ * clock runs only while its reader waits: a reader who takes his time is no fault of the node.
  */
 final class TimedAttempt implements Progress {
   private static final long FAR = Duration.ofDays(365).toNanos();
@@ -40,50 +45,107 @@ final class TimedAttempt implements Progress {
    */
   private final CompletableFuture<@Nullable Void> limit = new CompletableFuture<>();
 
+  private final Deadline deadline;
+  private final boolean streamed;
   private final long start;
-  private final long budget;
+  private final long share;
+  private volatile long shareEnds;
   private volatile boolean connecting;
   private volatile boolean connected;
   private volatile long connectingSince;
   private volatile boolean begun;
   private volatile long lastPiece;
   private volatile long firstPiece;
+  private volatile boolean resting;
+  private volatile long readingSince;
   private volatile @Nullable Future<?> watch;
+  private int pieces;
+  private boolean running;
 
   /**
    * An attempt.
    *
-   * @param budget nanoseconds that the call's deadline leaves it
+   * @param share nanoseconds that the call's deadline leaves it
+   * @param streamed whether the answer is delivered while it comes
    */
-  TimedAttempt(Gate gate, Time time, ChatRequest request, Cancellation cancellation, long budget) {
+  TimedAttempt(
+      Gate gate,
+      Time time,
+      ChatRequest request,
+      Cancellation cancellation,
+      Deadline deadline,
+      long share,
+      boolean streamed) {
     this.gate = gate;
     this.time = time;
     this.limits = gate.spec().limits();
     this.cancellation = cancellation;
-    this.budget = budget;
+    this.deadline = deadline;
+    this.share = share;
+    this.streamed = streamed;
     this.start = time.nanos();
+    this.shareEnds = start + share;
     this.lastPiece = start;
+    this.readingSince = start;
     this.exchange = gate.opener().open(request, this);
   }
 
-  /** Runs to the outcome. */
+  /**
+   * Reads on.
+   *
+   * @return the whole answer; null while there is more to come
+   */
+  @Nullable Answer next() throws Failure {
+    if (running) {
+      reads();
+    } else {
+      running = true;
+      startClocks();
+    }
+    try {
+      Answer answer = exchange.next();
+      if (answer != null) {
+        outcome.complete(answer);
+        gate.activity().answered(time.nanos());
+      }
+    } catch (Failure e) {
+      outcome.completeExceptionally(e);
+    }
+    resting = streamed;
+    return outcome.isDone() ? settled() : null;
+  }
+
+  private void reads() {
+    if (streamed) {
+      readingSince = time.nanos();
+      resting = false;
+    }
+  }
+
   @SuppressWarnings("FutureReturnValueIgnored") // What depends on the outcome returns with it.
-  Answer run() throws Failure {
+  private void startClocks() {
     outcome.whenComplete((answer, failure) -> stop(failure));
     limit.whenComplete((ended, late) -> passOn(late));
     gate.timeLimiter().executeCompletionStage(time.timer(), () -> limit);
     cancellation.waitsFor(outcome);
     watchNext(time.nanos());
-    try {
-      outcome.complete(exchange.run());
-      gate.activity().answered(time.nanos());
-    } catch (Failure e) {
-      outcome.completeExceptionally(e);
-    } finally {
-      // An Error passes through here: it, too, stops the clocks.
-      outcome.cancel(false);
-    }
-    return settled();
+  }
+
+  /** What has come so far. */
+  Heard heard() {
+    return exchange.heard();
+  }
+
+  /** How many pieces that was. */
+  int pieces() {
+    return pieces;
+  }
+
+  /** Ends it, if it has not ended yet, and lets go of all that it holds. */
+  void end() {
+    outcome.cancel(false);
+    exchange.close();
+    deadline.deliveryEnds();
   }
 
   private void passOn(@Nullable Throwable late) {
@@ -104,6 +166,7 @@ final class TimedAttempt implements Progress {
   }
 
   private Answer settled() throws Failure {
+    end();
     String cancelled = cancellation.reason();
     if (cancelled != null) {
       throw Failure.of(FailureKind.CANCELLED, cancelled);
@@ -119,7 +182,7 @@ final class TimedAttempt implements Progress {
 
   private Failure late(@Nullable Throwable cause) {
     return cause instanceof TimeoutException
-        ? overdue(FailureKind.ATTEMPT_TIMEOUT, "no complete answer in " + text(limits.attempt()))
+        ? overdue(FailureKind.ATTEMPT_TIMEOUT, what() + text(limits.attempt()))
         : Failure.of(FailureKind.INTERNAL, Objects.toString(cause));
   }
 
@@ -150,17 +213,24 @@ final class TimedAttempt implements Progress {
   }
 
   private long dueAt() {
-    long share = start + budget;
     long phase = phaseDueAt();
-    return phase - share < 0 ? phase : share;
+    return phase - shareEnds < 0 ? phase : shareEnds;
   }
 
   private long phaseDueAt() {
     if (begun) {
-      return lastPiece + limits.stall().toNanos();
+      return stallDueAt();
     }
     long firstToken = start + firstTokenLimit();
     return isConnecting() ? Math.min(firstToken, connectDueAt()) : firstToken;
+  }
+
+  private long stallDueAt() {
+    if (resting) {
+      return start + FAR;
+    }
+    long since = readingSince - lastPiece > 0 ? readingSince : lastPiece;
+    return since + limits.stall().toNanos();
   }
 
   private boolean isConnecting() {
@@ -178,7 +248,7 @@ final class TimedAttempt implements Progress {
   }
 
   private Failure overdue(long now) {
-    if (now - (start + budget) >= 0) {
+    if (now - shareEnds >= 0) {
       return shareSpent();
     }
     if (begun) {
@@ -192,10 +262,14 @@ final class TimedAttempt implements Progress {
 
   private Failure shareSpent() {
     String what =
-        "no complete answer in " + text(Duration.ofNanos(budget)) + ", its share of the deadline";
-    return Deadline.isSliver(budget, limits.attempt())
+        what() + text(Duration.ofNanos(shareEnds - start)) + ", its share of the deadline";
+    return Deadline.isSliver(share, limits.attempt())
         ? unless(FailureKind.ATTEMPT_TIMEOUT, FailureKind.SHARE_SPENT, what, "")
         : overdue(FailureKind.ATTEMPT_TIMEOUT, what);
+  }
+
+  private String what() {
+    return streamed && !begun ? "no first token in " : "no complete answer in ";
   }
 
   private Failure overdue(FailureKind kind, String what) {
@@ -231,12 +305,26 @@ final class TimedAttempt implements Progress {
   @Override
   public void piece() {
     long now = time.nanos();
+    pieces++;
+    lastPiece = now;
     if (!begun) {
       firstPiece = now;
+      begun = true;
+      answerBegins();
     }
-    lastPiece = now;
-    begun = true;
     gate.activity().piece(now);
+  }
+
+  private void answerBegins() {
+    if (streamed) {
+      shareEnds = deadline.deliveryBegins();
+      limit.complete(null);
+    }
+  }
+
+  /** How a failure of it reads. */
+  Attempt told(Failure failure) {
+    return Story.attempt(gate.spec(), failure, Duration.ofNanos(elapsed()));
   }
 
   /** Nanoseconds from dispatch to now. */

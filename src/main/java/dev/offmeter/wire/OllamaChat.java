@@ -2,15 +2,11 @@
 package dev.offmeter.wire;
 
 import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.core.exc.StreamConstraintsException;
-import com.fasterxml.jackson.core.io.JsonEOFException;
 import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.FailureKind;
 import dev.offmeter.Message;
-import java.io.CharConversionException;
+import dev.offmeter.Role;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
@@ -18,12 +14,10 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
-import okhttp3.Headers;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 import okhttp3.ResponseBody;
 import okio.Buffer;
-import okio.BufferedSource;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,9 +25,6 @@ import org.jspecify.annotations.Nullable;
  * slow one. Behaviour as in Ollama's API documentation and as observed on 0.24 and 0.32.
  */
 public final class OllamaChat implements Protocol {
-  /** As much of a page as is needed to name it. */
-  private static final long PAGE_BYTES = 64 * 1024;
-
   /** Ollama answers an option of the wrong type with HTTP 500, as observed on 0.24 and 0.32. */
   private static final Pattern BAD_OPTION = Pattern.compile("option \"[^\"]*\" must be of .*");
 
@@ -99,15 +90,65 @@ public final class OllamaChat implements Protocol {
       out.writeStartObject();
       out.writeStringField("role", message.role().name().toLowerCase(Locale.ROOT));
       out.writeStringField("content", message.content());
+      writeToolCalls(message, out);
       out.writeEndObject();
     }
     out.writeEndArray();
+    writeTools(request, out);
     out.writeObjectFieldStart("options");
     for (Map.Entry<String, Object> option : allOptions(request).entrySet()) {
       out.writePOJOField(option.getKey(), option.getValue());
     }
     out.writeEndObject();
     out.writeEndObject();
+  }
+
+  private static void writeToolCalls(Message message, JsonGenerator out) throws IOException {
+    if (message.toolCalls().isEmpty()) {
+      return;
+    }
+    if (message.role() == Role.TOOL) {
+      ToolCall answered = message.toolCalls().get(0);
+      out.writeStringField("tool_name", answered.name());
+      if (!answered.id().isEmpty()) {
+        out.writeStringField("tool_call_id", answered.id());
+      }
+      return;
+    }
+    out.writeArrayFieldStart("tool_calls");
+    for (ToolCall call : message.toolCalls()) {
+      out.writeStartObject();
+      if (!call.id().isEmpty()) {
+        out.writeStringField("id", call.id());
+      }
+      out.writeObjectFieldStart("function");
+      out.writeStringField("name", call.name());
+      // Ollama wants an object here and answers a string with HTTP 400, as observed on 0.24.
+      out.writeFieldName("arguments");
+      out.writeRawValue(call.arguments());
+      out.writeEndObject();
+      out.writeEndObject();
+    }
+    out.writeEndArray();
+  }
+
+  private static void writeTools(ChatRequest request, JsonGenerator out) throws IOException {
+    if (request.tools().isEmpty()) {
+      return;
+    }
+    out.writeArrayFieldStart("tools");
+    for (ChatRequest.Tool tool : request.tools()) {
+      out.writeStartObject();
+      out.writeStringField("type", "function");
+      out.writeObjectFieldStart("function");
+      out.writeStringField("name", tool.name());
+      out.writeStringField("description", tool.description());
+      out.writeFieldName("parameters");
+      out.writeRawValue(tool.schema());
+      out.writeEndObject();
+      out.writeEndObject();
+    }
+    out.writeEndArray();
   }
 
   private Map<String, Object> allOptions(ChatRequest request) {
@@ -124,90 +165,11 @@ public final class OllamaChat implements Protocol {
   }
 
   @Override
-  public Ending read(ResponseBody body, Pieces pieces) throws Failure, IOException {
-    BufferedSource source = body.source();
-    int first = firstByte(source);
-    if (first < 0) {
-      throw Failure.of(FailureKind.INCOMPLETE, "HTTP 200 with an empty body");
-    }
-    if (first == '<') {
-      throw page(source);
-    }
-    BoundedBody bounded = new BoundedBody(source.inputStream(), maxLineBytes, maxAnswerBytes);
-    try (JsonParser parser = Json.FACTORY.createParser(bounded)) {
-      return readLines(parser, bounded, pieces);
-    } catch (BoundedBody.TooLarge e) {
-      throw e.failure();
-    } catch (JsonEOFException e) {
-      throw cut();
-    } catch (StreamConstraintsException e) {
-      throw Failure.of(
-          FailureKind.TOO_LARGE, "the reply is nested too deeply, or a number too long");
-    } catch (JsonProcessingException | CharConversionException e) {
-      if (first == '{' && bounded.ended()) {
-        throw cut();
-      }
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with something that is not JSON");
-    }
-  }
-
-  /** The first byte after a byte order mark and white space, -1 if there is none. */
-  private static int firstByte(BufferedSource source) throws IOException {
-    for (long i = 0; source.request(i + 1); i++) {
-      int next = source.getBuffer().getByte(i) & 0xff;
-      boolean blank = next == ' ' || next == '\n' || next == '\r' || next == '\t';
-      boolean mark = next >= 0x80 && i < 3;
-      if ((!blank && !mark) || i == PAGE_BYTES) {
-        return next;
-      }
-    }
-    return -1;
-  }
-
-  private static Failure cut() {
-    return Failure.of(FailureKind.ANSWER_CUT, "the answer ends in the middle of a line");
-  }
-
-  private static Failure page(BufferedSource source) throws IOException {
-    source.request(PAGE_BYTES);
-    String page = source.getBuffer().snapshot().utf8();
-    return Refusals.of(new Reply(200, Headers.EMPTY, page));
-  }
-
-  private static Ending readLines(JsonParser parser, BoundedBody bounded, Pieces pieces)
-      throws Failure, IOException {
-    OllamaLine line = new OllamaLine();
-    ThinkTags tags = new ThinkTags(pieces);
-    JsonToken token;
-    while ((token = parser.nextToken()) != null) {
-      if (token != JsonToken.START_OBJECT) {
-        throw noReply();
-      }
-      line.read(parser);
-      bounded.lineEnds(parser.currentLocation().getByteOffset());
-      line.throwIfError();
-      if (!line.thinking().isEmpty()) {
-        pieces.thinking(line.thinking());
-      }
-      if (!line.content().isEmpty()) {
-        tags.content(line.content());
-      }
-      if (line.done()) {
-        tags.end();
-        if (tags.blurTheAnswer()) {
-          throw Failure.of(
-              FailureKind.INCOMPLETE, "its <think> tags do not pair: what is answer is unclear");
-        }
-        return line.ending();
-      }
-    }
-    throw line.isReply()
-        ? Failure.of(FailureKind.INCOMPLETE, "the answer ended without its end marker")
-        : noReply();
-  }
-
-  private static Failure noReply() {
-    return Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with JSON that is no chat reply");
+  public Reading read(ChatRequest request, ResponseBody body, Pieces pieces) {
+    BoundedBody bounded =
+        new BoundedBody(body.source().inputStream(), maxLineBytes, maxAnswerBytes);
+    OllamaLine line = new OllamaLine(!request.tools().isEmpty());
+    return new OllamaReading(body.source(), bounded, line, pieces);
   }
 
   @Override

@@ -3,17 +3,23 @@ package dev.offmeter.wire;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
 import dev.offmeter.Usage;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** One object of Ollama's reply. The same instance is filled again for each. */
 final class OllamaLine {
+  private final boolean tools;
   private String model = "";
   private String content = "";
   private String thinking = "";
+  private final List<ToolCall> toolCalls = new ArrayList<>(0);
   private @Nullable String error;
   private boolean reply;
   private boolean done;
@@ -21,10 +27,20 @@ final class OllamaLine {
   private int inputTokens;
   private int outputTokens;
 
+  /**
+   * A line.
+   *
+   * @param tools whether tools were offered; calls of others mean nothing and are skipped
+   */
+  OllamaLine(boolean tools) {
+    this.tools = tools;
+  }
+
   /** Fills this from the object that {@code parser} has just entered. */
   void read(JsonParser parser) throws IOException, Failure {
     content = "";
     thinking = "";
+    toolCalls.clear();
     doneReason = "";
     boolean hadMessage = false;
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
@@ -71,12 +87,36 @@ final class OllamaLine {
           hadContent = once(hadContent);
           content = text(parser, value);
         }
+        case "tool_calls" -> {
+          if (tools) {
+            readToolCalls(parser, value);
+          } else {
+            parser.skipChildren();
+          }
+        }
         case "thinking" -> {
           hadThinking = once(hadThinking);
           thinking = text(parser, value);
         }
         default -> parser.skipChildren();
       }
+    }
+  }
+
+  private void readToolCalls(JsonParser parser, JsonToken value) throws IOException, Failure {
+    JsonNode calls = parser.readValueAsTree();
+    if (value == JsonToken.VALUE_NULL) {
+      return;
+    }
+    for (JsonNode call : calls) {
+      JsonNode function = call.path("function");
+      JsonNode arguments = function.path("arguments");
+      if (!function.path("name").isTextual() || !arguments.isObject()) {
+        throw Failure.of(FailureKind.NOT_AN_ANSWER, "a tool call without a name or arguments");
+      }
+      toolCalls.add(
+          new ToolCall(
+              call.path("id").asText(""), function.path("name").asText(), arguments.toString()));
     }
   }
 
@@ -122,6 +162,10 @@ final class OllamaLine {
 
   String thinking() {
     return thinking;
+  }
+
+  List<ToolCall> toolCalls() {
+    return toolCalls;
   }
 
   /** Whether any object so far looked like part of a reply. */

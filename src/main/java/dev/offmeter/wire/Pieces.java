@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
+import dev.offmeter.ChatResponse.ToolCall;
+
 /** Takes the pieces of an answer as they arrive, on the thread that reads. */
 public interface Pieces {
   /** A piece of the answer; not empty. */
@@ -8,6 +10,9 @@ public interface Pieces {
 
   /** A piece of thinking; not empty. */
   void thinking(String piece);
+
+  /** A call of a tool, whole. */
+  void toolCall(ToolCall call);
 
   /** All text so far was thinking: its end came without its beginning. */
   void textWasThinking();

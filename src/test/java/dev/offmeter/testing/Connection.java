@@ -57,6 +57,12 @@ public final class Connection {
     socket.getOutputStream().flush();
   }
 
+  /** Sends some of the bytes as they are. */
+  public void send(byte[] bytes, int from, int length) throws IOException {
+    socket.getOutputStream().write(bytes, from, length);
+    socket.getOutputStream().flush();
+  }
+
   /** Sends nothing more, until the client closes. */
   public void hang() throws IOException {
     while (in.read() >= 0) {

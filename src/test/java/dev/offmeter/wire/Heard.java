@@ -3,6 +3,8 @@ package dev.offmeter.wire;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.FailureKind;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -14,12 +16,22 @@ import okhttp3.HttpUrl;
 final class Heard implements Pieces {
   static final OllamaChat OLLAMA = limited(8 << 20, 32L << 20);
 
+  private final ChatRequest request;
   final StringBuilder text = new StringBuilder();
   final StringBuilder thinking = new StringBuilder();
   final List<String> pieces = new ArrayList<>();
+  final List<ToolCall> toolCalls = new ArrayList<>();
   Ending ending;
   Failure failure;
   IOException broken;
+
+  Heard() {
+    this(ChatRequest.builder().user("hello").build());
+  }
+
+  Heard(ChatRequest request) {
+    this.request = request;
+  }
 
   static OllamaChat limited(long maxLineBytes, long maxAnswerBytes) {
     return new OllamaChat(
@@ -40,8 +52,10 @@ final class Heard implements Pieces {
   }
 
   Heard listen(OllamaChat protocol, Delivery delivery) {
-    try {
-      ending = protocol.read(delivery.body(), this);
+    try (Reading reading = protocol.read(request, delivery.body(), this)) {
+      while (ending == null) {
+        ending = reading.next();
+      }
     } catch (Failure e) {
       failure = e;
     } catch (IOException e) {
@@ -62,6 +76,11 @@ final class Heard implements Pieces {
     assertThat(piece).isNotEmpty();
     pieces.add(piece);
     thinking.append(piece);
+  }
+
+  @Override
+  public void toolCall(ToolCall call) {
+    toolCalls.add(call);
   }
 
   @Override

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import dev.offmeter.failover.StreamedCall;
+import java.util.Iterator;
+import java.util.NoSuchElementException;
+import java.util.Spliterator;
+import java.util.Spliterators;
+import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One answer, read while it comes.
+ *
+ * <pre>{@code
+ * try (ChatStream stream = llm.stream(request)) {
+ *   for (ChatEvent event : stream) {
+ *     if (event instanceof ChatEvent.TextDelta delta) {
+ *       show(delta.text());
+ *     } else if (event instanceof ChatEvent.Restarted restarted) {
+ *       removeLast(restarted.discardText());
+ *     }
+ *   }
+ * }
+ * }</pre>
+ *
+ * <p>Nothing is sent before the first event is asked for. The call runs on the thread that reads,
+ * and no faster than it reads: what is not asked for stays in the socket, and the server waits.
+ * Always close it: a stream that is left half-read holds its connection, and the node's attention.
+ *
+ * <p>One thread reads; {@link #close()} may be called by any thread, at any time.
+ */
+public final class ChatStream implements Iterable<ChatEvent>, AutoCloseable {
+  private final StreamedCall call;
+  private final StreamRescue rescue;
+  private boolean iterated;
+
+  ChatStream(StreamedCall call, StreamRescue rescue) {
+    this.call = call;
+    this.rescue = rescue;
+  }
+
+  /**
+   * The events, once. The last is {@link ChatEvent.Completed}; if there is no answer, {@code
+   * hasNext()} and {@code next()} throw instead.
+   *
+   * <ul>
+   *   <li>{@link AllEndpointsFailedException} if no endpoint answered
+   *   <li>{@link LlmException} if the answer broke off and may not start again, if the stream or
+   *       the client was closed, or if the reading thread was interrupted (its flag is set)
+   * </ul>
+   *
+   * @throws IllegalStateException if the events are being read already
+   */
+  @Override
+  public Iterator<ChatEvent> iterator() {
+    if (iterated) {
+      throw new IllegalStateException("a stream must be read once, was read already");
+    }
+    iterated = true;
+    return new Events();
+  }
+
+  /**
+   * The pieces of text alone, once, with the exceptions of {@link #iterator()}. Two answers must
+   * not run together in silence, so the request's {@link StreamRescue} has to be one that never
+   * starts again: {@link StreamRescue#HOLD}, {@link StreamRescue#hold} or {@link
+   * StreamRescue#FAIL}.
+   *
+   * @return a sequential stream, whose {@code close()} closes this one
+   * @throws IllegalStateException if the rescue is {@link StreamRescue#RESTART}, or the events are
+   *     being read already
+   */
+  public Stream<String> textStream() {
+    if (rescue.restarts()) {
+      throw new IllegalStateException(
+          "rescue must be HOLD or FAIL for textStream(), was "
+              + rescue
+              + ": see ChatRequest.rescue");
+    }
+    int traits = Spliterator.ORDERED | Spliterator.NONNULL;
+    return StreamSupport.stream(Spliterators.spliteratorUnknownSize(iterator(), traits), false)
+        .filter(ChatEvent.TextDelta.class::isInstance)
+        .map(event -> ((ChatEvent.TextDelta) event).text())
+        .onClose(this::close);
+  }
+
+  /**
+   * The same response that {@link LlmClient#chat(ChatRequest)} would have given. Reads what has not
+   * been read yet, with the exceptions of {@link #iterator()}.
+   */
+  public ChatResponse response() {
+    ChatResponse response = call.response();
+    while (response == null) {
+      call.next();
+      response = call.response();
+    }
+    return response;
+  }
+
+  /**
+   * Ends the call and closes its connection, so that the node stops working on it; without effect
+   * once the answer is complete. A thread that is reading gets an {@link LlmException} at once.
+   */
+  @Override
+  public void close() {
+    call.close();
+  }
+
+  private final class Events implements Iterator<ChatEvent> {
+    private @Nullable ChatEvent next;
+
+    @Override
+    public boolean hasNext() {
+      if (next == null) {
+        next = call.next();
+      }
+      return next != null;
+    }
+
+    @Override
+    public ChatEvent next() {
+      if (!hasNext()) {
+        throw new NoSuchElementException("the stream has ended");
+      }
+      ChatEvent event = next;
+      next = null;
+      return java.util.Objects.requireNonNull(event);
+    }
+  }
+}

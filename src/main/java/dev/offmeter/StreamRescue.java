@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+/**
+ * What becomes of a stream whose answer breaks off when some of it has been shown. Before the first
+ * piece is shown a failure is never seen: the next endpoint is asked, as in {@link
+ * LlmClient#chat(ChatRequest)}. Immutable.
+ */
+public final class StreamRescue {
+  /**
+   * Tells the reader to throw away what was shown ({@link ChatEvent.Restarted}) and shows the next
+   * endpoint's answer from its beginning. The default.
+   */
+  public static final StreamRescue RESTART = new StreamRescue("RESTART", true, 0);
+
+  /**
+   * Throws an {@link LlmException} that carries what was shown ({@link
+   * LlmException#partialText()}).
+   */
+  public static final StreamRescue FAIL = new StreamRescue("FAIL", false, 0);
+
+  /** Shows nothing until the answer is complete and checked, so that no failure is ever seen. */
+  public static final StreamRescue HOLD = new StreamRescue("HOLD", false, Integer.MAX_VALUE);
+
+  private final String name;
+  private final boolean restarts;
+  private final int held;
+
+  private StreamRescue(String name, boolean restarts, int held) {
+    this.name = name;
+    this.restarts = restarts;
+    this.held = held;
+  }
+
+  /**
+   * Shows nothing until so many pieces of an answer or its thinking have come, so that early
+   * failures are not seen; a later one is as with {@link #FAIL}. Most servers send one token a
+   * piece.
+   *
+   * @param pieces at least 1
+   */
+  public static StreamRescue hold(int pieces) {
+    if (pieces < 1) {
+      throw new IllegalArgumentException("pieces must be at least 1, was " + pieces);
+    }
+    return new StreamRescue("HOLD(" + pieces + ")", false, pieces);
+  }
+
+  /** Whether another answer may take the place of one that was shown in part. */
+  public boolean restarts() {
+    return restarts;
+  }
+
+  /** How many pieces are held back before the first is shown; {@code MAX_VALUE} for all. */
+  public int held() {
+    return held;
+  }
+
+  @Override
+  public String toString() {
+    return name;
+  }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.FailureKind;
+import dev.offmeter.LlmException;
+import dev.offmeter.wire.Failure;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The loop: one call on its way through the endpoints, one step after the other. What a failure
+ * does to the call is decided in {@link Visit}. Used by one thread at a time.
+ */
+final class OneCall {
+  private final List<Gate> gates;
+  private final Surroundings around;
+  private final ChatRequest request;
+  private final Deadline deadline;
+  private final Cancellation cancellation;
+  private final Story story;
+  private final Audience audience;
+  private final List<Gate> full = new ArrayList<>();
+  private int next;
+  private @Nullable Visit visit;
+
+  /** What all calls of a client share. */
+  record Surroundings(Time time, Retries retries, WaitingLine line) {}
+
+  OneCall(
+      List<Gate> gates,
+      Surroundings around,
+      ChatRequest request,
+      Deadline deadline,
+      Cancellation cancellation,
+      Story story,
+      Audience audience) {
+    this.gates = gates;
+    this.around = around;
+    this.request = request;
+    this.deadline = deadline;
+    this.cancellation = cancellation;
+    this.story = story;
+    this.audience = audience;
+  }
+
+  /** Runs to the answer. */
+  ChatResponse run() {
+    ChatResponse response = step();
+    while (response == null) {
+      response = step();
+    }
+    return response;
+  }
+
+  /**
+   * Asks the next endpoint, or reads on where one is being asked.
+   *
+   * @return the answer; null while there is more to be done
+   */
+  @Nullable ChatResponse step() {
+    boolean wellEnded = false;
+    try {
+      Visit here = visit;
+      if (here == null || here.isOver()) {
+        here = nextVisit();
+        visit = here;
+      }
+      ChatResponse response = here.step();
+      wellEnded = true;
+      return response;
+    } catch (LlmException e) {
+      throw e;
+    } catch (RuntimeException | Error e) {
+      story.brokenOff(e);
+      throw e;
+    } finally {
+      if (!wellEnded) {
+        leave();
+      }
+    }
+  }
+
+  /** Gives up what the call holds. */
+  private void leave() {
+    if (visit != null) {
+      visit.leave();
+    }
+  }
+
+  /** Ends the call between two steps. */
+  LlmException giveUp(String why) {
+    try {
+      if (visit != null && !visit.isOver()) {
+        visit.giveUp(why);
+      }
+      return story.stopped(why);
+    } finally {
+      leave();
+    }
+  }
+
+  private Visit nextVisit() {
+    while (next < gates.size()) {
+      stopIfCancelled();
+      Gate gate = gates.get(next++);
+      Visit visit = knock(gate);
+      if (visit != null) {
+        return visit;
+      }
+    }
+    return waitForAPlace();
+  }
+
+  /** Asks if the gate lets the call in. */
+  private @Nullable Visit knock(Gate gate) {
+    try {
+      return new Visit(this, gate, gate.enter(), stillToCome());
+    } catch (Failure refusal) {
+      if (refusal.kind() == FailureKind.GATE_FULL) {
+        full.add(gate);
+      }
+      story.skips(gate.spec(), refusal);
+      return null;
+    }
+  }
+
+  private List<Gate> stillToCome() {
+    List<Gate> later = new ArrayList<>(gates.subList(next, gates.size()));
+    later.removeIf(Gate::isShut);
+    return later;
+  }
+
+  /** Nobody else could answer: what is left are the endpoints that had no place. */
+  private Visit waitForAPlace() {
+    while (!full.isEmpty()) {
+      Gate gate = around.line().placeAtAnyOf(full, deadline.left(), cancellation);
+      if (gate == null) {
+        break;
+      }
+      full.remove(gate);
+      Visit visit = enterWithPlace(gate);
+      if (visit != null) {
+        return visit;
+      }
+    }
+    stopIfCancelled();
+    throw story.exhausted(deadline.elapsed());
+  }
+
+  private @Nullable Visit enterWithPlace(Gate gate) {
+    boolean entered = false;
+    try {
+      stopIfCancelled();
+      Visit visit = new Visit(this, gate, gate.enterWithPlace(), stillFull());
+      entered = true;
+      return visit;
+    } catch (Failure refusal) {
+      story.skips(gate.spec(), refusal);
+      return null;
+    } finally {
+      if (!entered) {
+        around.line().placeFreed(gate);
+      }
+    }
+  }
+
+  /** The other endpoints that may yet have a place. */
+  private List<Gate> stillFull() {
+    List<Gate> later = new ArrayList<>(full);
+    later.removeIf(Gate::isShut);
+    return later;
+  }
+
+  /** One try at {@code gate}. */
+  TimedAttempt attempt(Gate gate, long share) {
+    return new TimedAttempt(
+        gate, around.time(), request, cancellation, deadline, share, audience.watches());
+  }
+
+  /** Ends the call if its caller wants it no more. */
+  void stopIfCancelled() {
+    String reason = cancellation.reason();
+    if (reason != null) {
+      throw story.stopped(reason);
+    }
+  }
+
+  Time time() {
+    return around.time();
+  }
+
+  Retries retries() {
+    return around.retries();
+  }
+
+  WaitingLine line() {
+    return around.line();
+  }
+
+  Deadline deadline() {
+    return deadline;
+  }
+
+  Cancellation cancellation() {
+    return cancellation;
+  }
+
+  Story story() {
+    return story;
+  }
+
+  Audience audience() {
+    return audience;
+  }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.Attempt;
+import dev.offmeter.ChatEvent;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.FailureKind;
+import dev.offmeter.StreamRescue;
+import dev.offmeter.endpoint.Heard;
+import dev.offmeter.wire.Failure;
+import java.util.ArrayDeque;
+import java.util.Queue;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the reader of a stream has been shown, and what is to be shown next. It holds no more than
+ * the events of one part of a reply. Used by one thread at a time.
+ */
+final class Showing implements Audience {
+  private static final String WITHDRAWN = "what was shown as text turned out to be thinking";
+
+  private final StreamRescue rescue;
+  private final Queue<ChatEvent> ready = new ArrayDeque<>();
+  private Heard heard = Heard.NOTHING;
+  private int shownText;
+  private int shownThinking;
+  private int withdrawals;
+
+  Showing(StreamRescue rescue) {
+    this.rescue = rescue;
+  }
+
+  /** The next event; null when the call must go on first. */
+  @Nullable ChatEvent poll() {
+    return ready.poll();
+  }
+
+  @Override
+  public boolean watches() {
+    return true;
+  }
+
+  @Override
+  public void hears(TimedAttempt attempt) throws Failure {
+    heard = attempt.heard();
+    if (attempt.pieces() < rescue.held()) {
+      return;
+    }
+    if (heard.withdrawals() > withdrawals) {
+      withdrawals = heard.withdrawals();
+      withdraw(attempt);
+    }
+    show(heard.text(), heard.thinking());
+  }
+
+  /** The answer is whole: what is left of it, and the end. */
+  void completed(ChatResponse response) {
+    show(response.text(), response.thinking());
+    ready.add(new ChatEvent.Completed(response));
+  }
+
+  private void show(CharSequence text, CharSequence thinking) {
+    if (thinking.length() > shownThinking) {
+      ready.add(new ChatEvent.ThinkingDelta(rest(thinking, shownThinking)));
+      shownThinking = thinking.length();
+    }
+    if (text.length() > shownText) {
+      ready.add(new ChatEvent.TextDelta(rest(text, shownText)));
+      shownText = text.length();
+    }
+  }
+
+  private static String rest(CharSequence whole, int from) {
+    return whole.subSequence(from, whole.length()).toString();
+  }
+
+  private void withdraw(TimedAttempt attempt) throws Failure {
+    if (shownText == 0) {
+      return;
+    }
+    Failure withdrawn = Failure.of(FailureKind.NOT_AN_ANSWER, WITHDRAWN);
+    if (!rescue.restarts()) {
+      throw withdrawn;
+    }
+    startAgain(attempt.told(withdrawn));
+  }
+
+  @Override
+  public boolean mayStartAgain(Attempt failed) {
+    boolean unseen = shownText == 0 && shownThinking == 0;
+    if (!unseen && !rescue.restarts()) {
+      return false;
+    }
+    if (!unseen) {
+      startAgain(failed);
+    }
+    withdrawals = 0;
+    heard = Heard.NOTHING;
+    return true;
+  }
+
+  private void startAgain(Attempt failed) {
+    ready.add(new ChatEvent.Restarted(failed, shownText, shownThinking));
+    shownText = 0;
+    shownThinking = 0;
+  }
+
+  @Override
+  public String shown() {
+    CharSequence text = heard.text();
+    return text.subSequence(0, Math.min(shownText, text.length())).toString();
+  }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.ChatEvent;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.LlmException;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One call that is read while it comes, no faster than its reader wants it: it runs on the reader's
+ * thread, and what is not asked for stays in the socket. Read by one thread at a time; {@link
+ * #close()} may be called by any.
+ */
+public final class StreamedCall implements AutoCloseable {
+  private final Showing showing;
+  private final Cancellation cancellation;
+  private final Supplier<OneCall> beginning;
+  private final Runnable whenOver;
+  private final ReentrantLock reading = new ReentrantLock();
+  private @Nullable OneCall call;
+  private @Nullable ChatResponse response;
+  private @Nullable LlmException failure;
+  private boolean over;
+  private volatile boolean closed;
+
+  StreamedCall(
+      Showing showing, Cancellation cancellation, Supplier<OneCall> beginning, Runnable whenOver) {
+    this.showing = showing;
+    this.cancellation = cancellation;
+    this.beginning = beginning;
+    this.whenOver = whenOver;
+  }
+
+  /**
+   * Reads on.
+   *
+   * @return the next event; null after the last
+   * @throws LlmException if there is no answer, or it broke off, or the call was stopped; and again
+   *     each time
+   */
+  public @Nullable ChatEvent next() {
+    reading.lock();
+    try {
+      ChatEvent event = showing.poll();
+      while (event == null && !over) {
+        step();
+        event = showing.poll();
+      }
+      if (event == null && failure != null) {
+        throw failure;
+      }
+      return event;
+    } finally {
+      reading.unlock();
+      giveUpIfClosed();
+    }
+  }
+
+  private void step() {
+    boolean goesOn = false;
+    try {
+      OneCall running = call == null ? beginning.get() : call;
+      call = running;
+      response = running.step();
+      goesOn = response == null;
+      if (response != null) {
+        showing.completed(response);
+      }
+    } catch (LlmException e) {
+      failure = e;
+    } finally {
+      if (!goesOn) {
+        end();
+      }
+    }
+  }
+
+  private void end() {
+    over = true;
+    whenOver.run();
+  }
+
+  /** The whole answer, once the last event has been read; null before. */
+  public @Nullable ChatResponse response() {
+    reading.lock();
+    try {
+      return response;
+    } finally {
+      reading.unlock();
+    }
+  }
+
+  /**
+   * Ends the call and closes its connection; without effect once it has ended. A thread that is
+   * reading gets an {@link LlmException} at once.
+   */
+  @Override
+  public void close() {
+    closed = true;
+    cancellation.cancel("the stream was closed");
+    giveUpIfClosed();
+  }
+
+  /** Whoever is not kept out by a reader does it; the reader looks again when it is done. */
+  private void giveUpIfClosed() {
+    if (closed && reading.tryLock()) {
+      try {
+        if (!over) {
+          giveUp();
+        }
+      } finally {
+        reading.unlock();
+      }
+    }
+  }
+
+  private void giveUp() {
+    try {
+      if (call == null) {
+        failure = new LlmException("the stream was closed", java.util.List.of());
+      } else {
+        failure = call.giveUp("the stream was closed");
+      }
+    } finally {
+      end();
+    }
+  }
+}

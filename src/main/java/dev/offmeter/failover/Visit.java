@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.Attempt;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.FailureKind;
+import dev.offmeter.endpoint.Answer;
+import dev.offmeter.wire.Failure;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One call's stay at one endpoint, from when it was let in until it leaves: one attempt, and the
+ * retries that the endpoint allows and the deadline leaves room for. Whatever happens, it must
+ * {@link #leave()}.
+ */
+final class Visit {
+  private final OneCall call;
+  private final Gate gate;
+  private final Breaker.Permit permit;
+  private final List<Gate> later;
+  private final long entered;
+  private int retry = 1;
+  private boolean left;
+  private @Nullable TimedAttempt attempt;
+
+  Visit(OneCall call, Gate gate, Breaker.Permit permit, List<Gate> later) {
+    this.call = call;
+    this.gate = gate;
+    this.permit = permit;
+    this.later = later;
+    this.entered = call.time().nanos();
+  }
+
+  /** Whether the call has moved on. */
+  boolean isOver() {
+    return left;
+  }
+
+  /**
+   * Reads on.
+   *
+   * @return the answer; null while there is more to come, or when this visit is over without one
+   */
+  @Nullable ChatResponse step() {
+    try {
+      TimedAttempt asked = attempt == null ? ask() : attempt;
+      Answer answer = asked.next();
+      call.audience().hears(asked);
+      return answer == null ? null : answered(asked, answer);
+    } catch (Failure failure) {
+      failed(failure);
+      return null;
+    }
+  }
+
+  private TimedAttempt ask() throws Failure {
+    long share = call.deadline().share(later);
+    if (share <= 0) {
+      throw Failure.of(FailureKind.OUT_OF_TIME, "the deadline left no time for it");
+    }
+    // Made before the listener hears of it, so that its share covers the listener too.
+    TimedAttempt asked = call.attempt(gate, share);
+    call.story().asks(gate.spec());
+    attempt = asked;
+    return asked;
+  }
+
+  private ChatResponse answered(TimedAttempt asked, Answer answer) {
+    ChatResponse response =
+        call.story()
+            .answered(
+                gate.spec(),
+                answer,
+                asked.elapsed(),
+                asked.timeToFirstPiece(),
+                call.deadline().elapsed());
+    permit.answered(call.time().nanos() - entered);
+    leave();
+    return response;
+  }
+
+  /** What becomes of the call, and of the endpoint, when an attempt has failed. */
+  private void failed(Failure failure) {
+    boolean asked = attempt != null;
+    Attempt told = tell(failure);
+    boolean stops = Judgement.of(failure.kind()).next() == Judgement.Next.STOP;
+    boolean goesOn = !stops && call.audience().mayStartAgain(told);
+    if (goesOn && asked && isRetried(failure)) {
+      return;
+    }
+    permit.failed(failure, call.time().nanos() - entered);
+    leave();
+    if (stops) {
+      throw call.story().stopped(failure.message());
+    }
+    if (!goesOn) {
+      throw call.story().cut(failure.message(), call.audience().shown());
+    }
+  }
+
+  /** Nobody reads on. */
+  void giveUp(String why) {
+    if (attempt != null) {
+      tell(Failure.of(FailureKind.CANCELLED, why));
+    }
+  }
+
+  private Attempt tell(Failure failure) {
+    TimedAttempt ended = attempt;
+    if (ended == null) {
+      return call.story().skips(gate.spec(), failure);
+    }
+    ended.end();
+    attempt = null;
+    return call.story().failed(gate.spec(), failure, ended.elapsed());
+  }
+
+  private boolean isRetried(Failure failure) {
+    if (!permit.isCurrent()) {
+      return false;
+    }
+    if (Judgement.of(failure.kind()).health() == Judgement.Health.COOLS_DOWN) {
+      // Others must know at once, even if this call waits for the end of it.
+      permit.failed(failure, call.time().nanos() - entered);
+    }
+    Optional<Duration> pause =
+        call.retries().pause(gate, failure, retry, call.deadline().share(later));
+    if (pause.isEmpty()) {
+      return false;
+    }
+    retry++;
+    call.retries().sleep(pause.get(), call.cancellation());
+    call.stopIfCancelled();
+    return isLetInAgain();
+  }
+
+  /** The endpoint may have gone down meanwhile, or be on trial with another call. */
+  private boolean isLetInAgain() {
+    try {
+      permit.renew();
+      return true;
+    } catch (Failure refusal) {
+      return false;
+    }
+  }
+
+  /** Gives back what this visit holds, once. */
+  void leave() {
+    if (left) {
+      return;
+    }
+    left = true;
+    try {
+      if (attempt != null) {
+        attempt.end();
+      }
+    } finally {
+      permit.release();
+      call.line().placeFreed(gate);
+    }
+  }
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+/** JSON that a caller hands in as text. */
+public final class JsonText {
+  private JsonText() {}
+
+  /** Whether the text is one JSON object. */
+  public static boolean isObject(String text) {
+    return Json.tree(text).isObject();
+  }
+}

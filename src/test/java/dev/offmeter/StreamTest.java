@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
+import static org.awaitility.Awaitility.await;
+
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.time.Duration;
+import java.util.Iterator;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** First words at once, and still one whole answer. */
+@Timeout(20)
+class StreamTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("draft a reminder").build();
+
+  private static ChatRequest with(StreamRescue rescue) {
+    return REQUEST.toBuilder().rescue(rescue).build();
+  }
+
+  private LlmClient.Builder over(Node... nodes) {
+    LlmClient.Builder builder = LlmClient.builder();
+    for (int i = 0; i < nodes.length; i++) {
+      builder.endpoint(ollama("node-" + i, nodes[i]).build());
+    }
+    return builder;
+  }
+
+  private static String text(ChatEvent event) {
+    assertThat(event).isInstanceOf(ChatEvent.TextDelta.class);
+    return ((ChatEvent.TextDelta) event).text();
+  }
+
+  /** A node that sends a token each time the test lets it, and the end in the end. */
+  private static final class Typist implements Node.Script {
+    private final Semaphore keys = new Semaphore(0);
+    private final int tokens;
+
+    Typist(int tokens) {
+      this.tokens = tokens;
+    }
+
+    void types() {
+      keys.release();
+    }
+
+    @Override
+    public void answer(
+        dev.offmeter.testing.Connection connection, dev.offmeter.testing.Connection.Request request)
+        throws java.io.IOException {
+      connection.send(Replies.STREAM_HEAD);
+      for (int i = 0; i < tokens; i++) {
+        keys.acquireUninterruptibly();
+        connection.send(Replies.tokens("t" + i + " "));
+      }
+      keys.acquireUninterruptibly();
+      connection.send(Replies.end("stop", tokens) + Replies.LAST_CHUNK);
+    }
+  }
+
+  @Test
+  void showsTheAnswerPieceByPieceAndThenTheWhole() {
+    Node node = loopback.node(Replies.answering("Dear", " Zoë", ","));
+
+    try (ChatStream stream = loopback.client(over(node)).stream(REQUEST)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      assertThat(text(events.next())).isEqualTo("Dear");
+      assertThat(text(events.next())).isEqualTo(" Zoë");
+      assertThat(text(events.next())).isEqualTo(",");
+      ChatEvent last = events.next();
+      assertThat(last).isInstanceOf(ChatEvent.Completed.class);
+      assertThat(((ChatEvent.Completed) last).response()).isSameAs(stream.response());
+      assertThat(events.hasNext()).isFalse();
+      assertThat(stream.response().text()).isEqualTo("Dear Zoë,");
+      assertThat(stream.response().endpoint()).isEqualTo("node-0");
+      assertThat(stream.response().usage().outputTokens()).isEqualTo(3);
+      assertThat(stream.response().attempts()).hasSize(1);
+    }
+  }
+
+  @Test
+  void theFirstPieceIsShownWhileTheNodeStillWrites() {
+    Typist typist = new Typist(2);
+    Node node = loopback.node(typist);
+    try (ChatStream stream = loopback.client(over(node)).stream(REQUEST)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      typist.types();
+      assertThat(text(events.next())).isEqualTo("t0 ");
+      typist.types();
+      assertThat(text(events.next())).isEqualTo("t1 ");
+      typist.types();
+      assertThat(events.next()).isInstanceOf(ChatEvent.Completed.class);
+    }
+  }
+
+  @Test
+  void nothingIsSentBeforeItIsRead() {
+    Node node = loopback.node(Replies.answering("never to be asked"));
+
+    loopback.client(over(node)).stream(REQUEST).close();
+
+    assertThat(node.requests()).isEmpty();
+  }
+
+  @Test
+  void thinkingIsShownApart() {
+    Node node = loopback.node(Replies.answering("<think>", "late?", "</think>", "Dear", " Zoë"));
+
+    try (ChatStream stream = loopback.client(over(node)).stream(REQUEST)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      assertThat(events.next()).isEqualTo(new ChatEvent.ThinkingDelta("late?"));
+      assertThat(text(events.next())).isEqualTo("Dear");
+      assertThat(stream.response().text()).isEqualTo("Dear Zoë");
+      assertThat(stream.response().thinking()).isEqualTo("late?");
+    }
+  }
+
+  @Test
+  void textThatTurnsOutToHaveBeenThinkingIsTakenBack() {
+    Node node = loopback.node(Replies.answering("late", "?</think>", "Dear", " Zoë"));
+
+    try (ChatStream stream = loopback.client(over(node)).stream(REQUEST)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      assertThat(text(events.next())).isEqualTo("late");
+      ChatEvent.Restarted restarted = (ChatEvent.Restarted) events.next();
+      assertThat(restarted.discardText()).isEqualTo(4);
+      assertThat(restarted.failed().endpoint()).isEqualTo("node-0");
+      assertThat(events.next()).isEqualTo(new ChatEvent.ThinkingDelta("late?"));
+      assertThat(text(events.next())).isEqualTo("Dear");
+      assertThat(stream.response().text()).isEqualTo("Dear Zoë");
+    }
+  }
+
+  @Test
+  void textThatTurnsOutToHaveBeenThinkingFailsAStreamThatMayNotRestart() {
+    Node node = loopback.node(Replies.answering("late", "?</think>", "Dear"));
+
+    try (ChatStream stream = loopback.client(over(node)).stream(with(StreamRescue.FAIL))) {
+      assertThatThrownBy(() -> stream.forEach(event -> {}))
+          .isExactlyInstanceOf(LlmException.class)
+          .hasMessageContaining("turned out to be thinking");
+    }
+    try (ChatStream stream = loopback.client(over(node)).stream(with(StreamRescue.HOLD))) {
+      assertThat(stream.textStream()).containsExactly("Dear");
+    }
+  }
+
+  @Test
+  void aRestartNamesTheEndpointAndTheReason() {
+    Node primary =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(Replies.STREAM_HEAD + Replies.tokens("half an", " answer"));
+              connection.reset();
+            });
+    Node fallback = loopback.node(Replies.answering("whole"));
+
+    try (ChatStream stream = loopback.client(over(primary, fallback)).stream(REQUEST)) {
+      ChatEvent.Restarted restarted =
+          (ChatEvent.Restarted)
+              Stream.generate(stream.iterator()::next)
+                  .dropWhile(event -> event instanceof ChatEvent.TextDelta)
+                  .findFirst()
+                  .orElseThrow();
+      assertThat(restarted.failed().endpoint()).isEqualTo("node-0");
+      assertThat(restarted.failed().failure()).contains(FailureKind.ANSWER_CUT);
+      assertThat(stream.response().text()).isEqualTo("whole");
+      assertThat(stream.response().attempts()).hasSize(2);
+    }
+  }
+
+  @Test
+  void whenNobodyIsLeftTheReaderIsToldToDiscardAndThenWhy() {
+    Node only =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(Replies.STREAM_HEAD + Replies.tokens("half"));
+              connection.close();
+            });
+
+    try (ChatStream stream = loopback.client(over(only)).stream(REQUEST)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      assertThat(text(events.next())).isEqualTo("half");
+      assertThat(events.next()).isInstanceOf(ChatEvent.Restarted.class);
+      assertThatThrownBy(events::next).isInstanceOf(AllEndpointsFailedException.class);
+      assertThatThrownBy(events::hasNext)
+          .as("and again")
+          .isInstanceOf(AllEndpointsFailedException.class);
+      assertThatThrownBy(stream::response).isInstanceOf(AllEndpointsFailedException.class);
+    }
+  }
+
+  @Test
+  void aHeldStreamShowsTheFirstPiecesTogether() {
+    Typist typist = new Typist(4);
+    Node node = loopback.node(typist);
+    try (ChatStream stream = loopback.client(over(node)).stream(with(StreamRescue.hold(3)))) {
+      Iterator<ChatEvent> events = stream.iterator();
+      for (int i = 0; i < 3; i++) {
+        typist.types();
+      }
+      assertThat(text(events.next())).isEqualTo("t0 t1 t2 ");
+      typist.types();
+      assertThat(text(events.next())).isEqualTo("t3 ");
+      typist.types();
+      assertThat(events.next()).isInstanceOf(ChatEvent.Completed.class);
+    }
+  }
+
+  @Test
+  void anEarlyFailureOfAHeldStreamIsNotSeenAndALateOneFails() {
+    Node primary = loopback.node(Replies.hanging());
+    Node fallback = loopback.node(Replies.answering("FALL", "BACK"));
+    LlmClient client = loopback.client(over(primary, fallback));
+    primary.behaves(
+        (connection, request) -> {
+          connection.send(Replies.STREAM_HEAD + Replies.tokens("one", " two"));
+          connection.close();
+        });
+
+    try (ChatStream stream = client.stream(with(StreamRescue.hold(3)))) {
+      assertThat(stream.textStream()).containsExactly("FALLBACK");
+    }
+    try (ChatStream stream = client.stream(with(StreamRescue.hold(2)))) {
+      assertThatThrownBy(() -> stream.textStream().forEach(text -> {}))
+          .isInstanceOfSatisfying(
+              LlmException.class, e -> assertThat(e.partialText()).isEqualTo("one two"));
+    }
+  }
+
+  @Test
+  void theTextAloneMayNotBeReadWhereItMightRestart() {
+    Node node = loopback.node(Replies.answering("Dear", " Zoë"));
+    LlmClient client = loopback.client(over(node));
+
+    try (ChatStream stream = client.stream(REQUEST)) {
+      assertThatThrownBy(stream::textStream)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(
+              "rescue must be HOLD or FAIL for textStream(), was RESTART: see ChatRequest.rescue");
+    }
+    try (ChatStream stream = client.stream(with(StreamRescue.FAIL))) {
+      assertThat(stream.textStream()).containsExactly("Dear", " Zoë");
+    }
+  }
+
+  @Test
+  void aStreamIsReadOnce() {
+    Node node = loopback.node(Replies.answering("Dear"));
+    try (ChatStream stream = loopback.client(over(node)).stream(REQUEST)) {
+      stream.iterator();
+
+      assertThatThrownBy(stream::iterator)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("a stream must be read once, was read already");
+    }
+  }
+
+  @Test
+  void aFunctionIsAStreamOfOnePiece() {
+    LlmClient client =
+        loopback.client(LlmClient.builder().endpoint(Endpoint.local("t", r -> "Dear").build()));
+    try (ChatStream stream = client.stream(REQUEST)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      assertThat(text(events.next())).isEqualTo("Dear");
+      assertThat(events.next()).isInstanceOf(ChatEvent.Completed.class);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 2})
+  void closingItHalfReadClosesTheConnectionAndGivesEverythingBack(int read) {
+    Typist typist = new Typist(5);
+    Node node = loopback.node(typist);
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder().endpoint(ollama("node", node).maxConcurrent(1).build()));
+    typist.types();
+    typist.types();
+    ChatStream stream = client.stream(REQUEST);
+    Iterator<ChatEvent> events = stream.iterator();
+    for (int i = 0; i < read; i++) {
+      events.next();
+    }
+
+    stream.close();
+    stream.close();
+
+    for (int i = 0; i < 5; i++) {
+      typist.types();
+    }
+    await().atMost(Duration.ofSeconds(1)).until(() -> node.openConnections() == 0);
+    node.behaves(Replies.answering("next"));
+    assertThat(client.chat(REQUEST).text()).isEqualTo("next");
+    assertThatThrownBy(events::next).isExactlyInstanceOf(LlmException.class);
+  }
+
+  @Test
+  void closingItFromElsewhereEndsTheRead() throws Exception {
+    Node node = loopback.node(Replies.hanging());
+    ChatStream stream = loopback.client(over(node)).stream(REQUEST);
+    CompletableFuture<Throwable> reader =
+        CompletableFuture.supplyAsync(() -> catchThrowable(stream::response));
+    node.awaitAsked();
+
+    stream.close();
+
+    assertThat(reader.get(1, TimeUnit.SECONDS))
+        .isExactlyInstanceOf(LlmException.class)
+        .hasMessage("the call was stopped: the stream was closed");
+    await().atMost(Duration.ofSeconds(1)).until(() -> node.openConnections() == 0);
+  }
+
+  @Test
+  void closingTheClientEndsTheRead() throws Exception {
+    Node node = loopback.node(Replies.hanging());
+    LlmClient client = loopback.client(over(node));
+    ChatStream stream = client.stream(REQUEST);
+    CompletableFuture<Throwable> reader =
+        CompletableFuture.supplyAsync(() -> catchThrowable(stream::response));
+    node.awaitAsked();
+
+    client.close();
+
+    assertThat(reader.get(1, TimeUnit.SECONDS)).hasMessageContaining("the client was closed");
+    assertThatThrownBy(() -> client.stream(REQUEST)).isInstanceOf(IllegalStateException.class);
+  }
+
+  @Test
+  void anInterruptEndsTheRead() throws Exception {
+    CountDownLatch sent = new CountDownLatch(1);
+    Node node =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(Replies.STREAM_HEAD + Replies.tokens("Dear"));
+              sent.countDown();
+              connection.hang();
+            });
+    ChatStream stream = loopback.client(over(node)).stream(REQUEST);
+    CompletableFuture<Boolean> flag = new CompletableFuture<>();
+    CompletableFuture<Throwable> thrown = new CompletableFuture<>();
+    Thread reader =
+        new Thread(
+            () -> {
+              thrown.complete(catchThrowable(stream::response));
+              flag.complete(Thread.currentThread().isInterrupted());
+            });
+    reader.start();
+    sent.await();
+
+    reader.interrupt();
+
+    assertThat(thrown.get(1, TimeUnit.SECONDS)).isExactlyInstanceOf(LlmException.class);
+    assertThat(flag.get()).isTrue();
+    await().atMost(Duration.ofSeconds(1)).until(() -> node.openConnections() == 0);
+  }
+
+  private Iterator<ChatEvent> afterTheFirstToken(
+      ManualTime time, Function<LlmClient.Builder, LlmClient.Builder> settings, Typist typist) {
+    Node node = loopback.node(typist);
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    LlmClient client = loopback.client(settings.apply(over(node, fallback).time(time)));
+    ChatStream stream = client.stream(with(StreamRescue.FAIL));
+    Iterator<ChatEvent> events = stream.iterator();
+    typist.types();
+    assertThat(text(events.next())).isEqualTo("t0 ");
+    return events;
+  }
+
+  @Test
+  void theAttemptsLimitIsForTheFirstTokenOnly() {
+    ManualTime time = loopback.manualTime();
+    Typist typist = new Typist(100);
+    Iterator<ChatEvent> events = afterTheFirstToken(time, builder -> builder, typist);
+
+    for (int i = 1; i < 100; i++) {
+      time.advance(Duration.ofSeconds(9));
+      typist.types();
+      assertThat(text(events.next())).isEqualTo("t" + i + " ");
+    }
+    typist.types();
+    assertThat(events.next()).isInstanceOf(ChatEvent.Completed.class);
+  }
+
+  @Test
+  void aReaderMayTakeHisTime() {
+    ManualTime time = loopback.manualTime();
+    Typist typist = new Typist(2);
+    Iterator<ChatEvent> events = afterTheFirstToken(time, builder -> builder, typist);
+
+    time.advance(Duration.ofHours(3));
+    typist.types();
+    typist.types();
+
+    assertThat(text(events.next())).isEqualTo("t1 ");
+    assertThat(events.next()).isInstanceOf(ChatEvent.Completed.class);
+  }
+
+  @Test
+  void aNodeThatFallsSilentStalls() throws Exception {
+    ManualTime time = loopback.manualTime();
+    Typist typist = new Typist(2);
+    Iterator<ChatEvent> events = afterTheFirstToken(time, builder -> builder, typist);
+    CountDownLatch reading = new CountDownLatch(1);
+    CompletableFuture<ChatEvent> next =
+        CompletableFuture.supplyAsync(
+            () -> {
+              reading.countDown();
+              return events.next();
+            });
+    reading.await();
+    await()
+        .until(
+            () -> {
+              time.advance(Duration.ofSeconds(1));
+              return next.isDone();
+            });
+
+    assertThatThrownBy(next::get)
+        .isInstanceOf(ExecutionException.class)
+        .hasMessageContaining("nothing more in 10000 ms");
+    typist.types();
+    typist.types();
+  }
+
+  @Test
+  void aDeadlineThatWasSetCoversTheDelivery() {
+    ManualTime time = loopback.manualTime();
+    Typist typist = new Typist(100);
+    Iterator<ChatEvent> events =
+        afterTheFirstToken(time, builder -> builder.deadline(Duration.ofSeconds(60)), typist);
+
+    time.advance(Duration.ofSeconds(61));
+
+    assertThatThrownBy(
+            () -> {
+              typist.types();
+              events.next();
+              events.next();
+            })
+        .isExactlyInstanceOf(LlmException.class)
+        .hasMessageContaining("deadline");
+    for (int i = 0; i < 100; i++) {
+      typist.types();
+    }
+  }
+
+  @Test
+  void theTimeOfADeliveryIsNotMissedByTheNextEndpoint() {
+    ManualTime time = loopback.manualTime();
+    Typist typist = new Typist(1);
+    Node primary =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(Replies.STREAM_HEAD + Replies.tokens("half"));
+              typist.keys.acquireUninterruptibly();
+              connection.close();
+            });
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    try (ChatStream stream = loopback.client(over(primary, fallback).time(time)).stream(REQUEST)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      assertThat(text(events.next())).isEqualTo("half");
+      time.advance(Duration.ofHours(1));
+      typist.types();
+
+      assertThat(stream.response().text()).isEqualTo("FALLBACK");
+    }
+  }
+
+  @Test
+  void whatIsNotReadStaysInTheSocket() {
+    AtomicLong sent = new AtomicLong();
+    String piece = Replies.tokens("x".repeat(10_000));
+    Node node =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(Replies.STREAM_HEAD);
+              while (true) {
+                connection.send(piece);
+                sent.addAndGet(piece.length());
+              }
+            });
+    try (ChatStream stream = loopback.client(over(node)).stream(REQUEST)) {
+      assertThat(text(stream.iterator().next())).hasSize(10_000);
+
+      AtomicLong before = new AtomicLong(-1);
+      await()
+          .pollInterval(Duration.ofMillis(200))
+          .until(() -> before.getAndSet(sent.get()) == sent.get());
+      assertThat(sent.get()).as("what the two sockets hold").isLessThan(16 << 20);
+    }
+  }
+
+  @Test
+  void noEventShowsAnAnswerInALog() {
+    assertThat(new ChatEvent.TextDelta("canary")).hasToString("TextDelta[6 chars]");
+    assertThat(new ChatEvent.ThinkingDelta("canary")).hasToString("ThinkingDelta[6 chars]");
+  }
+}
