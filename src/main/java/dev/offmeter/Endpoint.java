@@ -5,6 +5,7 @@ import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Header;
 import dev.offmeter.endpoint.Limits;
 import dev.offmeter.endpoint.Locality;
+import dev.offmeter.endpoint.MinimumRate;
 import dev.offmeter.wire.OllamaChat;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
@@ -135,7 +136,8 @@ public final class Endpoint {
             attempt,
             Objects.requireNonNullElse(settings.connect, CONNECT),
             firstToken,
-            Objects.requireNonNullElse(settings.stall, STALL)),
+            Objects.requireNonNullElse(settings.stall, STALL),
+            settings.minimumRate),
         settings.maxConcurrent,
         settings.retries,
         List.copyOf(settings.headers),
@@ -167,6 +169,7 @@ public final class Endpoint {
     private @Nullable Duration connect;
     private @Nullable Duration firstToken;
     private @Nullable Duration stall;
+    private @Nullable MinimumRate minimumRate;
     private final List<Header> headers = new ArrayList<>();
     private boolean clearTextCredentials;
     private int maxConcurrent = Integer.MAX_VALUE;
@@ -191,6 +194,7 @@ public final class Endpoint {
       connect = other.connect;
       firstToken = other.firstToken;
       stall = other.stall;
+      minimumRate = other.minimumRate;
       headers.addAll(other.headers);
       clearTextCredentials = other.clearTextCredentials;
       maxConcurrent = other.maxConcurrent;
@@ -237,6 +241,25 @@ public final class Endpoint {
     /** The limit between two pieces once the answer has begun: 1 ms to 24 h, default 10 s. */
     public Builder stallTimeout(Duration stallTimeout) {
       this.stall = Requirements.timeSpan("stallTimeout", stallTimeout);
+      return this;
+    }
+
+    /**
+     * The slowest that an answer may come once it has begun; below it, the attempt ends as {@link
+     * FailureKind#STALLED}. It catches a node that drips a token now and then, which no stall clock
+     * does. Default: any rate.
+     *
+     * @param tokensPerSecond finite and more than 0; a piece of a stream counts as a token, as
+     *     Ollama sends them
+     * @param window over which it is measured, from 1 ms to 24 h, in time that the reader has
+     *     waited: a reader who takes his time slows nothing down
+     */
+    public Builder minimumRate(double tokensPerSecond, Duration window) {
+      if (!(tokensPerSecond > 0) || !Double.isFinite(tokensPerSecond)) {
+        throw new IllegalArgumentException(
+            "minimumRate must be a finite number of more than 0, was " + tokensPerSecond);
+      }
+      minimumRate = new MinimumRate(tokensPerSecond, Requirements.timeSpan("window", window));
       return this;
     }
 
@@ -460,10 +483,10 @@ public final class Endpoint {
         throw wrong(
             "is a function: model, credentials, headers, options and keepAlive are a server's");
       }
-      if (connect != null || firstToken != null || stall != null) {
+      if (connect != null || firstToken != null || stall != null || minimumRate != null) {
         throw wrong(
-            "is a function: connectTimeout, firstTokenTimeout and stallTimeout are a server's; use"
-                + " timeout");
+            "is a function: connectTimeout, firstTokenTimeout, stallTimeout and minimumRate are a"
+                + " server's; use timeout");
       }
       if (maxLineBytes != null || maxAnswerBytes != null) {
         throw wrong("is a function: maxLineBytes and maxAnswerBytes are a server's");

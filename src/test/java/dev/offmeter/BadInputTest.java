@@ -83,6 +83,7 @@ class BadInputTest {
         d -> endpoint().connectTimeout(d),
         d -> endpoint().firstTokenTimeout(d),
         d -> endpoint().stallTimeout(d),
+        d -> endpoint().minimumRate(1, d),
         d -> ChatRequest.builder().deadline(d),
         d -> LlmClient.builder().deadline(d));
   }
@@ -98,6 +99,15 @@ class BadInputTest {
       assertThat(clock.apply(Duration.ofMillis(1))).isNotNull();
       assertThat(clock.apply(Duration.ofHours(24))).isNotNull();
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY})
+  void rejectsARateThatIsNoRate(double rate) {
+    rejectsValue(
+        () -> endpoint().minimumRate(rate, Duration.ofSeconds(1)),
+        "minimumRate must be a finite number of more than 0, was " + rate);
+    rejectsValue(() -> StreamRescue.hold((int) Math.min(0, rate)), "pieces must be at least 1");
   }
 
   @Test
@@ -315,6 +325,8 @@ class BadInputTest {
             .thinking(true)
             .deadline(Duration.ofSeconds(9))
             .tag("k", "v")
+            .rescue(StreamRescue.hold(3))
+            .tool("t", "what it does", "{}")
             .build();
     assertThat(request.toBuilder().build()).usingRecursiveComparison().isEqualTo(request);
 
@@ -324,6 +336,7 @@ class BadInputTest {
             .connectTimeout(Duration.ofSeconds(1))
             .firstTokenTimeout(Duration.ofSeconds(8))
             .stallTimeout(Duration.ofSeconds(2))
+            .minimumRate(2, Duration.ofSeconds(5))
             .apiKey("k")
             .maxConcurrent(3)
             .retries(2)
@@ -343,6 +356,7 @@ class BadInputTest {
             .model("m")
             .usage(new Usage(1, 2))
             .finishReason(FinishReason.LENGTH)
+            .toolCalls(List.of(new ChatResponse.ToolCall("", "t", "{}")))
             .attempts(
                 List.of(
                     Attempt.builder("e")

@@ -24,7 +24,8 @@ class EnvironmentTimeoutsTest {
         Duration.ofSeconds(attempt),
         Duration.ofMillis(connectMillis),
         Duration.ofSeconds(firstToken),
-        Duration.ofSeconds(stall));
+        Duration.ofSeconds(stall),
+        null);
   }
 
   @Test

@@ -458,8 +458,12 @@ class StreamTest {
               events.next();
               events.next();
             })
-        .isExactlyInstanceOf(LlmException.class)
-        .hasMessageContaining("deadline");
+        .isInstanceOfSatisfying(
+            LlmException.class,
+            e ->
+                assertThat(e.attempts().get(0).failure())
+                    .as("the caller's hurry, not the node's fault")
+                    .contains(FailureKind.SHARE_SPENT));
     for (int i = 0; i < 100; i++) {
       typist.types();
     }
@@ -509,6 +513,38 @@ class StreamTest {
           .until(() -> before.getAndSet(sent.get()) == sent.get());
       assertThat(sent.get()).as("what the two sockets hold").isLessThan(16 << 20);
     }
+  }
+
+  @Test
+  void aNodeThatDripsIsGivenUpIfAMinimumRateIsSet() {
+    CountDownLatch never = new CountDownLatch(1);
+    Node dripping =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(Replies.STREAM_HEAD);
+              while (true) {
+                connection.send(Replies.tokens("drip "));
+                try {
+                  assertThat(never.await(60, TimeUnit.MILLISECONDS)).isFalse();
+                } catch (InterruptedException e) {
+                  throw new AssertionError(e);
+                }
+              }
+            });
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(
+                    ollama("dripping", dripping).minimumRate(100, Duration.ofMillis(200)).build())
+                .endpoint(ollama("fallback", fallback).build()));
+
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(response.endpoint()).isEqualTo("fallback");
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.STALLED);
+    assertThat(response.attempts().get(0).message())
+        .isEqualTo("fewer than 100.0 tokens a second over 200 ms");
   }
 
   @Test

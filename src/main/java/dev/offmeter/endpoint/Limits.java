@@ -2,6 +2,7 @@
 package dev.offmeter.endpoint;
 
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The clocks of one attempt.
@@ -10,5 +11,11 @@ import java.time.Duration;
  * @param connect DNS, TCP and TLS
  * @param firstToken from dispatch to the first piece of answer or thinking
  * @param stall between two pieces, once the answer has begun
+ * @param minimumRate the slowest that it may then come, null for any
  */
-public record Limits(Duration attempt, Duration connect, Duration firstToken, Duration stall) {}
+public record Limits(
+    Duration attempt,
+    Duration connect,
+    Duration firstToken,
+    Duration stall,
+    @Nullable MinimumRate minimumRate) {}

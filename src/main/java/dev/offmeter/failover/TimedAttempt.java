@@ -59,6 +59,7 @@ final class TimedAttempt implements Progress {
   private volatile boolean resting;
   private volatile long readingSince;
   private volatile @Nullable Future<?> watch;
+  private final Pace pace;
   private int pieces;
   private boolean running;
 
@@ -83,6 +84,7 @@ final class TimedAttempt implements Progress {
     this.deadline = deadline;
     this.share = share;
     this.streamed = streamed;
+    this.pace = new Pace(limits.minimumRate());
     this.start = time.nanos();
     this.shareEnds = start + share;
     this.lastPiece = start;
@@ -103,7 +105,7 @@ final class TimedAttempt implements Progress {
       startClocks();
     }
     try {
-      Answer answer = exchange.next();
+      Answer answer = pace.isMeasured() && begun ? measured() : exchange.next();
       if (answer != null) {
         outcome.complete(answer);
         gate.activity().answered(time.nanos());
@@ -113,6 +115,16 @@ final class TimedAttempt implements Progress {
     }
     resting = streamed;
     return outcome.isDone() ? settled() : null;
+  }
+
+  private @Nullable Answer measured() throws Failure {
+    long since = time.nanos();
+    int before = pieces;
+    Answer answer = exchange.next();
+    if (answer == null && pace.isTooSlow(time.nanos() - since, pieces - before)) {
+      outcome.completeExceptionally(overdue(FailureKind.STALLED, "fewer than " + pace));
+    }
+    return answer;
   }
 
   private void reads() {
@@ -263,6 +275,10 @@ final class TimedAttempt implements Progress {
   private Failure shareSpent() {
     String what =
         what() + text(Duration.ofNanos(shareEnds - start)) + ", its share of the deadline";
+    if (streamed && begun) {
+      // It is being delivered: the time was the caller's to set.
+      return Failure.of(FailureKind.SHARE_SPENT, what);
+    }
     return Deadline.isSliver(share, limits.attempt())
         ? unless(FailureKind.ATTEMPT_TIMEOUT, FailureKind.SHARE_SPENT, what, "")
         : overdue(FailureKind.ATTEMPT_TIMEOUT, what);
@@ -307,6 +323,10 @@ final class TimedAttempt implements Progress {
     long now = time.nanos();
     pieces++;
     lastPiece = now;
+    if (begun && streamed && now - firstPiece > limits.attempt().toNanos()) {
+      // A long stream that goes on is as good as an answer, and may be the only one for long.
+      gate.activity().answered(now);
+    }
     if (!begun) {
       firstPiece = now;
       begun = true;

@@ -4,6 +4,7 @@ package dev.offmeter.wire;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
@@ -20,6 +21,18 @@ final class Json {
   private static final ObjectMapper MAPPER = new ObjectMapper(FACTORY);
 
   private Json() {}
+
+  /** Whether the text is one JSON object and nothing else. */
+  static boolean isObject(String text) {
+    try {
+      return MAPPER
+          .reader(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .readTree(text)
+          .isObject();
+    } catch (JsonProcessingException e) {
+      return false;
+    }
+  }
 
   /** The text as a tree; missing when it is no JSON. */
   static JsonNode tree(String text) {

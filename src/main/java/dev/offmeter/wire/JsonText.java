@@ -5,8 +5,8 @@ package dev.offmeter.wire;
 public final class JsonText {
   private JsonText() {}
 
-  /** Whether the text is one JSON object. */
+  /** Whether the text is one JSON object and nothing else, so that it can stand in a request. */
   public static boolean isObject(String text) {
-    return Json.tree(text).isObject();
+    return Json.isObject(text);
   }
 }

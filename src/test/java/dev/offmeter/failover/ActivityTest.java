@@ -18,7 +18,8 @@ class ActivityTest {
               Duration.ofSeconds(15),
               Duration.ofSeconds(3),
               Duration.ofSeconds(15),
-              Duration.ofSeconds(10)),
+              Duration.ofSeconds(10),
+              null),
           START);
 
   private static long at(long seconds) {

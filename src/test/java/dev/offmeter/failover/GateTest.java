@@ -26,7 +26,7 @@ class GateTest {
             "",
             Locality.SELF_HOSTED,
             true,
-            new Limits(any, any, any, any),
+            new Limits(any, any, any, any, null),
             1,
             0,
             List.of(),

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.offmeter.ChatResponse.ToolCall;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Tools are offered, and their calls come back; the library runs none. */
+@Timeout(20)
+class ToolTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final String SCHEMA =
+      "{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"}}}";
+  private static final ChatRequest REQUEST =
+      ChatRequest.builder()
+          .user("How warm is it in Oslo?")
+          .tool("get_weather", "the weather of a city", SCHEMA)
+          .build();
+  private static final String CALL =
+      "{\"id\":\"call_1\",\"function\":{\"index\":0,\"name\":\"get_weather\","
+          + "\"arguments\":{\"city\":\"Oslo\"}}}";
+  private static final ToolCall OSLO = new ToolCall("call_1", "get_weather", "{\"city\":\"Oslo\"}");
+
+  private Node node;
+  private LlmClient client;
+
+  @BeforeEach
+  void start() {
+    node = loopback.node(calling(CALL));
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("node", node).build())
+                .endpoint(ollama("fallback", fallback).build()));
+  }
+
+  /** As a real Ollama sends them: the calls in one line, then the end with the reason "stop". */
+  private static Node.Script calling(String... calls) {
+    String line =
+        "{\"model\":\"served\",\"message\":{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":["
+            + String.join(",", calls)
+            + "]},\"done\":false}\n";
+    return (connection, request) ->
+        connection.send(
+            Replies.STREAM_HEAD
+                + Replies.chunk(line)
+                + Replies.end("stop", 5)
+                + Replies.LAST_CHUNK);
+  }
+
+  private JsonNode sent() throws Exception {
+    List<dev.offmeter.testing.Connection.Request> requests = node.requests();
+    return new ObjectMapper().readTree(requests.get(requests.size() - 1).body());
+  }
+
+  @Test
+  void aCallIsAGoodAnswerWithoutAnyText() {
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(response.endpoint()).isEqualTo("node");
+    assertThat(response.text()).isEmpty();
+    assertThat(response.toolCalls()).containsExactly(OSLO);
+    assertThat(response.finishReason()).isEqualTo(FinishReason.TOOL_CALLS);
+  }
+
+  @Test
+  void severalCallsComeInTheirOrder() {
+    node.behaves(calling(CALL, CALL.replace("Oslo", "Bergen").replace("\"id\":\"call_1\",", "")));
+
+    assertThat(client.chat(REQUEST).toolCalls())
+        .containsExactly(OSLO, new ToolCall("", "get_weather", "{\"city\":\"Bergen\"}"));
+  }
+
+  @Test
+  void aStreamEndsWithTheCalls() {
+    try (ChatStream stream = client.stream(REQUEST)) {
+      List<ChatEvent> events = new ArrayList<>();
+      stream.forEach(events::add);
+      assertThat(events)
+          .singleElement()
+          .isInstanceOfSatisfying(
+              ChatEvent.Completed.class,
+              last -> assertThat(last.response().toolCalls()).containsExactly(OSLO));
+    }
+  }
+
+  @Test
+  void theToolsAreSentAsOllamaWantsThem() throws Exception {
+    client.chat(REQUEST);
+
+    JsonNode function = sent().at("/tools/0/function");
+    assertThat(sent().at("/tools/0/type").asText()).isEqualTo("function");
+    assertThat(function.path("name").asText()).isEqualTo("get_weather");
+    assertThat(function.path("description").asText()).isEqualTo("the weather of a city");
+    assertThat(function.path("parameters")).hasToString(SCHEMA);
+  }
+
+  @Test
+  void aResultGoesBackWithTheCallItBelongsTo() throws Exception {
+    ChatResponse call = client.chat(REQUEST);
+    node.behaves(Replies.answering("11 degrees"));
+    ChatRequest next =
+        REQUEST.toBuilder()
+            .message(Message.assistant(call))
+            .message(Message.toolResult(call.toolCalls().get(0), "11 C"))
+            .build();
+
+    assertThat(client.chat(next).text()).isEqualTo("11 degrees");
+
+    JsonNode asked = sent().at("/messages/1");
+    assertThat(asked.path("role").asText()).isEqualTo("assistant");
+    assertThat(asked.at("/tool_calls/0/function/arguments").path("city").asText())
+        .as("an object, not a string")
+        .isEqualTo("Oslo");
+    JsonNode result = sent().at("/messages/2");
+    assertThat(result.path("role").asText()).isEqualTo("tool");
+    assertThat(result.path("tool_name").asText()).isEqualTo("get_weather");
+    assertThat(result.path("tool_call_id").asText()).isEqualTo("call_1");
+    assertThat(result.path("content").asText()).isEqualTo("11 C");
+  }
+
+  @Test
+  void withoutToolsNothingIsSentOfThemAndACallMeansNothing() throws Exception {
+    ChatRequest plain = ChatRequest.builder().user("hello").build();
+
+    assertThat(client.chat(plain).attempts().get(0).failure()).contains(FailureKind.EMPTY_ANSWER);
+    assertThat(sent().has("tools")).isFalse();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{\"function\":{\"name\":\"get_weather\",\"arguments\":\"{}\"}}",
+        "{\"function\":{\"name\":\"get_weather\"}}",
+        "{\"function\":{\"arguments\":{}}}",
+        "{\"function\":{\"name\":7,\"arguments\":{}}}",
+        "{}",
+        "7"
+      })
+  void aMalformedCallIsNoAnswer(String call) {
+    node.behaves(calling(call));
+
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(response.endpoint()).isEqualTo("fallback");
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.NOT_AN_ANSWER);
+  }
+
+  private static ChatRequest.Builder withResult() {
+    return ChatRequest.builder().user("q").message(Message.toolResult(OSLO, "11 C"));
+  }
+
+  @Test
+  void withAToolsResultAStreamStartsAgainOnlyIfItsCallerAllowsIt() {
+    node.behaves(
+        (connection, request) -> {
+          connection.send(Replies.STREAM_HEAD + Replies.tokens("It", " is"));
+          connection.close();
+        });
+
+    try (ChatStream stream = client.stream(withResult().build())) {
+      assertThatThrownBy(() -> stream.forEach(event -> {}))
+          .isInstanceOfSatisfying(
+              LlmException.class, e -> assertThat(e.partialText()).isEqualTo("It is"));
+    }
+    ChatRequest allowed = withResult().rescue(StreamRescue.RESTART).build();
+    try (ChatStream stream = client.stream(allowed)) {
+      assertThat(stream.response().text()).isEqualTo("FALLBACK");
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "'';{};tool name must be 1 to 64 letters, digits, _ or -, was ''",
+        "get weather;{};tool name must be 1 to 64 letters, digits, _ or -, was 'get weather'",
+        "get_weather;[];schema of tool get_weather must be a JSON object",
+        "get_weather;{;schema of tool get_weather must be a JSON object",
+        "get_weather;{}{};schema of tool get_weather must be a JSON object",
+        "get_weather;{}},\"stream\":{;schema of tool get_weather must be a JSON object"
+      })
+  void aToolThatNoServerWouldTakeIsRejected(String name, String schema, String message) {
+    assertThatThrownBy(() -> ChatRequest.builder().tool(name, "what it does", schema))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(message);
+  }
+
+  @Test
+  void twoToolsOfOneNameAreRejected() {
+    assertThatThrownBy(() -> REQUEST.toBuilder().tool("get_weather", "", "{}").build())
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("two tools must not have one name");
+  }
+
+  @Test
+  void aToolsMessageNeedsItsCall() {
+    assertThatThrownBy(() -> Message.of(Role.TOOL, "11 C"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("role must not be TOOL here: use toolResult(...)");
+    assertThatThrownBy(() -> new ToolCall("", "get_weather", "Oslo"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("arguments of a tool call must be a JSON object");
+  }
+
+  @Test
+  void noToStringShowsTheArguments() {
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(OSLO.toString() + response + Message.assistant(response) + REQUEST)
+        .doesNotContain("Oslo")
+        .doesNotContain("call_1");
+  }
+}
