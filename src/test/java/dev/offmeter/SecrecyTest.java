@@ -363,14 +363,30 @@ class SecrecyTest {
   }
 
   private void call(LlmClient.Builder builder) {
+    ChatRequest request = ChatRequest.builder().system(PROMPT).user(PROMPT).build();
     try (LlmClient client = builder.listener(new Recorder()).build()) {
-      for (int i = 0; i < 3; i++) {
-        ChatRequest request = ChatRequest.builder().system(PROMPT).user(PROMPT).build();
-        seen.add(client.chat(request).toString());
+      for (StreamRescue rescue : List.of(StreamRescue.FAIL, StreamRescue.RESTART)) {
+        ChatRequest streamed = request.toBuilder().rescue(rescue).build();
+        told(() -> readAloud(client.stream(streamed)));
       }
+      for (int i = 0; i < 3; i++) {
+        told(() -> seen.add(client.chat(request).toString()));
+      }
+    }
+  }
+
+  private void told(Runnable call) {
+    try {
+      call.run();
     } catch (LlmException e) {
       seen.add(printed(e));
       seen.add(e.attempts().toString());
+    }
+  }
+
+  private void readAloud(ChatStream stream) {
+    try (stream) {
+      stream.forEach(event -> seen.add(event.toString()));
     }
   }
 
