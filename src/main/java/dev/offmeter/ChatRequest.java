@@ -153,6 +153,12 @@ public final class ChatRequest {
         throw new IllegalArgumentException("schema of tool " + name + " must be a JSON object");
       }
     }
+
+    /** The name alone: the rest is part of the prompt. */
+    @Override
+    public String toString() {
+      return "Tool[" + name + "]";
+    }
   }
 
   /** The tools that the model may ask for; empty for none. */

@@ -15,6 +15,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
   private final Supplier<StreamedCall> calls;
   private final Executor workers;
 
+  /** Each call from {@code calls}, read by {@code workers}. */
   EventPublisher(Supplier<StreamedCall> calls, Executor workers) {
     this.calls = calls;
     this.workers = workers;

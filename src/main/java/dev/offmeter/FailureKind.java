@@ -51,6 +51,8 @@ public enum FailureKind {
   SHARE_SPENT,
   /** A clock ran out while other calls on the same endpoint were making progress: a queue. */
   OVERLOADED,
+  /** What was shown of a stream as text turned out to be thinking. */
+  TEXT_WITHDRAWN,
   /** The server asks for fewer requests: HTTP 429. */
   RATE_LIMITED,
   /** The server says it is busy or still loading: HTTP 503 with words to that effect, 425. */

@@ -19,6 +19,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Flow;
 import java.util.concurrent.RejectedExecutionException;
@@ -131,9 +132,8 @@ public final class LlmClient implements AutoCloseable {
     CompletableFuture<ChatResponse> future = new CompletableFuture<>();
     CompletableFuture<ChatResponse> unused =
         future.whenComplete((response, failure) -> cancellation.cancel("its future was completed"));
-    Map<String, String> context = MDC.getCopyOfContextMap();
     try {
-      workers.execute(() -> runInto(future, request, cancellation, context));
+      workersInThisLogContext().execute(() -> runInto(future, request, cancellation));
     } catch (RejectedExecutionException e) {
       throw closed(cancellation);
     }
@@ -164,7 +164,7 @@ public final class LlmClient implements AutoCloseable {
    */
   public Flow.Publisher<ChatEvent> publish(ChatRequest request) {
     Objects.requireNonNull(request, "request");
-    return new EventPublisher(() -> streamed(request), workers);
+    return new EventPublisher(() -> streamed(request), workersInThisLogContext());
   }
 
   private StreamedCall streamed(ChatRequest request) {
@@ -174,20 +174,28 @@ public final class LlmClient implements AutoCloseable {
         request, request.deadline().orElse(deadline), set, cancellation, () -> over(cancellation));
   }
 
+  private Executor workersInThisLogContext() {
+    Map<String, String> context = MDC.getCopyOfContextMap();
+    return task ->
+        workers.execute(
+            () -> {
+              if (context != null) {
+                MDC.setContextMap(context);
+              }
+              try {
+                task.run();
+              } finally {
+                MDC.clear();
+              }
+            });
+  }
+
   private void runInto(
-      CompletableFuture<ChatResponse> future,
-      ChatRequest request,
-      Cancellation cancellation,
-      @Nullable Map<String, String> context) {
-    if (context != null) {
-      MDC.setContextMap(context);
-    }
+      CompletableFuture<ChatResponse> future, ChatRequest request, Cancellation cancellation) {
     try {
       future.complete(run(request, cancellation));
     } catch (Throwable e) {
       future.completeExceptionally(e);
-    } finally {
-      MDC.clear();
     }
   }
 

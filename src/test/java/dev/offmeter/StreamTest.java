@@ -7,20 +7,26 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.awaitility.Awaitility.await;
 
+import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import java.time.Duration;
 import java.util.Iterator;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import java.util.stream.Stream;
+import okhttp3.OkHttpClient;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -157,8 +163,13 @@ class StreamTest {
 
     try (ChatStream stream = loopback.client(over(node)).stream(with(StreamRescue.FAIL))) {
       assertThatThrownBy(() -> stream.forEach(event -> {}))
-          .isExactlyInstanceOf(LlmException.class)
-          .hasMessageContaining("turned out to be thinking");
+          .isInstanceOfSatisfying(
+              LlmException.class,
+              e -> {
+                assertThat(e).hasMessageContaining("after 4 characters: what was shown as text");
+                assertThat(e.partialText()).isEqualTo("late");
+                assertThat(e.attempts().get(0).failure()).contains(FailureKind.TEXT_WITHDRAWN);
+              });
     }
     try (ChatStream stream = loopback.client(over(node)).stream(with(StreamRescue.HOLD))) {
       assertThat(stream.textStream()).containsExactly("Dear");
@@ -545,6 +556,138 @@ class StreamTest {
     assertThat(response.attempts().get(0).failure()).contains(FailureKind.STALLED);
     assertThat(response.attempts().get(0).message())
         .isEqualTo("fewer than 100.0 tokens a second over 200 ms");
+  }
+
+  @Test
+  void aStreamThatIsHeldToItsEndKeepsToTheAttemptsLimit() {
+    ManualTime time = loopback.manualTime();
+    Typist typist = new Typist(9);
+    Node node = loopback.node(typist);
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("node", node).stallTimeout(Duration.ofMinutes(1)).build())
+                .endpoint(ollama("fallback", fallback).build())
+                .time(time));
+    CompletableFuture<ChatResponse> read =
+        CompletableFuture.supplyAsync(() -> client.stream(with(StreamRescue.HOLD)).response());
+    await().until(() -> node.requests().size() == 1);
+
+    typist.types();
+    time.advance(Duration.ofSeconds(15));
+
+    assertThat(read.join().endpoint()).isEqualTo("fallback");
+    assertThat(read.join().attempts().get(0).failure()).contains(FailureKind.ATTEMPT_TIMEOUT);
+    for (int i = 0; i < 9; i++) {
+      typist.types();
+    }
+  }
+
+  @Test
+  void aReaderWhoRestsDoesNotKeepTheTrialToHimself() {
+    ManualTime time = loopback.manualTime();
+    Typist typist = new Typist(2);
+    Node node = loopback.node(Replies.status(530, "text/plain", "error code: 1033"));
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    LlmClient client = loopback.client(over(node, fallback).time(time));
+    client.chat(REQUEST);
+    time.advance(Duration.ofSeconds(20));
+    node.behaves(typist);
+    ChatStream stream = client.stream(REQUEST);
+    Iterator<ChatEvent> events = stream.iterator();
+    typist.types();
+    assertThat(text(events.next())).isEqualTo("t0 ");
+
+    node.behaves(Replies.answering("node"));
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node-0");
+
+    typist.types();
+    typist.types();
+    assertThat(stream.response().endpoint()).isEqualTo("node-0");
+  }
+
+  @Test
+  void aStreamAloneIsTrialEnough() {
+    ManualTime time = loopback.manualTime();
+    Node node = loopback.node(Replies.status(530, "text/plain", "error code: 1033"));
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    LlmClient client = loopback.client(over(node, fallback).time(time));
+    client.chat(REQUEST);
+    time.advance(Duration.ofSeconds(20));
+    node.behaves(Replies.answering("node"));
+
+    try (ChatStream stream = client.stream(REQUEST)) {
+      assertThat(stream.response().endpoint()).isEqualTo("node-0");
+    }
+    assertThat(client.gates().circuitBreakers().circuitBreaker("node-0").getState())
+        .isEqualTo(CircuitBreaker.State.CLOSED);
+  }
+
+  @Test
+  void anErrorEndsAStreamForGood() {
+    Node node = loopback.node(Replies.answering("Dear"));
+    OkHttpClient broken =
+        new OkHttpClient.Builder()
+            .addInterceptor(
+                chain -> {
+                  throw new AssertionError("broken");
+                })
+            .build();
+    ChatStream stream = loopback.client(over(node).httpClient(broken)).stream(REQUEST);
+
+    assertThatThrownBy(stream::response).isInstanceOf(AssertionError.class);
+    assertThatThrownBy(stream::response)
+        .isExactlyInstanceOf(LlmException.class)
+        .hasMessage("the call was broken off by java.lang.AssertionError");
+  }
+
+  @Test
+  void closingTheClientEndsAStreamAtRestAndTellsIt() {
+    Typist typist = new Typist(1);
+    Node node = loopback.node(typist);
+    List<LlmException> failed = new CopyOnWriteArrayList<>();
+    LlmClient client =
+        loopback.client(
+            over(node)
+                .listener(
+                    new LlmListener() {
+                      @Override
+                      public void callFailed(long call, LlmException exception) {
+                        failed.add(exception);
+                      }
+                    }));
+    Iterator<ChatEvent> events = client.stream(REQUEST).iterator();
+    typist.types();
+    events.next();
+
+    client.close();
+    typist.types();
+
+    assertThat(failed)
+        .singleElement()
+        .satisfies(e -> assertThat(e).hasMessage("the call was stopped: the client was closed"));
+    assertThatThrownBy(events::next).hasMessage("the call was stopped: the client was closed");
+  }
+
+  @Test
+  void aListenerMayCloseTheStreamThatItHearsOf() {
+    Node node = loopback.node(Replies.answering("Dear", " Zoë"));
+    AtomicReference<ChatStream> stream = new AtomicReference<>();
+    LlmClient client =
+        loopback.client(
+            over(node)
+                .listener(
+                    new LlmListener() {
+                      @Override
+                      public void attemptStarted(long call, String endpoint, String model) {
+                        stream.get().close();
+                      }
+                    }));
+    stream.set(client.stream(REQUEST));
+
+    assertThatThrownBy(stream.get()::response)
+        .hasMessage("the call was stopped: the stream was closed");
   }
 
   @Test

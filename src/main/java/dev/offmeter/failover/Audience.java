@@ -10,8 +10,8 @@ interface Audience {
   Audience NOBODY =
       new Audience() {
         @Override
-        public boolean watches() {
-          return false;
+        public int showsFrom() {
+          return Integer.MAX_VALUE;
         }
 
         @Override
@@ -28,8 +28,8 @@ interface Audience {
         }
       };
 
-  /** Whether there is one at all. */
-  boolean watches();
+  /** How many pieces must have come before any is shown; {@code MAX_VALUE} if none ever is. */
+  int showsFrom();
 
   /**
    * The attempt may have more to show.

@@ -141,6 +141,7 @@ final class Breaker {
   final class Permit {
     private int let;
     private boolean spent;
+    private boolean shared;
 
     private Permit(int let) {
       this.let = let;
@@ -177,15 +178,40 @@ final class Breaker {
 
     private void judge(Failure failure, long nanos) {
       switch (Judgement.of(failure.kind()).health()) {
-        case UNTOUCHED -> breaker.releasePermission();
+        case UNTOUCHED -> giveBack();
         case COUNTS -> {
           lastFailure = failure;
           breaker.onError(nanos, TimeUnit.NANOSECONDS, failure);
         }
         case TRIPS, COOLS_DOWN, SET_ASIDE -> {
-          breaker.releasePermission();
+          giveBack();
           takeDown(failure);
         }
+      }
+    }
+
+    private void giveBack() {
+      if (!shared) {
+        breaker.releasePermission();
+      }
+    }
+
+    /**
+     * The endpoint has begun to answer, and the rest takes as long as its reader likes: if this
+     * call is the trial, another may be one beside it. Its outcome is heard all the same.
+     */
+    void letOthersTry() {
+      if (shared || spent || breaker.getState() == CircuitBreaker.State.CLOSED) {
+        return;
+      }
+      lock.lock();
+      try {
+        if (isOfThisEra()) {
+          breaker.releasePermission();
+          shared = true;
+        }
+      } finally {
+        lock.unlock();
       }
     }
 
@@ -194,7 +220,7 @@ final class Breaker {
       conclude(
           () -> {
             if (isOfThisEra()) {
-              breaker.releasePermission();
+              giveBack();
             }
           });
     }
@@ -227,6 +253,7 @@ final class Breaker {
       if (!isCurrent()) {
         let = admit().let;
         spent = false;
+        shared = false;
       }
     }
 

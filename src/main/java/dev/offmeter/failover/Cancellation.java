@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
 public final class Cancellation {
   private volatile @Nullable String reason;
   private volatile @Nullable CompletableFuture<?> waiting;
+  private volatile @Nullable Runnable afterwards;
 
   /** Ends the call; without effect once it has ended. */
   public void cancel(String why) {
@@ -21,6 +22,20 @@ public final class Cancellation {
     if (future != null) {
       future.cancel(true);
     }
+    Runnable then = afterwards;
+    if (then != null) {
+      then.run();
+    }
+  }
+
+  /** What is to be done when the call is cancelled while nobody waits for it. */
+  void whenCancelled(Runnable then) {
+    afterwards = then;
+  }
+
+  /** Why somebody wants the call to end; null while nobody does. */
+  @Nullable String request() {
+    return reason;
   }
 
   /** The call now waits for {@code future}, which {@link #cancel} is to end. */

@@ -177,7 +177,7 @@ final class OneCall {
   /** One try at {@code gate}. */
   TimedAttempt attempt(Gate gate, long share) {
     return new TimedAttempt(
-        gate, around.time(), request, cancellation, deadline, share, audience.watches());
+        gate, around.time(), request, cancellation, deadline, share, audience.showsFrom());
   }
 
   /** Ends the call if its caller wants it no more. */

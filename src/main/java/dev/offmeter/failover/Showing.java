@@ -21,7 +21,7 @@ final class Showing implements Audience {
 
   private final StreamRescue rescue;
   private final Queue<ChatEvent> ready = new ArrayDeque<>();
-  private Heard heard = Heard.NOTHING;
+  private final StringBuilder kept = new StringBuilder();
   private int shownText;
   private int shownThinking;
   private int withdrawals;
@@ -36,13 +36,13 @@ final class Showing implements Audience {
   }
 
   @Override
-  public boolean watches() {
-    return true;
+  public int showsFrom() {
+    return rescue.held();
   }
 
   @Override
   public void hears(TimedAttempt attempt) throws Failure {
-    heard = attempt.heard();
+    Heard heard = attempt.heard();
     if (attempt.pieces() < rescue.held()) {
       return;
     }
@@ -65,8 +65,17 @@ final class Showing implements Audience {
       shownThinking = thinking.length();
     }
     if (text.length() > shownText) {
-      ready.add(new ChatEvent.TextDelta(rest(text, shownText)));
+      String more = rest(text, shownText);
+      ready.add(new ChatEvent.TextDelta(more));
       shownText = text.length();
+      keep(more);
+    }
+  }
+
+  /** For the exception that may have to carry it. */
+  private void keep(String more) {
+    if (!rescue.restarts()) {
+      kept.append(more);
     }
   }
 
@@ -78,7 +87,7 @@ final class Showing implements Audience {
     if (shownText == 0) {
       return;
     }
-    Failure withdrawn = Failure.of(FailureKind.NOT_AN_ANSWER, WITHDRAWN);
+    Failure withdrawn = Failure.of(FailureKind.TEXT_WITHDRAWN, WITHDRAWN);
     if (!rescue.restarts()) {
       throw withdrawn;
     }
@@ -95,7 +104,6 @@ final class Showing implements Audience {
       startAgain(failed);
     }
     withdrawals = 0;
-    heard = Heard.NOTHING;
     return true;
   }
 
@@ -107,7 +115,6 @@ final class Showing implements Audience {
 
   @Override
   public String shown() {
-    CharSequence text = heard.text();
-    return text.subSequence(0, Math.min(shownText, text.length())).toString();
+    return kept.toString();
   }
 }

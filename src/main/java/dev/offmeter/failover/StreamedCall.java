@@ -4,6 +4,7 @@ package dev.offmeter.failover;
 import dev.offmeter.ChatEvent;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.LlmException;
+import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -23,7 +24,6 @@ public final class StreamedCall implements AutoCloseable {
   private @Nullable ChatResponse response;
   private @Nullable LlmException failure;
   private boolean over;
-  private volatile boolean closed;
 
   StreamedCall(
       Showing showing, Cancellation cancellation, Supplier<OneCall> beginning, Runnable whenOver) {
@@ -31,6 +31,7 @@ public final class StreamedCall implements AutoCloseable {
     this.cancellation = cancellation;
     this.beginning = beginning;
     this.whenOver = whenOver;
+    cancellation.whenCancelled(this::giveUpIfCancelled);
   }
 
   /**
@@ -54,7 +55,7 @@ public final class StreamedCall implements AutoCloseable {
       return event;
     } finally {
       reading.unlock();
-      giveUpIfClosed();
+      giveUpIfCancelled();
     }
   }
 
@@ -70,6 +71,9 @@ public final class StreamedCall implements AutoCloseable {
       }
     } catch (LlmException e) {
       failure = e;
+    } catch (RuntimeException | Error e) {
+      failure = new LlmException("the call was broken off by " + e.getClass().getName(), List.of());
+      throw e;
     } finally {
       if (!goesOn) {
         end();
@@ -98,17 +102,17 @@ public final class StreamedCall implements AutoCloseable {
    */
   @Override
   public void close() {
-    closed = true;
     cancellation.cancel("the stream was closed");
-    giveUpIfClosed();
   }
 
   /** Whoever is not kept out by a reader does it; the reader looks again when it is done. */
-  private void giveUpIfClosed() {
-    if (closed && reading.tryLock()) {
+  private void giveUpIfCancelled() {
+    String why = cancellation.request();
+    // Its own reader may be the one who closes it, from within a listener: then it is not done yet.
+    if (why != null && !reading.isHeldByCurrentThread() && reading.tryLock()) {
       try {
         if (!over) {
-          giveUp();
+          giveUp(why);
         }
       } finally {
         reading.unlock();
@@ -116,13 +120,12 @@ public final class StreamedCall implements AutoCloseable {
     }
   }
 
-  private void giveUp() {
+  private void giveUp(String why) {
     try {
-      if (call == null) {
-        failure = new LlmException("the stream was closed", java.util.List.of());
-      } else {
-        failure = call.giveUp("the stream was closed");
-      }
+      failure =
+          call == null
+              ? new LlmException("the call was stopped: " + why, List.of())
+              : call.giveUp(why);
     } finally {
       end();
     }

@@ -46,7 +46,7 @@ final class TimedAttempt implements Progress {
   private final CompletableFuture<@Nullable Void> limit = new CompletableFuture<>();
 
   private final Deadline deadline;
-  private final boolean streamed;
+  private final int showsFrom;
   private final long start;
   private final long share;
   private volatile long shareEnds;
@@ -54,6 +54,7 @@ final class TimedAttempt implements Progress {
   private volatile boolean connected;
   private volatile long connectingSince;
   private volatile boolean begun;
+  private volatile boolean delivering;
   private volatile long lastPiece;
   private volatile long firstPiece;
   private volatile boolean resting;
@@ -67,7 +68,7 @@ final class TimedAttempt implements Progress {
    * An attempt.
    *
    * @param share nanoseconds that the call's deadline leaves it
-   * @param streamed whether the answer is delivered while it comes
+   * @param showsFrom with how many pieces it begins to be delivered; {@code MAX_VALUE} for never
    */
   TimedAttempt(
       Gate gate,
@@ -76,14 +77,14 @@ final class TimedAttempt implements Progress {
       Cancellation cancellation,
       Deadline deadline,
       long share,
-      boolean streamed) {
+      int showsFrom) {
     this.gate = gate;
     this.time = time;
     this.limits = gate.spec().limits();
     this.cancellation = cancellation;
     this.deadline = deadline;
     this.share = share;
-    this.streamed = streamed;
+    this.showsFrom = Math.max(1, showsFrom);
     this.pace = new Pace(limits.minimumRate());
     this.start = time.nanos();
     this.shareEnds = start + share;
@@ -113,7 +114,7 @@ final class TimedAttempt implements Progress {
     } catch (Failure e) {
       outcome.completeExceptionally(e);
     }
-    resting = streamed;
+    resting = delivering;
     return outcome.isDone() ? settled() : null;
   }
 
@@ -128,7 +129,7 @@ final class TimedAttempt implements Progress {
   }
 
   private void reads() {
-    if (streamed) {
+    if (delivering) {
       readingSince = time.nanos();
       resting = false;
     }
@@ -146,6 +147,11 @@ final class TimedAttempt implements Progress {
   /** What has come so far. */
   Heard heard() {
     return exchange.heard();
+  }
+
+  /** Whether a reader is shown it while it comes. */
+  boolean isDelivering() {
+    return delivering;
   }
 
   /** How many pieces that was. */
@@ -275,7 +281,7 @@ final class TimedAttempt implements Progress {
   private Failure shareSpent() {
     String what =
         what() + text(Duration.ofNanos(shareEnds - start)) + ", its share of the deadline";
-    if (streamed && begun) {
+    if (delivering) {
       // It is being delivered: the time was the caller's to set.
       return Failure.of(FailureKind.SHARE_SPENT, what);
     }
@@ -285,7 +291,9 @@ final class TimedAttempt implements Progress {
   }
 
   private String what() {
-    return streamed && !begun ? "no first token in " : "no complete answer in ";
+    return showsFrom < Integer.MAX_VALUE && !begun
+        ? "no first token in "
+        : "no complete answer in ";
   }
 
   private Failure overdue(FailureKind kind, String what) {
@@ -323,23 +331,24 @@ final class TimedAttempt implements Progress {
     long now = time.nanos();
     pieces++;
     lastPiece = now;
-    if (begun && streamed && now - firstPiece > limits.attempt().toNanos()) {
+    if (delivering && now - firstPiece > limits.attempt().toNanos()) {
       // A long stream that goes on is as good as an answer, and may be the only one for long.
       gate.activity().answered(now);
     }
     if (!begun) {
       firstPiece = now;
       begun = true;
-      answerBegins();
+    }
+    if (pieces == showsFrom) {
+      deliveryBegins();
     }
     gate.activity().piece(now);
   }
 
-  private void answerBegins() {
-    if (streamed) {
-      shareEnds = deadline.deliveryBegins();
-      limit.complete(null);
-    }
+  private void deliveryBegins() {
+    shareEnds = deadline.deliveryBegins();
+    delivering = true;
+    limit.complete(null);
   }
 
   /** How a failure of it reads. */

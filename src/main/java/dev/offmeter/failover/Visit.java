@@ -49,6 +49,10 @@ final class Visit {
       TimedAttempt asked = attempt == null ? ask() : attempt;
       Answer answer = asked.next();
       call.audience().hears(asked);
+      if (asked.isDelivering()) {
+        // How long its reader takes says nothing of the endpoint.
+        permit.letOthersTry();
+      }
       return answer == null ? null : answered(asked, answer);
     } catch (Failure failure) {
       failed(failure);

@@ -17,9 +17,10 @@ import java.util.Map;
  *   <li>{@link #endpointChanged} belongs to no call.
  * </ul>
  *
- * <p>Methods are called on the thread that runs the call, without a lock held, by many threads at
- * once: be thread-safe and quick. The time that a method takes is the call's, and no clock can end
- * it. What a method throws is logged and otherwise ignored.
+ * <p>Methods are called on the thread that runs the call (for a stream, that is its reader's, or
+ * the one that closes it), by many threads at once: be thread-safe and quick. The time that a
+ * method takes is the call's, and no clock can end it. What a method throws is logged and otherwise
+ * ignored.
  */
 public interface LlmListener {
   /**
