@@ -60,6 +60,21 @@ class TwoNodeTest {
   }
 
   @Test
+  void wordsOfAServerCannotSteerATerminal() {
+    Node primary =
+        loopback.node(
+            Replies.status(500, "application/json", "{\"error\":\"a\\u001b[2J\\u0007\\u202eb\"}"));
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("primary", primary).build())
+                .endpoint(ollama("fallback", fallback).build()));
+
+    assertThat(client.chat("a reminder").attempts().get(0).message()).isEqualTo("a [2J b");
+  }
+
+  @Test
   void thePrimaryAnswersWhenItCan() {
     primary.behaves(Replies.answering("Dear", " Zoë", "\\nplease pay"));
 

@@ -26,6 +26,9 @@ final class Redactor {
   /** A conversation beyond this is not searched; the message is withheld unread. */
   private static final int SEARCHED = 256 * 1024;
 
+  /** White space, and what could steer a terminal that shows a log. */
+  private static final Pattern UNPRINTABLE = Pattern.compile("[\\s\\p{Cc}\\p{Cf}]+");
+
   private static final Pattern LOOKS_SECRET =
       Pattern.compile("(?i)\\b(bearer\\s+\\S+|cfast_\\w+|sk-[\\w-]{8,}|[0-9a-f]{40,})");
 
@@ -71,7 +74,7 @@ final class Redactor {
   }
 
   private static String folded(String text) {
-    return text.replaceAll("\\s+", " ").strip();
+    return UNPRINTABLE.matcher(text).replaceAll(" ").strip();
   }
 
   private boolean quotesConversation(String text) {

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.examples;
 
-import dev.offmeter.LlmClient;
+import dev.offmeter.ChatResponse;
 import dev.offmeter.LlmException;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.util.function.Function;
 
 /** Drafts one invoice after the other; what fails for one does not stop the rest. */
 final class DraftRun {
-  private final LlmClient llm;
+  private final Function<Invoice, ChatResponse> answers;
   private final DraftFolder folder;
   private final PrintStream out;
   private final PrintStream err;
 
-  DraftRun(LlmClient llm, DraftFolder folder, PrintStream out, PrintStream err) {
-    this.llm = llm;
+  DraftRun(
+      Function<Invoice, ChatResponse> answers,
+      DraftFolder folder,
+      PrintStream out,
+      PrintStream err) {
+    this.answers = answers;
     this.folder = folder;
     this.out = out;
     this.err = err;
@@ -25,7 +30,7 @@ final class DraftRun {
     report.begins(folder);
     for (Invoice invoice : csv.invoices()) {
       try {
-        Draft draft = new Draft(invoice, llm.chat(Letter.request(invoice)));
+        Draft draft = new Draft(invoice, answers.apply(invoice));
         write(draft);
         report.drafted(draft);
       } catch (LlmException e) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.examples;
 
+import dev.offmeter.ChatResponse;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
 import java.io.IOException;
@@ -11,6 +12,7 @@ import java.time.Clock;
 import java.time.LocalDate;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 
 /** Drafts an email for every overdue invoice of a CSV file. */
 public final class PaymentFollowUps {
@@ -31,7 +33,8 @@ public final class PaymentFollowUps {
   /**
    * Runs the example.
    *
-   * @param args the CSV file and the folder for the drafts, both optional
+   * @param args the CSV file, the folder for the drafts, and {@code --stream} to watch them being
+   *     written; all optional
    */
   public static void main(String[] args) {
     Clock clock = Clock.systemDefaultZone();
@@ -44,10 +47,15 @@ public final class PaymentFollowUps {
 
   int run(Map<String, String> environment, List<String> args) {
     try {
-      InvoiceCsv csv = invoices(args);
+      Arguments arguments = Arguments.of(args);
+      InvoiceCsv csv = invoices(arguments);
       csv.problems().forEach(err::println);
       try (LlmClient llm = client(environment)) {
-        Report report = new DraftRun(llm, folder(args), out, err).over(csv);
+        Function<Invoice, ChatResponse> answers =
+            arguments.stream()
+                ? new LiveAnswers(llm, Screen.of(out, environment))::to
+                : invoice -> llm.chat(Letter.request(invoice));
+        Report report = new DraftRun(answers, folder(arguments), out, err).over(csv);
         return report.isFlawless() ? ALL_DRAFTED : SOME_NEED_A_LOOK;
       }
     } catch (CannotRun e) {
@@ -66,20 +74,21 @@ public final class PaymentFollowUps {
     }
   }
 
-  private InvoiceCsv invoices(List<String> args) throws CannotRun {
+  private InvoiceCsv invoices(Arguments arguments) throws CannotRun {
     LocalDate today = LocalDate.now(clock);
-    if (args.isEmpty()) {
+    if (arguments.csv().isEmpty()) {
       return InvoiceCsv.shipped(today);
     }
+    String name = arguments.csv().get();
     try {
-      return InvoiceCsv.read(path(args.get(0)), today);
+      return InvoiceCsv.read(path(name), today);
     } catch (IOException e) {
-      throw new CannotRun("cannot read " + args.get(0), e);
+      throw new CannotRun("cannot read " + name, e);
     }
   }
 
-  private DraftFolder folder(List<String> args) throws CannotRun {
-    String name = args.size() > 1 ? args.get(1) : "follow-ups";
+  private DraftFolder folder(Arguments arguments) throws CannotRun {
+    String name = arguments.folder();
     try {
       return new DraftFolder(path(name), clock);
     } catch (IOException e) {

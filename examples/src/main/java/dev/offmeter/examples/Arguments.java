@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.examples;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** What the command line asks for. */
+record Arguments(Optional<String> csv, String folder, boolean stream) {
+  private static final String USAGE = "; usage: [--stream] [invoices.csv [folder]]";
+
+  static Arguments of(List<String> args) throws CannotRun {
+    List<String> paths = new ArrayList<>(args);
+    boolean stream = paths.removeIf("--stream"::equals);
+    for (String path : paths) {
+      if (path.startsWith("-")) {
+        throw new CannotRun("unknown option " + path + USAGE);
+      }
+    }
+    if (paths.size() > 2) {
+      throw new CannotRun("one argument too many: " + paths.get(2) + USAGE);
+    }
+    return new Arguments(
+        paths.stream().findFirst(), paths.size() > 1 ? paths.get(1) : "follow-ups", stream);
+  }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.examples;
+
+import dev.offmeter.Attempt;
+import dev.offmeter.FailureKind;
+import java.io.Console;
+import java.io.PrintStream;
+import java.util.Map;
+
+/** Where a draft is shown while it is written, and taken back when it has become void. */
+final class Screen {
+  /** Below the 80 of a common terminal: Java cannot ask for the width of this one. */
+  private static final int COLUMNS = 78;
+
+  /** From here on a row ends at the next space, so that few words are cut in two. */
+  private static final int NEARLY_FULL = 66;
+
+  /** The first character of those that take two columns; some above it take but one. */
+  private static final int WIDE = 0x1100;
+
+  private final PrintStream out;
+  private final boolean clears;
+  private int rows;
+  private int column;
+
+  Screen(PrintStream out, boolean clears) {
+    this.out = out;
+    this.clears = clears;
+  }
+
+  /** One that clears what is void if there is a terminal that can, else says it in a line. */
+  static Screen of(PrintStream out, Map<String, String> environment) {
+    boolean plain =
+        environment.getOrDefault("TERM", "dumb").equals("dumb")
+            || !environment.getOrDefault("NO_COLOR", "").isEmpty();
+    return new Screen(out, !plain && isTerminal(System.console()));
+  }
+
+  /** From JDK 22 on there may be a console without a terminal, of which 17 knows nothing. */
+  private static boolean isTerminal(Console console) {
+    try {
+      return console != null && (boolean) Console.class.getMethod("isTerminal").invoke(console);
+    } catch (ReflectiveOperationException e) {
+      return true;
+    }
+  }
+
+  void begins(Invoice invoice) {
+    out.println();
+    out.println("== " + invoice.number() + ", " + invoice.customer() + " ==");
+    reset();
+  }
+
+  /** Without control characters: a model must not be able to steer the terminal. */
+  void shows(String text) {
+    text.codePoints()
+        .map(c -> c == '\t' ? ' ' : c)
+        .filter(c -> c == '\n' || !Character.isISOControl(c))
+        .forEach(this::put);
+    out.flush();
+  }
+
+  /** A terminal breaks rows where it likes; only those that are broken here can be counted. */
+  private void put(int character) {
+    boolean fills = clears && column >= NEARLY_FULL && character == ' ';
+    if (character == '\n' || fills) {
+      endsRow();
+      return;
+    }
+    if (clears && column >= COLUMNS) {
+      endsRow();
+    }
+    out.print(Character.toString(character));
+    column += character < WIDE ? 1 : 2;
+  }
+
+  private void endsRow() {
+    out.println();
+    rows++;
+    column = 0;
+  }
+
+  void takesBack(Attempt failed) {
+    if (clears) {
+      clear();
+    }
+    ends();
+    String why = failed.failure().map(FailureKind::name).orElse("");
+    out.println("-- " + failed.endpoint() + ": " + why + "; its text is void, starting again --");
+    reset();
+  }
+
+  /** What has left the screen at its top is out of reach. */
+  private void clear() {
+    String up = rows == 0 ? "" : "\u001b[" + rows + "A";
+    out.print("\r" + up + "\u001b[J");
+    reset();
+  }
+
+  void ends() {
+    if (column > 0) {
+      endsRow();
+    }
+  }
+
+  private void reset() {
+    rows = 0;
+    column = 0;
+  }
+}
