@@ -18,7 +18,7 @@ import okhttp3.Response;
 import okio.BufferedSource;
 
 /** What an application would write for one endpoint that never fails. */
-final class BareOkHttp implements Client {
+final class BareOkHttp implements Client, Streaming {
   private static final MediaType JSON = MediaType.get("application/json");
 
   private final ObjectMapper mapper = new ObjectMapper();
@@ -37,14 +37,25 @@ final class BareOkHttp implements Client {
 
   @Override
   public String ask(String prompt) throws IOException {
-    Request request =
-        new Request.Builder().url(url).post(RequestBody.create(body(prompt), JSON)).build();
-    try (Response response = http.newCall(request).execute()) {
-      if (!response.isSuccessful()) {
-        throw new IOException("HTTP " + response.code());
-      }
+    try (Response response = execute(prompt)) {
       return answer(response.body().source());
     }
+  }
+
+  @Override
+  public Reading stream(String prompt) throws IOException {
+    return new OkHttpReading(execute(prompt));
+  }
+
+  private Response execute(String prompt) throws IOException {
+    Request request =
+        new Request.Builder().url(url).post(RequestBody.create(body(prompt), JSON)).build();
+    Response response = http.newCall(request).execute();
+    if (!response.isSuccessful()) {
+      response.close();
+      throw new IOException("HTTP " + response.code());
+    }
+    return response;
   }
 
   private byte[] body(String prompt) throws IOException {
@@ -57,14 +68,49 @@ final class BareOkHttp implements Client {
 
   private String answer(BufferedSource source) throws IOException {
     StringBuilder answer = new StringBuilder();
-    for (String line = source.readUtf8Line(); line != null; line = source.readUtf8Line()) {
-      Line read = lines.readValue(line);
+    while (true) {
+      Line read = line(source);
       answer.append(read.message().content());
       if (read.done()) {
         return answer.toString();
       }
     }
-    throw new EOFException("no end marker");
+  }
+
+  private Line line(BufferedSource source) throws IOException {
+    String line = source.readUtf8Line();
+    if (line == null) {
+      throw new EOFException("no end marker");
+    }
+    return lines.readValue(line);
+  }
+
+  private final class OkHttpReading implements Reading {
+    private final Response response;
+    private int length;
+
+    OkHttpReading(Response response) {
+      this.response = response;
+    }
+
+    @Override
+    public String first() throws IOException {
+      String text = line(response.body().source()).message().content();
+      length += text.length();
+      return text;
+    }
+
+    @Override
+    public int rest() throws IOException {
+      try (response) {
+        Line read;
+        do {
+          read = line(response.body().source());
+          length += read.message().content().length();
+        } while (!read.done());
+        return length;
+      }
+    }
   }
 
   @JsonIgnoreProperties(ignoreUnknown = true)

@@ -4,6 +4,7 @@ package dev.offmeter.jmh;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
 import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
@@ -14,6 +15,9 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
@@ -24,7 +28,11 @@ import java.util.regex.Pattern;
 final class BenchServer {
   static final String ANSWER = "one two three four five six seven";
 
+  /** A piece of an answer that a {@link #prompt} asks for. */
+  static final String TOKEN = "word ";
+
   private static final Pattern NOT_STREAMED = Pattern.compile("\"stream\"\\s*:\\s*false");
+  static final Pattern TOKENS = Pattern.compile("Write (\\d+) tokens, (\\d+) ms apart");
   private static final String HEAD =
       "{\"model\":\"m\",\"created_at\":\"2026-11-21T09:17:27.213301021Z\","
           + "\"message\":{\"role\":\"assistant\",\"content\":\"%s\"},\"done\":%s";
@@ -32,10 +40,18 @@ final class BenchServer {
       ",\"done_reason\":\"stop\",\"total_duration\":412301021,\"load_duration\":52301021,"
           + "\"prompt_eval_count\":26,\"prompt_eval_duration\":130301021,"
           + "\"eval_count\":8,\"eval_duration\":230301021}\n";
+  private static final byte[] FIRST = first();
+  private static final byte[] NEXT = piece(TOKEN);
+  private static final byte[] END = end();
   private static final byte[] STREAMED = streamed();
   private static final byte[] WHOLE = whole();
 
   private BenchServer() {}
+
+  /** Asks for a stream of its own; all of it at once if the tokens are no time apart. */
+  static String prompt(int tokens, int millisApart) {
+    return "Write " + tokens + " tokens, " + millisApart + " ms apart.";
+  }
 
   public static void main(String[] args) throws IOException {
     ServerSocket server = new ServerSocket(0, 128, InetAddress.getLoopbackAddress());
@@ -67,11 +83,36 @@ final class BenchServer {
       InputStream in = new BufferedInputStream(socket.getInputStream());
       OutputStream out = socket.getOutputStream();
       while (true) {
-        boolean wantsWhole = NOT_STREAMED.matcher(requestBody(in)).find();
-        out.write(wantsWhole ? WHOLE : STREAMED);
+        reply(requestBody(in), out);
       }
     } catch (IOException e) {
       // The client has gone.
+    }
+  }
+
+  private static void reply(String request, OutputStream out) throws IOException {
+    Matcher tokens = TOKENS.matcher(request);
+    if (tokens.find()) {
+      tokens(Integer.parseInt(tokens.group(1)), Integer.parseInt(tokens.group(2)), out);
+    } else {
+      out.write(NOT_STREAMED.matcher(request).find() ? WHOLE : STREAMED);
+    }
+  }
+
+  private static void tokens(int tokens, int millisApart, OutputStream out) throws IOException {
+    OutputStream paced = millisApart == 0 ? new BufferedOutputStream(out, 64 * 1024) : out;
+    paced.write(FIRST);
+    for (int i = 1; i < tokens; i++) {
+      pause(millisApart);
+      paced.write(NEXT);
+    }
+    paced.write(END);
+    paced.flush();
+  }
+
+  private static void pause(int millis) {
+    if (millis > 0) {
+      LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(millis));
     }
   }
 
@@ -115,15 +156,36 @@ final class BenchServer {
   /** A chunk for each line, as Ollama sends them. */
   private static byte[] streamed() {
     ByteArrayOutputStream reply = new ByteArrayOutputStream();
-    reply.writeBytes(head("application/x-ndjson", "Transfer-Encoding: chunked"));
+    reply.writeBytes(streamHead());
     String space = "";
     for (String word : List.of(ANSWER.split(" "))) {
-      reply.writeBytes(chunk(HEAD.formatted(space + word, "false}\n")));
+      reply.writeBytes(piece(space + word));
       space = " ";
     }
-    reply.writeBytes(chunk(HEAD.formatted("", "true") + COUNTERS));
-    reply.writeBytes(chunk(""));
+    reply.writeBytes(END);
     return reply.toByteArray();
+  }
+
+  private static byte[] first() {
+    ByteArrayOutputStream first = new ByteArrayOutputStream();
+    first.writeBytes(streamHead());
+    first.writeBytes(piece(TOKEN));
+    return first.toByteArray();
+  }
+
+  static byte[] streamHead() {
+    return head("application/x-ndjson", "Transfer-Encoding: chunked");
+  }
+
+  static byte[] piece(String text) {
+    return chunk(HEAD.formatted(text, "false}\n"));
+  }
+
+  static byte[] end() {
+    ByteArrayOutputStream end = new ByteArrayOutputStream();
+    end.writeBytes(chunk(HEAD.formatted("", "true") + COUNTERS));
+    end.writeBytes(chunk(""));
+    return end.toByteArray();
   }
 
   /**

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.jmh;
 
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.Collection;
 import java.util.Objects;
 import org.openjdk.jmh.annotations.Mode;
@@ -20,8 +16,8 @@ import org.openjdk.jmh.runner.options.TimeValue;
 
 /**
  * Runs all benchmarks against one server and prints what the goals are about. Without {@code
- * jmh.args} the whole set; with {@code quick} a trial of it; with anything else, what JMH's own
- * command line makes of that.
+ * jmh.args} the whole set; with {@code streams} only those of streams; with {@code quick} or {@code
+ * streams quick} a trial; with anything else, what JMH's own command line makes of that.
  */
 public final class Benchmarks {
   private static final String SERVER = "offmeter.jmh.server";
@@ -35,20 +31,9 @@ public final class Benchmarks {
   }
 
   public static void main(String[] args) throws Exception {
-    Process server =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-cp",
-                System.getProperty("java.class.path"),
-                BenchServer.class.getName())
-            .redirectError(ProcessBuilder.Redirect.INHERIT)
-            .start();
-    try {
-      String url = "http://127.0.0.1:" + port(server);
-      warmUp(url);
-      run(System.getProperty("jmh.args", ""), url);
-    } finally {
-      server.destroy();
+    try (ServerProcess server = ServerProcess.start(BenchServer.class)) {
+      warmUp(server.url());
+      run(System.getProperty("jmh.args", ""), server.url());
     }
   }
 
@@ -60,19 +45,20 @@ public final class Benchmarks {
     }
   }
 
-  private static String port(Process server) throws IOException {
-    return new BufferedReader(
-            new InputStreamReader(server.getInputStream(), StandardCharsets.US_ASCII))
-        .readLine();
+  private static void run(String args, String url) throws Exception {
+    switch (args) {
+      case "" -> System.out.println(calls(url, false) + "\n" + streams(url, false));
+      case "quick" -> System.out.println(calls(url, true) + "\n" + streams(url, true));
+      case "streams" -> System.out.println(streams(url, false));
+      case "streams quick" -> System.out.println(streams(url, true));
+      default -> {
+        CommandLineOptions own = new CommandLineOptions(args.split("\\s+"));
+        new Runner(forks(url).parent(own).build()).run();
+      }
+    }
   }
 
-  private static void run(String args, String url) throws Exception {
-    if (!args.isEmpty() && !args.equals("quick")) {
-      CommandLineOptions own = new CommandLineOptions(args.split("\\s+"));
-      new Runner(forks(url).parent(own).build()).run();
-      return;
-    }
-    boolean quick = !args.isEmpty();
+  private static Report calls(String url, boolean quick) throws RunnerException {
     ChainedOptionsBuilder sampled =
         timed(url, quick).mode(Mode.SampleTime).addProfiler(GCProfiler.class);
     // The compiler gets little of a processor that so many threads want: it needs a minute.
@@ -83,12 +69,26 @@ public final class Benchmarks {
             .forks(1)
             .warmupIterations(quick ? 3 : 30);
     ChainedOptionsBuilder once = forks(url).forks(1).measurementIterations(quick ? 1 : 3);
-    System.out.println(
-        new Report(
-            run(sampled, ChatBenchmark.class),
-            run(crowded, ChatBenchmark.class),
-            run(timed(url, quick), FailoverBenchmark.class),
-            run(once, LimitBenchmark.class)));
+    return new Report(
+        run(sampled, ChatBenchmark.class),
+        run(crowded, ChatBenchmark.class),
+        run(timed(url, quick), FailoverBenchmark.class),
+        run(once, LimitBenchmark.class));
+  }
+
+  private static StreamReport streams(String url, boolean quick) throws RunnerException {
+    // Some 250 streams begin in a second: it takes long for them to be compiled, and counted.
+    ChainedOptionsBuilder hundred =
+        timed(url, quick)
+            .include("FirstTokenBenchmark.amongHundred")
+            .warmupIterations(quick ? 3 : 10)
+            .measurementIterations(quick ? 4 : 10);
+    ChainedOptionsBuilder fast =
+        timed(url, quick).warmupIterations(quick ? 3 : 10).addProfiler(GCProfiler.class);
+    return new StreamReport(
+        run(timed(url, quick).include("FirstTokenBenchmark.alone")),
+        run(hundred),
+        run(fast, LongStreamBenchmark.class));
   }
 
   private static ChainedOptionsBuilder forks(String url) {
@@ -113,6 +113,10 @@ public final class Benchmarks {
 
   private static Collection<RunResult> run(ChainedOptionsBuilder options, Class<?> benchmark)
       throws RunnerException {
-    return new Runner(options.include(benchmark.getSimpleName()).build()).run();
+    return run(options.include(benchmark.getSimpleName()));
+  }
+
+  private static Collection<RunResult> run(ChainedOptionsBuilder options) throws RunnerException {
+    return new Runner(options.build()).run();
   }
 }

@@ -88,16 +88,16 @@ final class Report {
     return table.toString();
   }
 
-  private static void line(StringBuilder table, String format, Object... values) {
+  static void line(StringBuilder table, String format, Object... values) {
     table.append(String.format(Locale.ROOT, format, values)).append('\n');
   }
 
-  private static String name(RunResult run) {
+  static String name(RunResult run) {
     String client = run.getParams().getParam("client");
     return client == null ? run.getPrimaryResult().getLabel() : client;
   }
 
-  private static RunResult find(Collection<RunResult> runs, String name) {
+  static RunResult find(Collection<RunResult> runs, String name) {
     return runs.stream().filter(run -> name(run).equals(name)).findFirst().orElseThrow();
   }
 
@@ -105,7 +105,7 @@ final class Report {
     return percentile(find(runs, name), 50);
   }
 
-  private static double percentile(RunResult run, double percent) {
+  static double percentile(RunResult run, double percent) {
     return run.getPrimaryResult().getStatistics().getPercentile(percent);
   }
 
