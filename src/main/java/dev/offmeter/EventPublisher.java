@@ -32,7 +32,17 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
       subscriber.onError(e);
       return;
     }
-    subscriber.onSubscribe(new Feed(subscriber, call, workers));
+    Feed feed = new Feed(subscriber, call, workers);
+    boolean subscribed = false;
+    try {
+      subscriber.onSubscribe(feed);
+      subscribed = true;
+    } finally {
+      if (!subscribed) {
+        call.close();
+      }
+    }
+    feed.begin();
   }
 
   /** The rules want a subscription even where there is nothing to subscribe to. */
@@ -52,7 +62,10 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     private final StreamedCall call;
     private final Executor workers;
     private final AtomicLong demand = new AtomicLong();
-    private final AtomicInteger wakeUps = new AtomicInteger();
+
+    /** One of its own, until {@code onSubscribe} has returned: signals come one after the other. */
+    private final AtomicInteger wakeUps = new AtomicInteger(1);
+
     private volatile boolean cancelled;
     private volatile boolean badDemand;
     private volatile boolean over;
@@ -67,6 +80,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     public void request(long n) {
       if (n < 1) {
         badDemand = true;
+        call.close();
       } else {
         demand.accumulateAndGet(n, (had, more) -> had + more < 0 ? Long.MAX_VALUE : had + more);
       }
@@ -79,14 +93,24 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
       call.close();
     }
 
+    void begin() {
+      if (wakeUps.decrementAndGet() > 0) {
+        work();
+      }
+    }
+
     private void wake() {
       if (wakeUps.getAndIncrement() == 0) {
-        try {
-          workers.execute(this);
-        } catch (RejectedExecutionException e) {
-          // The client is closed, and so is the call, which says so.
-          run();
-        }
+        work();
+      }
+    }
+
+    private void work() {
+      try {
+        workers.execute(this);
+      } catch (RejectedExecutionException e) {
+        // The client is closed, and so is the call, which says so.
+        run();
       }
     }
 
@@ -104,10 +128,10 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     }
 
     private void feed() {
-      if (badDemand) {
-        throw new IllegalArgumentException("demand must be at least 1");
-      }
-      while (!over && !cancelled && demand.get() > 0) {
+      while (!over && !cancelled && (badDemand || demand.get() > 0)) {
+        if (badDemand) {
+          throw new IllegalArgumentException("demand must be at least 1");
+        }
         ChatEvent event = call.next();
         if (event == null || cancelled) {
           return;
@@ -125,7 +149,9 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
       call.close();
       if (!over && !cancelled) {
         over = true;
-        subscriber.onError(thrown);
+        boolean own = badDemand && thrown instanceof LlmException;
+        subscriber.onError(
+            own ? new IllegalArgumentException("demand must be at least 1") : thrown);
       }
     }
   }

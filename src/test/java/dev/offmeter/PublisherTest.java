@@ -14,6 +14,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Flow;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -199,6 +200,46 @@ class PublisherTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("demand must be at least 1");
     assertThat(node.requests()).isEmpty();
+  }
+
+  @Test
+  void nothingIsToldBeforeTheSubscriptionIs() throws Exception {
+    AtomicBoolean subscribing = new AtomicBoolean();
+    AtomicBoolean overlapped = new AtomicBoolean();
+    Subscriber subscriber =
+        new Subscriber() {
+          @Override
+          public void onSubscribe(Flow.Subscription subscription) {
+            subscribing.set(true);
+            subscription.request(Long.MAX_VALUE);
+            assertThat(node.requests()).isEmpty();
+            subscribing.set(false);
+          }
+
+          @Override
+          public void onNext(ChatEvent event) {
+            overlapped.compareAndSet(false, subscribing.get());
+          }
+        };
+    client.publish(REQUEST).subscribe(subscriber);
+
+    assertThat(subscriber.completed.get()).isTrue();
+    assertThat(overlapped).isFalse();
+  }
+
+  @Test
+  void aBadDemandIsAnErrorAmongGoodOnes() throws Exception {
+    Subscriber subscriber =
+        new Subscriber() {
+          @Override
+          public void onNext(ChatEvent event) {
+            subscription.join().request(-1);
+          }
+        };
+    client.publish(REQUEST).subscribe(subscriber);
+    subscriber.subscription.get().request(Long.MAX_VALUE);
+
+    assertThat(subscriber.failed.get()).isInstanceOf(IllegalArgumentException.class);
   }
 
   @Test

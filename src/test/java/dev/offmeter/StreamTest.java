@@ -691,6 +691,172 @@ class StreamTest {
   }
 
   @Test
+  void emptyPiecesAreNoProgressOfAStream() {
+    CountDownLatch never = new CountDownLatch(1);
+    Node node =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(Replies.STREAM_HEAD + Replies.tokens("Dear"));
+              while (true) {
+                try {
+                  assertThat(never.await(50, TimeUnit.MILLISECONDS)).isFalse();
+                } catch (InterruptedException e) {
+                  throw new AssertionError(e);
+                }
+                connection.send(Replies.tokens(""));
+              }
+            });
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("node", node).stallTimeout(Duration.ofMillis(300)).build())
+                .endpoint(ollama("fallback", fallback).build()));
+
+    try (ChatStream stream = client.stream(REQUEST)) {
+      assertThat(stream.response().endpoint()).isEqualTo("fallback");
+      assertThat(stream.response().attempts().get(0).failure()).contains(FailureKind.STALLED);
+    }
+  }
+
+  @Test
+  void aReaderMayTakeHisTimeOverARestart() {
+    ManualTime time = loopback.manualTime();
+    Node primary =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(Replies.STREAM_HEAD + Replies.tokens("half"));
+              connection.close();
+            });
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    try (ChatStream stream = loopback.client(over(primary, fallback).time(time)).stream(REQUEST)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      events.next();
+      assertThat(events.next()).isInstanceOf(ChatEvent.Restarted.class);
+
+      time.advance(Duration.ofMinutes(3));
+
+      assertThat(stream.response().text()).isEqualTo("FALLBACK");
+    }
+  }
+
+  @Test
+  void aSilenceAfterTheFirstPieceLeavesTimeForTheNextEndpointAndIsRemembered() {
+    Node primary =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(Replies.STREAM_HEAD + Replies.tokens("half"));
+              connection.hang();
+            });
+    Node fallback = loopback.node(Replies.answering("FALLBACK"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("primary", primary).timeout(Duration.ofMillis(400)).build())
+                .endpoint(ollama("fallback", fallback).build())
+                .deadline(Duration.ofMillis(400)));
+    int asked = 0;
+    while (asked == primary.requests().size()) {
+      try (ChatStream stream = client.stream(REQUEST)) {
+        assertThat(stream.response().text()).isEqualTo("FALLBACK");
+      }
+      asked++;
+      assertThat(asked).as("calls until it is known to be down").isLessThan(20);
+    }
+  }
+
+  @Test
+  void aRestartIsToldBeforeThePauseOfARetry() {
+    ManualTime time = loopback.manualTime();
+    Node node =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(Replies.STREAM_HEAD + Replies.tokens("half"));
+              connection.close();
+            });
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder().endpoint(ollama("node", node).retries(1).build()).time(time));
+    try (ChatStream stream = client.stream(REQUEST)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      events.next();
+      assertThat(events.next()).isInstanceOf(ChatEvent.Restarted.class);
+      assertThat(time.pending()).as("pauses").isZero();
+    }
+  }
+
+  @Test
+  void whatWasShownOfThinkingIsCountedToo() {
+    Node primary =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(
+                  Replies.STREAM_HEAD + Replies.tokens("<think>", "hmm", "</think>", "half"));
+              connection.close();
+            });
+    Node fallback = loopback.node(Replies.answering("<think>", "so", "</think>", "FALLBACK"));
+    LlmClient client = loopback.client(over(primary, fallback));
+    try (ChatStream stream = client.stream(REQUEST)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      assertThat(events.next()).isEqualTo(new ChatEvent.ThinkingDelta("hmm"));
+      assertThat(text(events.next())).isEqualTo("half");
+      ChatEvent.Restarted restarted = (ChatEvent.Restarted) events.next();
+      assertThat(restarted.discardText()).isEqualTo(4);
+      assertThat(restarted.discardThinking()).isEqualTo(3);
+      assertThat(events.next()).isEqualTo(new ChatEvent.ThinkingDelta("so"));
+      assertThat(text(events.next())).isEqualTo("FALLBACK");
+    }
+  }
+
+  @Test
+  void thinkingOnShowIsReasonEnoughNotToStartAgain() {
+    Node primary =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(Replies.STREAM_HEAD + Replies.tokens("<think>", "hmm"));
+              connection.close();
+            });
+    Node fallback = loopback.node(Replies.answering("never to be asked"));
+    LlmClient client = loopback.client(over(primary, fallback));
+
+    try (ChatStream stream = client.stream(with(StreamRescue.FAIL))) {
+      assertThatThrownBy(stream::response).isExactlyInstanceOf(LlmException.class);
+    }
+    assertThat(fallback.requests()).isEmpty();
+  }
+
+  @Test
+  void aStreamThatIsClosedTellsItsEndOnce() {
+    Typist typist = new Typist(1);
+    Node node = loopback.node(typist);
+    List<String> told = new CopyOnWriteArrayList<>();
+    LlmClient client =
+        loopback.client(
+            over(node)
+                .listener(
+                    new LlmListener() {
+                      @Override
+                      public void attemptEnded(long call, Attempt attempt) {
+                        told.add("attempt " + attempt.failure().orElseThrow());
+                      }
+
+                      @Override
+                      public void callFailed(long call, LlmException exception) {
+                        told.add("call");
+                      }
+                    }));
+    ChatStream stream = client.stream(REQUEST);
+    typist.types();
+    stream.iterator().next();
+
+    stream.close();
+    stream.close();
+    typist.types();
+
+    assertThat(told).containsExactly("attempt CANCELLED", "call");
+  }
+
+  @Test
   void noEventShowsAnAnswerInALog() {
     assertThat(new ChatEvent.TextDelta("canary")).hasToString("TextDelta[6 chars]");
     assertThat(new ChatEvent.ThinkingDelta("canary")).hasToString("ThinkingDelta[6 chars]");

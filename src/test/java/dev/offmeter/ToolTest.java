@@ -164,6 +164,33 @@ class ToolTest {
     assertThat(response.attempts().get(0).failure()).contains(FailureKind.NOT_AN_ANSWER);
   }
 
+  @Test
+  void callsThatAreNoListAreNotLostInSilence() {
+    String line =
+        "{\"message\":{\"role\":\"assistant\",\"content\":\"I will look.\","
+            + "\"tool_calls\":\"[]\"},\"done\":false}\n";
+    node.behaves(
+        (connection, request) ->
+            connection.send(
+                Replies.STREAM_HEAD
+                    + Replies.chunk(line)
+                    + Replies.end("stop", 3)
+                    + Replies.LAST_CHUNK));
+
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+  }
+
+  @Test
+  void numbersOfArgumentsAreAsTheModelWroteThem() {
+    node.behaves(
+        calling(
+            "{\"function\":{\"name\":\"get_weather\",\"arguments\":"
+                + "{\"a\":12345678901234567.890,\"b\":7}}}"));
+
+    assertThat(client.chat(REQUEST).toolCalls().get(0).arguments())
+        .isEqualTo("{\"a\":12345678901234567.890,\"b\":7}");
+  }
+
   private static ChatRequest.Builder withResult() {
     return ChatRequest.builder().user("q").message(Message.toolResult(OSLO, "11 C"));
   }

@@ -16,8 +16,9 @@ final class Deadline {
   private final long total;
   private final boolean coversDelivery;
   private boolean delivering;
-  private long deliveringSince;
-  private long delivered;
+  private boolean resting;
+  private long pausedSince;
+  private long paused;
 
   /**
    * A deadline that begins now.
@@ -37,7 +38,8 @@ final class Deadline {
   }
 
   long left() {
-    return total + delivered - elapsed();
+    long now = isPaused() ? time.nanos() - pausedSince : 0;
+    return total + paused + now - elapsed();
   }
 
   /**
@@ -49,16 +51,37 @@ final class Deadline {
     if (coversDelivery) {
       return start + total;
     }
-    delivering = true;
-    deliveringSince = time.nanos();
+    pauseWhile(true, resting);
     return start + FAR;
   }
 
   /** The delivery, if there was one, is over. */
   void deliveryEnds() {
-    if (delivering) {
-      delivering = false;
-      delivered += time.nanos() - deliveringSince;
+    pauseWhile(false, resting);
+  }
+
+  /** The reader of a stream has an event, and takes his time. */
+  void readerRests() {
+    pauseWhile(delivering, !coversDelivery);
+  }
+
+  /** The reader wants more. */
+  void readerWaits() {
+    pauseWhile(delivering, false);
+  }
+
+  private boolean isPaused() {
+    return delivering || resting;
+  }
+
+  private void pauseWhile(boolean delivering, boolean resting) {
+    boolean before = isPaused();
+    this.delivering = delivering;
+    this.resting = resting;
+    if (isPaused() && !before) {
+      pausedSince = time.nanos();
+    } else if (before && !isPaused()) {
+      paused += time.nanos() - pausedSince;
     }
   }
 

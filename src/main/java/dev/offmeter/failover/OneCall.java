@@ -90,6 +90,19 @@ final class OneCall {
     }
   }
 
+  /** Its reader wants more. */
+  void readerWaits() {
+    deadline.readerWaits();
+  }
+
+  /** Its reader has an event, and takes his time. */
+  void readerRests() {
+    deadline.readerRests();
+    if (visit != null) {
+      visit.rests();
+    }
+  }
+
   /** Ends the call between two steps. */
   LlmException giveUp(String why) {
     try {

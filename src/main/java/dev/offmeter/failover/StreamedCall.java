@@ -45,9 +45,8 @@ public final class StreamedCall implements AutoCloseable {
     reading.lock();
     try {
       ChatEvent event = showing.poll();
-      while (event == null && !over) {
-        step();
-        event = showing.poll();
+      if (event == null && !over) {
+        event = readOn();
       }
       if (event == null && failure != null) {
         throw failure;
@@ -59,11 +58,22 @@ public final class StreamedCall implements AutoCloseable {
     }
   }
 
-  private void step() {
+  private @Nullable ChatEvent readOn() {
+    OneCall running = call == null ? beginning.get() : call;
+    call = running;
+    running.readerWaits();
+    ChatEvent event = null;
+    while (event == null && !over) {
+      step(running);
+      event = showing.poll();
+    }
+    running.readerRests();
+    return event;
+  }
+
+  private void step(OneCall running) {
     boolean goesOn = false;
     try {
-      OneCall running = call == null ? beginning.get() : call;
-      call = running;
       response = running.step();
       goesOn = response == null;
       if (response != null) {

@@ -32,6 +32,9 @@ import org.jspecify.annotations.Nullable;
 final class TimedAttempt implements Progress {
   private static final long FAR = Duration.ofDays(365).toNanos();
 
+  /** What comes sooner had come before, while its reader rested: no sign that the node lives. */
+  private static final long SOCKET_READ = Duration.ofMillis(1).toNanos();
+
   private final Gate gate;
   private final Time time;
   private final Limits limits;
@@ -49,6 +52,7 @@ final class TimedAttempt implements Progress {
   private final int showsFrom;
   private final long start;
   private final long share;
+  private final boolean othersToCome;
   private volatile long shareEnds;
   private volatile boolean connecting;
   private volatile boolean connected;
@@ -88,6 +92,7 @@ final class TimedAttempt implements Progress {
     this.pace = new Pace(limits.minimumRate());
     this.start = time.nanos();
     this.shareEnds = start + share;
+    this.othersToCome = deadline.left() > share;
     this.lastPiece = start;
     this.readingSince = start;
     this.exchange = gate.opener().open(request, this);
@@ -99,12 +104,11 @@ final class TimedAttempt implements Progress {
    * @return the whole answer; null while there is more to come
    */
   @Nullable Answer next() throws Failure {
-    if (running) {
-      reads();
-    } else {
+    if (!running) {
       running = true;
       startClocks();
     }
+    reads();
     try {
       Answer answer = pace.isMeasured() && begun ? measured() : exchange.next();
       if (answer != null) {
@@ -114,7 +118,6 @@ final class TimedAttempt implements Progress {
     } catch (Failure e) {
       outcome.completeExceptionally(e);
     }
-    resting = delivering;
     return outcome.isDone() ? settled() : null;
   }
 
@@ -128,11 +131,17 @@ final class TimedAttempt implements Progress {
     return answer;
   }
 
+  /** The reader wants the next piece. What brings none is no progress, and moves no clock. */
   private void reads() {
-    if (delivering) {
+    if (resting) {
       readingSince = time.nanos();
       resting = false;
     }
+  }
+
+  /** The reader has a piece and takes his time. */
+  void rests() {
+    resting = delivering;
   }
 
   @SuppressWarnings("FutureReturnValueIgnored") // What depends on the outcome returns with it.
@@ -218,6 +227,10 @@ final class TimedAttempt implements Progress {
 
   private long soonest() {
     long stall = limits.stall().toNanos();
+    if (othersToCome && showsFrom < Integer.MAX_VALUE) {
+      // Their patience is shorter than the stall limit, and not known before the delivery begins.
+      stall = Math.min(stall, Math.max(SOCKET_READ, share / 8));
+    }
     return connected ? stall : Math.min(stall, limits.connect().toNanos());
   }
 
@@ -247,8 +260,21 @@ final class TimedAttempt implements Progress {
     if (resting) {
       return start + FAR;
     }
-    long since = readingSince - lastPiece > 0 ? readingSince : lastPiece;
-    return since + limits.stall().toNanos();
+    long silentSince = silentSince();
+    return silentSince + Math.min(limits.stall().toNanos(), patience(silentSince));
+  }
+
+  /** Since when the node, and nobody else, has been waited for. */
+  private long silentSince() {
+    if (!begun) {
+      return start;
+    }
+    return readingSince - lastPiece > 0 ? readingSince : lastPiece;
+  }
+
+  /** While others are still to come, a silence may take half of the time that is left. */
+  private long patience(long silentSince) {
+    return delivering && othersToCome ? Math.max(0, shareEnds - silentSince) / 2 : FAR;
   }
 
   private boolean isConnecting() {
@@ -270,7 +296,7 @@ final class TimedAttempt implements Progress {
       return shareSpent();
     }
     if (begun) {
-      return overdue(FailureKind.STALLED, "nothing more in " + text(limits.stall()));
+      return stalled(now);
     }
     return isConnecting() && now - connectDueAt() >= 0
         ? Failure.of(FailureKind.CONNECT_TIMEOUT, "no connection in " + text(limits.connect()))
@@ -278,12 +304,25 @@ final class TimedAttempt implements Progress {
             FailureKind.FIRST_TOKEN_TIMEOUT, "no first token in " + text(limits.firstToken()));
   }
 
+  private Failure stalled(long now) {
+    String what = "nothing more in ";
+    return now - silentSince() >= limits.stall().toNanos()
+        ? overdue(FailureKind.STALLED, what + text(limits.stall()))
+        : unless(
+            FailureKind.STALLED,
+            FailureKind.SHARE_SPENT,
+            what + text(Duration.ofNanos(now - silentSince())) + ", half of what the deadline left",
+            "");
+  }
+
   private Failure shareSpent() {
     String what =
         what() + text(Duration.ofNanos(shareEnds - start)) + ", its share of the deadline";
     if (delivering) {
-      // It is being delivered: the time was the caller's to set.
-      return Failure.of(FailureKind.SHARE_SPENT, what);
+      // The time was the caller's to set; only a silence in it is the node's.
+      return resting
+          ? Failure.of(FailureKind.SHARE_SPENT, what)
+          : unless(FailureKind.STALLED, FailureKind.SHARE_SPENT, what, "");
     }
     return Deadline.isSliver(share, limits.attempt())
         ? unless(FailureKind.ATTEMPT_TIMEOUT, FailureKind.SHARE_SPENT, what, "")
@@ -306,7 +345,8 @@ final class TimedAttempt implements Progress {
 
   /** An excuse is good until it has gone on for long and nobody has got an answer. */
   private Failure unless(FailureKind kind, FailureKind excuse, String what, String why) {
-    return gate.activity().waitedInVain(start, time.nanos())
+    long since = delivering ? silentSince() : start;
+    return gate.activity().waitedInVain(since, time.nanos())
         ? Failure.of(kind, what + ", and no other call there got one for long")
         : Failure.of(excuse, what + why);
   }
@@ -330,8 +370,12 @@ final class TimedAttempt implements Progress {
   public void piece() {
     long now = time.nanos();
     pieces++;
+    boolean fresh = !delivering || now - silentSince() > SOCKET_READ;
     lastPiece = now;
-    if (delivering && now - firstPiece > limits.attempt().toNanos()) {
+    if (fresh) {
+      gate.activity().piece(now);
+    }
+    if (fresh && delivering && now - firstPiece > limits.attempt().toNanos()) {
       // A long stream that goes on is as good as an answer, and may be the only one for long.
       gate.activity().answered(now);
     }
@@ -342,7 +386,6 @@ final class TimedAttempt implements Progress {
     if (pieces == showsFrom) {
       deliveryBegins();
     }
-    gate.activity().piece(now);
   }
 
   private void deliveryBegins() {

@@ -25,6 +25,7 @@ final class Visit {
   private int retry = 1;
   private boolean left;
   private @Nullable TimedAttempt attempt;
+  private @Nullable Paused paused;
 
   Visit(OneCall call, Gate gate, Breaker.Permit permit, List<Gate> later) {
     this.call = call;
@@ -46,6 +47,9 @@ final class Visit {
    */
   @Nullable ChatResponse step() {
     try {
+      if (paused != null && !isLetInAgain(paused)) {
+        return null;
+      }
       TimedAttempt asked = attempt == null ? ask() : attempt;
       Answer answer = asked.next();
       call.audience().hears(asked);
@@ -136,18 +140,35 @@ final class Visit {
       return false;
     }
     retry++;
-    call.retries().sleep(pause.get(), call.cancellation());
-    call.stopIfCancelled();
-    return isLetInAgain();
+    paused = new Paused(failure, pause.get());
+    return true;
   }
 
-  /** The endpoint may have gone down meanwhile, or be on trial with another call. */
-  private boolean isLetInAgain() {
+  /** After a failure that is to be retried: how long to wait first. */
+  private record Paused(Failure failure, Duration pause) {}
+
+  /**
+   * Waits for the retry, in a step of its own, so that a reader hears of the failure before. The
+   * endpoint may have gone down meanwhile, or be on trial with another call.
+   */
+  private boolean isLetInAgain(Paused before) {
+    paused = null;
+    call.retries().sleep(before.pause(), call.cancellation());
+    call.stopIfCancelled();
     try {
       permit.renew();
       return true;
     } catch (Failure refusal) {
+      permit.failed(before.failure(), call.time().nanos() - entered);
+      leave();
       return false;
+    }
+  }
+
+  /** The reader has what has come so far, and takes his time. */
+  void rests() {
+    if (attempt != null) {
+      attempt.rests();
     }
   }
 

@@ -108,6 +108,9 @@ final class OllamaLine {
     if (value == JsonToken.VALUE_NULL) {
       return;
     }
+    if (value != JsonToken.START_ARRAY) {
+      throw Failure.of(FailureKind.NOT_AN_ANSWER, "tool calls that are no list");
+    }
     for (JsonNode call : calls) {
       JsonNode function = call.path("function");
       JsonNode arguments = function.path("arguments");
