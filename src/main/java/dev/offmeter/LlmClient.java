@@ -221,6 +221,11 @@ public final class LlmClient implements AutoCloseable {
     }
   }
 
+  /** Calls and streams that have begun and not ended. */
+  int underWay() {
+    return running.size();
+  }
+
   private void over(Cancellation cancellation) {
     running.remove(cancellation);
     if (closed) {

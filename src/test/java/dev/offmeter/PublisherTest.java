@@ -3,6 +3,7 @@ package dev.offmeter;
 
 import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.testing.Loopback;
@@ -225,6 +226,61 @@ class PublisherTest {
 
     assertThat(subscriber.completed.get()).isTrue();
     assertThat(overlapped).isFalse();
+  }
+
+  @Test
+  void aCancelInTheLastSignalIsTheEnd() throws Exception {
+    CountDownLatch last = new CountDownLatch(1);
+    Subscriber subscriber =
+        new Subscriber() {
+          @Override
+          public void onNext(ChatEvent event) {
+            if (event instanceof ChatEvent.Completed) {
+              subscription.join().cancel();
+              last.countDown();
+            }
+          }
+        };
+    client.publish(REQUEST).subscribe(subscriber);
+    subscriber.subscription.get().request(Long.MAX_VALUE);
+    last.await();
+
+    await().until(() -> client.underWay() == 0);
+    assertThat(subscriber.completed).isNotDone();
+  }
+
+  @Test
+  void nothingFollowsTheEndEvenIfItIsTakenBadly() throws Exception {
+    CountDownLatch ended = new CountDownLatch(1);
+    Subscriber subscriber =
+        new Subscriber() {
+          @Override
+          public void onComplete() {
+            ended.countDown();
+            throw new IllegalStateException("taken badly");
+          }
+        };
+    client.publish(REQUEST).subscribe(subscriber);
+    subscriber.subscription.get().request(Long.MAX_VALUE);
+    ended.await();
+    subscriber.subscription.get().request(1);
+
+    assertThat(client.chat(REQUEST).text()).isEqualTo("Dear Zoë,");
+    assertThat(subscriber.failed).isNotDone();
+  }
+
+  @Test
+  void aSubscriberThatRefusesItsSubscriptionLeavesNothing() {
+    Subscriber subscriber =
+        new Subscriber() {
+          @Override
+          public void onSubscribe(Flow.Subscription subscription) {
+            throw new IllegalStateException("refused");
+          }
+        };
+
+    assertThatThrownBy(() -> client.publish(REQUEST).subscribe(subscriber)).hasMessage("refused");
+    assertThat(client.underWay()).isZero();
   }
 
   @Test

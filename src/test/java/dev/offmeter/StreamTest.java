@@ -857,6 +857,41 @@ class StreamTest {
   }
 
   @Test
+  void noStreamIsUnderWayAfterItsEnd() {
+    Node node = loopback.node(Replies.answering("Dear"));
+    LlmClient client = loopback.client(over(node));
+    client.stream(REQUEST).response();
+    assertThat(client.underWay()).as("read to its end").isZero();
+    client.stream(REQUEST).close();
+    assertThat(client.underWay()).as("closed unread").isZero();
+    ChatStream halfRead = client.stream(REQUEST);
+    halfRead.iterator().next();
+    assertThat(client.underWay()).isOne();
+    halfRead.close();
+    assertThat(client.underWay()).as("closed half-read").isZero();
+    node.behaves(Replies.status(400, "", ""));
+    assertThatThrownBy(() -> client.stream(REQUEST).response()).isInstanceOf(LlmException.class);
+    assertThat(client.underWay()).as("failed").isZero();
+  }
+
+  @Test
+  void closingAStreamThatIsOnShowIsNoRestart() throws Exception {
+    Typist typist = new Typist(1);
+    Node node = loopback.node(typist);
+    ChatStream stream = loopback.client(over(node)).stream(REQUEST);
+    Iterator<ChatEvent> events = stream.iterator();
+    typist.types();
+    events.next();
+    CompletableFuture<Throwable> next =
+        CompletableFuture.supplyAsync(() -> catchThrowable(events::next));
+
+    stream.close();
+
+    assertThat(next.get(1, TimeUnit.SECONDS)).isExactlyInstanceOf(LlmException.class);
+    typist.types();
+  }
+
+  @Test
   void noEventShowsAnAnswerInALog() {
     assertThat(new ChatEvent.TextDelta("canary")).hasToString("TextDelta[6 chars]");
     assertThat(new ChatEvent.ThinkingDelta("canary")).hasToString("ThinkingDelta[6 chars]");
