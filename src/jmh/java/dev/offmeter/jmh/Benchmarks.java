@@ -61,13 +61,13 @@ public final class Benchmarks {
   private static Report calls(String url, boolean quick) throws RunnerException {
     ChainedOptionsBuilder sampled =
         timed(url, quick).mode(Mode.SampleTime).addProfiler(GCProfiler.class);
-    // The compiler gets little of a processor that so many threads want: it needs a minute.
+    // The compiler gets little of a processor that so many threads want: it needs a minute or more.
     ChainedOptionsBuilder crowded =
         timed(url, quick)
             .mode(Mode.Throughput)
             .threads(THREADS)
             .forks(1)
-            .warmupIterations(quick ? 3 : 30);
+            .warmupIterations(quick ? 3 : 45);
     ChainedOptionsBuilder once = forks(url).forks(1).measurementIterations(quick ? 1 : 3);
     return new Report(
         run(sampled, ChatBenchmark.class),
