@@ -66,6 +66,8 @@ public final class Benchmarks {
         timed(url, quick)
             .mode(Mode.Throughput)
             .threads(THREADS)
+            // ollama4j makes a client for each call, and would run out of open files.
+            .param("client", "offmeter", "okhttp", "langchain4j", "springai")
             .forks(1)
             .warmupIterations(quick ? 3 : 45);
     ChainedOptionsBuilder once = forks(url).forks(1).measurementIterations(quick ? 1 : 3);
