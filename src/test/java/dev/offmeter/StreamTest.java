@@ -752,9 +752,9 @@ class StreamTest {
     LlmClient client =
         loopback.client(
             LlmClient.builder()
-                .endpoint(ollama("primary", primary).timeout(Duration.ofMillis(400)).build())
+                .endpoint(ollama("primary", primary).timeout(Duration.ofMillis(500)).build())
                 .endpoint(ollama("fallback", fallback).build())
-                .deadline(Duration.ofMillis(400)));
+                .deadline(Duration.ofSeconds(1)));
     int asked = 0;
     while (asked == primary.requests().size()) {
       try (ChatStream stream = client.stream(REQUEST)) {
