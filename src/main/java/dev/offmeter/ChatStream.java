@@ -4,6 +4,7 @@ package dev.offmeter;
 import dev.offmeter.failover.StreamedCall;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
+import java.util.Objects;
 import java.util.Spliterator;
 import java.util.Spliterators;
 import java.util.stream.Stream;
@@ -126,7 +127,7 @@ public final class ChatStream implements Iterable<ChatEvent>, AutoCloseable {
       }
       ChatEvent event = next;
       next = null;
-      return java.util.Objects.requireNonNull(event);
+      return Objects.requireNonNull(event);
     }
   }
 }

@@ -130,7 +130,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     private void feed() {
       while (!over && !cancelled && (badDemand || demand.get() > 0)) {
         if (badDemand) {
-          throw new IllegalArgumentException("demand must be at least 1");
+          throw tooLittle();
         }
         ChatEvent event = call.next();
         if (event == null || cancelled) {
@@ -150,9 +150,12 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
       if (!over && !cancelled) {
         over = true;
         boolean own = badDemand && thrown instanceof LlmException;
-        subscriber.onError(
-            own ? new IllegalArgumentException("demand must be at least 1") : thrown);
+        subscriber.onError(own ? tooLittle() : thrown);
       }
+    }
+
+    private static IllegalArgumentException tooLittle() {
+      return new IllegalArgumentException("demand must be at least 1");
     }
   }
 }

@@ -130,7 +130,7 @@ final class OneCall {
   /** Asks if the gate lets the call in. */
   private @Nullable Visit knock(Gate gate) {
     try {
-      return new Visit(this, gate, gate.enter(), stillToCome());
+      return new Visit(this, gate, gate.enter(), open(gates.subList(next, gates.size())));
     } catch (Failure refusal) {
       if (refusal.kind() == FailureKind.GATE_FULL) {
         full.add(gate);
@@ -140,8 +140,9 @@ final class OneCall {
     }
   }
 
-  private List<Gate> stillToCome() {
-    List<Gate> later = new ArrayList<>(gates.subList(next, gates.size()));
+  /** Those still to come that are not known to be down, which keep time. */
+  private static List<Gate> open(List<Gate> stillToCome) {
+    List<Gate> later = new ArrayList<>(stillToCome);
     later.removeIf(Gate::isShut);
     return later;
   }
@@ -167,7 +168,7 @@ final class OneCall {
     boolean entered = false;
     try {
       stopIfCancelled();
-      Visit visit = new Visit(this, gate, gate.enterWithPlace(), stillFull());
+      Visit visit = new Visit(this, gate, gate.enterWithPlace(), open(full));
       entered = true;
       return visit;
     } catch (Failure refusal) {
@@ -178,13 +179,6 @@ final class OneCall {
         around.line().placeFreed(gate);
       }
     }
-  }
-
-  /** The other endpoints that may yet have a place. */
-  private List<Gate> stillFull() {
-    List<Gate> later = new ArrayList<>(full);
-    later.removeIf(Gate::isShut);
-    return later;
   }
 
   /** One try at {@code gate}. */
