@@ -7,7 +7,7 @@ import okhttp3.HttpUrl;
 final class BaseUrl {
   private BaseUrl() {}
 
-  static HttpUrl parse(String endpoint, String value) {
+  static HttpUrl parse(String endpoint, String value, String notTheRoot) {
     HttpUrl url = HttpUrl.parse(value.strip());
     if (value.isBlank() || url == null) {
       throw wrong(endpoint, "must be an absolute http or https URL", masked(value));
@@ -18,8 +18,8 @@ final class BaseUrl {
     if (url.query() != null || url.fragment() != null) {
       throw wrong(endpoint, "must not have a query or a fragment", masked(value));
     }
-    if (url.encodedPath().matches(".*/(api/chat|v1)/?")) {
-      throw wrong(endpoint, "must be the server's root, without /api/chat or /v1", masked(value));
+    if (url.encodedPath().matches(notTheRoot)) {
+      throw wrong(endpoint, "must be the server's root, without the path of a call", masked(value));
     }
     return url;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
+import dev.offmeter.guard.AnswerCheck;
 import dev.offmeter.wire.JsonText;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -23,6 +24,9 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code deadline}: the client's
  *   <li>{@code rescue}: {@link StreamRescue#RESTART}; {@link StreamRescue#FAIL} with tool results
  *   <li>{@code tool}: none
+ *   <li>{@code selfHostedOnly}: off
+ *   <li>{@code answerSchema}, {@code accept}: none; {@code repairTurn}: off
+ *   <li>{@code continueWhenFiltered}: off
  * </ul>
  *
  * <p>{@link #toString()} gives counts, never the conversation.
@@ -41,6 +45,11 @@ public final class ChatRequest {
   private final Map<String, String> tags;
   private final @Nullable StreamRescue rescue;
   private final List<Tool> tools;
+  private final boolean selfHostedOnly;
+  private final @Nullable String answerSchema;
+  private final boolean repairTurn;
+  private final List<AnswerCheck> checks;
+  private final boolean continueWhenFiltered;
 
   private ChatRequest(Builder builder) {
     messages = List.copyOf(builder.messages);
@@ -54,6 +63,11 @@ public final class ChatRequest {
     tags = Map.copyOf(builder.tags);
     rescue = builder.rescue;
     tools = List.copyOf(builder.tools);
+    selfHostedOnly = builder.selfHostedOnly;
+    answerSchema = builder.answerSchema;
+    repairTurn = builder.repairTurn;
+    checks = List.copyOf(builder.checks);
+    continueWhenFiltered = builder.continueWhenFiltered;
   }
 
   /** A builder with the defaults listed above. */
@@ -75,6 +89,11 @@ public final class ChatRequest {
     builder.tags.putAll(tags);
     builder.rescue = rescue;
     builder.tools.addAll(tools);
+    builder.selfHostedOnly = selfHostedOnly;
+    builder.answerSchema = answerSchema;
+    builder.repairTurn = repairTurn;
+    builder.checks.addAll(checks);
+    builder.continueWhenFiltered = continueWhenFiltered;
     return builder;
   }
 
@@ -166,6 +185,31 @@ public final class ChatRequest {
     return tools;
   }
 
+  /** Whether no socket may be opened to an endpoint that is not self-hosted. */
+  public boolean selfHostedOnly() {
+    return selfHostedOnly;
+  }
+
+  /** The JSON schema that the answer is to have; empty for free text. */
+  public Optional<String> answerSchema() {
+    return Optional.ofNullable(answerSchema);
+  }
+
+  /** Whether an endpoint whose answer does not fit may mend it once. */
+  public boolean repairTurn() {
+    return repairTurn;
+  }
+
+  /** The caller's checks of the finished answer, in order. */
+  public List<AnswerCheck> checks() {
+    return checks;
+  }
+
+  /** Whether an explicit refusal is treated as any other failed attempt. */
+  public boolean continueWhenFiltered() {
+    return continueWhenFiltered;
+  }
+
   @Override
   public String toString() {
     return "ChatRequest[messages "
@@ -174,6 +218,7 @@ public final class ChatRequest {
         + maxTokens
         + ", thinking "
         + thinking
+        + (selfHostedOnly ? ", self-hosted only" : "")
         + ", tags "
         + tags.keySet()
         + "]";
@@ -192,6 +237,11 @@ public final class ChatRequest {
     private final Map<String, String> tags = new LinkedHashMap<>();
     private @Nullable StreamRescue rescue;
     private final List<Tool> tools = new ArrayList<>();
+    private boolean selfHostedOnly;
+    private @Nullable String answerSchema;
+    private boolean repairTurn;
+    private final List<AnswerCheck> checks = new ArrayList<>();
+    private boolean continueWhenFiltered;
 
     private Builder() {}
 
@@ -312,6 +362,63 @@ public final class ChatRequest {
      */
     public Builder tool(String name, String description, String schema) {
       tools.add(new Tool(name, description, schema));
+      return this;
+    }
+
+    /**
+     * Keeps the request on self-hosted endpoints: no socket is opened to any other, whatever
+     * happens. If none of them answers, the exception lists the others too, as {@link
+     * FailureKind#NOT_PERMITTED}. It cannot be undone, not by {@link ChatRequest#toBuilder()}
+     * either.
+     */
+    public Builder selfHostedOnly() {
+      this.selfHostedOnly = true;
+      return this;
+    }
+
+    /**
+     * The JSON schema that the answer is to have, sent in each server's own form, with thinking off
+     * where it would break the format. Not every server enforces it, so the text is whatever came:
+     * {@link LlmClient#chat(ChatRequest, Class)} makes the schema from a record, and checks.
+     * Default: none.
+     *
+     * @param schema a JSON object
+     */
+    public Builder answerSchema(String schema) {
+      if (!JsonText.isObject(Objects.requireNonNull(schema, "answerSchema"))) {
+        throw new IllegalArgumentException("answerSchema must be a JSON object");
+      }
+      this.answerSchema = schema;
+      return this;
+    }
+
+    /**
+     * Whether an endpoint whose answer does not fit the record that was asked for is told what is
+     * wrong with it, and asked once more, before the next one. Default false. It takes effect with
+     * {@link LlmClient#chat(ChatRequest, Class)}, within the endpoint's share of the deadline.
+     */
+    public Builder repairTurn(boolean repairTurn) {
+      this.repairTurn = repairTurn;
+      return this;
+    }
+
+    /**
+     * A test of the finished answer; {@link AnswerCheck} has a few ready ones. An answer that it
+     * turns down is a failed attempt, and the next endpoint is asked. All checks must agree. In a
+     * stream it runs at the end, so {@link StreamRescue} decides what becomes of what was shown.
+     */
+    public Builder accept(AnswerCheck check) {
+      checks.add(Objects.requireNonNull(check, "check"));
+      return this;
+    }
+
+    /**
+     * Whether the next endpoint is asked when a content filter, or the model itself, refuses in so
+     * many words. Default false: the call stops, and its last attempt is {@link
+     * FailureKind#CONTENT_FILTERED}.
+     */
+    public Builder continueWhenFiltered(boolean continueWhenFiltered) {
+      this.continueWhenFiltered = continueWhenFiltered;
       return this;
     }
 

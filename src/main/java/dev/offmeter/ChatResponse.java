@@ -79,6 +79,20 @@ public final class ChatResponse {
   }
 
   /**
+   * An answer in the shape that was asked for.
+   *
+   * @param value the answer, parsed and checked
+   * @param response where it came from and how; its text is the JSON
+   */
+  public record Structured<T>(T value, ChatResponse response) {
+    /** Without the value, which is the answer. */
+    @Override
+    public String toString() {
+      return "Structured[" + response + "]";
+    }
+  }
+
+  /**
    * The answer; never any of the model's thinking, and never blank unless there are {@link
    * #toolCalls()}.
    */

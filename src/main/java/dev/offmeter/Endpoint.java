@@ -6,10 +6,16 @@ import dev.offmeter.endpoint.Header;
 import dev.offmeter.endpoint.Limits;
 import dev.offmeter.endpoint.Locality;
 import dev.offmeter.endpoint.MinimumRate;
+import dev.offmeter.wire.AnthropicChat;
+import dev.offmeter.wire.Api;
+import dev.offmeter.wire.GeminiChat;
 import dev.offmeter.wire.OllamaChat;
+import dev.offmeter.wire.OpenAiChat;
+import dev.offmeter.wire.Protocol;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -34,7 +40,9 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code stallTimeout}: 10 s
  *   <li>{@code maxConcurrent}: unlimited
  *   <li>{@code retries}: 0
- *   <li>{@code locality}: self-hosted
+ *   <li>{@code requestsPerMinute}: unlimited
+ *   <li>{@code locality}: self-hosted for Ollama and functions, managed for Gemini and Anthropic;
+ *       by {@link Dialect} for OpenAI-compatible servers
  *   <li>{@code maxLineBytes}: 8 MiB, {@code maxAnswerBytes}: 32 MiB
  * </ul>
  */
@@ -61,7 +69,50 @@ public final class Endpoint {
    * @param baseUrl the server's root, such as {@code http://localhost:11434}; a path prefix is kept
    */
   public static Builder ollama(String name, String baseUrl) {
-    return new Builder(name, Objects.requireNonNull(baseUrl, "baseUrl"), null);
+    return new Builder(name, baseUrl, OllamaChat.API).dialect(Dialect.OLLAMA);
+  }
+
+  /**
+   * A server with OpenAI's chat completions: vLLM, llama.cpp's {@code llama-server}, TGI, LocalAI,
+   * LM Studio, Ollama's {@code /v1}, a LiteLLM proxy, OpenAI, Gemini's compatible endpoint. What
+   * such servers do not have in common is chosen by {@link Builder#dialect}.
+   *
+   * @param name what it is called in attempts, logs and metrics; unique in a client
+   * @param baseUrl the server's root, with or without its version, such as {@code
+   *     http://localhost:8080} or {@code http://localhost:8080/v1}; a path prefix is kept
+   */
+  public static Builder openAi(String name, String baseUrl) {
+    return new Builder(name, baseUrl, OpenAiChat.API);
+  }
+
+  /** Google's Gemini API over its native protocol; see {@link #gemini(String, String)}. */
+  public static Builder gemini(String name) {
+    return gemini(name, "https://generativelanguage.googleapis.com");
+  }
+
+  /**
+   * The same at another address, such as a proxy's.
+   *
+   * @param name what it is called in attempts, logs and metrics; unique in a client
+   * @param baseUrl the root, with or without {@code /v1beta}; a path prefix is kept
+   */
+  public static Builder gemini(String name, String baseUrl) {
+    return new Builder(name, baseUrl, GeminiChat.API);
+  }
+
+  /** Anthropic's Messages API; see {@link #anthropic(String, String)}. */
+  public static Builder anthropic(String name) {
+    return anthropic(name, "https://api.anthropic.com");
+  }
+
+  /**
+   * The same at another address, such as a proxy's.
+   *
+   * @param name what it is called in attempts, logs and metrics; unique in a client
+   * @param baseUrl the root, with or without {@code /v1}; a path prefix is kept
+   */
+  public static Builder anthropic(String name, String baseUrl) {
+    return new Builder(name, baseUrl, AnthropicChat.API);
   }
 
   /**
@@ -74,7 +125,38 @@ public final class Endpoint {
    * @param function from the request to the answer; called by many threads at once
    */
   public static Builder local(String name, Function<ChatRequest, String> function) {
-    return new Builder(name, null, Objects.requireNonNull(function, "function"));
+    return new Builder(name, Objects.requireNonNull(function, "function"));
+  }
+
+  /**
+   * In what an OpenAI-compatible server differs from the others: the name of the token limit, the
+   * form of a schema, how thinking is switched off, and on whose hardware it runs. From the sources
+   * and documentation of each. Further ones may be added.
+   */
+  public enum Dialect {
+    /** Any other: self-hosted at a private address, else managed. The default. */
+    GENERIC,
+    /** vLLM: thinking is switched off through the chat template. Self-hosted. */
+    VLLM,
+    /** llama.cpp's {@code llama-server}: thinking is switched off likewise. Self-hosted. */
+    LLAMA_SERVER,
+    /** Hugging Face TGI: a schema has a form of its own. Self-hosted. */
+    TGI,
+    /** LocalAI. Self-hosted. */
+    LOCAL_AI,
+    /** LM Studio. Self-hosted. */
+    LM_STUDIO,
+    /**
+     * Ollama: thinking is switched off by {@code reasoning_effort}. Self-hosted, but for models
+     * whose name ends in {@code -cloud}. Its native API tells more: {@link Endpoint#ollama}.
+     */
+    OLLAMA,
+    /** A LiteLLM proxy: managed, because it may pass a request on to anybody. */
+    LITELLM,
+    /** OpenAI itself: the token limit is {@code max_completion_tokens}. Managed. */
+    OPENAI,
+    /** Gemini's compatible endpoint: thinking off by {@code reasoning_effort}. Managed. */
+    GEMINI
   }
 
   /** A builder that starts from this endpoint. */
@@ -94,7 +176,42 @@ public final class Endpoint {
 
   /** On whose hardware it runs. */
   public Locality locality() {
-    return settings.locality;
+    if (settings.locality != null) {
+      return settings.locality;
+    }
+    Api api = settings.api;
+    if (url == null || api == null) {
+      return Locality.SELF_HOSTED;
+    }
+    return api.managed() ? Locality.MANAGED : DefaultLocality.of(url, model(), dialect(url));
+  }
+
+  private Dialect dialect(HttpUrl url) {
+    return settings.dialect != Dialect.GENERIC
+        ? settings.dialect
+        : switch (url.host()) {
+          case "api.openai.com" -> Dialect.OPENAI;
+          case "generativelanguage.googleapis.com" -> Dialect.GEMINI;
+          default -> Dialect.GENERIC;
+        };
+  }
+
+  private @Nullable Protocol protocol() {
+    if (url == null || settings.api == null) {
+      return null;
+    }
+    return settings
+        .api
+        .maker()
+        .make(
+            new Api.Server(
+                url,
+                model(),
+                Map.copyOf(settings.options),
+                settings.keepAlive,
+                dialect(url),
+                Objects.requireNonNullElse(settings.maxLineBytes, LINE_BYTES),
+                Objects.requireNonNullElse(settings.maxAnswerBytes, ANSWER_BYTES)));
   }
 
   /** Name, model and address; no credential. */
@@ -117,16 +234,6 @@ public final class Endpoint {
     if (firstToken.compareTo(attempt) > 0) {
       throw settings.firstTokenTooLong(attempt, firstToken);
     }
-    OllamaChat protocol =
-        url == null
-            ? null
-            : new OllamaChat(
-                url,
-                model(),
-                settings.options,
-                settings.keepAlive,
-                Objects.requireNonNullElse(settings.maxLineBytes, LINE_BYTES),
-                Objects.requireNonNullElse(settings.maxAnswerBytes, ANSWER_BYTES));
     return new EndpointSpec(
         name(),
         model(),
@@ -139,9 +246,10 @@ public final class Endpoint {
             Objects.requireNonNullElse(settings.stall, STALL),
             settings.minimumRate),
         settings.maxConcurrent,
+        settings.requestsPerMinute,
         settings.retries,
         List.copyOf(settings.headers),
-        protocol,
+        protocol(),
         settings.function);
   }
 
@@ -163,6 +271,7 @@ public final class Endpoint {
 
     private final String name;
     private final @Nullable String baseUrl;
+    private final @Nullable Api api;
     private final @Nullable Function<ChatRequest, String> function;
     private @Nullable String model;
     private @Nullable Duration timeout;
@@ -176,19 +285,31 @@ public final class Endpoint {
     private int retries;
     private final Map<String, Object> options = new LinkedHashMap<>();
     private @Nullable Duration keepAlive;
-    private Locality locality = Locality.SELF_HOSTED;
+    private @Nullable Locality locality;
+    private Dialect dialect = Dialect.GENERIC;
+    private int requestsPerMinute = Integer.MAX_VALUE;
     private @Nullable Integer maxLineBytes;
     private @Nullable Long maxAnswerBytes;
 
-    private Builder(
-        String name, @Nullable String baseUrl, @Nullable Function<ChatRequest, String> function) {
+    private Builder(String name, String baseUrl, Api api) {
       this.name = Requirements.notBlank("name", name);
-      this.baseUrl = baseUrl;
+      this.baseUrl = Objects.requireNonNull(baseUrl, "baseUrl");
+      this.api = api;
+      this.function = null;
+    }
+
+    private Builder(String name, Function<ChatRequest, String> function) {
+      this.name = Requirements.notBlank("name", name);
+      this.baseUrl = null;
+      this.api = null;
       this.function = function;
     }
 
     private Builder(Builder other) {
-      this(other.name, other.baseUrl, other.function);
+      name = other.name;
+      baseUrl = other.baseUrl;
+      api = other.api;
+      function = other.function;
       model = other.model;
       timeout = other.timeout;
       connect = other.connect;
@@ -202,6 +323,8 @@ public final class Endpoint {
       options.putAll(other.options);
       keepAlive = other.keepAlive;
       locality = other.locality;
+      dialect = other.dialect;
+      requestsPerMinute = other.requestsPerMinute;
       maxLineBytes = other.maxLineBytes;
       maxAnswerBytes = other.maxAnswerBytes;
     }
@@ -264,12 +387,21 @@ public final class Endpoint {
     }
 
     /**
-     * A key, sent as {@code Authorization: Bearer}. Ollama itself ignores it; a proxy in front of
-     * it may ask for one. The last one that is set wins; it does not go together with a header
-     * {@code Authorization} of your own.
+     * A key, sent as {@code Authorization: Bearer}, to Gemini as {@code x-goog-api-key}, to
+     * Anthropic as {@code x-api-key}. Ollama itself ignores it; a proxy in front of it may ask for
+     * one. The last one that is set wins; it does not go together with a header {@code
+     * Authorization} of your own.
      */
     public Builder apiKey(String apiKey) {
-      return add("apiKey", AUTHORIZATION, "Bearer ", apiKey);
+      return add("apiKey", keyHeader(), keyPrefix(), apiKey);
+    }
+
+    private String keyHeader() {
+      return api == null ? AUTHORIZATION : api.keyHeader();
+    }
+
+    private String keyPrefix() {
+      return api == null ? "" : api.keyPrefix();
     }
 
     /**
@@ -278,7 +410,7 @@ public final class Endpoint {
      */
     public Builder apiKey(Supplier<String> apiKey) {
       Objects.requireNonNull(apiKey, "apiKey");
-      return add(Header.supplied(AUTHORIZATION, "Bearer ", apiKey));
+      return add(Header.supplied(keyHeader(), keyPrefix(), apiKey));
     }
 
     /**
@@ -388,32 +520,49 @@ public final class Endpoint {
     }
 
     /**
-     * An option sent with every request, such as Ollama's {@code num_ctx}. It is fixed per
-     * endpoint, because Ollama loads the model anew when a load-time option changes.
+     * An option sent with every request: one of Ollama's {@code options}, such as {@code num_ctx};
+     * a field of OpenAI's or Anthropic's request, such as {@code service_tier}; a field of Gemini's
+     * {@code generationConfig}, such as {@code topK}. It is fixed per endpoint, because Ollama
+     * loads the model anew when a load-time option changes.
      *
-     * @param name the option; not {@code num_predict}, which is {@link ChatRequest#maxTokens()}
-     * @param value a string, a finite number, a boolean, or a list of these
+     * @param name the option; not one that the request decides, such as {@code num_predict} or
+     *     {@code max_tokens}, which is {@link ChatRequest#maxTokens()}
+     * @param value a string, a finite number, a boolean, a list of these, or a map of names to any
+     *     of these or to maps
      */
     public Builder option(String name, Object value) {
       Requirements.notBlank("option name", name);
       Objects.requireNonNull(value, "option value");
-      if (name.equals("num_predict")) {
-        throw new IllegalArgumentException("option num_predict is the request's maxTokens");
+      if (api != null && api.ownOptions().contains(name)) {
+        throw new IllegalArgumentException("option " + name + " is the request's own to decide");
       }
       if (!isPlain(value)) {
         throw new IllegalArgumentException(
             "option "
                 + name
-                + " must be a string, number, boolean or list, was "
+                + " must be a string, number, boolean, list or map, was "
                 + value.getClass().getName());
       }
-      options.put(name, value instanceof List<?> list ? List.copyOf(list) : value);
+      options.put(name, copied(value));
       return this;
+    }
+
+    private static Object copied(Object value) {
+      if (value instanceof Map<?, ?> map) {
+        Map<Object, Object> copy = new LinkedHashMap<>();
+        map.forEach((key, inner) -> copy.put(key, copied(inner)));
+        return Collections.unmodifiableMap(copy);
+      }
+      return value instanceof List<?> list ? List.copyOf(list) : value;
     }
 
     private static boolean isPlain(Object value) {
       if (value instanceof List<?> list) {
         return list.stream().allMatch(item -> !(item instanceof List) && isPlain(item));
+      }
+      if (value instanceof Map<?, ?> map) {
+        return map.keySet().stream().allMatch(String.class::isInstance)
+            && map.values().stream().allMatch(inner -> inner != null && isPlain(inner));
       }
       boolean number = value instanceof Number n && Double.isFinite(n.doubleValue());
       return number || value instanceof String || value instanceof Boolean;
@@ -432,7 +581,34 @@ public final class Endpoint {
       return this;
     }
 
-    /** On whose hardware it runs; default {@link Locality#SELF_HOSTED}. */
+    /**
+     * In what an OpenAI-compatible server differs from the others. Default {@link Dialect#GENERIC};
+     * {@code api.openai.com} and Gemini's host are known.
+     */
+    public Builder dialect(Dialect dialect) {
+      this.dialect = Objects.requireNonNull(dialect, "dialect");
+      return this;
+    }
+
+    /**
+     * The most requests within any 60 s, retries included: from 1 to 100,000, default unlimited. A
+     * call that finds them used up goes to the next endpoint; it does not wait.
+     */
+    public Builder requestsPerMinute(int requestsPerMinute) {
+      if (requestsPerMinute < 1 || requestsPerMinute > 100_000) {
+        throw new IllegalArgumentException(
+            "requestsPerMinute must be from 1 to 100000, was " + requestsPerMinute);
+      }
+      this.requestsPerMinute = requestsPerMinute;
+      return this;
+    }
+
+    /**
+     * On whose hardware it runs, which decides whether a request with {@link
+     * ChatRequest#selfHostedOnly()} may be sent to it. Default: self-hosted for Ollama and
+     * functions, but managed for Ollama's cloud models and {@code ollama.com}; managed for Gemini
+     * and Anthropic; see {@link Dialect} for OpenAI-compatible servers.
+     */
     public Builder locality(Locality locality) {
       this.locality = Objects.requireNonNull(locality, "locality");
       return this;
@@ -469,11 +645,11 @@ public final class Endpoint {
      */
     public Endpoint build() {
       Builder copy = new Builder(this);
-      if (baseUrl == null) {
+      if (baseUrl == null || api == null) {
         copy.checkLocal();
         return new Endpoint(copy, null);
       }
-      HttpUrl url = BaseUrl.parse(name, baseUrl);
+      HttpUrl url = BaseUrl.parse(name, baseUrl, api.notTheRoot());
       copy.checkServer(url);
       return new Endpoint(copy, url);
     }
@@ -499,6 +675,14 @@ public final class Endpoint {
       }
       if (timeout != null && firstToken != null && firstToken.compareTo(timeout) > 0) {
         throw firstTokenTooLong(timeout, firstToken);
+      }
+      if (keepAlive != null && !OllamaChat.API.equals(api)) {
+        throw wrong("must not have a keepAlive: only Ollama's native API knows one");
+      }
+      if (dialect != Dialect.GENERIC
+          && !OpenAiChat.API.equals(api)
+          && !OllamaChat.API.equals(api)) {
+        throw wrong("must not have a dialect: only OpenAI-compatible servers have one");
       }
       checkHeaders();
       boolean credential = headers.stream().anyMatch(Header::isCredential);

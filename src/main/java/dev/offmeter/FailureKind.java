@@ -36,6 +36,12 @@ public enum FailureKind {
   NOT_AN_ANSWER,
   /** A complete reply with no text in it. */
   EMPTY_ANSWER,
+  /** The answer does not fit the schema that was asked for. */
+  FORMAT_MISMATCH,
+  /** A caller's own check of the answer, {@link ChatRequest.Builder#accept}, turned it down. */
+  ANSWER_REJECTED,
+  /** The server's content filter, or the model itself, refuses: an explicit refusal. */
+  CONTENT_FILTERED,
   /** A line or an answer beyond the size that the endpoint may send. */
   TOO_LARGE,
   /** No first piece of answer or thinking within the first-token timeout. */
@@ -59,6 +65,10 @@ public enum FailureKind {
   SERVER_BUSY,
   /** The endpoint's own {@code maxConcurrent} is reached; the server was not asked. */
   GATE_FULL,
+  /** The endpoint's own {@code requestsPerMinute} are used up; the server was not asked. */
+  RATE_SPENT,
+  /** The account has no money or no quota left: HTTP 402, or words to that effect. */
+  QUOTA_SPENT,
   /** The key is missing, wrong or expired: HTTP 401, 403, 407, or an unusable credential. */
   UNAUTHORIZED,
   /** Cloudflare Access wants a login: the service token is missing, wrong or expired. */
@@ -83,6 +93,8 @@ public enum FailureKind {
   THINKING_ONLY,
   /** The in-process function threw, or returned null or blank. */
   LOCAL_FAILED,
+  /** Not asked: the request is for self-hosted endpoints only, and this one is managed. */
+  NOT_PERMITTED,
   /** Not asked: the endpoint is known to be down. */
   CIRCUIT_OPEN,
   /** Not asked: the deadline had passed. */

@@ -4,12 +4,14 @@ package dev.offmeter;
 import dev.offmeter.config.Environment;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Transport;
+import dev.offmeter.failover.Acceptance;
 import dev.offmeter.failover.Cancellation;
 import dev.offmeter.failover.Failover;
 import dev.offmeter.failover.Gates;
 import dev.offmeter.failover.StreamedCall;
 import dev.offmeter.failover.Time;
 import dev.offmeter.observe.LlmListener;
+import dev.offmeter.wire.Shape;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -115,8 +117,32 @@ public final class LlmClient implements AutoCloseable {
    */
   public ChatResponse chat(ChatRequest request) {
     Objects.requireNonNull(request, "request");
-    Cancellation cancellation = begin();
-    return run(request, cancellation);
+    return run(request, begin(), Acceptance.ANY);
+  }
+
+  /**
+   * Asks for an answer in the shape of a record. A JSON schema is made from it and sent in each
+   * server's own form; the reply is parsed and checked, and one that does not fit is a failed
+   * attempt, {@link FailureKind#FORMAT_MISMATCH}: the next endpoint is asked. With {@link
+   * ChatRequest.Builder#repairTurn} the same one may mend it once.
+   *
+   * <p>The record's components are strings, numbers, booleans, enums, {@code LocalDate}, lists and
+   * sets, further records; {@code Optional} or {@code @Nullable} where the model may not know.
+   * Jackson's {@code @JsonProperty} and {@code @JsonPropertyDescription} are heeded. Say in the
+   * prompt too what is wanted: not every server shows the schema to its model.
+   *
+   * @throws IllegalArgumentException if the class is no record, or has a component of another type
+   * @throws AllEndpointsFailedException if no endpoint answered so; it lists every attempt
+   * @throws LlmException if the thread was interrupted (its flag is set) or the client closed
+   * @throws IllegalStateException if the client was closed before
+   */
+  public <T> ChatResponse.Structured<T> chat(ChatRequest request, Class<T> type) {
+    Objects.requireNonNull(request, "request");
+    Shape<T> shape = Shape.of(Objects.requireNonNull(type, "type"));
+    ChatRequest shaped = request.toBuilder().answerSchema(shape.schema()).build();
+    Typed<T> typed = new Typed<>(shape);
+    ChatResponse response = run(shaped, begin(), typed);
+    return new ChatResponse.Structured<>(typed.value(), response);
   }
 
   /**
@@ -193,7 +219,7 @@ public final class LlmClient implements AutoCloseable {
   private void runInto(
       CompletableFuture<ChatResponse> future, ChatRequest request, Cancellation cancellation) {
     try {
-      future.complete(run(request, cancellation));
+      future.complete(run(request, cancellation, Acceptance.ANY));
     } catch (Throwable e) {
       future.completeExceptionally(e);
     }
@@ -213,9 +239,10 @@ public final class LlmClient implements AutoCloseable {
     return new IllegalStateException("the client must be open, was closed");
   }
 
-  private ChatResponse run(ChatRequest request, Cancellation cancellation) {
+  private ChatResponse run(ChatRequest request, Cancellation cancellation, Acceptance acceptance) {
     try {
-      return failover.chat(request, request.deadline().orElse(deadline), cancellation);
+      Duration limit = request.deadline().orElse(deadline);
+      return failover.chat(request, limit, cancellation, acceptance);
     } finally {
       over(cancellation);
     }

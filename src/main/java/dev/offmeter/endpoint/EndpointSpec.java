@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param onThisMachine whether its address is a loopback one
  * @param limits its clocks
  * @param maxConcurrent calls let in at once
+ * @param requestsPerMinute the most requests within 60 s, {@code MAX_VALUE} for any number
  * @param retries further tries here before the next endpoint
  * @param headers sent with every request
  * @param protocol how a server is asked, null for an in-process function
@@ -28,6 +29,7 @@ public record EndpointSpec(
     boolean onThisMachine,
     Limits limits,
     int maxConcurrent,
+    int requestsPerMinute,
     int retries,
     List<Header> headers,
     @Nullable Protocol protocol,

@@ -39,6 +39,11 @@ final class Gathered implements Pieces, Heard {
   }
 
   @Override
+  public void part() {
+    progress.piece();
+  }
+
+  @Override
   public void toolCall(ToolCall call) {
     progress.piece();
     toolCalls.add(call);
@@ -70,10 +75,10 @@ final class Gathered implements Pieces, Heard {
     String whole = text.toString();
     boolean cut = ending.finishReason() == FinishReason.LENGTH;
     if (toolCalls.isEmpty() && Visible.nothingIn(whole)) {
-      throw empty(request, cut);
+      throw empty(request, cut, ending.atOwnLimit());
     }
     int tokens = ending.usage().outputTokens();
-    if (cut && tokens > 0 && tokens < request.maxTokens()) {
+    if (cut && !ending.atOwnLimit() && tokens > 0 && tokens < request.maxTokens()) {
       throw Failure.of(
           FailureKind.CONTEXT_OVERFLOW,
           "the context was full after " + tokens + " of " + request.maxTokens() + " tokens");
@@ -88,8 +93,9 @@ final class Gathered implements Pieces, Heard {
         status);
   }
 
-  private Failure empty(ChatRequest request, boolean cut) {
-    if (cut && !thinking.isEmpty()) {
+  /** Gemini keeps its thinking to itself, but it counts against the limit. */
+  private Failure empty(ChatRequest request, boolean cut, boolean atOwnLimit) {
+    if (cut && (atOwnLimit || !thinking.isEmpty())) {
       return Failure.of(
           FailureKind.THINKING_ONLY,
           "all " + request.maxTokens() + " tokens went into thinking: raise maxTokens");

@@ -59,11 +59,13 @@ public final class Failover {
    * Asks one endpoint after the other until one answers.
    *
    * @param total the limit of the whole call
+   * @param acceptance what an answer must be to count as one
    * @throws dev.offmeter.LlmException if none answers, or the call is cancelled
    */
-  public ChatResponse chat(ChatRequest request, Duration total, Cancellation cancellation) {
+  public ChatResponse chat(
+      ChatRequest request, Duration total, Cancellation cancellation, Acceptance acceptance) {
     Deadline deadline = new Deadline(around.time(), total, true);
-    return call(request, deadline, cancellation, Audience.NOBODY).run();
+    return call(request, deadline, cancellation, Audience.NOBODY, acceptance).run();
   }
 
   /**
@@ -83,14 +85,18 @@ public final class Failover {
     Supplier<OneCall> beginning =
         () -> {
           Deadline deadline = new Deadline(around.time(), total, coversDelivery);
-          return call(request, deadline, cancellation, showing);
+          return call(request, deadline, cancellation, showing, Acceptance.ANY);
         };
     return new StreamedCall(showing, cancellation, beginning, whenOver);
   }
 
   private OneCall call(
-      ChatRequest request, Deadline deadline, Cancellation cancellation, Audience audience) {
+      ChatRequest request,
+      Deadline deadline,
+      Cancellation cancellation,
+      Audience audience,
+      Acceptance acceptance) {
     Story story = new Story(calls.incrementAndGet(), request.tags(), listener);
-    return new OneCall(gates, around, request, deadline, cancellation, story, audience);
+    return new OneCall(gates, around, request, deadline, cancellation, story, audience, acceptance);
   }
 }

@@ -21,6 +21,7 @@ final class Gate {
   private final Bulkhead bulkhead;
   private final TimeLimiter timeLimiter;
   private final Activity activity;
+  private final Rate rate;
 
   Gate(
       EndpointSpec spec,
@@ -35,6 +36,7 @@ final class Gate {
     this.bulkhead = registries.bulkheads().bulkhead(spec.name(), bulkheadConfig(spec));
     this.timeLimiter = registries.timeLimiters().timeLimiter(spec.name(), limiterConfig(spec));
     this.activity = new Activity(spec.limits(), time.nanos());
+    this.rate = new Rate(spec.requestsPerMinute());
   }
 
   private static BulkheadConfig bulkheadConfig(EndpointSpec spec) {
@@ -63,6 +65,10 @@ final class Gate {
 
   Activity activity() {
     return activity;
+  }
+
+  Rate rate() {
+    return rate;
   }
 
   /** Whether a call that came now would be turned away for the endpoint's health. */

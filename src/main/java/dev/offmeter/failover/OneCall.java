@@ -22,6 +22,7 @@ final class OneCall {
   private final Cancellation cancellation;
   private final Story story;
   private final Audience audience;
+  private final Acceptance acceptance;
   private final List<Gate> full = new ArrayList<>();
   private int next;
   private @Nullable Visit visit;
@@ -36,7 +37,8 @@ final class OneCall {
       Deadline deadline,
       Cancellation cancellation,
       Story story,
-      Audience audience) {
+      Audience audience,
+      Acceptance acceptance) {
     this.gates = gates;
     this.around = around;
     this.request = request;
@@ -44,6 +46,7 @@ final class OneCall {
     this.cancellation = cancellation;
     this.story = story;
     this.audience = audience;
+    this.acceptance = acceptance;
   }
 
   /** Runs to the answer. */
@@ -127,9 +130,10 @@ final class OneCall {
     return waitForAPlace();
   }
 
-  /** Asks if the gate lets the call in. */
+  /** Asks if the gate lets the call in. No other way leads to an endpoint. */
   private @Nullable Visit knock(Gate gate) {
     try {
+      Clearance.check(request, gate.spec());
       return new Visit(this, gate, gate.enter(), open(gates.subList(next, gates.size())));
     } catch (Failure refusal) {
       if (refusal.kind() == FailureKind.GATE_FULL) {
@@ -140,10 +144,10 @@ final class OneCall {
     }
   }
 
-  /** Those still to come that are not known to be down, which keep time. */
-  private static List<Gate> open(List<Gate> stillToCome) {
+  /** Those still to come that may be asked and are not known to be down, which keep time. */
+  private List<Gate> open(List<Gate> stillToCome) {
     List<Gate> later = new ArrayList<>(stillToCome);
-    later.removeIf(Gate::isShut);
+    later.removeIf(gate -> gate.isShut() || !Clearance.permits(request, gate.spec()));
     return later;
   }
 
@@ -182,9 +186,9 @@ final class OneCall {
   }
 
   /** One try at {@code gate}. */
-  TimedAttempt attempt(Gate gate, long share) {
+  TimedAttempt attempt(Gate gate, ChatRequest asked, long share) {
     return new TimedAttempt(
-        gate, around.time(), request, cancellation, deadline, share, audience.showsFrom());
+        gate, around.time(), asked, cancellation, deadline, share, audience.showsFrom());
   }
 
   /** Ends the call if its caller wants it no more. */
@@ -193,6 +197,14 @@ final class OneCall {
     if (reason != null) {
       throw story.stopped(reason);
     }
+  }
+
+  ChatRequest request() {
+    return request;
+  }
+
+  Acceptance acceptance() {
+    return acceptance;
   }
 
   Time time() {

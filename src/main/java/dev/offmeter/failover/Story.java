@@ -76,7 +76,8 @@ final class Story {
     unanswered = null;
   }
 
-  ChatResponse answered(EndpointSpec spec, Answer answer, long nanos, Duration first, long total) {
+  /** The answer as its caller would get it; nobody has been told of it yet. */
+  ChatResponse response(EndpointSpec spec, Answer answer, long nanos, Duration first, long total) {
     String model = answer.model().isEmpty() ? spec.model() : answer.model();
     Attempt attempt =
         Attempt.builder(spec.name())
@@ -84,24 +85,28 @@ final class Story {
             .status(answer.status())
             .elapsed(Duration.ofNanos(nanos))
             .build();
+    List<Attempt> all = new ArrayList<>(attempts);
+    all.add(attempt);
+    return ChatResponse.builder()
+        .text(answer.text())
+        .thinking(answer.thinking())
+        .endpoint(spec.name())
+        .model(model)
+        .usage(answer.usage())
+        .finishReason(answer.finishReason())
+        .toolCalls(answer.toolCalls())
+        .attempts(all)
+        .elapsed(Duration.ofNanos(total))
+        .timeToFirstToken(first)
+        .build();
+  }
+
+  void answered(ChatResponse response) {
+    Attempt attempt = response.attempts().get(attempts.size());
     attempts.add(attempt);
     asked = null;
     listener.attemptEnded(call, attempt);
-    ChatResponse response =
-        ChatResponse.builder()
-            .text(answer.text())
-            .thinking(answer.thinking())
-            .endpoint(spec.name())
-            .model(model)
-            .usage(answer.usage())
-            .finishReason(answer.finishReason())
-            .toolCalls(answer.toolCalls())
-            .attempts(attempts)
-            .elapsed(Duration.ofNanos(total))
-            .timeToFirstToken(first)
-            .build();
     listener.callAnswered(call, response);
-    return response;
   }
 
   LlmException exhausted(long total) {

@@ -2,6 +2,7 @@
 package dev.offmeter.failover;
 
 import dev.offmeter.Attempt;
+import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.FailureKind;
 import dev.offmeter.endpoint.Answer;
@@ -22,6 +23,9 @@ final class Visit {
   private final Breaker.Permit permit;
   private final List<Gate> later;
   private final long entered;
+  private ChatRequest request;
+  private @Nullable String misfit;
+  private boolean repaired;
   private int retry = 1;
   private boolean left;
   private @Nullable TimedAttempt attempt;
@@ -32,6 +36,7 @@ final class Visit {
     this.gate = gate;
     this.permit = permit;
     this.later = later;
+    this.request = call.request();
     this.entered = call.time().nanos();
   }
 
@@ -69,34 +74,48 @@ final class Visit {
     if (share <= 0) {
       throw Failure.of(FailureKind.OUT_OF_TIME, "the deadline left no time for it");
     }
+    gate.rate().take(call.time().nanos());
     // Made before the listener hears of it, so that its share covers the listener too.
-    TimedAttempt asked = call.attempt(gate, share);
+    TimedAttempt asked = call.attempt(gate, request, share);
     call.story().asks(gate.spec());
     attempt = asked;
     return asked;
   }
 
-  private ChatResponse answered(TimedAttempt asked, Answer answer) {
+  private ChatResponse answered(TimedAttempt asked, Answer answer) throws Failure {
     ChatResponse response =
         call.story()
-            .answered(
+            .response(
                 gate.spec(),
                 answer,
                 asked.elapsed(),
                 asked.timeToFirstPiece(),
                 call.deadline().elapsed());
+    check(response);
+    call.story().answered(response);
     permit.answered(call.time().nanos() - entered);
     leave();
     return response;
+  }
+
+  private void check(ChatResponse response) throws Failure {
+    try {
+      call.acceptance().read(response.text());
+    } catch (Failure failure) {
+      misfit = response.text();
+      throw failure.withStatus(
+          response.attempts().get(response.attempts().size() - 1).status().orElse(0));
+    }
+    Acceptance.check(request, response);
   }
 
   /** What becomes of the call, and of the endpoint, when an attempt has failed. */
   private void failed(Failure failure) {
     boolean asked = attempt != null;
     Attempt told = tell(failure);
-    boolean stops = Judgement.of(failure.kind()).next() == Judgement.Next.STOP;
+    boolean stops = stops(failure);
     boolean goesOn = !stops && call.audience().mayStartAgain(told);
-    if (goesOn && asked && isRetried(failure)) {
+    if (goesOn && asked && (isRepaired(failure) || isRetried(failure))) {
       return;
     }
     permit.failed(failure, call.time().nanos() - entered);
@@ -107,6 +126,31 @@ final class Visit {
     if (!goesOn) {
       throw call.story().cut(failure.message(), call.audience().shown());
     }
+  }
+
+  private boolean stops(Failure failure) {
+    boolean filtered = failure.kind() == FailureKind.CONTENT_FILTERED;
+    return Judgement.of(failure.kind()).next() == Judgement.Next.STOP
+        && !(filtered && request.continueWhenFiltered());
+  }
+
+  /** Whether the endpoint is told what is wrong with its answer, and asked once more. */
+  private boolean isRepaired(Failure failure) {
+    String answer = misfit;
+    misfit = null;
+    if (answer == null || repaired || !request.repairTurn()) {
+      return false;
+    }
+    repaired = true;
+    request =
+        request.toBuilder()
+            .assistant(answer)
+            .user(
+                "That does not fit: "
+                    + failure.message()
+                    + ". Answer again, with nothing but JSON that fits.")
+            .build();
+    return true;
   }
 
   /** Nobody reads on. */

@@ -2,14 +2,18 @@
 package dev.offmeter.wire;
 
 import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.cfg.JsonNodeFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
+import java.io.IOException;
+import java.io.OutputStream;
 
 /** The one JSON reader and writer. */
 final class Json {
@@ -27,6 +31,13 @@ final class Json {
           .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
           .build();
 
+  /** For what must have a shape: no property twice. */
+  static final ObjectReader STRICT =
+      MAPPER.reader(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY);
+
+  private static final ObjectReader STRICT_AND_ALONE =
+      STRICT.with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+
   private Json() {}
 
   /** Whether the text is one JSON object and nothing else. */
@@ -39,6 +50,17 @@ final class Json {
     } catch (JsonProcessingException e) {
       return false;
     }
+  }
+
+  /** Writes lists and maps of plain values too. */
+  static JsonGenerator generator(OutputStream to) throws IOException {
+    return MAPPER.createGenerator(to);
+  }
+
+  /** The bytes as one tree: text that is not UTF-8 or comes twice is an error. */
+  static JsonNode strictTree(byte[] json, int length) throws IOException {
+    JsonNode tree = STRICT_AND_ALONE.readTree(json, 0, length);
+    return tree == null ? MissingNode.getInstance() : tree;
   }
 
   /** The text as a tree; missing when it is no JSON. */

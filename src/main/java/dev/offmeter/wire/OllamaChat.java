@@ -8,16 +8,14 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.Message;
 import dev.offmeter.Role;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.time.Duration;
-import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 import okhttp3.ResponseBody;
-import okio.Buffer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,6 +25,23 @@ import org.jspecify.annotations.Nullable;
 public final class OllamaChat implements Protocol {
   /** Ollama answers an option of the wrong type with HTTP 500, as observed on 0.24 and 0.32. */
   private static final Pattern BAD_OPTION = Pattern.compile("option \"[^\"]*\" must be of .*");
+
+  /** How such an endpoint is built. */
+  public static final Api API =
+      new Api(
+          "Authorization",
+          "Bearer ",
+          Set.of("num_predict"),
+          ".*/(api/chat|v1)/?",
+          false,
+          server ->
+              new OllamaChat(
+                  server.baseUrl(),
+                  server.model(),
+                  server.options(),
+                  server.keepAlive(),
+                  server.maxLineBytes(),
+                  server.maxAnswerBytes()));
 
   private final HttpUrl url;
   private final String model;
@@ -62,24 +77,16 @@ public final class OllamaChat implements Protocol {
 
   @Override
   public Request.Builder request(ChatRequest request) {
-    Buffer json = new Buffer();
-    try (JsonGenerator out = Json.FACTORY.createGenerator(json.outputStream())) {
-      write(request, out);
-    } catch (IOException e) {
-      throw new UncheckedIOException("a buffer in memory does not fail", e);
-    }
-    return new Request.Builder()
-        .url(url)
-        .header("Accept", "application/json, application/x-ndjson")
-        .post(new OneShotJson(json));
+    return JsonRequest.post(
+        url, "application/json, application/x-ndjson", out -> write(request, out));
   }
 
   private void write(ChatRequest request, JsonGenerator out) throws IOException {
-    out.writeStartObject();
     out.writeStringField("model", model);
     out.writeBooleanField("stream", true);
     // Unset means on, for a model that can think.
-    out.writeBooleanField("think", request.thinking());
+    // With a format it is off: a model that then does not think is never held to the format.
+    out.writeBooleanField("think", request.thinking() && request.answerSchema().isEmpty());
     // Unset means that a prompt longer than the context is cut in silence.
     out.writeBooleanField("truncate", false);
     if (keepAlive != null) {
@@ -88,18 +95,18 @@ public final class OllamaChat implements Protocol {
     out.writeArrayFieldStart("messages");
     for (Message message : request.messages()) {
       out.writeStartObject();
-      out.writeStringField("role", message.role().name().toLowerCase(Locale.ROOT));
+      out.writeStringField("role", JsonRequest.name(message.role()));
       out.writeStringField("content", message.content());
       writeToolCalls(message, out);
       out.writeEndObject();
     }
     out.writeEndArray();
     writeTools(request, out);
-    out.writeObjectFieldStart("options");
-    for (Map.Entry<String, Object> option : allOptions(request).entrySet()) {
-      out.writePOJOField(option.getKey(), option.getValue());
+    if (request.answerSchema().isPresent()) {
+      JsonRequest.rawField(out, "format", request.answerSchema().get());
     }
-    out.writeEndObject();
+    out.writeObjectFieldStart("options");
+    JsonRequest.options(allOptions(request), out);
     out.writeEndObject();
   }
 

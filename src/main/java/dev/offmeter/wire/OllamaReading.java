@@ -10,15 +10,11 @@ import dev.offmeter.FailureKind;
 import java.io.CharConversionException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import okhttp3.Headers;
 import okio.BufferedSource;
 import org.jspecify.annotations.Nullable;
 
 /** Ollama's reply, read object by object. */
 final class OllamaReading implements Reading {
-  /** As much of a page as is needed to name it. */
-  private static final long PAGE_BYTES = 64 * 1024;
-
   private final BufferedSource source;
   private final BoundedBody bounded;
   private final OllamaLine line;
@@ -55,35 +51,16 @@ final class OllamaReading implements Reading {
   }
 
   private JsonParser begin() throws Failure, IOException {
-    first = firstByte();
+    first = FirstByte.of(source);
     if (first < 0) {
       throw Failure.of(FailureKind.INCOMPLETE, "HTTP 200 with an empty body");
     }
     if (first == '<') {
-      throw page();
+      throw FirstByte.page(source);
     }
     JsonParser begun = Json.FACTORY.createParser(bounded);
     parser = begun;
     return begun;
-  }
-
-  /** The first byte after a byte order mark and white space, -1 if there is none. */
-  private int firstByte() throws IOException {
-    for (long i = 0; source.request(i + 1); i++) {
-      int next = source.getBuffer().getByte(i) & 0xff;
-      boolean blank = next == ' ' || next == '\n' || next == '\r' || next == '\t';
-      boolean mark = next >= 0x80 && i < 3;
-      if ((!blank && !mark) || i == PAGE_BYTES) {
-        return next;
-      }
-    }
-    return -1;
-  }
-
-  private Failure page() throws IOException {
-    source.request(PAGE_BYTES);
-    String page = source.getBuffer().snapshot().utf8();
-    return Refusals.of(new Reply(200, Headers.EMPTY, page));
   }
 
   private @Nullable Ending nextObject(JsonParser parser) throws Failure, IOException {
@@ -110,11 +87,7 @@ final class OllamaReading implements Reading {
   }
 
   private Ending ending() throws Failure {
-    tags.end();
-    if (tags.blurTheAnswer()) {
-      throw Failure.of(
-          FailureKind.INCOMPLETE, "its <think> tags do not pair: what is answer is unclear");
-    }
+    tags.endAnswer();
     return line.ending();
   }
 

@@ -11,6 +11,9 @@ public interface Pieces {
   /** A piece of thinking; not empty. */
   void thinking(String piece);
 
+  /** Part of something that is shown only when it is whole, such as a tool call. */
+  void part();
+
   /** A call of a tool, whole. */
   void toolCall(ToolCall call);
 

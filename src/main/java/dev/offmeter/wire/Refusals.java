@@ -3,6 +3,7 @@ package dev.offmeter.wire;
 
 import dev.offmeter.FailureKind;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -46,7 +47,22 @@ final class Refusals {
     if (reply.status() / 100 == 3) {
       return Failure.of(FailureKind.REDIRECTED, "a redirect, which is never followed");
     }
-    return byStatus(reply, error);
+    return byWords(reply, error).orElseGet(() -> byStatus(reply, error));
+  }
+
+  /** What a server says in so many words outweighs its status. */
+  private static Optional<Failure> byWords(Reply reply, ErrorBody error) {
+    if (reply.status() == 402 || error.isQuotaSpent()) {
+      return Optional.of(
+          Failure.of(FailureKind.QUOTA_SPENT, told(reply, error, "payment required")));
+    }
+    if (error.isContentFilter()) {
+      return Optional.of(Failure.of(FailureKind.CONTENT_FILTERED, told(reply, error, "refused")));
+    }
+    boolean mayOverflow = reply.status() / 100 == 4 || reply.status() == 500;
+    return mayOverflow && error.isContextOverflow()
+        ? Optional.of(Failure.of(FailureKind.CONTEXT_OVERFLOW, told(reply, error, "")))
+        : Optional.empty();
   }
 
   /** Cloudflare's own 1xxx number, from a plain body or from an RFC 9457 one; 0 when none. */
@@ -94,11 +110,15 @@ final class Refusals {
       case 408, 504, 524 ->
           Failure.of(FailureKind.GATEWAY_TIMEOUT, told(reply, error, "the server was too slow"));
       case 425 -> Failure.of(FailureKind.SERVER_BUSY, told(reply, error, "too early"));
-      case 429 -> Failure.of(FailureKind.RATE_LIMITED, told(reply, error, "too many requests"));
+      // TGI fails a request that it was working on with 424.
+      case 424 -> Failure.of(FailureKind.SERVER_ERROR, told(reply, error, "generation failed"));
+      case 429 -> tooMany(reply, error);
       case 502, 520, 521, 522, 523, 525, 526 ->
           Failure.of(
               FailureKind.ORIGIN_UNREACHABLE, told(reply, error, "the server is not reachable"));
       case 503 -> unavailable(reply, error);
+      // Anthropic's own status for too much load.
+      case 529 -> Failure.of(FailureKind.SERVER_BUSY, told(reply, error, "overloaded"));
       default -> byClass(reply, error);
     };
   }
@@ -106,13 +126,17 @@ final class Refusals {
   private static Failure byClass(Reply reply, ErrorBody error) {
     return switch (reply.status() / 100) {
       case 2 -> Failure.of(FailureKind.NOT_AN_ANSWER, told(reply, error, "not an answer"));
-      case 4 ->
-          error.isContextOverflow()
-              ? Failure.of(FailureKind.CONTEXT_OVERFLOW, told(reply, error, ""))
-              : Failure.of(FailureKind.BAD_REQUEST, told(reply, error, "request rejected"));
+      case 4 -> Failure.of(rejected(error), told(reply, error, "request rejected"));
       case 5 -> Failure.of(FailureKind.SERVER_ERROR, told(reply, error, "server error"));
       default -> Failure.of(FailureKind.NOT_AN_ANSWER, told(reply, error, "unknown status"));
     };
+  }
+
+  /** LM Studio without a model answers HTTP 400, though the request is not at fault. */
+  private static FailureKind rejected(ErrorBody error) {
+    return error.message().toLowerCase(Locale.ROOT).startsWith("no models loaded")
+        ? FailureKind.MODEL_MISSING
+        : FailureKind.BAD_REQUEST;
   }
 
   private static Failure forbidden(Reply reply, ErrorBody error) {
@@ -125,9 +149,14 @@ final class Refusals {
     return Failure.of(kind, told(reply, error, "forbidden"));
   }
 
+  /** TGI says 429 when it is full, whoever asks. */
+  private static Failure tooMany(Reply reply, ErrorBody error) {
+    FailureKind kind = error.isOverload() ? FailureKind.SERVER_BUSY : FailureKind.RATE_LIMITED;
+    return Failure.of(kind, told(reply, error, "too many requests"));
+  }
+
   private static Failure notFound(Reply reply, ErrorBody error) {
-    boolean model = error.json() && error.message().toLowerCase(Locale.ROOT).contains("model");
-    return model
+    return error.speaksOfModel()
         ? Failure.of(FailureKind.MODEL_MISSING, told(reply, error, ""))
         : Failure.of(FailureKind.WRONG_PATH, told(reply, error, "no such path, empty body"));
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
+import dev.offmeter.FailureKind;
+
 /**
  * Parts what a model wrote between {@code <think>} and {@code </think>} from its answer, however
  * the tags are split over the pieces. Qwen-style models leave the tags in the content when the
@@ -44,6 +46,19 @@ final class ThinkTags {
    */
   boolean blurTheAnswer() {
     return (inside && said) || strayed;
+  }
+
+  /**
+   * The answer is whole.
+   *
+   * @throws Failure if nobody can tell which part of it is the answer
+   */
+  void endAnswer() throws Failure {
+    end();
+    if (blurTheAnswer()) {
+      throw Failure.of(
+          FailureKind.INCOMPLETE, "its <think> tags do not pair: what is answer is unclear");
+    }
   }
 
   /** No more will come: what looked like the beginning of a tag was none. */

@@ -28,6 +28,7 @@ class GateTest {
             true,
             new Limits(any, any, any, any, null),
             1,
+            Integer.MAX_VALUE,
             0,
             List.of(),
             null,

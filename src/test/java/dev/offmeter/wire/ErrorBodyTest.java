@@ -27,7 +27,7 @@ class ErrorBodyTest {
         "{\"error\":\"[{\\\"error\\\":\\\"boom\\\"}]\"} | boom | ``",
         "{\"error\":\"{no json}\"} | {no json} | ``",
         "{\"error\":\"{}\"} | {} | ``",
-        "[{\"error\":{\"message\":\"boom\",\"status\":\"X\"}}] | boom | ``",
+        "[{\"error\":{\"message\":\"boom\",\"status\":\"X\"}}] | boom | X",
         "[{\"error\":\"boom\"}] | boom | ``",
         "{\"detail\":\"boom\"} | boom | ``",
         "{\"message\":\"boom\"} | boom | ``",
@@ -41,7 +41,7 @@ class ErrorBodyTest {
         "{\"error\":\"\"} | `` | ``"
       })
   void readsTheTextAndTheType(String body, String message, String type) {
-    assertThat(ErrorBody.parse(body)).isEqualTo(new ErrorBody(true, message, type));
+    assertThat(ErrorBody.parse(body)).isEqualTo(new ErrorBody(true, message, type, ""));
   }
 
   @ParameterizedTest
@@ -69,7 +69,7 @@ class ErrorBodyTest {
         "{\"status\":\"ok\"}"
       })
   void anythingElseSaysNothing(String body) {
-    assertThat(ErrorBody.parse(body)).isEqualTo(new ErrorBody(false, "", ""));
+    assertThat(ErrorBody.parse(body)).isEqualTo(new ErrorBody(false, "", "", ""));
   }
 
   @Test
@@ -96,15 +96,17 @@ class ErrorBodyTest {
         "This model's maximum context length is 8192 tokens. However, you requested 9000"
       })
   void knowsAnOverflowInEveryWording(String message) {
-    assertThat(new ErrorBody(true, message, "").isContextOverflow()).isTrue();
+    assertThat(new ErrorBody(true, message, "", "").isContextOverflow()).isTrue();
   }
 
   @Test
   void knowsAnOverflowByItsType() {
-    assertThat(new ErrorBody(true, "", "exceed_context_size_error").isContextOverflow()).isTrue();
-    assertThat(new ErrorBody(true, "", "invalid_request_error").isContextOverflow()).isFalse();
-    assertThat(new ErrorBody(true, "the context was cancelled", "").isContextOverflow()).isFalse();
-    assertThat(new ErrorBody(true, "context length must be positive", "").isContextOverflow())
+    assertThat(new ErrorBody(true, "", "exceed_context_size_error", "").isContextOverflow())
+        .isTrue();
+    assertThat(new ErrorBody(true, "", "invalid_request_error", "").isContextOverflow()).isFalse();
+    assertThat(new ErrorBody(true, "the context was cancelled", "", "").isContextOverflow())
+        .isFalse();
+    assertThat(new ErrorBody(true, "context length must be positive", "", "").isContextOverflow())
         .isFalse();
   }
 }

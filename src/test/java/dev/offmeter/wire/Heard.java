@@ -79,6 +79,11 @@ final class Heard implements Pieces {
   }
 
   @Override
+  public void part() {
+    // Nothing to be heard yet.
+  }
+
+  @Override
   public void toolCall(ToolCall call) {
     toolCalls.add(call);
   }

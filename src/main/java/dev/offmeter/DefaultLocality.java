@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import dev.offmeter.Endpoint.Dialect;
+import dev.offmeter.endpoint.Locality;
+import okhttp3.HttpUrl;
+
+/**
+ * On whose hardware a server runs, where nobody has said. When in doubt it is somebody else's:
+ * privacy fails closed.
+ */
+final class DefaultLocality {
+  /** Private and link-local addresses: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291. */
+  private static final String PRIVATE_ADDRESS =
+      "10\\..*|192\\.168\\..*|172\\.(1[6-9]|2\\d|3[01])\\..*"
+          + "|100\\.(6[4-9]|[7-9]\\d|1[01]\\d|12[0-7])\\..*|169\\.254\\..*"
+          + "|f[cd][0-9a-f]{2}:.*|fe[89ab][0-9a-f]:.*";
+
+  /** RFC 6762, RFC 8375, and the name that ICANN keeps for private use. */
+  private static final String PRIVATE_NAME = ".*\\.(local|internal|home\\.arpa)";
+
+  private DefaultLocality() {}
+
+  static Locality of(HttpUrl url, String model, Dialect dialect) {
+    boolean own =
+        switch (dialect) {
+          case OPENAI, GEMINI, LITELLM -> false;
+          case OLLAMA -> isOwnOllama(url, model);
+          case GENERIC -> isPrivate(url);
+          default -> true;
+        };
+    return own ? Locality.SELF_HOSTED : Locality.MANAGED;
+  }
+
+  /** A model whose name ends so is run on ollama.com, whichever node is asked for it. */
+  private static boolean isOwnOllama(HttpUrl url, String model) {
+    boolean cloud = model.endsWith("-cloud") || model.endsWith(":cloud");
+    return !cloud && !url.host().equals("ollama.com") && !url.host().endsWith(".ollama.com");
+  }
+
+  private static boolean isPrivate(HttpUrl url) {
+    return BaseUrl.isLoopback(url)
+        || url.host().matches(PRIVATE_NAME)
+        || (isAddress(url.host()) && url.host().matches(PRIVATE_ADDRESS));
+  }
+
+  private static boolean isAddress(String host) {
+    return host.indexOf(':') >= 0 || host.matches("\\d+\\.\\d+\\.\\d+\\.\\d+");
+  }
+}

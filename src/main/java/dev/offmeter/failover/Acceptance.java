@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.FailureKind;
+import dev.offmeter.guard.AnswerCheck;
+import dev.offmeter.wire.Failure;
+import java.util.Optional;
+
+/** Whether a complete answer is one that its caller wants. */
+public interface Acceptance {
+  /** Any answer will do. */
+  Acceptance ANY = text -> {};
+
+  /**
+   * Reads the text as what was asked for.
+   *
+   * @throws Failure of kind {@link FailureKind#FORMAT_MISMATCH} if it is not that
+   */
+  void read(String text) throws Failure;
+
+  /** Runs the request's own checks, in order, up to the first that objects. */
+  static void check(ChatRequest request, ChatResponse response) throws Failure {
+    for (AnswerCheck check : request.checks()) {
+      Optional<String> objection = objection(check, response);
+      if (objection.isPresent()) {
+        String words = objection.get().replaceAll("\\s+", " ").strip();
+        throw Failure.of(FailureKind.ANSWER_REJECTED, "a check turned the answer down: " + words);
+      }
+    }
+  }
+
+  private static Optional<String> objection(AnswerCheck check, ChatResponse response) {
+    try {
+      return check.objection(response);
+    } catch (RuntimeException e) {
+      return Optional.of("it threw " + e.getClass().getName());
+    }
+  }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.guard;
+
+import dev.offmeter.ChatResponse;
+import dev.offmeter.FinishReason;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.regex.Pattern;
+
+/**
+ * A caller's test of a finished answer, see {@link dev.offmeter.ChatRequest.Builder#accept}. An
+ * answer that it turns down is a failed attempt, and the next endpoint is asked.
+ *
+ * <p>It runs on the thread of the call, when the answer is complete, and must not block: no clock
+ * ends it. A check that throws turns the answer down.
+ */
+@FunctionalInterface
+public interface AnswerCheck {
+  /**
+   * What is wrong with the answer, in a few words; empty if nothing is. The words go into attempts,
+   * exceptions and logs, so they must hold none of the answer and no secret.
+   *
+   * @param answer the answer as its endpoint gave it; its {@code attempts()} and {@code elapsed()}
+   *     are those so far
+   */
+  Optional<String> objection(ChatResponse answer);
+
+  /** Turns down an answer that lacks one of the texts; upper and lower case are the same. */
+  static AnswerCheck mentions(String... texts) {
+    List<String> wanted = List.of(texts).stream().map(AnswerCheck::folded).toList();
+    if (wanted.isEmpty() || wanted.contains("")) {
+      throw new IllegalArgumentException("texts must be some, none of them empty");
+    }
+    return answer -> {
+      String text = folded(answer.text());
+      return objectionIf(!wanted.stream().allMatch(text::contains), "lacks a text it must mention");
+    };
+  }
+
+  /**
+   * Turns down an answer with a gap left for a person to fill: {@code [Your Name]}, {@code
+   * {{amount}}}, {@code <date>} or {@code ____}. A bracket counts if it begins with a letter and is
+   * no link of Markdown; a tag of HTML counts too.
+   */
+  static AnswerCheck noPlaceholders() {
+    Pattern gap =
+        Pattern.compile(
+            "\\[\\p{L}[^\\]\\n]{0,60}\\](?!\\()|\\{\\{[^}\\n]{1,60}\\}\\}"
+                + "|<\\p{L}[^<>\\n]{0,60}>|_{4,}");
+    return answer ->
+        objectionIf(gap.matcher(answer.text()).find(), "has a placeholder that nobody filled in");
+  }
+
+  /**
+   * Turns down an answer that is shorter or longer.
+   *
+   * @param least the fewest {@code char}s, 0 or more
+   * @param most the most, at least {@code least}
+   */
+  static AnswerCheck lengthBetween(int least, int most) {
+    if (least < 0 || most < least) {
+      throw new IllegalArgumentException(
+          "least and most must be 0 <= least <= most, were " + least + " and " + most);
+    }
+    return answer -> {
+      int length = answer.text().length();
+      boolean fits = least <= length && length <= most;
+      return objectionIf(!fits, length + " characters are not from " + least + " to " + most);
+    };
+  }
+
+  /** Turns down an answer that ended at {@code maxTokens}, perhaps in mid-sentence. */
+  static AnswerCheck notCut() {
+    return answer ->
+        objectionIf(answer.finishReason() == FinishReason.LENGTH, "was cut at maxTokens");
+  }
+
+  private static Optional<String> objectionIf(boolean wrong, String what) {
+    return wrong ? Optional.of(what) : Optional.empty();
+  }
+
+  private static String folded(String text) {
+    return text.toLowerCase(Locale.ROOT);
+  }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse.ToolCall;
+import dev.offmeter.Message;
+import dev.offmeter.Role;
+import java.io.IOException;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeMap;
+import okhttp3.HttpUrl;
+import okhttp3.Request;
+import okhttp3.ResponseBody;
+
+/**
+ * Anthropic's {@code POST /v1/messages}, always streamed. Behaviour as in Anthropic's API
+ * documentation and the source of its Java SDK. It knows no seed, so none is sent; it thinks only
+ * where the endpoint's option {@code thinking} says so.
+ */
+public final class AnthropicChat implements Protocol {
+  /** How such an endpoint is built. */
+  public static final Api API =
+      new Api(
+          "x-api-key",
+          "",
+          Set.of(
+              "model",
+              "messages",
+              "system",
+              "stream",
+              "max_tokens",
+              "tools",
+              "stop_sequences",
+              "output_config"),
+          ".*/messages/?",
+          true,
+          AnthropicChat::new);
+
+  private static final String VERSION = "2023-06-01";
+
+  private final Api.Server server;
+  private final HttpUrl url;
+
+  AnthropicChat(Api.Server server) {
+    this.server = server;
+    HttpUrl.Builder path = server.baseUrl().newBuilder();
+    if (!server.baseUrl().encodedPath().matches(".*/v1/?")) {
+      path.addPathSegment("v1");
+    }
+    this.url = path.addPathSegment("messages").build();
+  }
+
+  @Override
+  public Request.Builder request(ChatRequest request) {
+    return JsonRequest.post(url, "application/json, text/event-stream", o -> write(request, o))
+        .header("anthropic-version", VERSION);
+  }
+
+  private void write(ChatRequest request, JsonGenerator out) throws IOException {
+    out.writeStringField("model", server.model());
+    out.writeNumberField("max_tokens", request.maxTokens());
+    out.writeBooleanField("stream", true);
+    String system = GeminiChat.system(request);
+    if (!system.isEmpty()) {
+      out.writeStringField("system", system);
+    }
+    writeMessages(request, out);
+    writeTools(request, out);
+    writeSampling(request, out);
+    if (request.answerSchema().isPresent()) {
+      writeFormat(request.answerSchema().get(), out);
+    }
+    JsonRequest.options(new TreeMap<>(server.options()), out);
+  }
+
+  private static void writeMessages(ChatRequest request, JsonGenerator out) throws IOException {
+    ToolIds ids = new ToolIds();
+    out.writeArrayFieldStart("messages");
+    for (List<Message> turn : Turns.of(request)) {
+      out.writeStartObject();
+      boolean model = turn.get(0).role() == Role.ASSISTANT;
+      out.writeStringField("role", model ? "assistant" : "user");
+      out.writeArrayFieldStart("content");
+      for (Message message : turn) {
+        writeContent(message, ids, out);
+      }
+      out.writeEndArray();
+      out.writeEndObject();
+    }
+    out.writeEndArray();
+  }
+
+  private static void writeContent(Message message, ToolIds ids, JsonGenerator out)
+      throws IOException {
+    if (message.role() == Role.TOOL) {
+      out.writeStartObject();
+      out.writeStringField("type", "tool_result");
+      out.writeStringField("tool_use_id", ids.ofResult(message));
+      out.writeStringField("content", message.content());
+      out.writeEndObject();
+      return;
+    }
+    // A blank text block is rejected.
+    if (!message.content().isBlank()) {
+      out.writeStartObject();
+      out.writeStringField("type", "text");
+      out.writeStringField("text", message.content());
+      out.writeEndObject();
+    }
+    for (ToolCall call : message.toolCalls()) {
+      out.writeStartObject();
+      out.writeStringField("type", "tool_use");
+      out.writeStringField("id", ids.ofCall(call));
+      out.writeStringField("name", call.name());
+      JsonRequest.rawField(out, "input", call.arguments());
+      out.writeEndObject();
+    }
+  }
+
+  private static void writeTools(ChatRequest request, JsonGenerator out) throws IOException {
+    if (request.tools().isEmpty()) {
+      return;
+    }
+    out.writeArrayFieldStart("tools");
+    for (ChatRequest.Tool tool : request.tools()) {
+      out.writeStartObject();
+      out.writeStringField("name", tool.name());
+      out.writeStringField("description", tool.description());
+      JsonRequest.rawField(out, "input_schema", tool.schema());
+      out.writeEndObject();
+    }
+    out.writeEndArray();
+  }
+
+  private static void writeSampling(ChatRequest request, JsonGenerator out) throws IOException {
+    if (request.temperature().isPresent()) {
+      out.writeNumberField("temperature", request.temperature().getAsDouble());
+    }
+    if (request.topP().isPresent()) {
+      out.writeNumberField("top_p", request.topP().getAsDouble());
+    }
+    if (!request.stop().isEmpty()) {
+      out.writePOJOField("stop_sequences", request.stop());
+    }
+  }
+
+  private static void writeFormat(String schema, JsonGenerator out) throws IOException {
+    out.writeObjectFieldStart("output_config");
+    out.writeObjectFieldStart("format");
+    out.writeStringField("type", "json_schema");
+    JsonRequest.rawField(out, "schema", schema);
+    out.writeEndObject();
+    out.writeEndObject();
+  }
+
+  @Override
+  public Reading read(ChatRequest request, ResponseBody body, Pieces pieces) {
+    AnthropicReply reply = new AnthropicReply(!request.tools().isEmpty(), pieces);
+    return new EventReading(body.source(), server.sizes(), reply);
+  }
+
+  @Override
+  public Failure refused(Reply reply) {
+    return Refusals.of(reply);
+  }
+}

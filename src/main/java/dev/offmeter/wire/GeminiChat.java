@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse.ToolCall;
+import dev.offmeter.FailureKind;
+import dev.offmeter.Message;
+import dev.offmeter.Role;
+import java.io.IOException;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import okhttp3.HttpUrl;
+import okhttp3.Request;
+import okhttp3.ResponseBody;
+
+/**
+ * Gemini's native {@code POST /v1beta/models/…:streamGenerateContent?alt=sse}. Behaviour as in
+ * Google's API documentation and the source of its Python SDK.
+ */
+public final class GeminiChat implements Protocol {
+  /** How such an endpoint is built. */
+  public static final Api API =
+      new Api(
+          "x-goog-api-key",
+          "",
+          Set.of(
+              "maxOutputTokens",
+              "stopSequences",
+              "candidateCount",
+              "responseMimeType",
+              "responseSchema",
+              "responseJsonSchema"),
+          ".*(/models|:).*",
+          true,
+          GeminiChat::new);
+
+  /**
+   * Gemini 3 wants back the signature of each call of a function. A conversation may have come from
+   * another endpoint, which has none, so it gets what Google documents for that case.
+   */
+  private static final String NO_SIGNATURE = "skip_thought_signature_validator";
+
+  private final Api.Server server;
+  private final HttpUrl url;
+  private final GeminiThinking thinking;
+
+  GeminiChat(Api.Server server) {
+    this.server = server;
+    this.thinking = GeminiThinking.of(server.model());
+    HttpUrl.Builder path = server.baseUrl().newBuilder();
+    if (!server.baseUrl().encodedPath().matches(".*/v\\d+[a-z]*/?")) {
+      path.addPathSegment("v1beta");
+    }
+    String model = server.model().replaceFirst("^models/", "");
+    this.url =
+        path.addPathSegment("models")
+            .addPathSegment(model + ":streamGenerateContent")
+            .addQueryParameter("alt", "sse")
+            .build();
+  }
+
+  @Override
+  public Request.Builder request(ChatRequest request) {
+    return JsonRequest.post(url, "application/json, text/event-stream", o -> write(request, o));
+  }
+
+  private void write(ChatRequest request, JsonGenerator out) throws IOException {
+    writeSystem(request, out);
+    writeContents(request, out);
+    writeTools(request, out);
+    out.writeObjectFieldStart("generationConfig");
+    out.writeNumberField("maxOutputTokens", request.maxTokens());
+    writeSampling(request, out);
+    if (request.answerSchema().isPresent()) {
+      out.writeStringField("responseMimeType", "application/json");
+      JsonRequest.rawField(out, "responseJsonSchema", request.answerSchema().get());
+    }
+    if (!server.options().containsKey("thinkingConfig")) {
+      thinking.write(request.thinking(), out);
+    }
+    JsonRequest.options(new TreeMap<>(server.options()), out);
+    out.writeEndObject();
+  }
+
+  /** There is one place for it, outside the conversation. */
+  private static void writeSystem(ChatRequest request, JsonGenerator out) throws IOException {
+    String system = system(request);
+    if (!system.isEmpty()) {
+      out.writeObjectFieldStart("systemInstruction");
+      out.writeArrayFieldStart("parts");
+      writeText(system, out);
+      out.writeEndArray();
+      out.writeEndObject();
+    }
+  }
+
+  static String system(ChatRequest request) {
+    return request.messages().stream()
+        .filter(message -> message.role() == Role.SYSTEM)
+        .map(Message::content)
+        .collect(Collectors.joining("\n\n"));
+  }
+
+  private void writeContents(ChatRequest request, JsonGenerator out) throws IOException {
+    out.writeArrayFieldStart("contents");
+    for (List<Message> turn : Turns.of(request)) {
+      out.writeStartObject();
+      boolean model = turn.get(0).role() == Role.ASSISTANT;
+      out.writeStringField("role", model ? "model" : "user");
+      out.writeArrayFieldStart("parts");
+      for (Message message : turn) {
+        writeParts(message, out);
+      }
+      out.writeEndArray();
+      out.writeEndObject();
+    }
+    out.writeEndArray();
+  }
+
+  private void writeParts(Message message, JsonGenerator out) throws IOException {
+    if (message.role() == Role.TOOL) {
+      writeResult(message, out);
+      return;
+    }
+    if (!message.content().isBlank()) {
+      writeText(message.content(), out);
+    }
+    for (ToolCall call : message.toolCalls()) {
+      out.writeStartObject();
+      out.writeObjectFieldStart("functionCall");
+      out.writeStringField("name", call.name());
+      JsonRequest.rawField(out, "args", call.arguments());
+      out.writeEndObject();
+      if (thinking.wantsSignatures()) {
+        out.writeStringField("thoughtSignature", NO_SIGNATURE);
+      }
+      out.writeEndObject();
+    }
+  }
+
+  private static void writeText(String text, JsonGenerator out) throws IOException {
+    out.writeStartObject();
+    out.writeStringField("text", text);
+    out.writeEndObject();
+  }
+
+  private static void writeResult(Message message, JsonGenerator out) throws IOException {
+    out.writeStartObject();
+    out.writeObjectFieldStart("functionResponse");
+    out.writeStringField("name", message.toolCalls().get(0).name());
+    out.writeObjectFieldStart("response");
+    out.writeStringField("result", message.content());
+    out.writeEndObject();
+    out.writeEndObject();
+    out.writeEndObject();
+  }
+
+  private static void writeTools(ChatRequest request, JsonGenerator out) throws IOException {
+    if (request.tools().isEmpty()) {
+      return;
+    }
+    out.writeArrayFieldStart("tools");
+    out.writeStartObject();
+    out.writeArrayFieldStart("functionDeclarations");
+    for (ChatRequest.Tool tool : request.tools()) {
+      out.writeStartObject();
+      out.writeStringField("name", tool.name());
+      out.writeStringField("description", tool.description());
+      JsonRequest.rawField(out, "parametersJsonSchema", tool.schema());
+      out.writeEndObject();
+    }
+    out.writeEndArray();
+    out.writeEndObject();
+    out.writeEndArray();
+  }
+
+  private static void writeSampling(ChatRequest request, JsonGenerator out) throws IOException {
+    if (request.temperature().isPresent()) {
+      out.writeNumberField("temperature", request.temperature().getAsDouble());
+    }
+    if (request.topP().isPresent()) {
+      out.writeNumberField("topP", request.topP().getAsDouble());
+    }
+    if (request.seed().isPresent()) {
+      out.writeNumberField("seed", request.seed().getAsLong());
+    }
+    if (!request.stop().isEmpty()) {
+      out.writePOJOField("stopSequences", request.stop());
+    }
+  }
+
+  @Override
+  public Reading read(ChatRequest request, ResponseBody body, Pieces pieces) {
+    GeminiReply reply = new GeminiReply(!request.tools().isEmpty(), pieces);
+    return new EventReading(body.source(), server.sizes(), reply);
+  }
+
+  @Override
+  public Failure refused(Reply reply) {
+    Failure failure = Refusals.of(reply);
+    JsonNode error = GeminiDetails.error(reply.body());
+    if (failure.kind() == FailureKind.BAD_REQUEST && GeminiDetails.isForAPerson(error)) {
+      return failure.withKind(FailureKind.UNAUTHORIZED);
+    }
+    return failure.kind() == FailureKind.RATE_LIMITED
+        ? GeminiDetails.retryDelay(error).map(failure::withRetryAfter).orElse(failure)
+        : failure;
+  }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import java.time.Duration;
+import java.util.Optional;
+
+/** The details of a Google error ({@code google.rpc.Status}), where its meaning may stand alone. */
+final class GeminiDetails {
+  /** A quota of a day comes back in hours; the API is asked again once in one. */
+  private static final Duration DAILY = Duration.ofHours(1);
+
+  private static final double LONGEST_SECONDS = 24 * 3600;
+
+  private GeminiDetails() {}
+
+  /** The error in the body, whether it stands alone or in an array of one. */
+  static JsonNode error(String body) {
+    String text = body.strip();
+    if (!text.startsWith("{") && !text.startsWith("[")) {
+      return MissingNode.getInstance();
+    }
+    JsonNode tree = Json.tree(text);
+    return (tree.isArray() ? tree.path(0) : tree).path("error");
+  }
+
+  /**
+   * Whether only a person can mend it: an invalid key is HTTP 400 here, not 401, and so is a free
+   * tier that the region does not have.
+   */
+  static boolean isForAPerson(JsonNode error) {
+    if (error.path("status").asText("").equals("FAILED_PRECONDITION")) {
+      return true;
+    }
+    for (JsonNode detail : error.path("details")) {
+      if (detail.path("reason").asText("").startsWith("API_KEY_")) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** There is no {@code Retry-After}: the pause stands in {@code RetryInfo} alone. */
+  static Optional<Duration> retryDelay(JsonNode error) {
+    Optional<Duration> delay = Optional.empty();
+    for (JsonNode detail : error.path("details")) {
+      for (JsonNode violation : detail.path("violations")) {
+        if (violation.path("quotaId").asText("").contains("PerDay")) {
+          return Optional.of(DAILY);
+        }
+      }
+      if (detail.path("retryDelay").isTextual()) {
+        delay = seconds(detail.path("retryDelay").asText());
+      }
+    }
+    return delay;
+  }
+
+  /** A {@code google.protobuf.Duration} in JSON: seconds with a fraction, and an {@code s}. */
+  private static Optional<Duration> seconds(String text) {
+    if (!text.matches("\\d{1,9}(\\.\\d{1,9})?s")) {
+      return Optional.empty();
+    }
+    double seconds = Double.parseDouble(text.substring(0, text.length() - 1));
+    return Optional.of(Duration.ofMillis((long) (Math.min(seconds, LONGEST_SECONDS) * 1000)));
+  }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import dev.offmeter.Role;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.Locale;
+import java.util.Map;
+import okhttp3.HttpUrl;
+import okhttp3.Request;
+import okio.Buffer;
+
+/** A POST whose body is JSON written by hand. */
+final class JsonRequest {
+  private JsonRequest() {}
+
+  /** Writes one object. */
+  interface Body {
+    void write(JsonGenerator out) throws IOException;
+  }
+
+  static Request.Builder post(HttpUrl url, String accept, Body body) {
+    Buffer json = new Buffer();
+    try (JsonGenerator out = Json.generator(json.outputStream())) {
+      out.writeStartObject();
+      body.write(out);
+      out.writeEndObject();
+    } catch (IOException e) {
+      throw new UncheckedIOException("a buffer in memory does not fail", e);
+    }
+    return new Request.Builder().url(url).header("Accept", accept).post(new OneShotJson(json));
+  }
+
+  static void options(Map<String, Object> options, JsonGenerator out) throws IOException {
+    for (Map.Entry<String, Object> option : options.entrySet()) {
+      out.writePOJOField(option.getKey(), option.getValue());
+    }
+  }
+
+  static void rawField(JsonGenerator out, String name, String json) throws IOException {
+    out.writeFieldName(name);
+    out.writeRawValue(json);
+  }
+
+  static String name(Role role) {
+    return role.name().toLowerCase(Locale.ROOT);
+  }
+}

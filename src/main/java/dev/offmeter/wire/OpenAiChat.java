@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse.ToolCall;
+import dev.offmeter.Endpoint.Dialect;
+import dev.offmeter.Message;
+import dev.offmeter.Role;
+import java.io.IOException;
+import java.util.Set;
+import java.util.TreeMap;
+import okhttp3.HttpUrl;
+import okhttp3.Request;
+import okhttp3.ResponseBody;
+
+/**
+ * {@code POST /v1/chat/completions} of OpenAI and of the many servers that speak like it, always
+ * streamed. What they do not have in common stands in {@link Dialect}. Behaviour as in the sources
+ * of vLLM, TGI, LocalAI and Ollama, and as observed on llama-server.
+ */
+public final class OpenAiChat implements Protocol {
+  /** How such an endpoint is built. */
+  public static final Api API =
+      new Api(
+          "Authorization",
+          "Bearer ",
+          Set.of(
+              "model",
+              "messages",
+              "stream",
+              "stream_options",
+              "max_tokens",
+              "max_completion_tokens",
+              "tools",
+              "response_format",
+              "n"),
+          ".*/chat/completions/?",
+          false,
+          OpenAiChat::new);
+
+  private final Api.Server server;
+  private final Dialect dialect;
+  private final HttpUrl url;
+
+  OpenAiChat(Api.Server server) {
+    this.server = server;
+    this.dialect = server.dialect();
+    this.url = versioned(server.baseUrl()).newBuilder().addPathSegments("chat/completions").build();
+  }
+
+  /** A base URL may be given with its version ({@code /v1}, {@code /v1beta/openai}) or without. */
+  private static HttpUrl versioned(HttpUrl base) {
+    boolean has = base.encodedPath().matches(".*/v\\d+[a-z]*(/openai)?/?");
+    return has ? base : base.newBuilder().addPathSegment("v1").build();
+  }
+
+  @Override
+  public Request.Builder request(ChatRequest request) {
+    return JsonRequest.post(url, "application/json, text/event-stream", out -> write(request, out));
+  }
+
+  private void write(ChatRequest request, JsonGenerator out) throws IOException {
+    out.writeStringField("model", server.model());
+    out.writeBooleanField("stream", true);
+    out.writeObjectFieldStart("stream_options");
+    out.writeBooleanField("include_usage", true);
+    out.writeEndObject();
+    // OpenAI's reasoning models reject max_tokens; Ollama ignores the other in silence.
+    boolean renamed = dialect == Dialect.OPENAI;
+    out.writeNumberField(renamed ? "max_completion_tokens" : "max_tokens", request.maxTokens());
+    writeMessages(request, out);
+    writeTools(request, out);
+    writeSampling(request, out);
+    if (request.answerSchema().isPresent()) {
+      writeFormat(request.answerSchema().get(), out);
+    }
+    writeThinking(request, out);
+    JsonRequest.options(new TreeMap<>(server.options()), out);
+  }
+
+  private static void writeMessages(ChatRequest request, JsonGenerator out) throws IOException {
+    ToolIds ids = new ToolIds();
+    out.writeArrayFieldStart("messages");
+    for (Message message : request.messages()) {
+      out.writeStartObject();
+      out.writeStringField("role", JsonRequest.name(message.role()));
+      out.writeStringField("content", message.content());
+      if (message.role() == Role.TOOL) {
+        out.writeStringField("tool_call_id", ids.ofResult(message));
+      } else if (!message.toolCalls().isEmpty()) {
+        writeToolCalls(message, ids, out);
+      }
+      out.writeEndObject();
+    }
+    out.writeEndArray();
+  }
+
+  private static void writeToolCalls(Message message, ToolIds ids, JsonGenerator out)
+      throws IOException {
+    out.writeArrayFieldStart("tool_calls");
+    for (ToolCall call : message.toolCalls()) {
+      out.writeStartObject();
+      out.writeStringField("id", ids.ofCall(call));
+      out.writeStringField("type", "function");
+      out.writeObjectFieldStart("function");
+      out.writeStringField("name", call.name());
+      out.writeStringField("arguments", call.arguments());
+      out.writeEndObject();
+      out.writeEndObject();
+    }
+    out.writeEndArray();
+  }
+
+  private static void writeTools(ChatRequest request, JsonGenerator out) throws IOException {
+    if (request.tools().isEmpty()) {
+      return;
+    }
+    out.writeArrayFieldStart("tools");
+    for (ChatRequest.Tool tool : request.tools()) {
+      out.writeStartObject();
+      out.writeStringField("type", "function");
+      out.writeObjectFieldStart("function");
+      out.writeStringField("name", tool.name());
+      out.writeStringField("description", tool.description());
+      JsonRequest.rawField(out, "parameters", tool.schema());
+      out.writeEndObject();
+      out.writeEndObject();
+    }
+    out.writeEndArray();
+  }
+
+  private static void writeSampling(ChatRequest request, JsonGenerator out) throws IOException {
+    if (request.temperature().isPresent()) {
+      out.writeNumberField("temperature", request.temperature().getAsDouble());
+    }
+    if (request.topP().isPresent()) {
+      out.writeNumberField("top_p", request.topP().getAsDouble());
+    }
+    if (request.seed().isPresent()) {
+      out.writeNumberField("seed", request.seed().getAsLong());
+    }
+    if (!request.stop().isEmpty()) {
+      out.writePOJOField("stop", request.stop());
+    }
+  }
+
+  private void writeFormat(String schema, JsonGenerator out) throws IOException {
+    out.writeObjectFieldStart("response_format");
+    if (dialect == Dialect.TGI) {
+      // TGI's own shape: OpenAI's is rejected for want of a value.
+      out.writeStringField("type", "json");
+      JsonRequest.rawField(out, "value", schema);
+    } else {
+      out.writeStringField("type", "json_schema");
+      out.writeObjectFieldStart("json_schema");
+      out.writeStringField("name", "answer");
+      out.writeBooleanField("strict", true);
+      JsonRequest.rawField(out, "schema", schema);
+      out.writeEndObject();
+    }
+    out.writeEndObject();
+  }
+
+  /** Where nothing is known to switch thinking off, nothing is sent. */
+  private void writeThinking(ChatRequest request, JsonGenerator out) throws IOException {
+    boolean off = !request.thinking() || request.answerSchema().isPresent();
+    boolean byTemplate = dialect == Dialect.VLLM || dialect == Dialect.LLAMA_SERVER;
+    boolean byEffort = dialect == Dialect.OLLAMA || dialect == Dialect.GEMINI;
+    if (off && byTemplate && !server.options().containsKey("chat_template_kwargs")) {
+      out.writeObjectFieldStart("chat_template_kwargs");
+      out.writeBooleanField("enable_thinking", false);
+      out.writeEndObject();
+    } else if (off && byEffort && !server.options().containsKey("reasoning_effort")) {
+      out.writeStringField("reasoning_effort", "none");
+    }
+  }
+
+  @Override
+  public Reading read(ChatRequest request, ResponseBody body, Pieces pieces) {
+    OpenAiReply reply = new OpenAiReply(!request.tools().isEmpty(), pieces);
+    return new EventReading(body.source(), server.sizes(), reply);
+  }
+
+  @Override
+  public Failure refused(Reply reply) {
+    return Refusals.of(reply);
+  }
+}
