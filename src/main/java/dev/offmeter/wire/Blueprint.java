@@ -109,13 +109,13 @@ final class Blueprint {
     boolean orNull =
         nullable || Arrays.stream(type.getAnnotations()).anyMatch(Blueprint::isNullable);
     Form form = plain(component, type, level);
-    if (!orNull || form instanceof Form.OrNull) {
+    if (!orNull || form instanceof OrNull) {
       return form;
     }
     if (type.getType() instanceof Class<?> single && single.isPrimitive()) {
       throw unsuitable(component, "is of type " + single + ", which cannot be null");
     }
-    return new Form.OrNull(form, false);
+    return new OrNull(form, false);
   }
 
   private Form plain(RecordComponent component, AnnotatedType type, int level) {
@@ -147,19 +147,19 @@ final class Blueprint {
     AnnotatedType argument = type.getAnnotatedActualTypeArguments()[0];
     if (raw == List.class || raw == Set.class) {
       Form element = form(component, argument, false, deeper(component, level));
-      return new Form.Several(element, raw == Set.class);
+      return new Several(element, raw == Set.class);
     }
     if (raw != Optional.class) {
       throw unsupported(component, type.getType());
     }
     Form value = form(component, argument, false, level);
-    if (value instanceof Form.OrNull orNull) {
+    if (value instanceof OrNull orNull) {
       if (orNull.optional()) {
         throw unsupported(component, type.getType());
       }
       value = orNull.value();
     }
-    return new Form.OrNull(value, true);
+    return new OrNull(value, true);
   }
 
   private static int deeper(RecordComponent component, int level) {
@@ -174,7 +174,7 @@ final class Blueprint {
     for (Object constant : type.getEnumConstants()) {
       constants.put(((Enum<?>) constant).name(), constant);
     }
-    return new Form.Choice(Collections.unmodifiableMap(constants));
+    return new Choice(Collections.unmodifiableMap(constants));
   }
 
   private static Constructor<?> constructor(Class<?> type) {

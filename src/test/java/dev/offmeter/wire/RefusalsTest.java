@@ -190,7 +190,7 @@ class RefusalsTest {
         arguments(
             429,
             "{\"error\":\"Model is overloaded\",\"error_type\":\"overloaded\"}",
-            RATE_LIMITED,
+            SERVER_BUSY,
             "overloaded"),
         arguments(
             429, error("you have reached your session usage limit"), RATE_LIMITED, "session usage"),
@@ -234,7 +234,7 @@ class RefusalsTest {
         arguments(503, error("out of disk"), SERVER_ERROR, "out of disk"),
         arguments(504, "", GATEWAY_TIMEOUT, "too slow"),
         arguments(505, "", SERVER_ERROR, "server error"),
-        arguments(529, error("overloaded"), SERVER_ERROR, "overloaded"),
+        arguments(529, error("overloaded"), SERVER_BUSY, "overloaded"),
         arguments(599, "", SERVER_ERROR, "server error"),
         arguments(204, "", NOT_AN_ANSWER, "not an answer"),
         arguments(206, "{\"message\":{}}", NOT_AN_ANSWER, "not an answer"),

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 class ShapeSecrecyTest {
   private static final String WORD = "canary";
   private static final String DIGITS = "73625";
-  private static final int ROUNDS = 60_000;
+  private static final int ROUNDS = 20_000;
 
   private static final String GOOD =
       """
@@ -84,7 +84,7 @@ class ShapeSecrecyTest {
       List<Room> rooms,
       Optional<Room> maybe) {
     House {
-      if (seats == 13 || tags.isEmpty()) {
+      if (seats == 13 || !title.startsWith("canary in")) {
         throw new IllegalArgumentException("unlucky: " + title + tags + seats);
       }
     }

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** A list, or a set. */
+record Several(Form element, boolean distinct) implements Form {
+  @Override
+  public ObjectNode schema() {
+    return Form.ofType("array").set("items", element.schema());
+  }
+
+  @Override
+  public Object read(JsonNode node, String path) throws Failure {
+    if (!node.isArray()) {
+      throw Form.mismatch(node, path, "must be an array");
+    }
+    Collection<@Nullable Object> values = distinct ? new LinkedHashSet<>() : new ArrayList<>();
+    for (int i = 0; i < node.size(); i++) {
+      if (!values.add(element.read(node.path(i), path + "[" + i + "]"))) {
+        throw Form.mismatch(node, path, "must not have a value twice");
+      }
+    }
+    return values instanceof Set<@Nullable Object> set
+        ? Collections.unmodifiableSet(set)
+        : Collections.unmodifiableList((List<@Nullable Object>) values);
+  }
+}
