@@ -3,12 +3,14 @@ package dev.offmeter;
 
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 
 /**
  * A call that ended without an answer. This class itself is thrown when the caller ended the call:
  * its thread was interrupted (the interrupt flag is set again), its future was cancelled, its
- * stream or the client was closed; and when a stream broke off whose {@link StreamRescue} forbids
- * another answer. When the endpoints are the reason it is an {@link AllEndpointsFailedException}.
+ * stream or the client was closed; when a content filter or a model refused in so many words, see
+ * {@link #failure()}; and when a stream broke off whose {@link StreamRescue} forbids another
+ * answer. When the endpoints are the reason it is an {@link AllEndpointsFailedException}.
  *
  * <p>Neither the message nor {@link #attempts()} holds a prompt, an answer or a secret; {@link
  * #partialText()} holds what a stream had shown, and no {@code toString()} shows it.
@@ -47,6 +49,15 @@ public class LlmException extends RuntimeException {
   /** Every attempt up to here, in the order in which they were made. */
   public List<Attempt> attempts() {
     return attempts == null ? List.of() : attempts;
+  }
+
+  /**
+   * What went wrong at the last attempt, such as {@link FailureKind#CONTENT_FILTERED} when an
+   * explicit refusal stopped the call; empty if there was no attempt.
+   */
+  public Optional<FailureKind> failure() {
+    List<Attempt> all = attempts();
+    return all.isEmpty() ? Optional.empty() : all.get(all.size() - 1).failure();
   }
 
   /**

@@ -99,14 +99,16 @@ final class Visit {
   }
 
   private void check(ChatResponse response) throws Failure {
+    int attempts = response.attempts().size();
+    int status = response.attempts().get(attempts - 1).status().orElse(0);
     try {
-      call.acceptance().read(response.text());
-    } catch (Failure failure) {
       misfit = response.text();
-      throw failure.withStatus(
-          response.attempts().get(response.attempts().size() - 1).status().orElse(0));
+      call.acceptance().read(response.text());
+      misfit = null;
+      Acceptance.check(request, response);
+    } catch (Failure failure) {
+      throw failure.withStatus(status);
     }
-    Acceptance.check(request, response);
   }
 
   /** What becomes of the call, and of the endpoint, when an attempt has failed. */
@@ -121,7 +123,7 @@ final class Visit {
     permit.failed(failure, call.time().nanos() - entered);
     leave();
     if (stops) {
-      throw call.story().stopped(failure.message());
+      throw call.story().stopped(why(failure));
     }
     if (!goesOn) {
       throw call.story().cut(failure.message(), call.audience().shown());
@@ -132,6 +134,12 @@ final class Visit {
     boolean filtered = failure.kind() == FailureKind.CONTENT_FILTERED;
     return Judgement.of(failure.kind()).next() == Judgement.Next.STOP
         && !(filtered && request.continueWhenFiltered());
+  }
+
+  private String why(Failure failure) {
+    return failure.kind() == FailureKind.CONTENT_FILTERED
+        ? "endpoint '" + gate.spec().name() + "' refuses: " + failure.message()
+        : failure.message();
   }
 
   /** Whether the endpoint is told what is wrong with its answer, and asked once more. */

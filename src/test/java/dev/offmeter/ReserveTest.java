@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import dev.offmeter.testing.Connection;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import dev.offmeter.testing.Servers;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Servers of every kind behind one call. */
+class ReserveTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private Node node;
+  private Node fallback;
+
+  @BeforeEach
+  void twoNodes() {
+    node = loopback.node(Servers.openAi("RESERVE"));
+    fallback = loopback.node(Replies.answering("FALLBACK"));
+  }
+
+  private LlmClient client(Endpoint.Builder first) {
+    return loopback.client(
+        LlmClient.builder().endpoint(first.build()).endpoint(ollama("fallback", fallback).build()));
+  }
+
+  private Endpoint.Builder openAi() {
+    return Endpoint.openAi("reserve", node.url()).model("m").apiKey("the-key");
+  }
+
+  private static ChatRequest.Builder request() {
+    return ChatRequest.builder().user("draft a reminder");
+  }
+
+  @Test
+  void aListOfEveryKindAnswersInTurnAsEachIsKilled() {
+    Node home = loopback.node(Replies.answering("OLLAMA"));
+    Node llama = loopback.node(Servers.openAi("LLAMA"));
+    Node gemini = loopback.node(Servers.gemini("GEMINI"));
+    Node anthropic = loopback.node(Servers.anthropic("ANTHROPIC"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("home", home).build())
+                .endpoint(Endpoint.openAi("llama", llama.url()).model("m").build())
+                .endpoint(Endpoint.gemini("gemini", gemini.url()).model("m").apiKey("k").build())
+                .endpoint(Endpoint.anthropic("claude", anthropic.url()).model("m").build())
+                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+
+    for (Node next : List.of(home, llama, gemini, anthropic)) {
+      ChatResponse response = client.chat("draft a reminder");
+      assertThat(response.model()).isEqualTo("served");
+      assertThat(next.requests()).hasSize(1);
+      next.close();
+    }
+    ChatResponse last = client.chat("draft a reminder");
+    assertThat(last.text()).isEqualTo("TEMPLATE");
+    assertThat(last.attempts()).hasSize(5);
+  }
+
+  static Stream<Arguments> keys() {
+    return Stream.of(
+        Arguments.of("Authorization", "Bearer the-key"),
+        Arguments.of("x-goog-api-key", "the-key"),
+        Arguments.of("x-api-key", "the-key"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("keys")
+  void theKeyGoesWhereEachServerLooksForIt(String header, String value) {
+    Endpoint.Builder builder =
+        switch (header) {
+          case "x-goog-api-key" -> Endpoint.gemini("reserve", node.url());
+          case "x-api-key" -> Endpoint.anthropic("reserve", node.url());
+          default -> Endpoint.openAi("reserve", node.url());
+        };
+    client(builder.model("m").apiKey("the-key")).chat("draft a reminder");
+
+    Connection.Request asked = node.requests().get(0);
+    assertThat(asked.header(header)).isEqualTo(value);
+    assertThat(asked.head().stream().filter(line -> line.contains("the-key"))).hasSize(1);
+    assertThat(asked.line()).doesNotContain("the-key");
+  }
+
+  static Stream<Node.Script> refusals() {
+    return Stream.of(
+        Servers.events(Servers.openAiPiece("I"), Servers.openAiEnd("content_filter"), "[DONE]"),
+        Servers.events(
+            "{\"choices\":[{\"index\":0,\"delta\":{\"refusal\":\"I cannot help with that\"}}]}"),
+        Replies.status(
+            400,
+            "application/json",
+            "{\"error\":{\"message\":\"filtered\",\"code\":\"content_filter\"}}"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("refusals")
+  void anExplicitRefusalStopsTheCallAndIsReportedAsSuch(Node.Script refusal) {
+    node.behaves(refusal);
+
+    LlmException stopped =
+        catchThrowableOfType(LlmException.class, () -> client(openAi()).chat("draft a reminder"));
+
+    assertThat(stopped)
+        .isNotInstanceOf(AllEndpointsFailedException.class)
+        .hasMessageStartingWith("the call was stopped: endpoint 'reserve' refuses: ")
+        .hasMessageNotContaining("cannot help");
+    assertThat(stopped.failure()).contains(FailureKind.CONTENT_FILTERED);
+    assertThat(fallback.requests()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @MethodSource("refusals")
+  void aCallerMayChooseToGoOnAfterARefusal(Node.Script refusal) {
+    node.behaves(refusal);
+
+    ChatResponse response = client(openAi()).chat(request().continueWhenFiltered(true).build());
+
+    assertThat(response.text()).isEqualTo("FALLBACK");
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.CONTENT_FILTERED);
+  }
+
+  @Test
+  void aRefusalSaysNothingOfTheServersHealth() {
+    node.behaves(Servers.events(Servers.openAiEnd("content_filter")));
+    LlmClient client = client(openAi());
+    for (int i = 0; i < 5; i++) {
+      assertThatThrownBy(() -> client.chat("draft a reminder")).isInstanceOf(LlmException.class);
+    }
+
+    assertThat(node.requests()).hasSize(5);
+  }
+
+  @Test
+  void aRateThatIsSpentGoesToTheNextEndpointWithoutAWait() {
+    ManualTime time = loopback.manualTime();
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(openAi().requestsPerMinute(2).build())
+                .endpoint(ollama("fallback", fallback).build())
+                .time(time));
+
+    assertThat(client.chat("x").text()).isEqualTo("RESERVE");
+    time.advance(Duration.ofSeconds(30));
+    assertThat(client.chat("x").text()).isEqualTo("RESERVE");
+    ChatResponse third = client.chat("x");
+    assertThat(third.text()).isEqualTo("FALLBACK");
+    assertThat(third.attempts().get(0).failure()).contains(FailureKind.RATE_SPENT);
+    assertThat(third.attempts().get(0).message())
+        .isEqualTo("all 2 requests of the last minute are used up");
+    time.advance(Duration.ofSeconds(30));
+    assertThat(client.chat("x").text()).isEqualTo("RESERVE");
+    assertThat(client.chat("x").text()).isEqualTo("FALLBACK");
+    time.advance(Duration.ofSeconds(29));
+    assertThat(client.chat("x").text()).isEqualTo("FALLBACK");
+    time.advance(Duration.ofSeconds(1));
+    assertThat(client.chat("x").text()).isEqualTo("RESERVE");
+  }
+
+  @Test
+  void anAccountWithoutMoneyIsSetAsideAndTheNextEndpointAsked() {
+    node.behaves(
+        Replies.status(
+            429,
+            "application/json",
+            "{\"error\":{\"message\":\"You exceeded your quota\",\"type\":\"insufficient_quota\"}}"));
+    LlmClient client = client(openAi());
+
+    ChatResponse first = client.chat("x");
+    assertThat(first.attempts().get(0).failure()).contains(FailureKind.QUOTA_SPENT);
+    assertThat(client.chat("x").attempts().get(0).failure()).contains(FailureKind.CIRCUIT_OPEN);
+    assertThat(node.requests()).hasSize(1);
+  }
+
+  @Test
+  void aStreamGoesOverToAnotherKindOfServer() {
+    node.behaves(
+        (connection, request) -> {
+          connection.send(
+              Servers.EVENTS_HEAD + Replies.chunk("data: " + Servers.openAiPiece("half") + "\n\n"));
+          connection.reset();
+        });
+    try (ChatStream stream = client(openAi()).stream(request().build())) {
+      ChatResponse response = stream.response();
+
+      assertThat(response.text()).isEqualTo("FALLBACK");
+      assertThat(response.attempts().get(0).failure()).contains(FailureKind.ANSWER_CUT);
+    }
+  }
+
+  @Test
+  void settingsThatAServerDoesNotKnowAreRejected() {
+    Endpoint.Builder gemini = Endpoint.gemini("g").model("m");
+
+    assertThatThrownBy(() -> gemini.keepAlive(Duration.ofSeconds(1)).build())
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("endpoint 'g' must not have a keepAlive: only Ollama's native API knows one");
+    assertThatThrownBy(
+            () -> Endpoint.anthropic("a").model("m").dialect(Endpoint.Dialect.VLLM).build())
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("must not have a dialect");
+    assertThatThrownBy(() -> openAi().option("max_tokens", 5))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("option max_tokens is the request's own to decide");
+    assertThatThrownBy(
+            () -> Endpoint.openAi("o", "http://x/v1/chat/completions").model("m").build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("must be the server's root");
+    assertThatThrownBy(() -> openAi().requestsPerMinute(0))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+
+  @Test
+  void anOptionMayBeAMap() {
+    client(openAi().option("extra", Map.of("depth", Map.of("n", 1)))).chat("x");
+
+    assertThat(node.requests().get(0).body()).contains("\"extra\":{\"depth\":{\"n\":1}}");
+  }
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import dev.offmeter.guard.AnswerCheck;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.math.BigDecimal;
+import java.util.Optional;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/** An answer is asked for as a record, and only one that fits is an answer. */
+class StructuredAnswerTest {
+  private static final String GOOD =
+      "{\\\"subject\\\":\\\"Invoice 1042\\\",\\\"amount\\\":12.50,\\\"note\\\":null}";
+  private static final String BAD = "{\\\"subject\\\":\\\"Kern\\\",\\\"amount\\\":\\\"much\\\"}";
+
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private Node first;
+  private Node second;
+
+  record Draft(String subject, BigDecimal amount, Optional<String> note) {}
+
+  @BeforeEach
+  void twoNodes() {
+    first = loopback.node(Replies.answering(GOOD));
+    second = loopback.node(Replies.answering(GOOD));
+  }
+
+  private LlmClient client() {
+    return loopback.client(
+        LlmClient.builder()
+            .endpoint(ollama("first", first).build())
+            .endpoint(ollama("second", second).build()));
+  }
+
+  private static ChatRequest.Builder request() {
+    return ChatRequest.builder().user("draft a reminder");
+  }
+
+  @Test
+  void theAnswerIsAValueOfTheRecord() {
+    ChatResponse.Structured<Draft> answer = client().chat(request().build(), Draft.class);
+
+    assertThat(answer.value())
+        .isEqualTo(new Draft("Invoice 1042", new BigDecimal("12.50"), Optional.empty()));
+    assertThat(answer.response().endpoint()).isEqualTo("first");
+    assertThat(answer.toString()).doesNotContain("1042");
+    assertThat(first.requests().get(0).body())
+        .contains("\"format\":{\"type\":\"object\",\"properties\":{\"subject\"")
+        .contains("\"think\":false");
+  }
+
+  @Test
+  void thinkingIsOffWhereItWouldBreakTheFormat() {
+    client().chat(request().thinking(true).build(), Draft.class);
+
+    assertThat(first.requests().get(0).body()).contains("\"think\":false");
+  }
+
+  @Test
+  void anAnswerThatDoesNotFitGoesToTheNextEndpoint() {
+    first.behaves(Replies.answering(BAD));
+
+    ChatResponse.Structured<Draft> answer = client().chat(request().build(), Draft.class);
+
+    assertThat(answer.response().endpoint()).isEqualTo("second");
+    Attempt misfit = answer.response().attempts().get(0);
+    assertThat(misfit.failure()).contains(FailureKind.FORMAT_MISMATCH);
+    assertThat(misfit.status()).hasValue(200);
+    assertThat(misfit.message())
+        .isEqualTo("$.amount must be a number in the range of its type")
+        .doesNotContain("much", "Kern");
+    assertThat(first.requests()).hasSize(1);
+  }
+
+  @Test
+  void theSameEndpointMayMendItOnce() {
+    first.behaves(
+        (connection, request) -> {
+          boolean mending = request.body().contains("That does not fit: $.amount must be");
+          Replies.answering(mending ? GOOD : BAD).answer(connection, request);
+        });
+
+    ChatResponse.Structured<Draft> answer =
+        client().chat(request().repairTurn(true).build(), Draft.class);
+
+    assertThat(answer.response().endpoint()).isEqualTo("first");
+    assertThat(answer.response().attempts()).hasSize(2);
+    assertThat(first.requests().get(1).body())
+        .contains("\"role\":\"assistant\",\"content\":\"{\\\"subject\\\":\\\"Kern\\\"");
+    assertThat(second.requests()).isEmpty();
+  }
+
+  @Test
+  void itMayMendItOnceOnly() {
+    first.behaves(Replies.answering(BAD));
+    second.behaves(Replies.answering(BAD));
+
+    AllEndpointsFailedException failed =
+        catchThrowableOfType(
+            AllEndpointsFailedException.class,
+            () -> client().chat(request().repairTurn(true).build(), Draft.class));
+
+    assertThat(failed.attempts()).hasSize(4);
+    assertThat(failed).hasMessageNotContaining("Kern").hasMessageNotContaining("much");
+    assertThat(first.requests()).hasSize(2);
+    assertThat(second.requests()).hasSize(2);
+    assertThat(second.requests().get(0).body()).as("begins afresh").doesNotContain("Kern");
+  }
+
+  @Test
+  void checksSeeOnlyWhatFits() {
+    ChatRequest request = request().accept(AnswerCheck.mentions("9999")).build();
+
+    assertThatThrownBy(() -> client().chat(request, Draft.class))
+        .hasMessageContaining("ANSWER_REJECTED");
+    first.behaves(Replies.answering(BAD));
+    assertThatThrownBy(() -> client().chat(request, Draft.class))
+        .hasMessageContaining("1. first [first-model]: FORMAT_MISMATCH");
+  }
+
+  @Test
+  void aFunctionAnswersInTheSameShape() {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(
+                    Endpoint.local(
+                            "template", r -> "{\"subject\":\"s\",\"amount\":1,\"note\":\"n\"}")
+                        .build()));
+
+    assertThat(client.chat(request().build(), Draft.class).value().note()).contains("n");
+  }
+
+  @Test
+  void whatIsNoRecordIsRejectedBeforeASocketOpens() {
+    assertThatThrownBy(() -> client().chat(request().build(), String.class))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("must be a record");
+    assertThat(first.requests()).isEmpty();
+  }
+
+  @Test
+  void aSchemaOfTheCallersOwnIsSentAsItIs() {
+    client().chat(request().answerSchema("{\"type\":\"object\"}").build());
+
+    assertThat(first.requests().get(0).body()).contains("\"format\":{\"type\":\"object\"}");
+    assertThatThrownBy(() -> request().answerSchema("[]"))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+}
