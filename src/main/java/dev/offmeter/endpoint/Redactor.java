@@ -30,7 +30,8 @@ final class Redactor {
   private static final Pattern UNPRINTABLE = Pattern.compile("[\\s\\p{Cc}\\p{Cf}]+");
 
   private static final Pattern LOOKS_SECRET =
-      Pattern.compile("(?i)\\b(bearer\\s+\\S+|cfast_\\w+|sk-[\\w-]{8,}|[0-9a-f]{40,})");
+      Pattern.compile(
+          "(?i)\\b(bearer\\s+\\S+|cfast_\\w+|sk-[\\w-]{8,}|AIza[\\w-]{20,}|[0-9a-f]{40,})");
 
   private final List<String> secrets;
   private final List<String> conversation = new ArrayList<>();
