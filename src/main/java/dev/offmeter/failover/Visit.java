@@ -2,9 +2,9 @@
 package dev.offmeter.failover;
 
 import dev.offmeter.Attempt;
-import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.FailureKind;
+import dev.offmeter.LlmException;
 import dev.offmeter.endpoint.Answer;
 import dev.offmeter.wire.Failure;
 import java.time.Duration;
@@ -23,9 +23,7 @@ final class Visit {
   private final Breaker.Permit permit;
   private final List<Gate> later;
   private final long entered;
-  private ChatRequest request;
-  private @Nullable String misfit;
-  private boolean repaired;
+  private final Wanted wanted;
   private int retry = 1;
   private boolean left;
   private @Nullable TimedAttempt attempt;
@@ -36,7 +34,7 @@ final class Visit {
     this.gate = gate;
     this.permit = permit;
     this.later = later;
-    this.request = call.request();
+    this.wanted = new Wanted(call.request(), call.acceptance());
     this.entered = call.time().nanos();
   }
 
@@ -76,7 +74,7 @@ final class Visit {
     }
     gate.rate().take(call.time().nanos());
     // Made before the listener hears of it, so that its share covers the listener too.
-    TimedAttempt asked = call.attempt(gate, request, share);
+    TimedAttempt asked = call.attempt(gate, wanted.request(), share);
     call.story().asks(gate.spec());
     attempt = asked;
     return asked;
@@ -91,24 +89,11 @@ final class Visit {
                 asked.elapsed(),
                 asked.timeToFirstPiece(),
                 call.deadline().elapsed());
-    check(response);
+    wanted.check(response);
     call.story().answered(response);
     permit.answered(call.time().nanos() - entered);
     leave();
     return response;
-  }
-
-  private void check(ChatResponse response) throws Failure {
-    int attempts = response.attempts().size();
-    int status = response.attempts().get(attempts - 1).status().orElse(0);
-    try {
-      misfit = response.text();
-      call.acceptance().read(response.text());
-      misfit = null;
-      Acceptance.check(request, response);
-    } catch (Failure failure) {
-      throw failure.withStatus(status);
-    }
   }
 
   /** What becomes of the call, and of the endpoint, when an attempt has failed. */
@@ -117,13 +102,13 @@ final class Visit {
     Attempt told = tell(failure);
     boolean stops = stops(failure);
     boolean goesOn = !stops && call.audience().mayStartAgain(told);
-    if (goesOn && asked && (isRepaired(failure) || isRetried(failure))) {
+    if (goesOn && asked && (wanted.isMended(failure) || isRetried(failure))) {
       return;
     }
     permit.failed(failure, call.time().nanos() - entered);
     leave();
     if (stops) {
-      throw call.story().stopped(why(failure));
+      throw refused(failure);
     }
     if (!goesOn) {
       throw call.story().cut(failure.message(), call.audience().shown());
@@ -133,32 +118,16 @@ final class Visit {
   private boolean stops(Failure failure) {
     boolean filtered = failure.kind() == FailureKind.CONTENT_FILTERED;
     return Judgement.of(failure.kind()).next() == Judgement.Next.STOP
-        && !(filtered && request.continueWhenFiltered());
+        && !(filtered && call.request().continueWhenFiltered());
   }
 
-  private String why(Failure failure) {
-    return failure.kind() == FailureKind.CONTENT_FILTERED
-        ? "endpoint '" + gate.spec().name() + "' refuses: " + failure.message()
-        : failure.message();
-  }
-
-  /** Whether the endpoint is told what is wrong with its answer, and asked once more. */
-  private boolean isRepaired(Failure failure) {
-    String answer = misfit;
-    misfit = null;
-    if (answer == null || repaired || !request.repairTurn()) {
-      return false;
+  private LlmException refused(Failure failure) {
+    if (failure.kind() != FailureKind.CONTENT_FILTERED) {
+      return call.story().stopped(failure.message());
     }
-    repaired = true;
-    request =
-        request.toBuilder()
-            .assistant(answer)
-            .user(
-                "That does not fit: "
-                    + failure.message()
-                    + ". Answer again, with nothing but JSON that fits.")
-            .build();
-    return true;
+    String why = "endpoint '" + gate.spec().name() + "' refuses: " + failure.message();
+    String shown = call.audience().shown();
+    return shown.isEmpty() ? call.story().stopped(why) : call.story().cut(why, shown);
   }
 
   /** Nobody reads on. */

@@ -106,7 +106,9 @@ final class EventReading implements Reading {
     if (first == '\n' || first == '\r') {
       return dispatch(false);
     }
-    if (first == '{' || first == '[' || first == ' ' || first == '\t') {
+    // Within a stream, a line that begins with a space is a field without a name.
+    boolean indented = !some && (first == ' ' || first == '\t');
+    if (first == '{' || first == '[' || indented) {
       return readWhole(line);
     }
     if (first == '<') {
