@@ -15,12 +15,11 @@ import dev.offmeter.wire.Protocol;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import okhttp3.HttpUrl;
@@ -255,20 +254,6 @@ public final class Endpoint {
 
   /** Builds an {@link Endpoint}. Not safe for use by several threads. */
   public static final class Builder {
-    private static final List<String> FRAMING =
-        List.of(
-            "accept-encoding",
-            "connection",
-            "content-encoding",
-            "content-length",
-            "content-type",
-            "transfer-encoding",
-            "user-agent");
-
-    private static final String AUTHORIZATION = "Authorization";
-    private static final String ACCESS_ID = "CF-Access-Client-Id";
-    private static final String ACCESS_SECRET = "CF-Access-Client-Secret";
-
     private final String name;
     private final @Nullable String baseUrl;
     private final @Nullable Api api;
@@ -397,7 +382,7 @@ public final class Endpoint {
     }
 
     private String keyHeader() {
-      return api == null ? AUTHORIZATION : api.keyHeader();
+      return api == null ? HeaderRules.AUTHORIZATION : api.keyHeader();
     }
 
     private String keyPrefix() {
@@ -418,16 +403,16 @@ public final class Endpoint {
      * CF-Access-Client-Secret} on every request.
      */
     public Builder cloudflareAccess(String clientId, String clientSecret) {
-      add("clientId", ACCESS_ID, "", clientId);
-      return add("clientSecret", ACCESS_SECRET, "", clientSecret);
+      add("clientId", HeaderRules.ACCESS_ID, "", clientId);
+      return add("clientSecret", HeaderRules.ACCESS_SECRET, "", clientSecret);
     }
 
     /** The same with both parts asked for at every attempt; see {@link #apiKey(Supplier)}. */
     public Builder cloudflareAccess(Supplier<String> clientId, Supplier<String> clientSecret) {
       Objects.requireNonNull(clientId, "clientId");
       Objects.requireNonNull(clientSecret, "clientSecret");
-      add(Header.supplied(ACCESS_ID, "", clientId));
-      return add(Header.supplied(ACCESS_SECRET, "", clientSecret));
+      add(Header.supplied(HeaderRules.ACCESS_ID, "", clientId));
+      return add(Header.supplied(HeaderRules.ACCESS_SECRET, "", clientSecret));
     }
 
     /**
@@ -435,52 +420,24 @@ public final class Endpoint {
      * kept out of logs and exceptions.
      */
     public Builder header(String name, String value) {
-      return add("header " + name, headerName(name), "", value);
+      return add("header " + name, HeaderRules.name(name), "", value);
     }
 
     /** The same with a value asked for at every attempt; see {@link #apiKey(Supplier)}. */
     public Builder header(String name, Supplier<String> value) {
       Objects.requireNonNull(value, "value");
-      return add(Header.supplied(headerName(name), "", value));
+      return add(Header.supplied(HeaderRules.name(name), "", value));
     }
 
     private Builder add(String field, String header, String prefix, String value) {
       Objects.requireNonNull(value, field);
-      if (value.isBlank()) {
-        throw new IllegalArgumentException(field + " must not be blank, was ***");
-      }
-      int illegal = Header.illegalCharacter(value);
-      if (illegal >= 0) {
-        throw new IllegalArgumentException(
-            field + " must hold printable ASCII only, was *** with another at position " + illegal);
-      }
-      return add(Header.fixed(header, prefix, value));
+      return add(Header.fixed(header, prefix, HeaderRules.value(field, value)));
     }
 
     private Builder add(Header header) {
-      headers.removeIf(before -> replaces(header, before));
+      headers.removeIf(before -> HeaderRules.replaces(header, before));
       headers.add(header);
       return this;
-    }
-
-    private static boolean isNamed(Header header, String name) {
-      return header.name().equalsIgnoreCase(name);
-    }
-
-    /** A key and an Authorization of the caller's own are both kept, so that build() can tell. */
-    private static boolean replaces(Header header, Header before) {
-      return isNamed(before, header.name()) && before.prefix().equals(header.prefix());
-    }
-
-    private static String headerName(String name) {
-      Requirements.notBlank("header name", name);
-      if (!name.matches("[A-Za-z0-9!#$%&'*+.^_`|~-]+")) {
-        throw new IllegalArgumentException("header name must be a token, was '" + name + "'");
-      }
-      if (FRAMING.contains(name.toLowerCase(Locale.ROOT))) {
-        throw new IllegalArgumentException("header name is the client's own, was '" + name + "'");
-      }
-      return name;
     }
 
     /**
@@ -536,36 +493,8 @@ public final class Endpoint {
       if (api != null && api.ownOptions().contains(name)) {
         throw new IllegalArgumentException("option " + name + " is the request's own to decide");
       }
-      if (!isPlain(value)) {
-        throw new IllegalArgumentException(
-            "option "
-                + name
-                + " must be a string, number, boolean, list or map, was "
-                + value.getClass().getName());
-      }
-      options.put(name, copied(value));
+      options.put(name, OptionValue.checked(name, value));
       return this;
-    }
-
-    private static Object copied(Object value) {
-      if (value instanceof Map<?, ?> map) {
-        Map<Object, Object> copy = new LinkedHashMap<>();
-        map.forEach((key, inner) -> copy.put(key, copied(inner)));
-        return Collections.unmodifiableMap(copy);
-      }
-      return value instanceof List<?> list ? List.copyOf(list) : value;
-    }
-
-    private static boolean isPlain(Object value) {
-      if (value instanceof List<?> list) {
-        return list.stream().allMatch(item -> !(item instanceof List) && isPlain(item));
-      }
-      if (value instanceof Map<?, ?> map) {
-        return map.keySet().stream().allMatch(String.class::isInstance)
-            && map.values().stream().allMatch(inner -> inner != null && isPlain(inner));
-      }
-      boolean number = value instanceof Number n && Double.isFinite(n.doubleValue());
-      return number || value instanceof String || value instanceof Boolean;
     }
 
     /**
@@ -679,32 +608,20 @@ public final class Endpoint {
       if (keepAlive != null && !OllamaChat.API.equals(api)) {
         throw wrong("must not have a keepAlive: only Ollama's native API knows one");
       }
-      if (dialect != Dialect.GENERIC
-          && !OpenAiChat.API.equals(api)
-          && !OllamaChat.API.equals(api)) {
+      Dialect own = OllamaChat.API.equals(api) ? Dialect.OLLAMA : Dialect.GENERIC;
+      if (dialect != own && !OpenAiChat.API.equals(api)) {
         throw wrong("must not have a dialect: only OpenAI-compatible servers have one");
       }
-      checkHeaders();
+      Optional<String> broken = HeaderRules.broken(headers);
+      if (broken.isPresent()) {
+        throw wrong(broken.get());
+      }
       boolean credential = headers.stream().anyMatch(Header::isCredential);
       if (credential && !clearTextCredentials && !url.isHttps() && !BaseUrl.isLoopback(url)) {
         throw wrong(
             "must use https to send a credential to "
                 + url.host()
                 + ", was http; allowClearTextCredentials(true) overrides");
-      }
-    }
-
-    private void checkHeaders() {
-      if (headers.stream().filter(header -> isNamed(header, AUTHORIZATION)).count() > 1) {
-        throw wrong("must have either an apiKey or a header Authorization, had both");
-      }
-      boolean id = headers.stream().anyMatch(header -> isNamed(header, ACCESS_ID));
-      boolean secret = headers.stream().anyMatch(header -> isNamed(header, ACCESS_SECRET));
-      if (id != secret) {
-        throw wrong(
-            "must have both halves of a Cloudflare Access token, header "
-                + (id ? ACCESS_SECRET : ACCESS_ID)
-                + " is missing");
       }
     }
 

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import dev.offmeter.endpoint.Header;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+
+/** The rules for an endpoint's headers, each alone and all together. */
+final class HeaderRules {
+  static final String AUTHORIZATION = "Authorization";
+  static final String ACCESS_ID = "CF-Access-Client-Id";
+  static final String ACCESS_SECRET = "CF-Access-Client-Secret";
+
+  private static final List<String> FRAMING =
+      List.of(
+          "accept-encoding",
+          "connection",
+          "content-encoding",
+          "content-length",
+          "content-type",
+          "transfer-encoding",
+          "user-agent");
+
+  private HeaderRules() {}
+
+  static String name(String name) {
+    Requirements.notBlank("header name", name);
+    if (!name.matches("[A-Za-z0-9!#$%&'*+.^_`|~-]+")) {
+      throw new IllegalArgumentException("header name must be a token, was '" + name + "'");
+    }
+    if (FRAMING.contains(name.toLowerCase(Locale.ROOT))) {
+      throw new IllegalArgumentException("header name is the client's own, was '" + name + "'");
+    }
+    return name;
+  }
+
+  static String value(String field, String value) {
+    if (value.isBlank()) {
+      throw new IllegalArgumentException(field + " must not be blank, was ***");
+    }
+    int illegal = Header.illegalCharacter(value);
+    if (illegal >= 0) {
+      throw new IllegalArgumentException(
+          field + " must hold printable ASCII only, was *** with another at position " + illegal);
+    }
+    return value;
+  }
+
+  /** A key and an Authorization of the caller's own are both kept, so that build() can tell. */
+  static boolean replaces(Header header, Header before) {
+    return isNamed(before, header.name()) && before.prefix().equals(header.prefix());
+  }
+
+  /** The rule that the headers break together. */
+  static Optional<String> broken(List<Header> headers) {
+    if (headers.stream().filter(header -> isNamed(header, AUTHORIZATION)).count() > 1) {
+      return Optional.of("must have either an apiKey or a header Authorization, had both");
+    }
+    boolean id = headers.stream().anyMatch(header -> isNamed(header, ACCESS_ID));
+    boolean secret = headers.stream().anyMatch(header -> isNamed(header, ACCESS_SECRET));
+    return id == secret
+        ? Optional.empty()
+        : Optional.of(
+            "must have both halves of a Cloudflare Access token, header "
+                + (id ? ACCESS_SECRET : ACCESS_ID)
+                + " is missing");
+  }
+
+  private static boolean isNamed(Header header, String name) {
+    return header.name().equalsIgnoreCase(name);
+  }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** The rule for an option's value: what JSON can say, so that it is known before a socket opens. */
+final class OptionValue {
+  private OptionValue() {}
+
+  /** A copy that nobody can change. */
+  static Object checked(String name, Object value) {
+    if (!isPlain(value)) {
+      throw new IllegalArgumentException(
+          "option "
+              + name
+              + " must be a string, number, boolean, list or map, was "
+              + value.getClass().getName());
+    }
+    return copied(value);
+  }
+
+  private static Object copied(Object value) {
+    if (value instanceof Map<?, ?> map) {
+      Map<Object, Object> copy = new LinkedHashMap<>();
+      map.forEach((key, inner) -> copy.put(key, copied(inner)));
+      return Collections.unmodifiableMap(copy);
+    }
+    return value instanceof List<?> list ? list.stream().map(OptionValue::copied).toList() : value;
+  }
+
+  private static boolean isPlain(Object value) {
+    if (value instanceof List<?> list) {
+      return list.stream().allMatch(item -> !(item instanceof List) && isPlain(item));
+    }
+    if (value instanceof Map<?, ?> map) {
+      return map.keySet().stream().allMatch(String.class::isInstance)
+          && map.values().stream().allMatch(OptionValue::isPlain);
+    }
+    boolean number = value instanceof Number n && Double.isFinite(n.doubleValue());
+    return number || value instanceof String || value instanceof Boolean;
+  }
+}
