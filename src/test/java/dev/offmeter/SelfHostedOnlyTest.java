@@ -8,11 +8,13 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.offmeter.endpoint.Locality;
 import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -120,12 +122,24 @@ class SelfHostedOnlyTest {
   }
 
   @Test
-  void noTimeIsKeptForAnEndpointThatMayNotBeAsked() {
-    home.behaves(Replies.answering("HOME"));
-    LlmClient client = client(ollama("home", home).build(), reserve(), reserveCalled("second"));
+  void noTimeIsKeptForAnEndpointThatMayNotBeAsked() throws InterruptedException {
+    home.behaves(Replies.hanging());
+    ManualTime time = loopback.manualTime();
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("home", home).build())
+                .endpoint(reserve())
+                .endpoint(reserveCalled("second"))
+                .deadline(Duration.ofSeconds(6))
+                .time(time));
+    CompletableFuture<ChatResponse> call = client.chatAsync(secret());
+    home.awaitAsked();
 
-    ChatRequest request = secret().toBuilder().deadline(Duration.ofSeconds(5)).build();
-    assertThat(client.chat(request).text()).isEqualTo("HOME");
+    time.advance(Duration.ofMillis(5_900));
+    assertThat(home.openConnections()).as("has the whole deadline").isOne();
+    time.advance(Duration.ofMillis(100));
+    assertThatThrownBy(call::join).hasMessageContaining("NOT_PERMITTED");
   }
 
   private Endpoint reserveCalled(String name) {
