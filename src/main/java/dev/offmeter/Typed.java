@@ -18,7 +18,12 @@ final class Typed<T> implements Acceptance {
 
   @Override
   public void read(String text) throws Failure {
-    value = shape.read(text);
+    try {
+      value = shape.read(text);
+    } catch (RuntimeException e) {
+      // The record's own code, such as hashCode() in a set. The class alone: a message may quote.
+      throw Failure.of(FailureKind.FORMAT_MISMATCH, "the record threw " + e.getClass().getName());
+    }
   }
 
   T value() {

@@ -12,6 +12,7 @@ import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.math.BigDecimal;
 import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -139,6 +140,31 @@ class StructuredAnswerTest {
                         .build()));
 
     assertThat(client.chat(request().build(), Draft.class).value().note()).contains("n");
+  }
+
+  record Tag(String name) {
+    @Override
+    public int hashCode() {
+      throw new UnsupportedOperationException("canary " + name);
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return this == other;
+    }
+  }
+
+  record Tagged(Set<Tag> tags) {}
+
+  @Test
+  void aRecordThatThrowsWhileItIsReadIsAFailedAttemptToo() {
+    first.behaves(Replies.answering("{\\\"tags\\\":[{\\\"name\\\":\\\"Kern\\\"}]}"));
+    second.close();
+
+    assertThatThrownBy(() -> client().chat(request().build(), Tagged.class))
+        .isInstanceOf(AllEndpointsFailedException.class)
+        .hasMessageContaining("the record threw java.lang.UnsupportedOperationException")
+        .hasMessageNotContaining("canary");
   }
 
   @Test
