@@ -51,7 +51,7 @@ final class Heard implements Pieces {
     return from(Delivery.of(reply));
   }
 
-  Heard listen(OllamaChat protocol, Delivery delivery) {
+  Heard listen(Protocol protocol, Delivery delivery) {
     try (Reading reading = protocol.read(request, delivery.body(), this)) {
       while (ending == null) {
         ending = reading.next();

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import dev.offmeter.Endpoint.Dialect;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.stream.Collectors;
+import okhttp3.HttpUrl;
+
+/** How each protocol says the same things, by hand from the documentation of its servers. */
+enum Spoken {
+  OLLAMA(OllamaChat.API) {
+    @Override
+    String piece(String json) {
+      return "{\"model\":\"m\",\"message\":{\"content\":\"" + json + "\"},\"done\":false}\n";
+    }
+
+    @Override
+    String thought(String json) {
+      return "{\"model\":\"m\",\"message\":{\"content\":\"\",\"thinking\":\""
+          + json
+          + "\"},\"done\":false}\n";
+    }
+
+    @Override
+    String call(String name, String arguments) {
+      return "{\"message\":{\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\""
+          + name
+          + "\",\"arguments\":"
+          + arguments
+          + "}}]},\"done\":false}\n";
+    }
+
+    @Override
+    String end(boolean cut) {
+      return "{\"model\":\"m\",\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\""
+          + (cut ? "length" : "stop")
+          + "\",\"prompt_eval_count\":3,\"eval_count\":2}\n";
+    }
+
+    @Override
+    String error(String text) {
+      return "{\"error\":\"" + text + "\"}\n";
+    }
+
+    @Override
+    String whole(String json) {
+      return "{\"model\":\"m\",\"message\":{\"content\":\""
+          + json
+          + "\"},\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":3,\"eval_count\":2}";
+    }
+  },
+  OPENAI(OpenAiChat.API) {
+    @Override
+    String piece(String json) {
+      return chunk("\"delta\":{\"content\":\"" + json + "\"},\"finish_reason\":null");
+    }
+
+    @Override
+    String thought(String json) {
+      return chunk("\"delta\":{\"reasoning_content\":\"" + json + "\"}");
+    }
+
+    @Override
+    String call(String name, String arguments) {
+      String half = arguments.substring(0, 3).replace("\"", "\\\"");
+      String rest = arguments.substring(3).replace("\"", "\\\"");
+      String first =
+          "{\"index\":0,\"id\":\"\",\"type\":\"function\",\"function\":{\"name\":\""
+              + name
+              + "\",\"arguments\":\""
+              + half
+              + "\"}}";
+      String second = "{\"index\":0,\"function\":{\"arguments\":\"" + rest + "\"}}";
+      return chunk("\"delta\":{\"content\":null,\"tool_calls\":[" + first + "]}")
+          + chunk("\"delta\":{\"tool_calls\":[" + second + "]}");
+    }
+
+    private String chunk(String choice) {
+      return sse("{\"model\":\"m\",\"choices\":[{\"index\":0," + choice + "}]}");
+    }
+
+    @Override
+    String end(boolean cut) {
+      return chunk("\"delta\":{},\"finish_reason\":\"" + (cut ? "length" : "stop") + "\"")
+          + sse(
+              "{\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,"
+                  + "\"completion_tokens\":2}}")
+          + "data: [DONE]\n\n";
+    }
+
+    @Override
+    String error(String text) {
+      return sse("{\"error\":{\"message\":\"" + text + "\",\"type\":\"server_error\"}}")
+          + "data: [DONE]\n\n";
+    }
+
+    @Override
+    String whole(String json) {
+      return "{\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{\"content\":\""
+          + json
+          + "\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3,"
+          + "\"completion_tokens\":2}}";
+    }
+  },
+  GEMINI(GeminiChat.API) {
+    @Override
+    String piece(String json) {
+      return parts("{\"text\":\"" + json + "\"}");
+    }
+
+    @Override
+    String thought(String json) {
+      return parts("{\"text\":\"" + json + "\",\"thought\":true}");
+    }
+
+    @Override
+    String call(String name, String arguments) {
+      return parts("{\"functionCall\":{\"name\":\"" + name + "\",\"args\":" + arguments + "}}");
+    }
+
+    private String parts(String part) {
+      return sse(
+          "{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":["
+              + part
+              + "]},\"index\":0}],\"modelVersion\":\"m\"}");
+    }
+
+    @Override
+    String end(boolean cut) {
+      return sse(
+          "{\"candidates\":[{\"content\":{\"role\":\"model\"},\"finishReason\":\""
+              + (cut ? "MAX_TOKENS" : "STOP")
+              + "\",\"index\":0}],\"usageMetadata\":{\"promptTokenCount\":3,"
+              + "\"candidatesTokenCount\":1,\"thoughtsTokenCount\":1},\"modelVersion\":\"m\"}");
+    }
+
+    @Override
+    String error(String text) {
+      return sse("{\"error\":{\"code\":500,\"message\":\"" + text + "\",\"status\":\"INTERNAL\"}}");
+    }
+
+    @Override
+    String whole(String json) {
+      return "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\""
+          + json
+          + "\"}]},\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":3,"
+          + "\"candidatesTokenCount\":2},\"modelVersion\":\"m\"}";
+    }
+  },
+  ANTHROPIC(AnthropicChat.API) {
+    private static final String START =
+        "{\"type\":\"message_start\",\"message\":{\"type\":\"message\",\"model\":\"m\","
+            + "\"usage\":{\"input_tokens\":1,\"cache_read_input_tokens\":2,\"output_tokens\":1}}}";
+
+    @Override
+    String piece(String json) {
+      return named(START) + delta("{\"type\":\"text_delta\",\"text\":\"" + json + "\"}");
+    }
+
+    @Override
+    String thought(String json) {
+      return named(START) + delta("{\"type\":\"thinking_delta\",\"thinking\":\"" + json + "\"}");
+    }
+
+    @Override
+    String call(String name, String arguments) {
+      String text = arguments.replace("\"", "\\\"");
+      return named(START)
+          + named(
+              "{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":"
+                  + "\"tool_use\",\"id\":\"\",\"name\":\""
+                  + name
+                  + "\",\"input\":{}}}")
+          + delta("{\"type\":\"input_json_delta\",\"partial_json\":\"\"}")
+          + delta("{\"type\":\"input_json_delta\",\"partial_json\":\"" + text + "\"}");
+    }
+
+    private String delta(String delta) {
+      return named("{\"type\":\"content_block_delta\",\"index\":0,\"delta\":" + delta + "}");
+    }
+
+    private String named(String event) {
+      String type = event.substring(9, event.indexOf('"', 9));
+      return "event: " + type + "\n" + sse(event);
+    }
+
+    @Override
+    String end(boolean cut) {
+      return named(START)
+          + named(
+              "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\""
+                  + (cut ? "max_tokens" : "end_turn")
+                  + "\"},\"usage\":{\"output_tokens\":2}}")
+          + named("{\"type\":\"message_stop\"}");
+    }
+
+    @Override
+    String error(String text) {
+      return named(
+          "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"" + text + "\"}}");
+    }
+
+    @Override
+    String whole(String json) {
+      return "{\"type\":\"message\",\"model\":\"m\",\"content\":[{\"type\":\"text\",\"text\":\""
+          + json
+          + "\"}],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":3,"
+          + "\"output_tokens\":2}}";
+    }
+  };
+
+  private final Api api;
+
+  Spoken(Api api) {
+    this.api = api;
+  }
+
+  /** A piece of answer; the text is JSON without its quotes. */
+  abstract String piece(String json);
+
+  abstract String thought(String json);
+
+  abstract String call(String name, String arguments);
+
+  /** The end, at the model's own word or at the request's limit; 3 tokens in, 2 out. */
+  abstract String end(boolean cut);
+
+  abstract String error(String text);
+
+  /** An answer that is not streamed. */
+  abstract String whole(String json);
+
+  String stream(String... pieces) {
+    return Arrays.stream(pieces).map(this::piece).collect(Collectors.joining()) + end(false);
+  }
+
+  Protocol protocol() {
+    return limited(8 << 20, 32L << 20);
+  }
+
+  Protocol limited(long line, long answer) {
+    return server(Map.of(), Dialect.GENERIC, "http://localhost:1", "asked", line, answer);
+  }
+
+  Protocol asking(String url, String model, Dialect dialect, Map<String, Object> options) {
+    return server(options, dialect, url, model, 8 << 20, 32L << 20);
+  }
+
+  private Protocol server(
+      Map<String, Object> options, Dialect dialect, String url, String model, long line, long max) {
+    HttpUrl base = HttpUrl.get(url);
+    return api.maker().make(new Api.Server(base, model, options, null, dialect, line, max));
+  }
+
+  private static String sse(String json) {
+    return "data: " + json + "\n\n";
+  }
+}
