@@ -154,14 +154,10 @@ final class EventReading implements Reading {
     }
     some = true;
     JsonNode tree = tree(whole, whole.length, true);
-    if (InBandError.isIn(single(tree))) {
+    if (InBandError.isIn(tree)) {
       throw InBandError.of(tree);
     }
     return events.whole(tree);
-  }
-
-  private static JsonNode single(JsonNode tree) {
-    return tree.isArray() && tree.size() == 1 ? tree.get(0) : tree;
   }
 
   private Ending atEnd() throws Failure {

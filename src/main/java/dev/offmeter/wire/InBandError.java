@@ -12,9 +12,10 @@ import dev.offmeter.FailureKind;
 final class InBandError {
   private InBandError() {}
 
-  /** Whether the object is an error, or holds one. */
+  /** Whether the object holds an error, or an array of one does. */
   static boolean isIn(JsonNode node) {
-    JsonNode error = node.get("error");
+    JsonNode single = node.isArray() && node.size() == 1 ? node.get(0) : node;
+    JsonNode error = single.get("error");
     return error != null && !error.isNull();
   }
 

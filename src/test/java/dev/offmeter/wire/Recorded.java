@@ -7,10 +7,15 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import okhttp3.Headers;
 
-/** A reply that a real Ollama sent; see the README beside the files. */
+/** A reply that a real server sent; see the README beside the files. */
 record Recorded(int status, Headers headers, String body) {
   static Recorded read(String name) {
-    try (InputStream file = Recorded.class.getResourceAsStream("/ollama/" + name + ".http")) {
+    return read("ollama", name);
+  }
+
+  static Recorded read(String server, String name) {
+    try (InputStream file =
+        Recorded.class.getResourceAsStream("/" + server + "/" + name + ".http")) {
       return parse(new String(file.readAllBytes(), StandardCharsets.UTF_8));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
