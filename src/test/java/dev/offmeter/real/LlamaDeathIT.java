@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.real;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.Attempt;
+import dev.offmeter.ChatEvent;
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.ChatStream;
+import dev.offmeter.FailureKind;
+import dev.offmeter.FinishReason;
+import dev.offmeter.LlmClient;
+import dev.offmeter.StreamRescue;
+import java.nio.file.Path;
+import java.util.Iterator;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Two llama-servers, the first of which ends while it answers. */
+@Timeout(60)
+class LlamaDeathIT {
+  private static final ChatRequest LONG =
+      ChatRequest.builder()
+          .user("A long story.")
+          .maxTokens(30_000)
+          .rescue(StreamRescue.RESTART)
+          .build();
+
+  @TempDir Path folder;
+  private LlamaServer dying;
+  private LlamaServer living;
+  private LlmClient client;
+
+  @BeforeEach
+  void start() {
+    dying = LlamaServer.ready(folder, TinyModel.endless(), "-c", "65536", "--slots");
+    living = LlamaServer.ready(folder, TinyModel.fast(20), "-c", "4096");
+    client =
+        LlmClient.builder()
+            .endpoint(dying.endpoint("dying").build())
+            .endpoint(living.endpoint("living").build())
+            .build();
+  }
+
+  @AfterEach
+  void stop() {
+    for (AutoCloseable one : new AutoCloseable[] {client, dying, living}) {
+      try {
+        if (one != null) {
+          one.close();
+        }
+      } catch (Exception e) {
+        throw new AssertionError(e);
+      }
+    }
+  }
+
+  @Test
+  void killedInTheMiddleOfACallTheOtherAnswers() {
+    CompletableFuture<ChatResponse> future = client.chatAsync(LONG);
+    dying.awaitBusy();
+    dying.kill();
+
+    assertThat(answerOfTheOther(future.join()).failure().orElseThrow())
+        .isIn(FailureKind.CONNECTION_LOST, FailureKind.ANSWER_CUT);
+  }
+
+  @Test
+  void theCallAfterIsNotHeldUpByTheDeadOne() {
+    dying.kill();
+
+    assertThat(answerOfTheOther(client.chat(LONG)).failure())
+        .contains(FailureKind.CONNECTION_REFUSED);
+  }
+
+  @Test
+  void killedInTheMiddleOfAStreamTheOtherBeginsAnew() {
+    assertRestarts(dying::kill);
+  }
+
+  @Test
+  void stoppedInTheMiddleOfAStreamTheOtherBeginsAnew() {
+    assertRestarts(dying::terminate);
+  }
+
+  private void assertRestarts(Runnable end) {
+    try (ChatStream stream = client.stream(LONG)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      StringBuilder shown = new StringBuilder();
+      shown.append(((ChatEvent.TextDelta) events.next()).text());
+      end.run();
+      ChatEvent event = events.next();
+      while (event instanceof ChatEvent.TextDelta delta) {
+        shown.append(delta.text());
+        event = events.next();
+      }
+      ChatEvent.Restarted restarted = (ChatEvent.Restarted) event;
+
+      assertThat(restarted.failed().endpoint()).isEqualTo("dying");
+      assertThat(restarted.failed().failure()).contains(FailureKind.ANSWER_CUT);
+      assertThat(restarted.discardText()).isEqualTo(shown.length());
+      assertRest(events);
+    }
+  }
+
+  private static void assertRest(Iterator<ChatEvent> events) {
+    StringBuilder shown = new StringBuilder();
+    ChatEvent event = events.next();
+    while (event instanceof ChatEvent.TextDelta delta) {
+      shown.append(delta.text());
+      event = events.next();
+    }
+    ChatResponse response = ((ChatEvent.Completed) event).response();
+
+    assertThat(response.text()).isEqualTo(shown.toString());
+    assertThat(answerOfTheOther(response).failure()).contains(FailureKind.ANSWER_CUT);
+  }
+
+  /** The first attempt, after a look at the second. */
+  private static Attempt answerOfTheOther(ChatResponse response) {
+    assertThat(response.endpoint()).isEqualTo("living");
+    assertThat(response.finishReason()).isEqualTo(FinishReason.STOP);
+    assertThat(response.attempts()).hasSize(2);
+    return response.attempts().get(0);
+  }
+}

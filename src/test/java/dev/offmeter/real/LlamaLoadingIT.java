@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.real;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import dev.offmeter.Attempt;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.Endpoint;
+import dev.offmeter.FailureKind;
+import dev.offmeter.LlmClient;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.EnumSet;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A llama-server from the start of its process to its first answer. */
+@Timeout(120)
+class LlamaLoadingIT {
+  @TempDir Path folder;
+
+  @Test
+  void isRefusedThenBusyThenAnswersAndFallsThroughUntilThen() {
+    Set<FailureKind> seen = EnumSet.noneOf(FailureKind.class);
+    try (LlamaServer server = LlamaServer.starting(folder, TinyModel.large(), "-c", "1024")) {
+      await("an answer of a llama-server that loads")
+          .atMost(Duration.ofSeconds(90))
+          .pollDelay(Duration.ZERO)
+          .pollInterval(Duration.ofMillis(5))
+          .until(() -> answered(server, seen));
+    }
+
+    assertThat(seen)
+        .contains(FailureKind.SERVER_BUSY)
+        .isSubsetOf(FailureKind.CONNECTION_REFUSED, FailureKind.SERVER_BUSY);
+  }
+
+  /** Asks with a new client, which does not know yet that the server is to be left alone. */
+  private static boolean answered(LlamaServer server, Set<FailureKind> seen) {
+    try (LlmClient client =
+        LlmClient.builder()
+            .endpoint(server.endpoint("loading").build())
+            .endpoint(Endpoint.local("template", request -> "from the template").build())
+            .build()) {
+      ChatResponse response = client.chat("a reminder");
+      Attempt first = response.attempts().get(0);
+      first.failure().ifPresent(seen::add);
+      assertThat(response.endpoint()).isEqualTo(first.failure().isEmpty() ? "loading" : "template");
+      return first.failure().isEmpty();
+    }
+  }
+}
