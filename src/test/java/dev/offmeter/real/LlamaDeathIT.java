@@ -13,6 +13,7 @@ import dev.offmeter.FinishReason;
 import dev.offmeter.LlmClient;
 import dev.offmeter.StreamRescue;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Iterator;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
@@ -27,6 +28,7 @@ class LlamaDeathIT {
   private static final ChatRequest LONG =
       ChatRequest.builder()
           .user("A long story.")
+          .seed(7)
           .maxTokens(30_000)
           .rescue(StreamRescue.RESTART)
           .build();
@@ -42,7 +44,7 @@ class LlamaDeathIT {
     living = LlamaServer.ready(folder, TinyModel.fast(20), "-c", "4096");
     client =
         LlmClient.builder()
-            .endpoint(dying.endpoint("dying").build())
+            .endpoint(dying.endpoint("dying").stallTimeout(Duration.ofSeconds(3)).build())
             .endpoint(living.endpoint("living").build())
             .build();
   }
@@ -80,15 +82,16 @@ class LlamaDeathIT {
 
   @Test
   void killedInTheMiddleOfAStreamTheOtherBeginsAnew() {
-    assertRestarts(dying::kill);
+    assertRestarts(dying::kill, FailureKind.ANSWER_CUT);
   }
 
+  /** On SIGTERM version 0.7.0 falls silent, and cuts the answer only after half a minute. */
   @Test
   void stoppedInTheMiddleOfAStreamTheOtherBeginsAnew() {
-    assertRestarts(dying::terminate);
+    assertRestarts(dying::terminate, FailureKind.STALLED, FailureKind.ANSWER_CUT);
   }
 
-  private void assertRestarts(Runnable end) {
+  private void assertRestarts(Runnable end, FailureKind... because) {
     try (ChatStream stream = client.stream(LONG)) {
       Iterator<ChatEvent> events = stream.iterator();
       StringBuilder shown = new StringBuilder();
@@ -102,7 +105,7 @@ class LlamaDeathIT {
       ChatEvent.Restarted restarted = (ChatEvent.Restarted) event;
 
       assertThat(restarted.failed().endpoint()).isEqualTo("dying");
-      assertThat(restarted.failed().failure()).contains(FailureKind.ANSWER_CUT);
+      assertThat(restarted.failed().failure().orElseThrow()).isIn((Object[]) because);
       assertThat(restarted.discardText()).isEqualTo(shown.length());
       assertRest(events);
     }
@@ -118,7 +121,7 @@ class LlamaDeathIT {
     ChatResponse response = ((ChatEvent.Completed) event).response();
 
     assertThat(response.text()).isEqualTo(shown.toString());
-    assertThat(answerOfTheOther(response).failure()).contains(FailureKind.ANSWER_CUT);
+    assertThat(answerOfTheOther(response).failure()).isPresent();
   }
 
   /** The first attempt, after a look at the second. */

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.Attempt;
+import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
@@ -20,6 +21,9 @@ import org.junit.jupiter.api.io.TempDir;
 /** A llama-server from the start of its process to its first answer. */
 @Timeout(120)
 class LlamaLoadingIT {
+  private static final ChatRequest REQUEST =
+      ChatRequest.builder().user("a reminder").seed(7).build();
+
   @TempDir Path folder;
 
   @Test
@@ -45,7 +49,7 @@ class LlamaLoadingIT {
             .endpoint(server.endpoint("loading").build())
             .endpoint(Endpoint.local("template", request -> "from the template").build())
             .build()) {
-      ChatResponse response = client.chat("a reminder");
+      ChatResponse response = client.chat(REQUEST);
       Attempt first = response.attempts().get(0);
       first.failure().ifPresent(seen::add);
       assertThat(response.endpoint()).isEqualTo(first.failure().isEmpty() ? "loading" : "template");

@@ -14,6 +14,8 @@ import java.util.List;
  * JSON object, array, string or number it comes soon.
  *
  * <p>Its answers need the plain sampler of {@link LlamaServer}. A character of a prompt is a token.
+ * The first token may be the end: a request with a seed gets the same answer each time, not an
+ * empty one now and then.
  */
 record TinyModel(int tokensPerAnswer, int width, int layers) {
   private static final List<String> WORDS =
@@ -42,7 +44,7 @@ record TinyModel(int tokensPerAnswer, int width, int layers) {
 
   /** As large as it takes to be seen while it is loaded. */
   static TinyModel large() {
-    return new TinyModel(20, 1024, 24);
+    return new TinyModel(20, 1024, 12);
   }
 
   Path write(Path file) throws IOException {
