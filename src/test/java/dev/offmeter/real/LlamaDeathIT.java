@@ -24,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Two llama-servers, the first of which ends while it answers. */
 @Timeout(60)
+@Needs(Program.LLAMA_SERVER)
 class LlamaDeathIT {
   private static final ChatRequest LONG =
       ChatRequest.builder()

@@ -22,6 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A llama-server stops working, by its own word, on what nobody waits for any more. */
 @Timeout(60)
+@Needs(Program.LLAMA_SERVER)
 class LlamaGivenUpIT {
   /** Minutes of work, so that no slot is idle because it has finished. */
   private static final ChatRequest LONG =

@@ -20,6 +20,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A llama-server from the start of its process to its first answer. */
 @Timeout(120)
+@Needs(Program.LLAMA_SERVER)
 class LlamaLoadingIT {
   private static final ChatRequest REQUEST =
       ChatRequest.builder().user("a reminder").seed(7).build();

@@ -19,27 +19,19 @@ import java.util.List;
 final class LlamaServer implements AutoCloseable {
   private static final HttpClient HTTP = HttpClient.newHttpClient();
 
-  private final int port = Program.freePort();
+  private final int port = Processes.freePort();
   private final Process process;
   private final Path log;
 
   private LlamaServer(Path folder, Path model, String... options) {
     log = folder.resolve("llama-server-" + port + ".log");
-    List<String> command = new ArrayList<>(List.of(program().toString()));
+    List<String> command = new ArrayList<>(List.of(Program.LLAMA_SERVER.required().toString()));
     command.addAll(List.of("--host", "127.0.0.1", "--port", String.valueOf(port)));
     command.addAll(List.of("-m", model.toString(), "--threads", "1", "--parallel", "2"));
     // The plain sampler: each token with the share that the model gives it.
     command.addAll(List.of("--temp", "1", "--top-k", "0", "--top-p", "1", "--min-p", "0"));
     command.addAll(List.of(options));
-    process = Program.start(command, log);
-  }
-
-  private static Path program() {
-    return Program.find(
-        "llama-server",
-        "OFFMETER_LLAMA_SERVER",
-        "run .ci/llama-server .servers",
-        ".servers/llama-server");
+    process = Processes.start(command, log);
   }
 
   /** One that is still to load its model, or even to listen. */
@@ -64,7 +56,7 @@ final class LlamaServer implements AutoCloseable {
 
   private boolean isReady() {
     if (!process.isAlive()) {
-      throw new AssertionError("llama-server ended:\n" + Program.tail(log));
+      throw new AssertionError("llama-server ended:\n" + Processes.tail(log));
     }
     try {
       return get("/health").statusCode() == 200;
@@ -120,7 +112,7 @@ final class LlamaServer implements AutoCloseable {
 
   /** Ends it as {@code kill -9} does. */
   void kill() {
-    Program.kill(process);
+    Processes.kill(process);
   }
 
   /** Asks it to end, as a service manager does, and returns at once. */

@@ -25,6 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** What a llama-server answers, and how it refuses. */
 @Timeout(60)
+@Needs(Program.LLAMA_SERVER)
 class LlamaServerIT {
   private static final String KEY = "the-key";
 

@@ -15,7 +15,7 @@ import okhttp3.tls.HeldCertificate;
 
 /** A process of nginx on a free loopback port, in front of a server. */
 final class Nginx implements AutoCloseable {
-  private final int port = Program.freePort();
+  private final int port = Processes.freePort();
   private final String scheme;
   private final Process process;
 
@@ -49,9 +49,7 @@ final class Nginx implements AutoCloseable {
       "ssl; ssl_certificate certificate.pem; ssl_certificate_key key.pem";
 
   private Nginx(Path parent, String upstream, String directives, Optional<HeldCertificate> tls) {
-    Path program =
-        Program.find(
-            "nginx", "OFFMETER_NGINX", "run .ci/nginx", "/usr/sbin/nginx", "/usr/bin/nginx");
+    Path program = Program.NGINX.required();
     scheme = tls.isPresent() ? "https" : "http";
     Path folder = parent.resolve("nginx-" + port);
     String text = CONFIGURATION.formatted(port, tls.isPresent() ? TLS : "", upstream, directives);
@@ -63,7 +61,7 @@ final class Nginx implements AutoCloseable {
         });
     String log = folder.resolve("error.log").toString();
     process =
-        Program.start(
+        Processes.start(
             List.of(program.toString(), "-p", folder + "/", "-c", "nginx.conf", "-e", log),
             folder.resolve("output.log"));
     await("an nginx that listens; its files are in " + folder)
@@ -73,7 +71,7 @@ final class Nginx implements AutoCloseable {
 
   private boolean listens(Path folder) {
     if (!process.isAlive()) {
-      throw new AssertionError("nginx ended:\n" + Program.tail(folder.resolve("output.log")));
+      throw new AssertionError("nginx ended:\n" + Processes.tail(folder.resolve("output.log")));
     }
     try (Socket socket = new Socket("127.0.0.1", port)) {
       return socket.isConnected();
@@ -112,6 +110,6 @@ final class Nginx implements AutoCloseable {
 
   @Override
   public void close() {
-    Program.kill(process);
+    Processes.kill(process);
   }
 }

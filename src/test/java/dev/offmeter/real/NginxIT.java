@@ -27,6 +27,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** nginx between the client and a llama-server. */
 @Timeout(60)
+@Needs({Program.LLAMA_SERVER, Program.NGINX})
 class NginxIT {
   private static final ChatRequest SHORT =
       ChatRequest.builder().user("A few animals.").seed(7).build();
@@ -76,7 +77,7 @@ class NginxIT {
 
   @Test
   void aDeadServerBehindItIsUnreachable() {
-    String dead = "http://127.0.0.1:" + Program.freePort();
+    String dead = "http://127.0.0.1:" + Processes.freePort();
     try (Nginx nginx = Nginx.before(dead, folder, "")) {
       Attempt attempt = fallsThrough(nginx, SHORT);
 

@@ -2,7 +2,6 @@
 package dev.offmeter.real;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.offmeter.Attempt;
 import dev.offmeter.ChatEvent;
@@ -15,12 +14,16 @@ import dev.offmeter.LlmClient;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
 
 /** An Ollama that runs already, with a model that it has. */
 @Timeout(180)
+@EnabledIfEnvironmentVariable(
+    named = "OFFMETER_OLLAMA_URL",
+    matches = ".+",
+    disabledReason = "no Ollama: start one, pull a model and set OFFMETER_OLLAMA_URL")
 class OllamaIT {
   private static final String URL = System.getenv("OFFMETER_OLLAMA_URL");
   private static final String MODEL =
@@ -28,11 +31,6 @@ class OllamaIT {
 
   private static final ChatRequest REQUEST =
       ChatRequest.builder().user("Name three animals.").maxTokens(200).seed(7).build();
-
-  @BeforeAll
-  static void isThere() {
-    assumeTrue(URL != null, "no Ollama: start one and set OFFMETER_OLLAMA_URL");
-  }
 
   private static LlmClient client(String model) {
     return LlmClient.builder()

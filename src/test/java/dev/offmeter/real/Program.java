@@ -1,91 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.real;
 
-import static org.junit.jupiter.api.Assertions.fail;
-import static org.junit.jupiter.api.Assumptions.abort;
-
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.Optional;
 import java.util.stream.Stream;
 
-/** A server program of this machine: where it is, and its processes, none of which outlives us. */
-final class Program {
-  private static final Set<Process> RUNNING = ConcurrentHashMap.newKeySet();
+/** A server program that the tests start themselves. */
+enum Program {
+  LLAMA_SERVER("llama-server", ".ci/llama-server .servers", List.of(".servers")),
+  NGINX("nginx", ".ci/nginx", List.of("/usr/sbin"));
 
-  static {
-    Runtime.getRuntime()
-        .addShutdownHook(new Thread(() -> RUNNING.forEach(Process::destroyForcibly)));
+  private final String command;
+  private final String installation;
+  private final List<String> folders;
+
+  Program(String command, String installation, List<String> folders) {
+    this.command = command;
+    this.installation = installation;
+    this.folders = folders;
   }
 
-  private Program() {}
-
-  /** The program, or the test is skipped; with {@code OFFMETER_REAL_SERVERS=required} it fails. */
-  static Path find(String name, String variable, String howToGetIt, String... places) {
-    String given = System.getProperty(variable, System.getenv(variable));
-    Stream<String> candidates = given == null ? Stream.of(places) : Stream.of(given);
-    return candidates
-        .map(place -> Path.of(place).toAbsolutePath())
+  /** Where it is: as its variable says, or in its folder, or on the path. */
+  Optional<Path> find() {
+    String named = System.getProperty(variable(), System.getenv(variable()));
+    if (named != null) {
+      return Optional.of(Path.of(named)).filter(Files::isExecutable);
+    }
+    Stream<String> path = Stream.of(System.getenv("PATH").split(":"));
+    return Stream.concat(folders.stream(), path)
+        .map(folder -> Path.of(folder, command).toAbsolutePath())
         .filter(Files::isExecutable)
-        .findFirst()
-        .orElseGet(
-            () -> {
-              missing("no " + name + ": " + howToGetIt + ", or name one in " + variable);
-              throw new AssertionError("not reached");
-            });
+        .findFirst();
   }
 
-  private static void missing(String sentence) {
-    if ("required".equals(System.getenv("OFFMETER_REAL_SERVERS"))) {
-      fail(sentence);
-    }
-    abort(sentence);
+  /** Where it is, or a failure that says how to get it. */
+  Path required() {
+    return find().orElseThrow(() -> new AssertionError(missing()));
   }
 
-  /** Starts it; what it prints goes into {@code log}. */
-  static Process start(List<String> command, Path log) {
-    try {
-      Process process =
-          new ProcessBuilder(command)
-              .redirectErrorStream(true)
-              .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
-              .start();
-      RUNNING.add(process);
-      process.onExit().thenAccept(RUNNING::remove);
-      return process;
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
+  /** The sentence for a test that cannot be run without it. */
+  String missing() {
+    return "no " + command + ": run " + installation + ", or name one in " + variable();
   }
 
-  /** Ends it and everything it has started, and waits until it is gone. */
-  static void kill(Process process) {
-    process.descendants().forEach(ProcessHandle::destroyForcibly);
-    process.destroyForcibly().onExit().join();
-  }
-
-  /** A port where nothing listens. */
-  static int freePort() {
-    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      return socket.getLocalPort();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  /** The end of a log, for the message of a failed wait. */
-  static String tail(Path log) {
-    try {
-      List<String> lines = Files.readAllLines(log);
-      return String.join("\n", lines.subList(Math.max(0, lines.size() - 20), lines.size()));
-    } catch (IOException e) {
-      return "no log: " + e;
-    }
+  private String variable() {
+    return "OFFMETER_" + name();
   }
 }
