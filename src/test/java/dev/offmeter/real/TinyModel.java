@@ -21,6 +21,9 @@ record TinyModel(int tokensPerAnswer, int width, int layers) {
   private static final List<String> WORDS =
       List.of("the a of to and in is it two red green blue small cat dog tree".split(" "));
 
+  /** All heads share one key and value, so that a long context takes little memory. */
+  private static final int HEAD = 64;
+
   private static final int NORMAL = 1;
   private static final int UNKNOWN = 2;
   private static final int CONTROL = 3;
@@ -63,7 +66,8 @@ record TinyModel(int tokensPerAnswer, int width, int layers) {
         .value("llama.embedding_length", width)
         .value("llama.block_count", layers)
         .value("llama.feed_forward_length", 4 * width)
-        .value("llama.attention.head_count", width / 64)
+        .value("llama.attention.head_count", width / HEAD)
+        .value("llama.attention.head_count_kv", 1)
         .value("llama.attention.layer_norm_rms_epsilon", 1e-5f);
   }
 
@@ -108,9 +112,10 @@ record TinyModel(int tokensPerAnswer, int width, int layers) {
 
   private void block(Gguf gguf, String name) {
     gguf.ones(name + "attn_norm.weight", width);
-    for (String part : List.of("attn_q", "attn_k", "attn_v", "attn_output")) {
-      gguf.matrix(name + part + ".weight", width, width);
-    }
+    gguf.matrix(name + "attn_q.weight", width, width)
+        .matrix(name + "attn_k.weight", width, HEAD)
+        .matrix(name + "attn_v.weight", width, HEAD)
+        .matrix(name + "attn_output.weight", width, width);
     gguf.ones(name + "ffn_norm.weight", width)
         .matrix(name + "ffn_gate.weight", width, 4 * width)
         .matrix(name + "ffn_up.weight", width, 4 * width)
