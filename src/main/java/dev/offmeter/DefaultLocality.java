@@ -3,6 +3,7 @@ package dev.offmeter;
 
 import dev.offmeter.Endpoint.Dialect;
 import dev.offmeter.endpoint.Locality;
+import java.util.List;
 import okhttp3.HttpUrl;
 
 /**
@@ -19,23 +20,51 @@ final class DefaultLocality {
   /** RFC 6762, RFC 8375, and the name that ICANN keeps for private use. */
   private static final String PRIVATE_NAME = ".*\\.(local|internal|home\\.arpa)";
 
+  private static final List<String> KNOWN_APIS =
+      List.of(
+          "ollama.com",
+          "openai.com",
+          "googleapis.com",
+          "anthropic.com",
+          "huggingface.co",
+          "openrouter.ai",
+          "mistral.ai",
+          "groq.com",
+          "together.ai",
+          "together.xyz",
+          "fireworks.ai",
+          "deepseek.com",
+          "x.ai",
+          "cohere.com",
+          "cohere.ai",
+          "perplexity.ai",
+          "cerebras.ai",
+          "azure.com");
+
   private DefaultLocality() {}
 
   static Locality of(HttpUrl url, String model, Dialect dialect) {
     boolean own =
-        switch (dialect) {
-          case OPENAI, GEMINI, LITELLM -> false;
-          case OLLAMA -> isOwnOllama(url, model);
-          case GENERIC -> isPrivate(url);
-          default -> true;
-        };
+        !isKnownApi(url)
+            && !isCloudModel(model)
+            && switch (dialect) {
+              case OPENAI, GEMINI, LITELLM -> false;
+              case GENERIC -> isPrivate(url);
+              default -> true;
+            };
     return own ? Locality.SELF_HOSTED : Locality.MANAGED;
   }
 
-  /** A model whose name ends so is run on ollama.com, whichever node is asked for it. */
-  private static boolean isOwnOllama(HttpUrl url, String model) {
-    boolean cloud = model.endsWith("-cloud") || model.endsWith(":cloud");
-    return !cloud && !url.host().equals("ollama.com") && !url.host().endsWith(".ollama.com");
+  /** Such a model is run on ollama.com, whichever node is asked; Ollama heeds neither case. */
+  private static boolean isCloudModel(String model) {
+    String name = model.strip().toLowerCase(java.util.Locale.ROOT);
+    return name.endsWith("-cloud") || name.endsWith(":cloud");
+  }
+
+  /** Whatever its dialect: no setting of a wire fact makes such a host one's own. */
+  private static boolean isKnownApi(HttpUrl url) {
+    String host = url.host().replaceFirst("\\.$", "");
+    return KNOWN_APIS.stream().anyMatch(api -> host.equals(api) || host.endsWith("." + api));
   }
 
   private static boolean isPrivate(HttpUrl url) {

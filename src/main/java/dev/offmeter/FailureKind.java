@@ -38,6 +38,8 @@ public enum FailureKind {
   EMPTY_ANSWER,
   /** The answer does not fit the schema that was asked for. */
   FORMAT_MISMATCH,
+  /** The model gave up for a reason that lies in what it was asked, such as a recitation. */
+  MODEL_STOPPED,
   /** A caller's own check of the answer, {@link ChatRequest.Builder#accept}, turned it down. */
   ANSWER_REJECTED,
   /** The server's content filter, or the model itself, refuses: an explicit refusal. */

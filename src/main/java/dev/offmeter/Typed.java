@@ -20,7 +20,7 @@ final class Typed<T> implements Acceptance {
   public void read(String text) throws Failure {
     try {
       value = shape.read(text);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | StackOverflowError | AssertionError | LinkageError e) {
       // The record's own code, such as hashCode() in a set. The class alone: a message may quote.
       throw Failure.of(FailureKind.FORMAT_MISMATCH, "the record threw " + e.getClass().getName());
     }

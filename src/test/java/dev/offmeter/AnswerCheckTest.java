@@ -9,6 +9,7 @@ import dev.offmeter.guard.AnswerCheck;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -16,6 +17,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A caller's own checks decide whether a complete answer counts as one. */
@@ -88,6 +90,40 @@ class AnswerCheckTest {
         .hasMessageContaining("it threw java.lang.IllegalStateException")
         .hasMessageNotContaining("secret")
         .hasMessageNotContaining("Zoë");
+  }
+
+  @SuppressWarnings("unchecked")
+  private static <E extends Exception> void sneak(Exception e) throws E {
+    throw (E) e;
+  }
+
+  private static List<AnswerCheck> checksThatFail() {
+    return List.of(
+        answer -> null,
+        answer -> {
+          AnswerCheckTest.<RuntimeException>sneak(new IOException("canary"));
+          return Optional.empty();
+        },
+        answer -> {
+          throw new StackOverflowError("canary");
+        },
+        answer -> {
+          throw new AssertionError("canary");
+        });
+  }
+
+  @ParameterizedTest
+  @MethodSource("checksThatFail")
+  void howeverACheckFailsTheNextEndpointIsAsked(AnswerCheck check) {
+    ChatRequest request =
+        request()
+            .accept(a -> a.endpoint().equals("large") ? Optional.empty() : check.objection(a))
+            .build();
+
+    ChatResponse response = client.chat(request);
+    assertThat(response.endpoint()).isEqualTo("large");
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.ANSWER_REJECTED);
+    assertThat(response.attempts().get(0).message()).doesNotContain("canary");
   }
 
   @Test

@@ -176,6 +176,38 @@ class ReserveTest {
   }
 
   @Test
+  void aRetryThatTheRateForbidsHidesNoFailure() {
+    ManualTime time = loopback.manualTime();
+    node.behaves(Replies.status(500, "", ""));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(openAi().requestsPerMinute(1).retries(0).build())
+                .endpoint(ollama("fallback", fallback).build())
+                .time(time));
+    client.chat("x");
+    assertThat(client.chat("x").attempts().get(0).failure()).contains(FailureKind.RATE_SPENT);
+    time.advance(Duration.ofSeconds(61));
+    assertThat(client.chat("x").attempts().get(0).failure()).contains(FailureKind.SERVER_ERROR);
+    time.advance(Duration.ofSeconds(5));
+    assertThat(client.chat("x").attempts().get(0).failure()).contains(FailureKind.CIRCUIT_OPEN);
+  }
+
+  @Test
+  void thinkingThatOpenAiKeepsToItselfIsNamedAndBlamesNobody() {
+    node.behaves(
+        Servers.events(
+            Servers.openAiEnd("length"),
+            "{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1024,"
+                + "\"completion_tokens_details\":{\"reasoning_tokens\":1024}}}",
+            "[DONE]"));
+    LlmClient client = client(openAi());
+    for (int i = 0; i < 4; i++) {
+      assertThat(client.chat("x").attempts().get(0).failure()).contains(FailureKind.THINKING_ONLY);
+    }
+  }
+
+  @Test
   void anAccountWithoutMoneyIsSetAsideAndTheNextEndpointAsked() {
     node.behaves(
         Replies.status(

@@ -160,6 +160,10 @@ class SelfHostedOnlyTest {
     "ollama, http://localhost:11434, gpt-oss:120b-cloud, MANAGED",
     "ollama, http://localhost:11434, glm:cloud, MANAGED",
     "ollama, https://ollama.com, qwen3:8b, MANAGED",
+    "ollama, http://localhost:11434, gpt-oss:120b-Cloud, MANAGED",
+    "ollama, http://localhost:11434, 'gpt-oss:CLOUD ', MANAGED",
+    "ollama, https://ollama.com., qwen3:8b, MANAGED",
+    "openai, http://localhost:11434/v1, gpt-oss:120b-cloud, MANAGED",
     "gemini, http://127.0.0.1:1, gemini-2.5-flash, MANAGED",
     "anthropic, http://127.0.0.1:1, claude, MANAGED",
     "openai, https://api.openai.com/v1, gpt, MANAGED",
@@ -213,6 +217,18 @@ class SelfHostedOnlyTest {
     assertThat(builder.locality(Locality.MANAGED).build().locality()).isEqualTo(Locality.MANAGED);
     assertThat(builder.locality(Locality.SELF_HOSTED).build().locality())
         .isEqualTo(Locality.SELF_HOSTED);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "https://api.openai.com/v1, VLLM",
+    "https://router.huggingface.co/v1, TGI",
+    "https://openrouter.ai/api/v1, LM_STUDIO"
+  })
+  void noDialectMakesAKnownApiOnesOwn(String url, Endpoint.Dialect dialect) {
+    Endpoint.Builder builder = Endpoint.openAi("one", url).model("m").dialect(dialect);
+
+    assertThat(builder.build().locality()).isEqualTo(Locality.MANAGED);
   }
 
   @Test

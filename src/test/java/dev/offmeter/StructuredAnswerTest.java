@@ -119,6 +119,20 @@ class StructuredAnswerTest {
   }
 
   @Test
+  void anAnswerThatOnlyCallsAToolIsNotMended() {
+    String call =
+        "{\"message\":{\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"pay\","
+            + "\"arguments\":{}}}]},\"done\":true,\"done_reason\":\"stop\"}\n";
+    first.behaves(
+        (connection, request) ->
+            connection.send(Replies.STREAM_HEAD + Replies.chunk(call) + Replies.LAST_CHUNK));
+
+    ChatRequest request = request().tool("pay", "pays", "{}").repairTurn(true).build();
+    assertThat(client().chat(request, Draft.class).response().endpoint()).isEqualTo("second");
+    assertThat(first.requests()).hasSize(1);
+  }
+
+  @Test
   void checksSeeOnlyWhatFits() {
     ChatRequest request = request().accept(AnswerCheck.mentions("9999")).build();
 

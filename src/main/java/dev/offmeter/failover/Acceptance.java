@@ -33,8 +33,13 @@ public interface Acceptance {
 
   private static Optional<String> objection(AnswerCheck check, ChatResponse response) {
     try {
-      return check.objection(response);
-    } catch (RuntimeException e) {
+      Optional<String> objection = check.objection(response);
+      return objection == null ? Optional.of("it returned null") : objection;
+    } catch (Throwable e) {
+      // Also what no signature allows, as from other languages, and a stack that a pattern filled.
+      if (e instanceof VirtualMachineError broken && !(e instanceof StackOverflowError)) {
+        throw broken;
+      }
       return Optional.of("it threw " + e.getClass().getName());
     }
   }

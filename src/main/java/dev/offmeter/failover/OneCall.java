@@ -76,7 +76,7 @@ final class OneCall {
       return response;
     } catch (LlmException e) {
       throw e;
-    } catch (RuntimeException | Error e) {
+    } catch (Throwable e) {
       story.brokenOff(e);
       throw e;
     } finally {

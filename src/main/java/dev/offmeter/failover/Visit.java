@@ -24,6 +24,7 @@ final class Visit {
   private final List<Gate> later;
   private final long entered;
   private final Wanted wanted;
+  private @Nullable Failure before;
   private int retry = 1;
   private boolean left;
   private @Nullable TimedAttempt attempt;
@@ -99,13 +100,16 @@ final class Visit {
   /** What becomes of the call, and of the endpoint, when an attempt has failed. */
   private void failed(Failure failure) {
     boolean asked = attempt != null;
+    // A retry that was not made says nothing: what there was before it does.
+    Failure blamed = asked || before == null ? failure : before;
+    before = blamed;
     Attempt told = tell(failure);
     boolean stops = stops(failure);
     boolean goesOn = !stops && call.audience().mayStartAgain(told);
-    if (goesOn && asked && (wanted.isMended(failure) || isRetried(failure))) {
+    if (goesOn && asked && (isMended(failure) || isRetried(failure))) {
       return;
     }
-    permit.failed(failure, call.time().nanos() - entered);
+    permit.failed(blamed, call.time().nanos() - entered);
     leave();
     if (stops) {
       throw refused(failure);
@@ -113,6 +117,11 @@ final class Visit {
     if (!goesOn) {
       throw call.story().cut(failure.message(), call.audience().shown());
     }
+  }
+
+  /** Another call may have found out meanwhile that the endpoint is down. */
+  private boolean isMended(Failure failure) {
+    return permit.isCurrent() && wanted.isMended(failure);
   }
 
   private boolean stops(Failure failure) {

@@ -47,7 +47,7 @@ final class Wanted {
   boolean isMended(Failure failure) {
     String answer = misfit;
     misfit = null;
-    if (answer == null || mended || !request.repairTurn()) {
+    if (answer == null || answer.isBlank() || mended || !request.repairTurn()) {
       return false;
     }
     mended = true;

@@ -19,7 +19,7 @@ final class AnswerJson {
 
   /** The one JSON value in the text. A parser's message quotes the text and is left out. */
   static JsonNode of(String text) throws Failure {
-    try (JsonParser parser = Json.FACTORY.createParser(unfenced(text))) {
+    try (JsonParser parser = Json.TREES.createParser(unfenced(text))) {
       JsonNode tree = tree(parser);
       if (!isAtEnd(parser)) {
         throw mismatch("has text after its JSON");

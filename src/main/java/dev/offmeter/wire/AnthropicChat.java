@@ -9,7 +9,6 @@ import dev.offmeter.Role;
 import java.io.IOException;
 import java.util.List;
 import java.util.Set;
-import java.util.TreeMap;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 import okhttp3.ResponseBody;
@@ -40,6 +39,9 @@ public final class AnthropicChat implements Protocol {
 
   private static final String VERSION = "2023-06-01";
 
+  private static final JsonRequest.Names NAMES =
+      new JsonRequest.Names("top_p", "", "stop_sequences");
+
   private final Api.Server server;
   private final HttpUrl url;
 
@@ -68,15 +70,14 @@ public final class AnthropicChat implements Protocol {
     }
     writeMessages(request, out);
     writeTools(request, out);
-    writeSampling(request, out);
     if (request.answerSchema().isPresent()) {
       writeFormat(request.answerSchema().get(), out);
     }
-    JsonRequest.options(new TreeMap<>(server.options()), out);
+    JsonRequest.sampling(server.options(), request, NAMES, out);
   }
 
   private static void writeMessages(ChatRequest request, JsonGenerator out) throws IOException {
-    ToolIds ids = new ToolIds();
+    ToolIds ids = new ToolIds(request);
     out.writeArrayFieldStart("messages");
     for (List<Message> turn : Turns.of(request)) {
       out.writeStartObject();
@@ -132,18 +133,6 @@ public final class AnthropicChat implements Protocol {
       out.writeEndObject();
     }
     out.writeEndArray();
-  }
-
-  private static void writeSampling(ChatRequest request, JsonGenerator out) throws IOException {
-    if (request.temperature().isPresent()) {
-      out.writeNumberField("temperature", request.temperature().getAsDouble());
-    }
-    if (request.topP().isPresent()) {
-      out.writeNumberField("top_p", request.topP().getAsDouble());
-    }
-    if (!request.stop().isEmpty()) {
-      out.writePOJOField("stop_sequences", request.stop());
-    }
   }
 
   private static void writeFormat(String schema, JsonGenerator out) throws IOException {

@@ -144,7 +144,7 @@ final class AnthropicReply implements EventReading.Events {
     }
     Usage usage = new Usage(Math.max(0, inputTokens), outputTokens);
     Ending ending = new Ending(model, usage, reason(), true);
-    calls.end(pieces);
+    calls.end(pieces, ending.finishReason() == FinishReason.LENGTH);
     return ending;
   }
 

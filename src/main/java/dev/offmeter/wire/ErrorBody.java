@@ -35,7 +35,8 @@ record ErrorBody(boolean json, String message, String type, String code) {
           "input context is too long",
           "input token count",
           "inputs` must have less than",
-          "inputs tokens + max_new_tokens");
+          "inputs` tokens + `max_new_tokens` must be",
+          "longer than the maximum model length");
   private static final Set<String> QUOTA_TYPES = Set.of("insufficient_quota", "billing_error");
   private static final Set<String> FILTER_TYPES =
       Set.of("content_filter", "content_policy_violation");

@@ -140,7 +140,21 @@ final class EventReading implements Reading {
       return null;
     }
     boolean done = length == DONE.size() && DONE.rangeEquals(0, event, 0, length);
-    return done ? events.end() : events.event(tree(event, length, atEnd));
+    return done ? events.end() : events.event(object(checked(tree(event, length, atEnd))));
+  }
+
+  private static JsonNode checked(JsonNode tree) throws Failure {
+    if (InBandError.isIn(tree)) {
+      throw InBandError.of(tree);
+    }
+    return tree;
+  }
+
+  private static JsonNode object(JsonNode tree) throws Failure {
+    if (!tree.isObject()) {
+      throw Failure.of(FailureKind.NOT_AN_ANSWER, "an event that is no object");
+    }
+    return tree;
   }
 
   private @Nullable Ending readWhole(Buffer line) throws Failure, IOException {
@@ -152,11 +166,12 @@ final class EventReading implements Reading {
     if (new String(whole, StandardCharsets.UTF_8).isBlank()) {
       return null;
     }
-    some = true;
-    JsonNode tree = tree(whole, whole.length, true);
-    if (InBandError.isIn(tree)) {
-      throw InBandError.of(tree);
+    JsonNode tree = checked(tree(whole, whole.length, true));
+    if (some) {
+      // Part of an answer has come; this would be another one, or a part out of place.
+      throw Failure.of(FailureKind.NOT_AN_ANSWER, "JSON that is no event in a stream of events");
     }
+    some = true;
     return events.whole(tree);
   }
 
@@ -181,7 +196,7 @@ final class EventReading implements Reading {
     } catch (StreamConstraintsException e) {
       throw Failure.of(
           FailureKind.TOO_LARGE, "the reply is nested too deeply, or a number too long");
-    } catch (JsonProcessingException | CharConversionException e) {
+    } catch (JsonProcessingException | CharConversionException | NumberFormatException e) {
       throw notJson();
     } catch (IOException e) {
       throw Failure.of(FailureKind.INTERNAL, "an array in memory could not be read");

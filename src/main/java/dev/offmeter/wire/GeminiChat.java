@@ -2,16 +2,13 @@
 package dev.offmeter.wire;
 
 import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.databind.JsonNode;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse.ToolCall;
-import dev.offmeter.FailureKind;
 import dev.offmeter.Message;
 import dev.offmeter.Role;
 import java.io.IOException;
 import java.util.List;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.stream.Collectors;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
@@ -44,6 +41,9 @@ public final class GeminiChat implements Protocol {
    */
   private static final String NO_SIGNATURE = "skip_thought_signature_validator";
 
+  private static final JsonRequest.Names NAMES =
+      new JsonRequest.Names("topP", "seed", "stopSequences");
+
   private final Api.Server server;
   private final HttpUrl url;
   private final GeminiThinking thinking;
@@ -74,7 +74,6 @@ public final class GeminiChat implements Protocol {
     writeTools(request, out);
     out.writeObjectFieldStart("generationConfig");
     out.writeNumberField("maxOutputTokens", request.maxTokens());
-    writeSampling(request, out);
     if (request.answerSchema().isPresent()) {
       out.writeStringField("responseMimeType", "application/json");
       JsonRequest.rawField(out, "responseJsonSchema", request.answerSchema().get());
@@ -82,7 +81,7 @@ public final class GeminiChat implements Protocol {
     if (!server.options().containsKey("thinkingConfig")) {
       thinking.write(request.thinking(), out);
     }
-    JsonRequest.options(new TreeMap<>(server.options()), out);
+    JsonRequest.sampling(server.options(), request, NAMES, out);
     out.writeEndObject();
   }
 
@@ -178,21 +177,6 @@ public final class GeminiChat implements Protocol {
     out.writeEndArray();
   }
 
-  private static void writeSampling(ChatRequest request, JsonGenerator out) throws IOException {
-    if (request.temperature().isPresent()) {
-      out.writeNumberField("temperature", request.temperature().getAsDouble());
-    }
-    if (request.topP().isPresent()) {
-      out.writeNumberField("topP", request.topP().getAsDouble());
-    }
-    if (request.seed().isPresent()) {
-      out.writeNumberField("seed", request.seed().getAsLong());
-    }
-    if (!request.stop().isEmpty()) {
-      out.writePOJOField("stopSequences", request.stop());
-    }
-  }
-
   @Override
   public Reading read(ChatRequest request, ResponseBody body, Pieces pieces) {
     GeminiReply reply = new GeminiReply(!request.tools().isEmpty(), pieces);
@@ -201,13 +185,6 @@ public final class GeminiChat implements Protocol {
 
   @Override
   public Failure refused(Reply reply) {
-    Failure failure = Refusals.of(reply);
-    JsonNode error = GeminiDetails.error(reply.body());
-    if (failure.kind() == FailureKind.BAD_REQUEST && GeminiDetails.isForAPerson(error)) {
-      return failure.withKind(FailureKind.UNAUTHORIZED);
-    }
-    return failure.kind() == FailureKind.RATE_LIMITED
-        ? GeminiDetails.retryDelay(error).map(failure::withRetryAfter).orElse(failure)
-        : failure;
+    return GeminiDetails.refined(Refusals.of(reply), reply);
   }
 }

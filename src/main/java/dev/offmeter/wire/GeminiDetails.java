@@ -3,6 +3,7 @@ package dev.offmeter.wire;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
+import dev.offmeter.FailureKind;
 import java.time.Duration;
 import java.util.Optional;
 
@@ -15,8 +16,19 @@ final class GeminiDetails {
 
   private GeminiDetails() {}
 
+  /** The failure with what only the details say; Gemini's compatible endpoint has them too. */
+  static Failure refined(Failure failure, Reply reply) {
+    JsonNode error = error(reply.body());
+    if (failure.kind() == FailureKind.BAD_REQUEST && isForAPerson(error)) {
+      return failure.withKind(FailureKind.UNAUTHORIZED);
+    }
+    return failure.kind() == FailureKind.RATE_LIMITED
+        ? retryDelay(error).map(failure::withRetryAfter).orElse(failure)
+        : failure;
+  }
+
   /** The error in the body, whether it stands alone or in an array of one. */
-  static JsonNode error(String body) {
+  private static JsonNode error(String body) {
     String text = body.strip();
     if (!text.startsWith("{") && !text.startsWith("[")) {
       return MissingNode.getInstance();
@@ -29,7 +41,7 @@ final class GeminiDetails {
    * Whether only a person can mend it: an invalid key is HTTP 400 here, not 401, and so is a free
    * tier that the region does not have.
    */
-  static boolean isForAPerson(JsonNode error) {
+  private static boolean isForAPerson(JsonNode error) {
     if (error.path("status").asText("").equals("FAILED_PRECONDITION")) {
       return true;
     }
@@ -42,7 +54,7 @@ final class GeminiDetails {
   }
 
   /** There is no {@code Retry-After}: the pause stands in {@code RetryInfo} alone. */
-  static Optional<Duration> retryDelay(JsonNode error) {
+  private static Optional<Duration> retryDelay(JsonNode error) {
     Optional<Duration> delay = Optional.empty();
     for (JsonNode detail : error.path("details")) {
       for (JsonNode violation : detail.path("violations")) {

@@ -129,7 +129,7 @@ final class GeminiReply implements EventReading.Events {
           "MALFORMED_FUNCTION_CALL",
           "UNEXPECTED_TOOL_CALL",
           "TOO_MANY_TOOL_CALLS" ->
-          throw Failure.of(FailureKind.INCOMPLETE, "the model stopped: " + finish);
+          throw Failure.of(FailureKind.MODEL_STOPPED, "the model stopped: " + finish);
       default -> throw Failure.of(FailureKind.INCOMPLETE, "ended, but for no known reason");
     };
   }

@@ -17,6 +17,9 @@ import java.io.OutputStream;
 
 /** The one JSON reader and writer. */
 final class Json {
+  /** Far more than any answer has, and little enough for a small heap. */
+  private static final long MOST_TOKENS = 200_000;
+
   /** Sizes are bounded by {@link BoundedBody}, so Jackson's own 20 million characters may go. */
   static final JsonFactory FACTORY =
       JsonFactory.builder()
@@ -24,16 +27,32 @@ final class Json {
               StreamReadConstraints.builder().maxStringLength(Integer.MAX_VALUE).build())
           .build();
 
-  /** Numbers are kept as they are written: a tool's argument may have more digits than a double. */
-  private static final ObjectMapper MAPPER =
-      JsonMapper.builder(FACTORY)
-          .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
-          .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
+  /** For what becomes a tree: one of many small values is far larger than its text. */
+  static final JsonFactory TREES =
+      JsonFactory.builder()
+          .streamReadConstraints(
+              StreamReadConstraints.builder()
+                  .maxStringLength(Integer.MAX_VALUE)
+                  .maxTokenCount(MOST_TOKENS)
+                  .build())
           .build();
+
+  /** Writes, and reads what a parser of {@link #FACTORY} has come to. */
+  private static final ObjectMapper MAPPER = mapper(FACTORY);
+
+  private static final ObjectMapper TREE_MAPPER = mapper(TREES);
+
+  /** Numbers are kept as they are written: a tool's argument may have more digits than a double. */
+  private static ObjectMapper mapper(JsonFactory factory) {
+    return JsonMapper.builder(factory)
+        .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+        .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
+        .build();
+  }
 
   /** For what must have a shape: no property twice. */
   static final ObjectReader STRICT =
-      MAPPER.reader(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY);
+      TREE_MAPPER.reader(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY);
 
   private static final ObjectReader STRICT_AND_ALONE =
       STRICT.with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
@@ -43,11 +62,11 @@ final class Json {
   /** Whether the text is one JSON object and nothing else. */
   static boolean isObject(String text) {
     try {
-      return MAPPER
+      return TREE_MAPPER
           .reader(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .readTree(text)
           .isObject();
-    } catch (JsonProcessingException e) {
+    } catch (JsonProcessingException | NumberFormatException e) {
       return false;
     }
   }
@@ -66,9 +85,9 @@ final class Json {
   /** The text as a tree; missing when it is no JSON. */
   static JsonNode tree(String text) {
     try {
-      JsonNode tree = MAPPER.readTree(text);
+      JsonNode tree = TREE_MAPPER.readTree(text);
       return tree == null ? MissingNode.getInstance() : tree;
-    } catch (JsonProcessingException e) {
+    } catch (JsonProcessingException | NumberFormatException e) {
       return MissingNode.getInstance();
     }
   }

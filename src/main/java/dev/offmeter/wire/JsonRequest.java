@@ -2,11 +2,13 @@
 package dev.offmeter.wire;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import dev.offmeter.ChatRequest;
 import dev.offmeter.Role;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 import okio.Buffer;
@@ -31,6 +33,25 @@ final class JsonRequest {
     }
     return new Request.Builder().url(url).header("Accept", accept).post(new OneShotJson(json));
   }
+
+  /** What the request says outweighs what the endpoint fixes; a server without a seed gets none. */
+  static void sampling(
+      Map<String, Object> options, ChatRequest request, Names names, JsonGenerator out)
+      throws IOException {
+    Map<String, Object> all = new TreeMap<>(options);
+    request.temperature().ifPresent(value -> all.put("temperature", value));
+    request.topP().ifPresent(value -> all.put(names.topP(), value));
+    if (!names.seed().isEmpty()) {
+      request.seed().ifPresent(value -> all.put(names.seed(), value));
+    }
+    if (!request.stop().isEmpty()) {
+      all.put(names.stop(), request.stop());
+    }
+    options(all, out);
+  }
+
+  /** What a protocol calls the settings of a request; an empty name is none. */
+  record Names(String topP, String seed, String stop) {}
 
   static void options(Map<String, Object> options, JsonGenerator out) throws IOException {
     for (Map.Entry<String, Object> option : options.entrySet()) {

@@ -9,7 +9,6 @@ import dev.offmeter.Message;
 import dev.offmeter.Role;
 import java.io.IOException;
 import java.util.Set;
-import java.util.TreeMap;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 import okhttp3.ResponseBody;
@@ -38,6 +37,8 @@ public final class OpenAiChat implements Protocol {
           ".*/chat/completions/?",
           false,
           OpenAiChat::new);
+
+  private static final JsonRequest.Names NAMES = new JsonRequest.Names("top_p", "seed", "stop");
 
   private final Api.Server server;
   private final Dialect dialect;
@@ -71,16 +72,15 @@ public final class OpenAiChat implements Protocol {
     out.writeNumberField(renamed ? "max_completion_tokens" : "max_tokens", request.maxTokens());
     writeMessages(request, out);
     writeTools(request, out);
-    writeSampling(request, out);
     if (request.answerSchema().isPresent()) {
       writeFormat(request.answerSchema().get(), out);
     }
     writeThinking(request, out);
-    JsonRequest.options(new TreeMap<>(server.options()), out);
+    JsonRequest.sampling(server.options(), request, NAMES, out);
   }
 
   private static void writeMessages(ChatRequest request, JsonGenerator out) throws IOException {
-    ToolIds ids = new ToolIds();
+    ToolIds ids = new ToolIds(request);
     out.writeArrayFieldStart("messages");
     for (Message message : request.messages()) {
       out.writeStartObject();
@@ -130,21 +130,6 @@ public final class OpenAiChat implements Protocol {
     out.writeEndArray();
   }
 
-  private static void writeSampling(ChatRequest request, JsonGenerator out) throws IOException {
-    if (request.temperature().isPresent()) {
-      out.writeNumberField("temperature", request.temperature().getAsDouble());
-    }
-    if (request.topP().isPresent()) {
-      out.writeNumberField("top_p", request.topP().getAsDouble());
-    }
-    if (request.seed().isPresent()) {
-      out.writeNumberField("seed", request.seed().getAsLong());
-    }
-    if (!request.stop().isEmpty()) {
-      out.writePOJOField("stop", request.stop());
-    }
-  }
-
   private void writeFormat(String schema, JsonGenerator out) throws IOException {
     out.writeObjectFieldStart("response_format");
     if (dialect == Dialect.TGI) {
@@ -178,12 +163,13 @@ public final class OpenAiChat implements Protocol {
 
   @Override
   public Reading read(ChatRequest request, ResponseBody body, Pieces pieces) {
-    OpenAiReply reply = new OpenAiReply(!request.tools().isEmpty(), pieces);
+    boolean ownLimit = dialect == Dialect.OPENAI || dialect == Dialect.GEMINI;
+    OpenAiReply reply = new OpenAiReply(!request.tools().isEmpty(), ownLimit, pieces);
     return new EventReading(body.source(), server.sizes(), reply);
   }
 
   @Override
   public Failure refused(Reply reply) {
-    return Refusals.of(reply);
+    return GeminiDetails.refined(Refusals.of(reply), reply);
   }
 }

@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class OpenAiReply implements EventReading.Events {
   private final boolean tools;
+  private final boolean ownLimit;
   private final Pieces pieces;
   private final ThinkTags tags;
   private final ToolCallPieces calls = new ToolCallPieces();
@@ -21,13 +22,18 @@ final class OpenAiReply implements EventReading.Events {
   private Usage usage = Usage.NONE;
   private boolean reply;
 
+  /** Thinking that is not shown counts against the limit all the same. */
+  private boolean reasoned;
+
   /**
    * A reply.
    *
    * @param tools whether tools were offered; calls of others mean nothing and are skipped
+   * @param ownLimit whether {@code length} can only mean the request's own limit
    */
-  OpenAiReply(boolean tools, Pieces pieces) {
+  OpenAiReply(boolean tools, boolean ownLimit, Pieces pieces) {
     this.tools = tools;
+    this.ownLimit = ownLimit;
     this.pieces = pieces;
     this.tags = new ThinkTags(pieces);
   }
@@ -57,6 +63,8 @@ final class OpenAiReply implements EventReading.Events {
 
   private void readUsage(JsonNode counts) {
     if (counts.isObject()) {
+      JsonNode details = counts.path("completion_tokens_details");
+      reasoned |= Fields.count(details, "reasoning_tokens") > 0;
       usage =
           new Usage(
               Fields.count(counts, "prompt_tokens"), Fields.count(counts, "completion_tokens"));
@@ -64,7 +72,7 @@ final class OpenAiReply implements EventReading.Events {
   }
 
   private void read(JsonNode choice) throws Failure {
-    JsonNode message = choice.has("message") ? choice.path("message") : choice.path("delta");
+    JsonNode message = choice.hasNonNull("message") ? choice.path("message") : choice.path("delta");
     String thinking = Fields.text(message, "reasoning_content");
     if (thinking.isEmpty()) {
       thinking = Fields.text(message, "reasoning");
@@ -108,9 +116,9 @@ final class OpenAiReply implements EventReading.Events {
     if (!reply) {
       throw Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with JSON that is no chat reply");
     }
-    Ending ending = new Ending(model, usage, reason());
+    Ending ending = new Ending(model, usage, reason(), ownLimit || reasoned);
     tags.endAnswer();
-    calls.end(pieces);
+    calls.end(pieces, ending.finishReason() == FinishReason.LENGTH);
     return ending;
   }
 

@@ -13,6 +13,7 @@ import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
 import dev.offmeter.Usage;
+import okhttp3.Headers;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -155,6 +156,70 @@ class QuirksTest {
   }
 
   @Test
+  void anotherIdIsAnotherCallWhateverItsNumber() {
+    Heard heard =
+        openAi(
+            delta(
+                "\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"lock\","
+                    + "\"arguments\":\"{}\"}}]"),
+            delta(
+                "\"tool_calls\":[{\"index\":0,\"id\":\"b\",\"function\":{\"name\":\"alarm\","
+                    + "\"arguments\":\"\"}}]"),
+            finish("tool_calls"));
+
+    assertThat(heard.toolCalls)
+        .containsExactly(new ToolCall("a", "lock", "{}"), new ToolCall("b", "alarm", "{}"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "{\\\"a\\\":"})
+  void aToolCallThatIsCutAtTheLimitIsNone(String arguments) {
+    Failure failure =
+        openAi(
+                delta(
+                    "\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"delete\","
+                        + "\"arguments\":\""
+                        + arguments
+                        + "\"}}]"),
+                finish("length"))
+            .failed(FailureKind.FORMAT_MISMATCH);
+    assertThat(failure).hasMessageContaining("raise maxTokens");
+  }
+
+  @Test
+  void anAnswerIsNotMadeOfAStreamAndAWholeReply() {
+    String whole = Spoken.OPENAI.whole("pay");
+    for (String before : new String[] {"data: " + HI + "\n", "data: " + HI + "\n\n"}) {
+      new Heard()
+          .listen(Spoken.OPENAI.protocol(), Delivery.of(before + whole))
+          .failed(NOT_AN_ANSWER);
+    }
+    openAi("\"text\"", HI, finish("stop")).failed(NOT_AN_ANSWER);
+  }
+
+  @Test
+  void aNumberBeyondMeasureHidesNothing() {
+    openAi("{\"choices\":[],\"n\":1e99999999999}").failed(NOT_AN_ANSWER);
+    Failure failure =
+        Spoken.OPENAI
+            .protocol()
+            .refused(
+                new Reply(
+                    401,
+                    Headers.EMPTY,
+                    "{\"error\":{\"message\":\"bad key\",\"n\":1e99999999999}}"));
+    assertThat(failure.kind()).isEqualTo(FailureKind.UNAUTHORIZED);
+  }
+
+  @Test
+  void aTreeOfManySmallValuesIsTooLarge() {
+    String many = "{\"choices\":[],\"x\":[" + "[],".repeat(150_000) + "[]]}";
+
+    openAi(many).failed(FailureKind.TOO_LARGE);
+    new Heard().listen(Spoken.OPENAI.protocol(), Delivery.of(many)).failed(FailureKind.TOO_LARGE);
+  }
+
+  @Test
   void aBlockedPromptIsSaidInTheFirstChunkOfGemini() {
     Failure failure =
         hear(
@@ -173,10 +238,10 @@ class QuirksTest {
     "PROHIBITED_CONTENT, CONTENT_FILTERED",
     "SPII, CONTENT_FILTERED",
     "IMAGE_SAFETY, CONTENT_FILTERED",
-    "RECITATION, INCOMPLETE",
-    "LANGUAGE, INCOMPLETE",
-    "OTHER, INCOMPLETE",
-    "MALFORMED_FUNCTION_CALL, INCOMPLETE",
+    "RECITATION, MODEL_STOPPED",
+    "LANGUAGE, MODEL_STOPPED",
+    "OTHER, MODEL_STOPPED",
+    "MALFORMED_FUNCTION_CALL, MODEL_STOPPED",
     "FINISH_REASON_UNSPECIFIED, INCOMPLETE",
     "SOMETHING_NEW, INCOMPLETE"
   })

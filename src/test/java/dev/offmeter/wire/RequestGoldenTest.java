@@ -295,6 +295,30 @@ class RequestGoldenTest {
   }
 
   @Test
+  void noFieldIsSentTwiceAndTheRequestOutweighsTheEndpoint() throws IOException {
+    Map<String, Object> options = Map.of("temperature", 0.7, "seed", 1, "topP", 0.1, "top_p", 0.1);
+    ChatRequest request =
+        ChatRequest.builder().user("hi").temperature(0.2).topP(0.9).seed(7).build();
+    for (Spoken spoken : Spoken.values()) {
+      Protocol protocol = spoken.asking("http://h", "m", Dialect.GENERIC, options);
+      Buffer buffer = new Buffer();
+      asked(protocol, request).body().writeTo(buffer);
+      String body = buffer.readUtf8();
+      assertThat(body.split("\"temperature\"", -1)).as(body).hasSize(2);
+      assertThat(body).contains("\"temperature\":0.2");
+    }
+  }
+
+  @Test
+  void noTwoToolCallsAreCalledTheSame() throws IOException {
+    JsonNode messages = json(openAi(Dialect.GENERIC), afterToolCalls("", "call_1")).get("messages");
+
+    assertThat(messages.get(1).at("/tool_calls/0/id").asText()).isEqualTo("call_2");
+    assertThat(messages.get(2).get("tool_call_id").asText()).isEqualTo("call_2");
+    assertThat(messages.get(3).get("tool_call_id").asText()).isEqualTo("call_1");
+  }
+
+  @Test
   void theOptionsOfAnEndpointAreSentAndOutweighWhatIsSentByItself() throws IOException {
     ChatRequest request = ChatRequest.builder().user("hi").build();
     Map<String, Object> kwargs = Map.of("chat_template_kwargs", Map.of("a", 1), "top_k", 40);

@@ -193,6 +193,13 @@ class ServerErrorsTest {
             429,
             "[" + google(429, "RESOURCE_EXHAUSTED", "quota", "") + "]",
             RATE_LIMITED),
+        row(
+            "TGI",
+            422,
+            "{\"error\":\"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 9\","
+                + "\"error_type\":\"validation\"}",
+            CONTEXT_OVERFLOW),
+        row("Compatible Gemini", 400, "[" + badKey + "]", UNAUTHORIZED),
         row("Gemini", 400, badKey, UNAUTHORIZED),
         row("Gemini", 400, "[" + badKey + "]", UNAUTHORIZED),
         row(
