@@ -12,6 +12,7 @@ import dev.offmeter.failover.StreamedCall;
 import dev.offmeter.failover.Time;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.wire.Shape;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -91,6 +92,31 @@ public final class LlmClient implements AutoCloseable {
   /** The same with variables from anywhere, such as a test or another configuration system. */
   public static LlmClient fromEnv(Map<String, String> environment) {
     return builder().fromEnv(environment).build();
+  }
+
+  /**
+   * A client configured by a LiteLLM-style file and the process's environment variables; see {@code
+   * docs/configuration.md}. It asks the group of the file's first entry. Needs {@code
+   * org.yaml:snakeyaml} on the class path.
+   *
+   * @throws IllegalArgumentException if the file cannot be read, or has a wrong value or an unknown
+   *     key; the message has file, line and key
+   * @throws IllegalStateException if a variable that the file names is not set, values do not go
+   *     together, or the dependency is missing
+   */
+  public static LlmClient fromLiteLlmConfig(Path file) {
+    return fromLiteLlmConfig(file, System.getenv());
+  }
+
+  /** The same with variables from anywhere. */
+  public static LlmClient fromLiteLlmConfig(Path file, Map<String, String> environment) {
+    return builder().fromLiteLlmConfig(file, environment).build();
+  }
+
+  /** The same, asking the group of the name {@code modelName}. */
+  public static LlmClient fromLiteLlmConfig(
+      Path file, String modelName, Map<String, String> environment) {
+    return builder().fromLiteLlmConfig(file, modelName, environment).build();
   }
 
   /** A builder without endpoints. */
@@ -323,6 +349,20 @@ public final class LlmClient implements AutoCloseable {
       Environment read = Environment.read(environment);
       read.endpoints().forEach(this::endpoint);
       return read.deadline().map(this::deadline).orElse(this);
+    }
+
+    /** Adds the endpoints of a file; see {@link LlmClient#fromLiteLlmConfig(Path)}. */
+    public Builder fromLiteLlmConfig(Path file, Map<String, String> environment) {
+      Environment.readLiteLlmConfig(file, environment).endpoints().forEach(this::endpoint);
+      return this;
+    }
+
+    /** The same with the group of the name {@code modelName}. */
+    public Builder fromLiteLlmConfig(Path file, String modelName, Map<String, String> environment) {
+      Environment.readLiteLlmConfig(file, modelName, environment)
+          .endpoints()
+          .forEach(this::endpoint);
+      return this;
     }
 
     /**

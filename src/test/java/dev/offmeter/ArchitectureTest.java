@@ -78,6 +78,17 @@ class ArchitectureTest {
   }
 
   @Test
+  void onlyOneClassKnowsSnakeYaml() {
+    noClasses()
+        .that()
+        .doNotHaveFullyQualifiedName("dev.offmeter.config.YamlReader")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("org.yaml.snakeyaml..")
+        .check(MAIN);
+  }
+
+  @Test
   void jacksonIsInNoPublicSignature() {
     methods()
         .that()

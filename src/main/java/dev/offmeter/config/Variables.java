@@ -6,6 +6,8 @@ import dev.offmeter.endpoint.Locality;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
@@ -44,11 +46,29 @@ final class Variables {
     return get("URL") == null ? otherwise : require("URL");
   }
 
-  void requireOneOf(String key, String only) {
-    if (get(key) != null && !require(key).equals(only)) {
-      throw new IllegalArgumentException(
-          prefix + key + " must be " + only + ", was '" + get(key) + "'");
+  /** The kind of server, by default Ollama. */
+  ServerType type(String key) {
+    if (get(key) == null) {
+      return ServerType.OLLAMA;
     }
+    String value = require(key);
+    return ServerType.of(value)
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    prefix
+                        + key
+                        + " must be one of "
+                        + ServerType.labels()
+                        + ", was '"
+                        + value
+                        + "'"));
+  }
+
+  /** A misspelt variable must not be lost in silence. */
+  static IllegalArgumentException unknown(String name, Set<String> known) {
+    return new IllegalArgumentException(
+        name + " is not a known variable; it must end in one of " + new TreeSet<>(known));
   }
 
   void set(String key, Consumer<String> setter) {

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.config;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/** What stands before the slash of a LiteLLM model. */
+enum Provider {
+  ANTHROPIC("anthropic/", ServerType.ANTHROPIC, "ANTHROPIC_API_KEY"),
+  GEMINI("gemini/", ServerType.GEMINI, "GEMINI_API_KEY"),
+  HOSTED_VLLM("hosted_vllm/", ServerType.VLLM, null),
+  OLLAMA("ollama/", ServerType.OLLAMA, null),
+  OLLAMA_CHAT("ollama_chat/", ServerType.OLLAMA, null),
+  OPENAI("openai/", ServerType.OPENAI, "OPENAI_API_KEY");
+
+  private final String prefix;
+  private final ServerType type;
+  private final @Nullable String keyVariable;
+
+  Provider(String prefix, ServerType type, @Nullable String keyVariable) {
+    this.prefix = prefix;
+    this.type = type;
+    this.keyVariable = keyVariable;
+  }
+
+  static Optional<Provider> of(String model) {
+    return Arrays.stream(values()).filter(next -> model.startsWith(next.prefix)).findFirst();
+  }
+
+  static List<String> prefixes() {
+    return Arrays.stream(values()).map(next -> next.prefix).toList();
+  }
+
+  ServerType type() {
+    return type;
+  }
+
+  /** The address of a deployment that has no {@code api_base}; null if it must have one. */
+  @Nullable String url() {
+    return type == ServerType.OLLAMA ? Environment.DEFAULT_URL : type.ownUrl();
+  }
+
+  /** The variable with the key for the provider's own address; null if none is asked for. */
+  @Nullable String keyVariable() {
+    return keyVariable;
+  }
+
+  /** The model as the server names it. */
+  String model(String model) {
+    return model.substring(prefix.length());
+  }
+}
