@@ -143,6 +143,77 @@ class EnvironmentTest {
         .containsExactly(Locality.MANAGED, Locality.SELF_HOSTED);
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "ollama, http://localhost:1/, SELF_HOSTED",
+    "openai, http://localhost:1/, SELF_HOSTED",
+    "openai, https://api.example.org/v1, MANAGED",
+    "vllm, https://api.example.org/v1, SELF_HOSTED",
+    "llama-server, https://api.example.org/, SELF_HOSTED",
+    "tgi, https://api.example.org/, SELF_HOSTED",
+    "localai, https://api.example.org/, SELF_HOSTED",
+    "lmstudio, https://api.example.org/, SELF_HOSTED",
+    "litellm, http://localhost:1/, MANAGED",
+    "gemini, https://api.example.org/, MANAGED",
+    "anthropic, https://api.example.org/, MANAGED"
+  })
+  void everyTypeOfServer(String type, String url, Locality locality) {
+    String prefix = "OFFMETER_ENDPOINTS_0_";
+
+    assertThat(
+            Environment.read(
+                    variables(prefix + "TYPE=" + type, prefix + "URL=" + url, prefix + "MODEL=m"))
+                .endpoints())
+        .singleElement()
+        .satisfies(
+            endpoint -> {
+              assertThat(endpoint).hasToString("Endpoint[endpoint-0, m at " + url + "]");
+              assertThat(endpoint.locality()).isEqualTo(locality);
+            });
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "openai, https://api.openai.com/v1",
+    "gemini, https://generativelanguage.googleapis.com/",
+    "anthropic, https://api.anthropic.com/"
+  })
+  void aProviderIsAskedAtItsOwnAddress(String type, String url) {
+    String prefix = "OFFMETER_ENDPOINTS_0_";
+
+    assertThat(endpoints(prefix + "TYPE=" + type, prefix + "MODEL=m"))
+        .containsExactly("Endpoint[endpoint-0, m at " + url + "]");
+    assertThat(contradictory(prefix + "TYPE=" + type))
+        .hasMessage("OFFMETER_ENDPOINTS_0_MODEL must be set");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"vllm", "llama-server", "tgi", "localai", "lmstudio", "litellm"})
+  void aServerOfOnesOwnNeedsItsUrlAndModel(String type) {
+    String prefix = "OFFMETER_ENDPOINTS_0_";
+
+    assertThat(contradictory(prefix + "TYPE=" + type, prefix + "MODEL=m"))
+        .hasMessage("OFFMETER_ENDPOINTS_0_URL must be set");
+    assertThat(contradictory(prefix + "TYPE=" + type, prefix + "URL=http://localhost:1"))
+        .hasMessage("OFFMETER_ENDPOINTS_0_MODEL must be set");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"OLLAMA_MODEL=m", "OFFMETER_ENDPOINTS_0_URL=http://localhost:1"})
+  void aFileDoesNotMixWithEitherScheme(String assignment) {
+    assertThat(contradictory(assignment, "OFFMETER_CONFIG=config.yaml"))
+        .hasMessageStartingWith("use either OFFMETER_CONFIG or ")
+        .hasMessageEndingWith(", not both");
+  }
+
+  @Test
+  void aModelOfAFileNeedsTheFile() {
+    assertThat(contradictory("OFFMETER_CONFIG_MODEL=m"))
+        .hasMessage("OFFMETER_CONFIG_MODEL must not be set without OFFMETER_CONFIG");
+    assertThat(wrong("OFFMETER_CONFIG=\u0000"))
+        .hasMessageStartingWith("OFFMETER_CONFIG must be a path");
+  }
+
   @Test
   void tenthAndLaterEndpointsKeepTheirPlace() {
     Map<String, String> variables = new HashMap<>();
@@ -214,6 +285,7 @@ class EnvironmentTest {
         "OFFMETER_ENDPOINT_0_URL=x",
         "OFFMETER_ENDPOINTS0_URL=x",
         "OFFMETER_DEADLIN=hunter2",
+        "OFFMETER_CONFIGURATION=x",
         "OFFMETER_=x"
       })
   void aMisspeltVariableIsNotLostInSilence(String assignment) {
@@ -373,8 +445,10 @@ class EnvironmentTest {
             "OFFMETER_ENDPOINTS_0_KEY",
             "OFFMETER_ENDPOINTS_0_CLEARTEXT",
             "OFFMETER_ENDPOINTS_0_CONCURRENCY",
+            "OFFMETER_ENDPOINTS_0_RPM",
             "OFFMETER_ENDPOINTS_0_RETRIES",
             "OFFMETER_ENDPOINTS_0_LOCALITY",
+            "OFFMETER_CONFIG",
             "OFFMETER_DEADLINE")
         .flatMap(name -> Stream.of(arguments(name, ""), arguments(name, " \t")));
   }
@@ -397,8 +471,9 @@ class EnvironmentTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "TYPE=openai | must be ollama | 'openai'",
-        "TYPE=Ollama | must be ollama | 'Ollama'",
+        "TYPE=bedrock | must be one of [ollama, openai, vllm, llama-server, tgi, localai, lmstudio,"
+            + " litellm, gemini, anthropic] | 'bedrock'",
+        "TYPE=Ollama | must be one of [ollama, | 'Ollama'",
         "TIMEOUT=15 | must be a time span | '15'",
         "TIMEOUT=0s | must be | 0s",
         "TIMEOUT=-PT5S | must be | -PT5S",
@@ -413,6 +488,8 @@ class EnvironmentTest {
         "CONCURRENCY=99999999999 | must be a whole number | '99999999999'",
         "CONCURRENCY=0 | must be at least 1 | 0",
         "CONCURRENCY=-1 | must be at least 1 | -1",
+        "RPM=0 | requestsPerMinute must be from 1 to 100000 | 0",
+        "RPM=many | must be a whole number | 'many'",
         "RETRIES=11 | must be from 0 to 10 | 11",
         "RETRIES=-1 | must be from 0 to 10 | -1",
         "RETRIES=two | must be a whole number | 'two'",
@@ -439,6 +516,8 @@ class EnvironmentTest {
         "CLEARTEXT=True",
         "CONCURRENCY=1",
         "CONCURRENCY= 2147483647 ",
+        "RPM=1",
+        "RPM=100000",
         "RETRIES=0",
         "RETRIES=10",
         "LOCALITY=self_hosted",

@@ -50,11 +50,13 @@ class LiteLlmConfigTest {
     log.start();
     logger.addAppender(log);
     logger.setAdditive(false);
+    logger.setLevel(Level.WARN);
   }
 
   @AfterEach
   void restore() {
     logger.detachAppender(log);
+    logger.setLevel(null);
     logger.setAdditive(true);
   }
 
@@ -291,13 +293,11 @@ class LiteLlmConfigTest {
         "a: 'sk-canary | config.yaml line 1, column 14: must be valid YAML, was not",
         "a: *sk-canary | config.yaml line 1, column 4: must be valid YAML, was not",
         "a: !sk-canary b | config.yaml line 1: a must not have a tag of its own, had one",
-        "!!java.net.URL [x]"
-            + " | config.yaml line 1: the document must not have a tag of its own, had one",
+        "!!java.net.URL [x]" + " | config.yaml line 1, column 1: must be valid YAML, was not",
         "a: &x [*x] | config.yaml line 1: a[0] must not contain itself, did",
         "{[a]: b} | config.yaml line 1: ? must be a plain key, was not",
         "{a: 1, a: 2} | config.yaml line 1: a must stand once, stood on line 1 too",
-        "{<<: 5} | config.yaml line 1: << must be a mapping or a list of mappings, was not",
-        "'\u0000' | config.yaml must be valid YAML of at most 20 levels and 50 aliases, was not"
+        "{<<: 5} | config.yaml line 1: << must be a mapping or a list of mappings, was not"
       })
   void aWrongDocumentIsNamedWithFileAndLine(String yaml, String message) {
     assertThat(rejected(yaml)).hasMessage(message);
@@ -307,6 +307,8 @@ class LiteLlmConfigTest {
   void tabsAndSecondDocumentsAreNotYaml() {
     assertThat(rejected("a:\n\tb: sk-canary"))
         .hasMessage("config.yaml line 2, column 1: must be valid YAML, was not");
+    assertThat(rejected(with("rpm: 1") + "\u0000"))
+        .hasMessage("config.yaml must be valid YAML of at most 20 levels and 50 aliases, was not");
     assertThat(rejected("a: b\n---\nc: sk-canary"))
         .hasMessage("config.yaml line 2, column 1: must be valid YAML, was not");
   }
