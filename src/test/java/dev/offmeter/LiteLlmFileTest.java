@@ -125,6 +125,27 @@ class LiteLlmFileTest {
   }
 
   @Test
+  void retriesAndConcurrencyOfTheFileAreTheEndpoints() throws Exception {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .fromLiteLlmConfig(
+                    twoNodes("      num_retries: 1\n      max_parallel_requests: 3\n"),
+                    variables()));
+
+    assertThat(client.chat("draft").endpoint()).isEqualTo("large");
+    assertThat(first.requests()).hasSize(2);
+    assertThat(
+            client
+                .gates()
+                .bulkheads()
+                .bulkhead("small")
+                .getMetrics()
+                .getMaxAllowedConcurrentCalls())
+        .isEqualTo(3);
+  }
+
+  @Test
   void theEnvironmentNamesTheFileAndItsGroup() throws Exception {
     Map<String, String> variables = new HashMap<>(variables());
     variables.put("OFFMETER_CONFIG", twoNodes("").toString());
@@ -134,8 +155,8 @@ class LiteLlmFileTest {
         .containsExactly("small", "large");
 
     variables.put("OFFMETER_CONFIG_MODEL", "large");
-    assertThat(LlmClient.builder().fromEnv(variables).build().toString())
-        .isEqualTo("LlmClient[Endpoint[large, large:70b at " + second.url() + "/]]");
+    assertThat(loopback.client(LlmClient.builder().fromEnv(variables)))
+        .hasToString("LlmClient[Endpoint[large, large:70b at " + second.url() + "/]]");
 
     variables.put("OFFMETER_CONFIG_MODEL", "huge");
     assertThat(catchThrowable(() -> LlmClient.fromEnv(variables)))

@@ -54,7 +54,7 @@ final class Deployment {
         Provider.of(model.text())
             .orElseThrow(() -> model.wrong("must begin with one of " + Provider.prefixes()));
     Endpoint.Builder builder = provider.type().endpoint(name, url(provider));
-    model.into(value -> builder.model(provider.model(value.text())));
+    model.into(value -> builder.model(oneModel(value, provider)));
     key(builder, provider);
     set("timeout", defaults.timeout(), value -> builder.timeout(value.seconds()));
     set(
@@ -69,6 +69,13 @@ final class Deployment {
     set("num_retries", defaults.retries(), value -> builder.retries(value.wholeNumber()));
     set("keep_alive", null, value -> builder.keepAlive(keepAlive(value)));
     return build(builder);
+  }
+
+  private static String oneModel(Setting value, Provider provider) {
+    if (value.text().contains("*")) {
+      throw value.wrong("must name one model");
+    }
+    return provider.model(value.text());
   }
 
   private String url(Provider provider) {

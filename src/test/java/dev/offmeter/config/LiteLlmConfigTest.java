@@ -399,6 +399,14 @@ class LiteLlmConfigTest {
   }
 
   @Test
+  void aWildcardIsNoModel() {
+    assertThat(rejected("model_list: [{model_name: m, litellm_params: {model: openai/*}}]"))
+        .hasMessage(
+            "config.yaml line 1: model_list[0].litellm_params.model must name one model, was"
+                + " 'openai/*'");
+  }
+
+  @Test
   void keepAliveIsOllamasOnly() {
     assertThat(
             rejected(
