@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import mockwebserver3.MockResponse;
@@ -27,6 +28,8 @@ import mockwebserver3.MockWebServer;
 import mockwebserver3.junit5.StartStop;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 final class PaymentFollowUpsTest {
   private static final Clock CLOCK =
@@ -147,6 +150,54 @@ final class PaymentFollowUpsTest {
         .asString()
         .startsWith("OLLAMA_PRIMARY_TIMEOUT must be");
     assertThat(home.resolve("drafts")).doesNotExist();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"openai", "llama-server", "gemini", "anthropic"})
+  void anyServerDraftsWithoutAChangeToTheProgram(String type) throws Exception {
+    ollama.enqueue(answerOf(type));
+    Map<String, String> environment = new HashMap<>(primary());
+    environment.put("OFFMETER_ENDPOINTS_0_TYPE", type);
+    environment.put("OFFMETER_ENDPOINTS_0_MODEL", "a-model");
+
+    assertThat(run(environment, csv(ZOE))).isEqualTo(PaymentFollowUps.ALL_DRAFTED);
+    assertThat(draft("invoice-2026_7.eml").getHeader("X-Drafted-By"))
+        .containsExactly("primary (a-model)");
+    assertThat(text(draft("invoice-2026_7.eml"))).isEqualTo("Dear Zoë, please pay.\r\n");
+  }
+
+  private static MockResponse answerOf(String type) {
+    String text = "Dear Zoë, please pay.";
+    String body =
+        switch (type) {
+          case "gemini" ->
+              """
+              data: {"candidates":[{"content":{"parts":[{"text":"%s"}]},"finishReason":"STOP"}]}
+
+              """;
+          case "anthropic" ->
+              """
+              data: {"type":"message_start","message":{}}
+
+              data: {"type":"content_block_delta","delta":{"type":"text_delta","text":"%s"}}
+
+              data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}
+
+              data: {"type":"message_stop"}
+
+              """;
+          default ->
+              """
+              data: {"choices":[{"delta":{"content":"%s"},"finish_reason":"stop"}]}
+
+              data: [DONE]
+
+              """;
+        };
+    return new MockResponse.Builder()
+        .setHeader("Content-Type", "text/event-stream")
+        .body(body.formatted(text))
+        .build();
   }
 
   private int run(Map<String, String> environment, Path csv) {
