@@ -3,16 +3,26 @@ package dev.offmeter.endpoint;
 
 import java.io.IOException;
 import java.net.Proxy;
+import java.util.Collections;
+import java.util.Set;
+import java.util.WeakHashMap;
 import okhttp3.Connection;
 import okhttp3.Interceptor;
 import okhttp3.Response;
 
-/** Tells an exchange that its connection is there, and keeps the status of a 407. */
+/** Tells an exchange of its connection, new or used before, and keeps the status of a 407. */
 final class Connected implements Interceptor {
+  private final Set<Connection> used =
+      Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
+
   @Override
   public Response intercept(Chain chain) throws IOException {
     Progress progress = chain.request().tag(Progress.class);
+    Connection connection = chain.connection();
     if (progress != null) {
+      if (connection != null && !used.add(connection)) {
+        progress.reused();
+      }
       progress.connected();
     }
     Response response = chain.proceed(chain.request());

@@ -8,7 +8,9 @@ import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.Protocol;
 import dev.offmeter.wire.Reading;
 import dev.offmeter.wire.Reply;
+import java.io.EOFException;
 import java.io.IOException;
+import java.net.SocketException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -27,6 +29,10 @@ import org.jspecify.annotations.Nullable;
 /** One HTTP request and its reply, on the caller's own thread. */
 final class HttpExchange implements Exchange, Progress {
   private static final long REPLY_BYTES = 64 * 1024;
+
+  /** How long after it was sent a request may find that its connection had been closed before. */
+  private static final long STALE_NANOS = TimeUnit.SECONDS.toNanos(1);
+
   private static final String USER_AGENT = userAgent();
 
   private final OkHttpClient client;
@@ -42,6 +48,9 @@ final class HttpExchange implements Exchange, Progress {
   private volatile @Nullable Call call;
   private volatile boolean cancelled;
   private boolean connected;
+  private boolean reused;
+  private boolean renewed;
+  private long sent;
   private @Nullable Response response;
   private @Nullable Reading reading;
 
@@ -105,6 +114,11 @@ final class HttpExchange implements Exchange, Progress {
   }
 
   @Override
+  public void reused() {
+    reused = true;
+  }
+
+  @Override
   public void piece() {
     progress.piece();
   }
@@ -126,6 +140,8 @@ final class HttpExchange implements Exchange, Progress {
       asking.cancel();
     }
     progress.connecting();
+    reused = false;
+    sent = System.nanoTime();
     AbandonableDns.enter(aside);
     try {
       Response head = asking.execute();
@@ -137,11 +153,37 @@ final class HttpExchange implements Exchange, Progress {
       reading = begun;
       return begun;
     } catch (IOException e) {
+      if (isStale(e)) {
+        renewed = true;
+        return ask(prepare());
+      }
       // An interceptor of the application's own may say anything.
       throw redacted(failure(e));
     } finally {
       AbandonableDns.leave();
     }
+  }
+
+  /**
+   * Whether a kept connection turned out to be closed: llama-server (as observed on 0.7.0) and
+   * others close theirs after a stream without saying so, and the next request crosses with it. The
+   * server has not read such a request, so it is sent once more, over a new connection.
+   */
+  private boolean isStale(IOException e) {
+    boolean unheard = reused && response == null && !renewed && !cancelled;
+    boolean closed = e instanceof SocketException || root(e) instanceof EOFException;
+    return unheard
+        && closed
+        && !Thread.currentThread().isInterrupted()
+        && System.nanoTime() - sent < STALE_NANOS;
+  }
+
+  private static Throwable root(Throwable thrown) {
+    Throwable root = thrown;
+    while (root.getCause() != null && root.getCause() != root) {
+      root = root.getCause();
+    }
+    return root;
   }
 
   private @Nullable Answer answerIfComplete(Reading reading) throws Failure {

@@ -9,6 +9,9 @@ public interface Progress {
   /** A connection is there: made anew, or kept from an earlier call. */
   void connected();
 
+  /** The connection has served an earlier call, so that the server may have closed it by now. */
+  default void reused() {}
+
   /** A piece of answer or thinking has arrived. */
   void piece();
 }

@@ -64,6 +64,17 @@ class LlamaServerIT {
     }
   }
 
+  /** The server closes its connection after each stream; the next request must not meet that. */
+  @Test
+  void callsInARowAreAllAnsweredAtTheFirstAttempt() {
+    try (LlmClient client = client()) {
+      for (int i = 0; i < 20; i++) {
+        ChatResponse response = client.chat(request().toBuilder().maxTokens(3).build());
+        assertThat(response.attempts()).hasSize(1);
+      }
+    }
+  }
+
   @Test
   void saysHowManyTokensItTook() {
     try (LlmClient client = client()) {
