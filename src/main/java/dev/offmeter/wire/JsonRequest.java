@@ -59,6 +59,25 @@ final class JsonRequest {
     }
   }
 
+  /** The tools as OpenAI and Ollama want them. */
+  static void functions(ChatRequest request, JsonGenerator out) throws IOException {
+    if (request.tools().isEmpty()) {
+      return;
+    }
+    out.writeArrayFieldStart("tools");
+    for (ChatRequest.Tool tool : request.tools()) {
+      out.writeStartObject();
+      out.writeStringField("type", "function");
+      out.writeObjectFieldStart("function");
+      out.writeStringField("name", tool.name());
+      out.writeStringField("description", tool.description());
+      rawField(out, "parameters", tool.schema());
+      out.writeEndObject();
+      out.writeEndObject();
+    }
+    out.writeEndArray();
+  }
+
   static void rawField(JsonGenerator out, String name, String json) throws IOException {
     out.writeFieldName(name);
     out.writeRawValue(json);

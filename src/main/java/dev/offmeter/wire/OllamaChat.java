@@ -101,7 +101,7 @@ public final class OllamaChat implements Protocol {
       out.writeEndObject();
     }
     out.writeEndArray();
-    writeTools(request, out);
+    JsonRequest.functions(request, out);
     if (request.answerSchema().isPresent()) {
       JsonRequest.rawField(out, "format", request.answerSchema().get());
     }
@@ -133,25 +133,6 @@ public final class OllamaChat implements Protocol {
       // Ollama wants an object here and answers a string with HTTP 400, as observed on 0.24.
       out.writeFieldName("arguments");
       out.writeRawValue(call.arguments());
-      out.writeEndObject();
-      out.writeEndObject();
-    }
-    out.writeEndArray();
-  }
-
-  private static void writeTools(ChatRequest request, JsonGenerator out) throws IOException {
-    if (request.tools().isEmpty()) {
-      return;
-    }
-    out.writeArrayFieldStart("tools");
-    for (ChatRequest.Tool tool : request.tools()) {
-      out.writeStartObject();
-      out.writeStringField("type", "function");
-      out.writeObjectFieldStart("function");
-      out.writeStringField("name", tool.name());
-      out.writeStringField("description", tool.description());
-      out.writeFieldName("parameters");
-      out.writeRawValue(tool.schema());
       out.writeEndObject();
       out.writeEndObject();
     }

@@ -71,7 +71,7 @@ public final class OpenAiChat implements Protocol {
     boolean renamed = dialect == Dialect.OPENAI;
     out.writeNumberField(renamed ? "max_completion_tokens" : "max_tokens", request.maxTokens());
     writeMessages(request, out);
-    writeTools(request, out);
+    JsonRequest.functions(request, out);
     if (request.answerSchema().isPresent()) {
       writeFormat(request.answerSchema().get(), out);
     }
@@ -106,24 +106,6 @@ public final class OpenAiChat implements Protocol {
       out.writeObjectFieldStart("function");
       out.writeStringField("name", call.name());
       out.writeStringField("arguments", call.arguments());
-      out.writeEndObject();
-      out.writeEndObject();
-    }
-    out.writeEndArray();
-  }
-
-  private static void writeTools(ChatRequest request, JsonGenerator out) throws IOException {
-    if (request.tools().isEmpty()) {
-      return;
-    }
-    out.writeArrayFieldStart("tools");
-    for (ChatRequest.Tool tool : request.tools()) {
-      out.writeStartObject();
-      out.writeStringField("type", "function");
-      out.writeObjectFieldStart("function");
-      out.writeStringField("name", tool.name());
-      out.writeStringField("description", tool.description());
-      JsonRequest.rawField(out, "parameters", tool.schema());
       out.writeEndObject();
       out.writeEndObject();
     }
