@@ -194,6 +194,21 @@ class ReserveTest {
   }
 
   @Test
+  void aServerMaySayThatARetryIsNoUse() {
+    ManualTime time = loopback.manualTime();
+    node.behaves(Replies.status(500, "", "", "x-should-retry: false"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(openAi().retries(3).build())
+                .endpoint(ollama("fallback", fallback).build())
+                .time(time));
+
+    assertThat(client.chat("x").attempts()).hasSize(2);
+    assertThat(node.requests()).hasSize(1);
+  }
+
+  @Test
   void thinkingThatOpenAiKeepsToItselfIsNamedAndBlamesNobody() {
     node.behaves(
         Servers.events(

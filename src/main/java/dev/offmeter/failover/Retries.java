@@ -35,7 +35,8 @@ final class Retries {
    */
   Optional<Duration> pause(Gate gate, Failure failure, int retry, long share) {
     boolean allowed =
-        Judgement.of(failure.kind()).next() == Judgement.Next.RETRY_OR_NEXT_ENDPOINT
+        !failure.isDefinite()
+            && Judgement.of(failure.kind()).next() == Judgement.Next.RETRY_OR_NEXT_ENDPOINT
             && retry <= gate.spec().retries();
     if (!allowed) {
       return Optional.empty();

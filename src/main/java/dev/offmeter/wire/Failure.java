@@ -17,37 +17,54 @@ public final class Failure extends Exception {
   private final FailureKind kind;
   private final int status;
   private final @Nullable Duration retryAfter;
+  private final boolean definite;
 
-  private Failure(FailureKind kind, int status, String message, @Nullable Duration retryAfter) {
+  private Failure(
+      FailureKind kind,
+      int status,
+      String message,
+      @Nullable Duration retryAfter,
+      boolean definite) {
     super(Objects.requireNonNull(message, "message"), null, false, false);
     this.kind = Objects.requireNonNull(kind, "kind");
     this.status = status;
     this.retryAfter = retryAfter;
+    this.definite = definite;
   }
 
   /** A failure without an HTTP status. */
   public static Failure of(FailureKind kind, String message) {
-    return new Failure(kind, 0, message, null);
+    return new Failure(kind, 0, message, null, false);
   }
 
   /** The same with an HTTP status. */
   public Failure withStatus(int status) {
-    return new Failure(kind, status, message(), retryAfter);
+    return new Failure(kind, status, message(), retryAfter, definite);
   }
 
   /** The same with another message. */
   public Failure withMessage(String message) {
-    return new Failure(kind, status, message, retryAfter);
+    return new Failure(kind, status, message, retryAfter, definite);
   }
 
   /** The same of another kind. */
   public Failure withKind(FailureKind kind) {
-    return new Failure(kind, status, message(), retryAfter);
+    return new Failure(kind, status, message(), retryAfter, definite);
   }
 
   /** The same with the pause that the server asked for. */
   public Failure withRetryAfter(Duration retryAfter) {
-    return new Failure(kind, status, message(), retryAfter);
+    return new Failure(kind, status, message(), retryAfter, definite);
+  }
+
+  /** The same, and the server says that it is no use to ask again. */
+  Failure asDefinite() {
+    return new Failure(kind, status, message(), retryAfter, true);
+  }
+
+  /** Whether the server says that it is no use to ask again. */
+  public boolean isDefinite() {
+    return definite;
   }
 
   /** What went wrong. */

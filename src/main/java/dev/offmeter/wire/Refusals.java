@@ -24,7 +24,10 @@ final class Refusals {
 
   static Failure of(Reply reply) {
     Failure failure = judge(reply, ErrorBody.parse(reply.body())).withStatus(reply.status());
-    return RetryAfter.of(reply.headers()).map(failure::withRetryAfter).orElse(failure);
+    Failure dated = RetryAfter.of(reply.headers()).map(failure::withRetryAfter).orElse(failure);
+    // OpenAI and Anthropic say so, and their own clients heed it.
+    boolean definite = "false".equalsIgnoreCase(reply.headers().get("x-should-retry"));
+    return definite ? dated.asDefinite() : dated;
   }
 
   static boolean isHtml(String body) {
