@@ -54,10 +54,16 @@ final class LlamaServer implements AutoCloseable {
     return server;
   }
 
-  private boolean isReady() {
+  /** This, unless its process has ended: then a failure with what it printed last. */
+  LlamaServer requireRunning() {
     if (!process.isAlive()) {
       throw new AssertionError("llama-server ended:\n" + Processes.tail(log));
     }
+    return this;
+  }
+
+  private boolean isReady() {
+    requireRunning();
     try {
       return get("/health").statusCode() == 200;
     } catch (IOException e) {
