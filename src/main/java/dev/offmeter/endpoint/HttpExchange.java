@@ -31,7 +31,7 @@ final class HttpExchange implements Exchange, Progress {
   private static final long REPLY_BYTES = 64 * 1024;
 
   /** How long after it was sent a request may find that its connection had been closed before. */
-  private static final long STALE_NANOS = TimeUnit.SECONDS.toNanos(1);
+  private static final long STALE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
   private static final String USER_AGENT = userAgent();
 
