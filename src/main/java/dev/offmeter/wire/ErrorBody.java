@@ -100,7 +100,12 @@ record ErrorBody(boolean json, String message, String type, String code) {
   }
 
   boolean isOverload() {
-    return isOneOf(OVERLOAD_TYPES) || code.equals("503") || lowerCase().contains("overloaded");
+    return saysOverload() || code.equals("503");
+  }
+
+  /** The same in words; a code that repeats the status says no more than it. */
+  boolean saysOverload() {
+    return isOneOf(OVERLOAD_TYPES) || lowerCase().contains("overloaded");
   }
 
   boolean isRateLimit() {

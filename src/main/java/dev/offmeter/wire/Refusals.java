@@ -31,7 +31,7 @@ final class Refusals {
   }
 
   static boolean isHtml(String body) {
-    return body.stripLeading().startsWith("<") || body.stripLeading().startsWith("\ufeff<");
+    return body.replaceFirst("^[\\s\ufeff]+", "").startsWith("<");
   }
 
   private static Failure judge(Reply reply, ErrorBody error) {
@@ -168,6 +168,7 @@ final class Refusals {
     String text = error.message().toLowerCase(Locale.ROOT);
     boolean busy =
         text.contains("busy")
+            || error.saysOverload()
             || text.contains("overload")
             || text.contains("loading")
             || text.contains("concurrent request slot")

@@ -138,6 +138,7 @@ class ServerErrorsTest {
             500,
             "{\"error\":\"Incomplete\",\"error_type\":\"incomplete_generation\"}",
             SERVER_ERROR),
+        row("TGI", 503, "{\"error\":\"unhealthy\",\"error_type\":\"healthcheck\"}", SERVER_ERROR),
         row(
             "LocalAI",
             401,
@@ -223,6 +224,11 @@ class ServerErrorsTest {
         row("Gemini", 500, google(500, "INTERNAL", "An internal error", ""), SERVER_ERROR),
         row("Gemini", 500, google(500, "INTERNAL", "input context too long", ""), CONTEXT_OVERFLOW),
         row("Gemini", 503, google(503, "UNAVAILABLE", "The model is overloaded.", ""), SERVER_BUSY),
+        row(
+            "Gemini",
+            503,
+            google(503, "UNAVAILABLE", "This model is in high demand.", ""),
+            SERVER_BUSY),
         row("Gemini", 504, google(504, "DEADLINE_EXCEEDED", "too slow", ""), GATEWAY_TIMEOUT),
         row(
             "Anthropic",
@@ -285,6 +291,19 @@ class ServerErrorsTest {
 
     assertThat(failure.kind()).isEqualTo(SERVER_BUSY);
     assertThat(failure.retryAfter()).contains(Duration.ofSeconds(7));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"false, true", "FALSE, true", "true, false", "maybe, false"})
+  void aServerMaySayThatARetryIsUseless(String header, boolean definite) {
+    for (Spoken spoken : Spoken.values()) {
+      Failure failure = refused(spoken, 500, "", "x-should-retry", header, "Retry-After", "3");
+
+      assertThat(failure.isDefinite()).isEqualTo(definite);
+      assertThat(failure.withMessage("x").withKind(SERVER_BUSY).isDefinite()).isEqualTo(definite);
+      assertThat(failure.retryAfter()).contains(Duration.ofSeconds(3));
+    }
+    assertThat(refused(Spoken.OPENAI, 500, "").isDefinite()).isFalse();
   }
 
   static Stream<Arguments> inBand() {
