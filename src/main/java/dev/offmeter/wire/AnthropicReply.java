@@ -31,10 +31,11 @@ final class AnthropicReply implements EventReading.Events {
   @Override
   public @Nullable Ending event(JsonNode data) throws Failure {
     switch (data.path("type").asText("")) {
-      case "message_start" -> begin(data.path("message"));
+      case "message_start" -> begin(Fields.object(data, "message"));
       case "content_block_start" ->
-          readBlock(data.path("index").asInt(), data.path("content_block"));
-      case "content_block_delta" -> readDelta(data.path("index").asInt(), data.path("delta"));
+          readBlock(data.path("index").asInt(), Fields.object(data, "content_block"));
+      case "content_block_delta" ->
+          readDelta(data.path("index").asInt(), Fields.object(data, "delta"));
       case "message_delta" -> {
         stop = data.path("delta").path("stop_reason").asText(stop);
         readUsage(data.path("usage"));
@@ -58,7 +59,7 @@ final class AnthropicReply implements EventReading.Events {
     begin(whole);
     stop = whole.path("stop_reason").asText("");
     int index = 0;
-    for (JsonNode block : whole.path("content")) {
+    for (JsonNode block : Fields.objects(whole, "content")) {
       readBlock(index++, block);
     }
     return end(true);

@@ -189,22 +189,23 @@ final class EventReading implements Reading {
   private JsonNode tree(byte[] json, int length, boolean atEnd) throws Failure {
     try {
       return Json.strictTree(json, length);
-    } catch (JsonEOFException e) {
-      throw atEnd
-          ? Failure.of(FailureKind.ANSWER_CUT, "the answer ends in the middle of an event")
-          : notJson();
     } catch (StreamConstraintsException e) {
       throw Failure.of(
           FailureKind.TOO_LARGE, "the reply is nested too deeply, or a number too long");
     } catch (JsonProcessingException | CharConversionException | NumberFormatException e) {
-      throw notJson();
+      throw atEnd && breaksOff(e, json, length)
+          ? Failure.of(FailureKind.ANSWER_CUT, "the answer ends in the middle of an event")
+          : Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with something that is not JSON");
     } catch (IOException e) {
       throw Failure.of(FailureKind.INTERNAL, "an array in memory could not be read");
     }
   }
 
-  private static Failure notJson() {
-    return Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with something that is not JSON");
+  /** Half a word or half a character at the end is not the parser's end of input. */
+  private static boolean breaksOff(Exception e, byte[] json, int length) {
+    boolean opens = json[0] == '{' || json[0] == '[';
+    boolean closes = json[length - 1] == '}' || json[length - 1] == ']';
+    return e instanceof JsonEOFException || (opens && !closes);
   }
 
   private static Failure tooLarge(String what, long limit) {

@@ -2,7 +2,10 @@
 package dev.offmeter.wire;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import dev.offmeter.FailureKind;
+import java.util.ArrayList;
+import java.util.List;
 
 /** Fields of a reply that may be missing or null. */
 final class Fields {
@@ -18,6 +21,32 @@ final class Fields {
       throw Failure.of(FailureKind.NOT_AN_ANSWER, "a text field that is no text");
     }
     return value.textValue();
+  }
+
+  /** An object, missing where there is none; anything else in its place would be text lost. */
+  static JsonNode object(JsonNode node, String field) throws Failure {
+    JsonNode value = node.path(field);
+    if (value.isNull()) {
+      return MissingNode.getInstance();
+    }
+    if (!value.isObject() && !value.isMissingNode()) {
+      throw Failure.of(FailureKind.NOT_AN_ANSWER, "an object field that is no object");
+    }
+    return value;
+  }
+
+  /** A list of objects, empty where there is none; likewise. */
+  static List<JsonNode> objects(JsonNode node, String field) throws Failure {
+    JsonNode value = node.path(field);
+    List<JsonNode> objects = new ArrayList<>(value.size());
+    for (JsonNode element : value) {
+      objects.add(element);
+    }
+    boolean list = value.isArray() || value.isNull() || value.isMissingNode();
+    if (!list || !objects.stream().allMatch(JsonNode::isObject)) {
+      throw Failure.of(FailureKind.NOT_AN_ANSWER, "a list field that is no list of objects");
+    }
+    return objects;
   }
 
   /** A count, 0 where there is none; no count costs an answer. */

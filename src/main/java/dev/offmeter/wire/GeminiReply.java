@@ -43,7 +43,7 @@ final class GeminiReply implements EventReading.Events {
     reply |= data.has("candidates") || data.has("usageMetadata");
     model = data.path("modelVersion").asText(model);
     readUsage(data.path("usageMetadata"));
-    for (JsonNode candidate : data.path("candidates")) {
+    for (JsonNode candidate : Fields.objects(data, "candidates")) {
       if (candidate.path("index").asInt() == 0) {
         read(candidate);
       }
@@ -74,7 +74,7 @@ final class GeminiReply implements EventReading.Events {
   }
 
   private void read(JsonNode candidate) throws Failure {
-    for (JsonNode part : candidate.path("content").path("parts")) {
+    for (JsonNode part : Fields.objects(Fields.object(candidate, "content"), "parts")) {
       String text = Fields.text(part, "text");
       if (part.path("thought").asBoolean()) {
         if (!text.isEmpty()) {

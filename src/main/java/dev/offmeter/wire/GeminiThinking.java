@@ -20,7 +20,7 @@ enum GeminiThinking {
   MINIMAL,
   LOW;
 
-  private static final Pattern VERSION = Pattern.compile("gemini-(\\d+)(?:\\.(\\d+))?-(.*)");
+  private static final Pattern VERSION = Pattern.compile("gemini-(\\d{1,4})(?:\\.(\\d+))?-(.*)");
 
   static GeminiThinking of(String model) {
     Matcher name = VERSION.matcher(model.replaceFirst("^models/", ""));

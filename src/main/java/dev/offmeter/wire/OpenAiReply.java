@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
 import dev.offmeter.Usage;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -45,9 +46,8 @@ final class OpenAiReply implements EventReading.Events {
     }
     model = data.path("model").asText(model);
     readUsage(data.path("usage"));
-    JsonNode choices = data.path("choices");
-    reply |= choices.isArray();
-    for (JsonNode choice : choices) {
+    reply |= data.path("choices").isArray();
+    for (JsonNode choice : Fields.objects(data, "choices")) {
       if (choice.path("index").asInt() == 0) {
         read(choice);
       }
@@ -72,7 +72,7 @@ final class OpenAiReply implements EventReading.Events {
   }
 
   private void read(JsonNode choice) throws Failure {
-    JsonNode message = choice.hasNonNull("message") ? choice.path("message") : choice.path("delta");
+    JsonNode message = Fields.object(choice, choice.hasNonNull("message") ? "message" : "delta");
     String thinking = Fields.text(message, "reasoning_content");
     if (thinking.isEmpty()) {
       thinking = Fields.text(message, "reasoning");
@@ -88,15 +88,12 @@ final class OpenAiReply implements EventReading.Events {
       throw Failure.of(FailureKind.CONTENT_FILTERED, "the model refuses to answer");
     }
     if (tools) {
-      readToolCalls(message.path("tool_calls"));
+      readToolCalls(Fields.objects(message, "tool_calls"));
     }
     finish = choice.path("finish_reason").asText(finish);
   }
 
-  private void readToolCalls(JsonNode list) throws Failure {
-    if (!list.isArray() && !list.isMissingNode() && !list.isNull()) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "tool calls that are no list");
-    }
+  private void readToolCalls(List<JsonNode> list) throws Failure {
     int position = 0;
     for (JsonNode call : list) {
       JsonNode function = call.path("function");

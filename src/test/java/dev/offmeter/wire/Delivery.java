@@ -30,6 +30,15 @@ final class Delivery implements Source {
     return of(text.getBytes(StandardCharsets.UTF_8));
   }
 
+  /** Each text at a time. */
+  static Delivery inParts(String... parts) {
+    Delivery delivery = new Delivery();
+    for (String part : parts) {
+      delivery.pieces.add(part.getBytes(StandardCharsets.UTF_8));
+    }
+    return delivery;
+  }
+
   /** So many bytes at a time. */
   Delivery inPiecesOf(int size) {
     byte[] all = pieces.remove();

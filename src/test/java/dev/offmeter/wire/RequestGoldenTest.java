@@ -253,6 +253,7 @@ class RequestGoldenTest {
         "gemini-3-pro-preview | {\"thinkingLevel\":\"LOW\"}",
         "gemini-3.1-flash-lite | {\"thinkingLevel\":\"MINIMAL\"}",
         "gemini-2.0-flash | ",
+        "gemini-99999999999-pro | ",
         "gemma-3-27b-it | "
       })
   void aGeminiModelThinksAsLittleAsItCan(String model, String config) throws IOException {
