@@ -9,8 +9,8 @@ import java.util.stream.Stream;
 
 /** A server program that the tests start themselves. */
 enum Program {
-  LLAMA_SERVER("llama-server", ".ci/llama-server .servers", List.of(".servers")),
-  NGINX("nginx", ".ci/nginx", List.of("/usr/sbin"));
+  LLAMA_SERVER("llama-server", ".ci/llama-server", List.of(".servers")),
+  NGINX("nginx", ".ci/nginx", List.of("/usr/sbin", ".servers/nginx/usr/sbin"));
 
   private final String command;
   private final String installation;
@@ -24,7 +24,7 @@ enum Program {
 
   /** Where it is: as its variable says, or in its folder, or on the path. */
   Optional<Path> find() {
-    String named = System.getProperty(variable(), System.getenv(variable()));
+    String named = System.getenv(variable());
     if (named != null) {
       return Optional.of(Path.of(named)).filter(Files::isExecutable);
     }
