@@ -171,19 +171,12 @@ final class HttpExchange implements Exchange, Progress {
    */
   private boolean isStale(IOException e) {
     boolean unheard = reused && response == null && !renewed && !cancelled;
-    boolean closed = e instanceof SocketException || root(e) instanceof EOFException;
+    boolean closed =
+        e instanceof SocketException || TransportFailure.cause(e) instanceof EOFException;
     return unheard
         && closed
         && !Thread.currentThread().isInterrupted()
         && System.nanoTime() - sent < STALE_NANOS;
-  }
-
-  private static Throwable root(Throwable thrown) {
-    Throwable root = thrown;
-    while (root.getCause() != null && root.getCause() != root) {
-      root = root.getCause();
-    }
-    return root;
   }
 
   private @Nullable Answer answerIfComplete(Reading reading) throws Failure {

@@ -50,11 +50,17 @@ final class TransportFailure {
     return Failure.of(FailureKind.ANSWER_CUT, "closed in the middle of an answer: " + what);
   }
 
-  private static String root(Throwable thrown) {
+  /** What is at the bottom of it. */
+  static Throwable cause(Throwable thrown) {
     Throwable root = thrown;
     while (root.getCause() != null && root.getCause() != root) {
       root = root.getCause();
     }
+    return root;
+  }
+
+  private static String root(Throwable thrown) {
+    Throwable root = cause(thrown);
     if (root instanceof EOFException) {
       // Its message shows what a buffer held.
       return "end of stream";

@@ -41,9 +41,6 @@ final class OpenAiReply implements EventReading.Events {
 
   @Override
   public @Nullable Ending event(JsonNode data) throws Failure {
-    if (InBandError.isIn(data)) {
-      throw InBandError.of(data);
-    }
     model = data.path("model").asText(model);
     readUsage(data.path("usage"));
     reply |= data.path("choices").isArray();
