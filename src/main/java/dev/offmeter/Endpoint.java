@@ -38,6 +38,8 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code firstTokenTimeout}: as {@code timeout}
  *   <li>{@code stallTimeout}: 10 s
  *   <li>{@code maxConcurrent}: unlimited
+ *   <li>{@code queueFor}: not at all
+ *   <li>{@code keepWarm}: false
  *   <li>{@code retries}: 0
  *   <li>{@code requestsPerMinute}: unlimited
  *   <li>{@code locality}: self-hosted for Ollama and functions, managed for Gemini and Anthropic;
@@ -50,6 +52,8 @@ public final class Endpoint {
   private static final Duration ANY_OTHER = Duration.ofMinutes(2);
   private static final Duration CONNECT = Duration.ofSeconds(3);
   private static final Duration STALL = Duration.ofSeconds(10);
+  private static final Duration OLLAMA_KEEPS = Duration.ofMinutes(5);
+  private static final Duration FOR_EVER = Duration.ofDays(36_500);
   private static final int LINE_BYTES = 8 * 1024 * 1024;
   private static final long ANSWER_BYTES = 32L * 1024 * 1024;
 
@@ -246,10 +250,22 @@ public final class Endpoint {
             settings.minimumRate),
         settings.maxConcurrent,
         settings.requestsPerMinute,
+        settings.queueFor,
+        settings.keepWarm,
+        residence(),
         settings.retries,
         List.copyOf(settings.headers),
         protocol(),
         settings.function);
+  }
+
+  /** How long the server keeps a model that is not used. */
+  private Duration residence() {
+    Duration keepAlive = settings.keepAlive;
+    if (keepAlive == null) {
+      return OLLAMA_KEEPS;
+    }
+    return keepAlive.isNegative() ? FOR_EVER : keepAlive;
   }
 
   /** Builds an {@link Endpoint}. Not safe for use by several threads. */
@@ -273,6 +289,8 @@ public final class Endpoint {
     private @Nullable Locality locality;
     private Dialect dialect = Dialect.GENERIC;
     private int requestsPerMinute = Integer.MAX_VALUE;
+    private Duration queueFor = Duration.ZERO;
+    private boolean keepWarm;
     private @Nullable Integer maxLineBytes;
     private @Nullable Long maxAnswerBytes;
 
@@ -310,6 +328,8 @@ public final class Endpoint {
       locality = other.locality;
       dialect = other.dialect;
       requestsPerMinute = other.requestsPerMinute;
+      queueFor = other.queueFor;
+      keepWarm = other.keepWarm;
       maxLineBytes = other.maxLineBytes;
       maxAnswerBytes = other.maxAnswerBytes;
     }
@@ -464,6 +484,16 @@ public final class Endpoint {
     }
 
     /**
+     * How long a call waits for a place here when {@link #maxConcurrent} is reached, before it goes
+     * to the next endpoint: from 1 ms to 24 h, within the call's deadline and in order of arrival.
+     * For a node that is much better than the next one. Default: not at all.
+     */
+    public Builder queueFor(Duration queueFor) {
+      this.queueFor = Requirements.timeSpan("queueFor", queueFor);
+      return this;
+    }
+
+    /**
      * How many more times this endpoint is asked after a failure that may pass, before the next
      * one: from 0 to 10, default 0, because falling through is faster. The pauses double from 0.5 s
      * to 8 s, last at least as long as the server asks for, and fit into the deadline.
@@ -507,6 +537,17 @@ public final class Endpoint {
         throw new IllegalArgumentException("keepAlive must be whole seconds, was " + keepAlive);
       }
       this.keepAlive = keepAlive;
+      return this;
+    }
+
+    /**
+     * Whether the model is held in Ollama's memory from the first call or {@link LlmClient#warmUp}
+     * on: it is asked to load it, which costs no token, twice in every {@link #keepAlive} and at
+     * least every 2 min. If another model has pushed it out, that one is pushed out in turn.
+     * Default false: a model that was not used for a while is loaded when it is wanted.
+     */
+    public Builder keepWarm(boolean keepWarm) {
+      this.keepWarm = keepWarm;
       return this;
     }
 
@@ -584,9 +625,10 @@ public final class Endpoint {
     }
 
     private void checkLocal() {
-      if (model != null || !headers.isEmpty() || !options.isEmpty() || keepAlive != null) {
+      if (model != null || !headers.isEmpty() || !options.isEmpty() || isKept()) {
         throw wrong(
-            "is a function: model, credentials, headers, options and keepAlive are a server's");
+            "is a function: model, credentials, headers, options, keepAlive and keepWarm are a"
+                + " server's");
       }
       if (connect != null || firstToken != null || stall != null || minimumRate != null) {
         throw wrong(
@@ -605,8 +647,14 @@ public final class Endpoint {
       if (timeout != null && firstToken != null && firstToken.compareTo(timeout) > 0) {
         throw firstTokenTooLong(timeout, firstToken);
       }
-      if (keepAlive != null && !OllamaChat.API.equals(api)) {
-        throw wrong("must not have a keepAlive: only Ollama's native API knows one");
+      if (isKept() && !OllamaChat.API.equals(api)) {
+        throw wrong("must not have a keepAlive or keepWarm: only Ollama's native API knows them");
+      }
+      if (keepWarm && keepAlive != null && keepAlive.isZero()) {
+        throw wrong("must not have keepWarm with a keepAlive of zero, which unloads the model");
+      }
+      if (!queueFor.isZero() && maxConcurrent == Integer.MAX_VALUE) {
+        throw wrong("must have a maxConcurrent to have a queueFor: without one it is never full");
       }
       Dialect own = OllamaChat.API.equals(api) ? Dialect.OLLAMA : Dialect.GENERIC;
       if (dialect != own && !OpenAiChat.API.equals(api)) {
@@ -623,6 +671,10 @@ public final class Endpoint {
                 + url.host()
                 + ", was http; allowClearTextCredentials(true) overrides");
       }
+    }
+
+    private boolean isKept() {
+      return keepAlive != null || keepWarm;
     }
 
     private IllegalStateException firstTokenTooLong(Duration attempt, Duration firstToken) {

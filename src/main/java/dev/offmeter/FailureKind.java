@@ -46,6 +46,10 @@ public enum FailureKind {
   CONTENT_FILTERED,
   /** A line or an answer beyond the size that the endpoint may send. */
   TOO_LARGE,
+  /** Silent, and so was the health check that was sent for that reason: nobody is there. */
+  UNRESPONSIVE,
+  /** The model is not in memory, and loading it takes longer than the call could wait. */
+  MODEL_COLD,
   /** No first piece of answer or thinking within the first-token timeout. */
   FIRST_TOKEN_TIMEOUT,
   /** The answer had begun, then nothing came for the stall timeout. */

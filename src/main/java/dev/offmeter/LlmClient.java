@@ -10,6 +10,7 @@ import dev.offmeter.failover.Failover;
 import dev.offmeter.failover.Gates;
 import dev.offmeter.failover.StreamedCall;
 import dev.offmeter.failover.Time;
+import dev.offmeter.observe.ClientStatus;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.wire.Shape;
 import java.nio.file.Path;
@@ -26,6 +27,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Flow;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ThreadLocalRandom;
 import okhttp3.OkHttpClient;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.MDC;
@@ -70,7 +72,14 @@ public final class LlmClient implements AutoCloseable {
     this.time = settings.time == null ? Time.system() : settings.time;
     this.workers = Workers.create();
     this.transport = new Transport(settings.httpClient, workers);
-    this.failover = new Failover(specs, transport, time, new GuardedListener(settings.listeners));
+    this.failover =
+        new Failover(
+            specs,
+            transport::to,
+            time,
+            workers,
+            () -> ThreadLocalRandom.current().nextDouble(),
+            new GuardedListener(settings.listeners));
   }
 
   private static Duration sumOfAttempts(List<EndpointSpec> specs) {
@@ -288,6 +297,33 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /**
+   * How the endpoints are: which are down, since when and why, when each is looked at next, what is
+   * in flight, and how long answers take. A snapshot; asks nobody. Its {@code toString()} has one
+   * line for each.
+   */
+  public ClientStatus status() {
+    return failover.status();
+  }
+
+  /**
+   * Has every self-hosted Ollama endpoint load its model now, in the background, so that no call
+   * has to wait for it: at the start of an application, or after a model was changed. Until it is
+   * loaded, calls go to the other endpoints, and wait for it only if none of them answers. An
+   * endpoint that is not there is known to be down from then on. Costs no token; managed endpoints
+   * are not asked. A load that makes no progress is given up after 10 min.
+   *
+   * @return completes when all are loaded or cannot be, with how the endpoints are then; never
+   *     exceptionally; need not be waited for
+   * @throws IllegalStateException if the client was closed before
+   */
+  public CompletableFuture<ClientStatus> warmUp() {
+    if (closed) {
+      throw new IllegalStateException("the client must be open, was closed");
+    }
+    return failover.warmUp();
+  }
+
+  /**
    * The Resilience4j registries of this client, one circuit breaker, time limiter and bulkhead per
    * endpoint under its name, to bind to your metrics.
    */
@@ -305,6 +341,7 @@ public final class LlmClient implements AutoCloseable {
   public void close() {
     closed = true;
     running.forEach(cancellation -> cancellation.cancel("the client was closed"));
+    failover.close();
     workers.shutdown();
     time.close();
     transport.close();

@@ -259,7 +259,9 @@ class ReserveTest {
 
     assertThatThrownBy(() -> gemini.keepAlive(Duration.ofSeconds(1)).build())
         .isInstanceOf(IllegalStateException.class)
-        .hasMessage("endpoint 'g' must not have a keepAlive: only Ollama's native API knows one");
+        .hasMessage(
+            "endpoint 'g' must not have a keepAlive or keepWarm: only Ollama's native API knows"
+                + " them");
     assertThatThrownBy(
             () -> Endpoint.anthropic("a").model("m").dialect(Endpoint.Dialect.VLLM).build())
         .isInstanceOf(IllegalStateException.class)

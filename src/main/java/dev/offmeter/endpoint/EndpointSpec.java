@@ -3,6 +3,7 @@ package dev.offmeter.endpoint;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.wire.Protocol;
+import java.time.Duration;
 import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -17,6 +18,9 @@ import org.jspecify.annotations.Nullable;
  * @param limits its clocks
  * @param maxConcurrent calls let in at once
  * @param requestsPerMinute the most requests within 60 s, {@code MAX_VALUE} for any number
+ * @param queueFor how long a call waits for a place before it goes on, zero for not at all
+ * @param keepWarm whether its model is kept in the server's memory
+ * @param residence how long the server keeps a model that is not used
  * @param retries further tries here before the next endpoint
  * @param headers sent with every request
  * @param protocol how a server is asked, null for an in-process function
@@ -30,6 +34,9 @@ public record EndpointSpec(
     Limits limits,
     int maxConcurrent,
     int requestsPerMinute,
+    Duration queueFor,
+    boolean keepWarm,
+    Duration residence,
     int retries,
     List<Header> headers,
     @Nullable Protocol protocol,

@@ -11,14 +11,9 @@ import dev.offmeter.wire.Reply;
 import java.io.EOFException;
 import java.io.IOException;
 import java.net.SocketException;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.CancellationException;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
 import okhttp3.Call;
 import okhttp3.OkHttpClient;
 import okhttp3.Request;
@@ -33,18 +28,15 @@ final class HttpExchange implements Exchange, Progress {
   /** How long after it was sent a request may find that its connection had been closed before. */
   private static final long STALE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
-  private static final String USER_AGENT = userAgent();
-
   private final OkHttpClient client;
   private final Protocol protocol;
   private final String model;
-  private final List<Header> headers;
+  private final Credentials credentials;
   private final ChatRequest request;
   private final Progress progress;
   private final Gathered gathered;
   private final Aside aside;
   private final Executor canceller;
-  private final List<String> secrets = new ArrayList<>(2);
   private volatile @Nullable Call call;
   private volatile boolean cancelled;
   private boolean connected;
@@ -65,17 +57,18 @@ final class HttpExchange implements Exchange, Progress {
     this.canceller = canceller;
     this.protocol = Objects.requireNonNull(spec.protocol());
     this.model = spec.model();
-    this.headers = spec.headers();
     this.request = request;
     this.progress = progress;
     this.gathered = new Gathered(progress);
     this.aside = new Aside(workers);
+    this.credentials = new Credentials(spec.headers(), aside);
   }
 
   @Override
   public @Nullable Answer next() throws Failure {
     try {
-      return answerIfComplete(reading == null ? ask(prepare()) : reading);
+      return answerIfComplete(
+          reading == null ? ask(credentials.on(protocol.request(request), this)) : reading);
     } catch (Failure e) {
       throw e;
     } catch (Exception e) {
@@ -155,7 +148,7 @@ final class HttpExchange implements Exchange, Progress {
     } catch (IOException e) {
       if (isStale(e)) {
         renewed = true;
-        return ask(prepare());
+        return ask(credentials.on(protocol.request(request), this));
       }
       // An interceptor of the application's own may say anything.
       throw redacted(failure(e));
@@ -202,7 +195,7 @@ final class HttpExchange implements Exchange, Progress {
   }
 
   private Redactor redactor() {
-    return new Redactor(secrets, request, gathered.text(), gathered.thinking());
+    return new Redactor(credentials.secrets(), request, gathered.text(), gathered.thinking());
   }
 
   private Failure failure(IOException e) {
@@ -212,7 +205,8 @@ final class HttpExchange implements Exchange, Progress {
     return connected ? TransportFailure.waiting(e) : TransportFailure.connecting(e);
   }
 
-  private static Reply reply(Response response) throws IOException {
+  /** The beginning of a reply that is no answer. */
+  static Reply reply(Response response) throws IOException {
     BufferedSource source = response.body().source();
     source.timeout().deadline(1, TimeUnit.SECONDS);
     try {
@@ -222,62 +216,5 @@ final class HttpExchange implements Exchange, Progress {
     }
     String body = source.readUtf8(Math.min(REPLY_BYTES, source.getBuffer().size()));
     return new Reply(response.code(), response.headers(), body);
-  }
-
-  private Request prepare() throws Failure {
-    Request.Builder http =
-        protocol
-            .request(request)
-            .header("User-Agent", USER_AGENT)
-            // Compression would make a proxy hold the pieces back.
-            .header("Accept-Encoding", "identity")
-            .tag(Progress.class, this);
-    for (Header header : headers) {
-      http.header(header.name(), header.prefix() + value(header));
-    }
-    return http.build();
-  }
-
-  private String value(Header header) throws Failure {
-    String fixed = header.fixedValue();
-    String value = fixed != null ? fixed : supplied(header);
-    secrets.add(value);
-    return value;
-  }
-
-  private String supplied(Header header) throws Failure {
-    String value = ask(header);
-    if (value == null || value.isBlank()) {
-      throw unusable(header, "is " + (value == null ? "null" : "blank"));
-    }
-    int illegal = Header.illegalCharacter(value);
-    if (illegal >= 0) {
-      throw unusable(header, "has a character that no header can hold, at position " + illegal);
-    }
-    return value;
-  }
-
-  private @Nullable String ask(Header header) throws Failure {
-    Supplier<String> supplier = Objects.requireNonNull(header.supplier());
-    try {
-      return aside.call(supplier::get);
-    } catch (ExecutionException e) {
-      throw unusable(header, "could not be had: " + Thrown.described(e.getCause()));
-    } catch (CancellationException e) {
-      throw unusable(header, "was not supplied in time");
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw unusable(header, "was interrupted");
-    }
-  }
-
-  private static Failure unusable(Header header, String why) {
-    return Failure.of(
-        FailureKind.UNAUTHORIZED, "the credential for header " + header.name() + " " + why);
-  }
-
-  private static String userAgent() {
-    String version = HttpExchange.class.getPackage().getImplementationVersion();
-    return version == null ? "offmeter" : "offmeter/" + version;
   }
 }

@@ -36,7 +36,8 @@ final class Redactor {
   private final List<String> secrets;
   private final List<String> conversation = new ArrayList<>();
 
-  Redactor(Collection<String> secrets, ChatRequest request, CharSequence... answer) {
+  /** For the words of a server that was told nothing of a conversation. */
+  Redactor(Collection<String> secrets) {
     // Folded like the message, or their own white space would hide them; the longest first, or a
     // short one would cut a piece out of it and so uncover the rest.
     this.secrets =
@@ -44,6 +45,10 @@ final class Redactor {
             .map(Redactor::folded)
             .sorted(Comparator.comparingInt(String::length).reversed())
             .toList();
+  }
+
+  Redactor(Collection<String> secrets, ChatRequest request, CharSequence... answer) {
+    this(secrets);
     for (Message message : request.messages()) {
       conversation.add(message.content());
       message.toolCalls().forEach(call -> conversation.add(call.arguments()));

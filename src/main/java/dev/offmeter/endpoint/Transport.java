@@ -2,9 +2,13 @@
 package dev.offmeter.endpoint;
 
 import dev.offmeter.ChatRequest;
+import dev.offmeter.wire.Check;
+import dev.offmeter.wire.Checks;
 import java.net.Proxy;
 import java.time.Duration;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
@@ -78,9 +82,45 @@ public final class Transport implements AutoCloseable {
       // What is meant for this machine, and may be in clear text, goes through no other.
       here.proxy(Proxy.NO_PROXY);
     }
-    OkHttpClient there = here.build();
-    return (request, progress) ->
-        new HttpExchange(there, spec, request, progress, workers, canceller);
+    return new Server(here.build(), spec, checks(spec));
+  }
+
+  /** Somebody else's server is not asked on the side: it may bill that, and count it. */
+  private static Checks checks(EndpointSpec spec) {
+    return spec.locality() == Locality.SELF_HOSTED
+        ? Objects.requireNonNull(spec.protocol()).checks()
+        : Checks.NONE;
+  }
+
+  private final class Server implements Opener {
+    private final OkHttpClient there;
+    private final EndpointSpec spec;
+    private final Map<Checkup.Kind, Check> checks = new EnumMap<>(Checkup.Kind.class);
+
+    Server(OkHttpClient there, EndpointSpec spec, Checks checks) {
+      this.there = there;
+      this.spec = spec;
+      add(Checkup.Kind.ALIVE, checks.alive());
+      add(Checkup.Kind.RESIDENT, checks.resident());
+      add(Checkup.Kind.LOAD, checks.load());
+    }
+
+    private void add(Checkup.Kind kind, @Nullable Check check) {
+      if (check != null) {
+        checks.put(kind, check);
+      }
+    }
+
+    @Override
+    public Exchange open(ChatRequest request, Progress progress) {
+      return new HttpExchange(there, spec, request, progress, workers, canceller);
+    }
+
+    @Override
+    public @Nullable Checkup checkup(Checkup.Kind kind) {
+      Check check = checks.get(kind);
+      return check == null ? null : new HttpCheckup(there, spec, check, workers, canceller);
+    }
   }
 
   /** Closes the idle connections. */
@@ -93,5 +133,10 @@ public final class Transport implements AutoCloseable {
   public interface Opener {
     /** An exchange for {@code request} that tells {@code progress} how far it has come. */
     Exchange open(ChatRequest request, Progress progress);
+
+    /** A request on the side; null if the endpoint is never asked so. */
+    default @Nullable Checkup checkup(Checkup.Kind kind) {
+      return null;
+    }
   }
 }

@@ -2,12 +2,15 @@
 package dev.offmeter.failover;
 
 import dev.offmeter.endpoint.Limits;
+import java.time.Duration;
 
 /**
  * What comes of all calls at one endpoint, and what it shows of its life. Safe for use by many
  * threads.
  */
 final class Activity {
+  private static final long LIVELY = Duration.ofSeconds(1).toNanos();
+
   private final long stall;
   private final long attempt;
   private volatile long lastPiece;
@@ -18,7 +21,7 @@ final class Activity {
   Activity(Limits limits, long now) {
     this.stall = limits.stall().toNanos();
     this.attempt = limits.attempt().toNanos();
-    this.lastPiece = now - stall;
+    this.lastPiece = now - Math.max(stall, LIVELY);
     this.lastAnswer = now;
     this.waitedUntil = now;
   }
@@ -36,6 +39,16 @@ final class Activity {
   boolean servesOthers(long now, long own) {
     long seen = lastPiece;
     return seen - own > 0 && now - seen < stall / 2;
+  }
+
+  /** Whether a piece has come so lately that there is no need to ask whether it lives. */
+  boolean isLively(long now) {
+    return now - lastPiece < LIVELY;
+  }
+
+  /** When some call last got its whole answer. */
+  long lastAnswer() {
+    return lastAnswer;
   }
 
   /** Some call has got its whole answer. */

@@ -9,8 +9,11 @@ import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import io.github.resilience4j.circuitbreaker.CircuitBreakerConfig;
 import io.github.resilience4j.circuitbreaker.event.CircuitBreakerOnStateTransitionEvent;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.EnumSet;
 import java.util.Optional;
 import java.util.Queue;
+import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -30,6 +33,12 @@ final class Breaker {
   /** Two failures in a row: an application that makes a few calls an hour cannot wait for more. */
   private static final int FAILURES_IN_A_ROW = 2;
 
+  /** After these, a call that was let in before and is served all the same brings it back. */
+  private static final Set<Judgement.Health> SERVED_ALL_THE_SAME =
+      EnumSet.of(Judgement.Health.COUNTS, Judgement.Health.TRIPS, Judgement.Health.WARMS);
+
+  private static final Duration AT_ONCE = Duration.ofMillis(1);
+
   private final String endpoint;
   private final Time time;
   private final WayBack wayBack;
@@ -40,9 +49,19 @@ final class Breaker {
   private final AtomicInteger era = new AtomicInteger();
   private final AtomicInteger downsInARow = new AtomicInteger();
   private final Queue<EndpointChange> untold = new ConcurrentLinkedQueue<>();
+  private final SteadyClock clock;
   private volatile @Nullable Failure lastFailure;
   private volatile Judgement.Health downFor = Judgement.Health.UNTOUCHED;
-  private volatile long openUntil;
+  private volatile boolean obeysServer;
+  private volatile boolean warming;
+  private boolean wasUp;
+
+  /** The end of the pause, and until when it is kept shut whatever the pause. */
+  private volatile long pausedUntil;
+
+  private volatile long shutUntil;
+  private volatile EndpointState state = EndpointState.UP;
+  private volatile Instant since;
 
   Breaker(
       String endpoint,
@@ -54,6 +73,8 @@ final class Breaker {
     this.time = time;
     this.wayBack = wayBack;
     this.changes = changes;
+    this.clock = new SteadyClock(time);
+    this.since = clock.instant();
     this.breaker = registries.circuitBreakers().circuitBreaker(endpoint, config());
     breaker.getEventPublisher().onStateTransition(this::changed);
   }
@@ -66,22 +87,56 @@ final class Breaker {
             CircuitBreakerConfig.SlidingWindowType.COUNT_BASED)
         .failureRateThreshold(100)
         .permittedNumberOfCallsInHalfOpenState(1)
-        .waitIntervalFunctionInOpenState(downs -> pauseAfterCounted().toMillis())
+        .waitIntervalFunctionInOpenState(downs -> afterCounted())
         // Slow is normal for a model on small hardware, and no fault.
         .slowCallDurationThreshold(Duration.ofDays(1))
         .writableStackTraceEnabled(false)
-        .clock(new SteadyClock(time))
+        .clock(clock)
         .build();
   }
 
   /** Whether a call that came now would be turned away. */
   boolean isShut() {
-    return breaker.getState() == CircuitBreaker.State.OPEN && openUntil - time.nanos() > 0;
+    return breaker.getState() == CircuitBreaker.State.OPEN && shutUntil - time.nanos() > 0;
+  }
+
+  /** Whether its model is being loaded. */
+  boolean isWarming() {
+    return warming;
+  }
+
+  /** Whether calls go there. */
+  boolean isUp() {
+    return state == EndpointState.UP;
+  }
+
+  EndpointState state() {
+    return state;
+  }
+
+  /** Since when it is in its state. */
+  Instant since() {
+    return since;
+  }
+
+  /** What went wrong last; of no meaning while it is up. */
+  @Nullable Failure lastFailure() {
+    return lastFailure;
   }
 
   /** How long it will still be left alone. */
   Duration leftAlone() {
-    return Duration.ofNanos(Math.max(0, openUntil - time.nanos()));
+    return Duration.ofNanos(Math.max(0, shutUntil - time.nanos()));
+  }
+
+  /** Whether the server has named the pause itself. */
+  boolean obeysServer() {
+    return obeysServer;
+  }
+
+  /** Whether a call found nobody there, which is evidence enough that it was down. */
+  boolean isAbsent() {
+    return downFor == Judgement.Health.TRIPS;
   }
 
   /**
@@ -114,7 +169,7 @@ final class Breaker {
     lock.lock();
     try {
       // The era is read second: to be let in may be what begins the trial.
-      return breaker.tryAcquirePermission() ? new Permit(era.get()) : null;
+      return !isShut() && breaker.tryAcquirePermission() ? new Permit(era.get()) : null;
     } finally {
       lock.unlock();
     }
@@ -128,10 +183,33 @@ final class Breaker {
 
   private String untilWhen() {
     return switch (breaker.getState()) {
-      case OPEN -> "asked again in " + leftAlone().toMillis() + " ms";
+      case OPEN -> warming ? "its model is being loaded" : untilWhenDown();
       case FORCED_OPEN -> "its circuit breaker is forced open";
       default -> "another call is the trial";
     };
+  }
+
+  private String untilWhenDown() {
+    return shutUntil - pausedUntil > 0
+        ? "asked again when a health check finds it well"
+        : "asked again in " + leftAlone().toMillis() + " ms";
+  }
+
+  /**
+   * Lets a call in while the model is being loaded: it has nowhere else to go.
+   *
+   * @throws Failure if that is over
+   */
+  Permit admitWhileWarming() throws Failure {
+    lock.lock();
+    try {
+      if (warming) {
+        return new Permit(era.get());
+      }
+    } finally {
+      lock.unlock();
+    }
+    return admit();
   }
 
   /**
@@ -152,18 +230,23 @@ final class Breaker {
       if (isCurrent() && breaker.getState() == CircuitBreaker.State.CLOSED) {
         spent = true;
         breaker.onSuccess(nanos, TimeUnit.NANOSECONDS);
+        if (downsInARow.get() != 0) {
+          downsInARow.set(0);
+        }
       } else {
         conclude(() -> count(nanos));
       }
     }
 
     private void count(long nanos) {
-      if (isOfThisEra() || breaker.getState() == CircuitBreaker.State.CLOSED) {
+      if (!warming && (isOfThisEra() || breaker.getState() == CircuitBreaker.State.CLOSED)) {
         breaker.onSuccess(nanos, TimeUnit.NANOSECONDS);
-      } else if (downFor == Judgement.Health.COUNTS || downFor == Judgement.Health.TRIPS) {
-        // Let in before it went down, and served all the same: no better evidence that it is up.
+      } else if (SERVED_ALL_THE_SAME.contains(downFor)) {
+        // No better evidence that it is up.
+        warming = false;
         breaker.transitionToClosedState();
       }
+      downsInARow.set(0);
     }
 
     /** The call has failed. */
@@ -178,14 +261,14 @@ final class Breaker {
 
     private void judge(Failure failure, long nanos) {
       switch (Judgement.of(failure.kind()).health()) {
-        case UNTOUCHED -> giveBack();
+        case UNTOUCHED, WARMS -> giveBack();
         case COUNTS -> {
           lastFailure = failure;
           breaker.onError(nanos, TimeUnit.NANOSECONDS, failure);
         }
         case TRIPS, COOLS_DOWN, SET_ASIDE -> {
           giveBack();
-          takeDown(failure);
+          down(failure);
         }
       }
     }
@@ -262,32 +345,143 @@ final class Breaker {
     }
   }
 
-  private void takeDown(Failure failure) {
+  /** It is down, whatever it was. */
+  void takeDown(Failure failure) {
+    change(
+        () -> {
+          if (state != EndpointState.DOWN) {
+            down(failure);
+          }
+        });
+  }
+
+  private void down(Failure failure) {
     lastFailure = failure;
-    Judgement.Health why = Judgement.of(failure.kind()).health();
-    breaker.transitionToOpenStateFor(pause(why, failure.retryAfter()));
+    pause(Judgement.of(failure.kind()).health(), failure.retryAfter());
+    open();
   }
 
-  private Duration pauseAfterCounted() {
+  /** How long it stays shut is decided here; the breaker's own wait is over at once. */
+  private void open() {
+    if (breaker.getState() == CircuitBreaker.State.OPEN) {
+      enter(warming ? EndpointState.WARMING : EndpointState.DOWN);
+    } else {
+      breaker.transitionToOpenStateFor(AT_ONCE);
+    }
+  }
+
+  /**
+   * Its model is being loaded: no call goes there, until {@link #warmed} or {@link #takeDown}.
+   *
+   * @return whether that is so; not while a pause has to be kept
+   */
+  boolean warms(Failure why) {
+    change(
+        () -> {
+          if (!warming && (state == EndpointState.UP || mayComeBack())) {
+            downsInARow.incrementAndGet();
+            lastFailure = why;
+            wasUp = state == EndpointState.UP;
+            warming = true;
+            downFor = Judgement.Health.WARMS;
+            obeysServer = false;
+            shutUntil = time.nanos() + Warmth.LOAD.multipliedBy(2).toNanos();
+            open();
+          }
+        });
+    return warming;
+  }
+
+  /** Its model is loaded. */
+  void warmed() {
+    change(
+        () -> {
+          if (!warming) {
+            return;
+          }
+          warming = false;
+          if (wasUp && downsInARow.get() <= 1) {
+            breaker.transitionToClosedState();
+          } else if (mayComeBack()) {
+            breaker.transitionToHalfOpenState();
+          } else {
+            shutUntil = pausedUntil;
+            enter(EndpointState.DOWN);
+          }
+        });
+  }
+
+  /**
+   * There is evidence that it is back: the next call is the trial, unless a pause is to be kept.
+   */
+  void back() {
+    change(
+        () -> {
+          if (state != EndpointState.DOWN || breaker.getState() != CircuitBreaker.State.OPEN) {
+            return;
+          }
+          shutUntil = pausedUntil;
+          if (mayComeBack()) {
+            breaker.transitionToHalfOpenState();
+          }
+        });
+  }
+
+  /** What has failed at its trial before is not believed before its pause is over. */
+  private boolean mayComeBack() {
+    return (downsInARow.get() <= 1 && !obeysServer) || pausedUntil - time.nanos() <= 0;
+  }
+
+  /** There is evidence that it is not back: it stays shut, pause or no pause. */
+  void holdUntil(long nanos) {
+    change(
+        () -> {
+          if (state == EndpointState.DOWN && nanos - shutUntil > 0) {
+            shutUntil = nanos;
+          }
+        });
+  }
+
+  private void change(Runnable change) {
+    lock.lock();
+    try {
+      change.run();
+    } finally {
+      lock.unlock();
+    }
+    tellChanges();
+  }
+
+  private long afterCounted() {
     Failure last = lastFailure;
-    return pause(Judgement.Health.COUNTS, last == null ? Optional.empty() : last.retryAfter());
+    pause(Judgement.Health.COUNTS, last == null ? Optional.empty() : last.retryAfter());
+    return AT_ONCE.toMillis();
   }
 
-  private Duration pause(Judgement.Health why, Optional<Duration> asked) {
+  private void pause(Judgement.Health why, Optional<Duration> asked) {
     Duration pause = wayBack.pause(why, downsInARow.incrementAndGet(), asked);
-    openUntil = time.nanos() + pause.toNanos();
+    pausedUntil = time.nanos() + pause.toNanos();
+    shutUntil = pausedUntil;
     downFor = why;
-    return pause;
+    obeysServer = why == Judgement.Health.COOLS_DOWN && asked.isPresent();
+    warming = false;
   }
 
   private void changed(CircuitBreakerOnStateTransitionEvent event) {
+    enter(
+        switch (event.getStateTransition().getToState()) {
+          case OPEN, FORCED_OPEN -> warming ? EndpointState.WARMING : EndpointState.DOWN;
+          case HALF_OPEN -> EndpointState.TRIAL;
+          default -> EndpointState.UP;
+        });
+  }
+
+  private void enter(EndpointState to) {
     era.incrementAndGet();
-    EndpointState from = state(event.getStateTransition().getFromState());
-    EndpointState to = state(event.getStateTransition().getToState());
+    EndpointState from = state;
     Failure last = to == EndpointState.UP ? null : lastFailure;
-    if (to == EndpointState.UP) {
-      downsInARow.set(0);
-    }
+    state = to;
+    since = clock.instant();
     untold.add(
         new EndpointChange(
             endpoint,
@@ -312,13 +506,5 @@ final class Breaker {
         telling.unlock();
       }
     }
-  }
-
-  private static EndpointState state(CircuitBreaker.State state) {
-    return switch (state) {
-      case OPEN, FORCED_OPEN -> EndpointState.DOWN;
-      case HALF_OPEN -> EndpointState.TRIAL;
-      default -> EndpointState.UP;
-    };
   }
 }

@@ -5,11 +5,15 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Transport;
+import dev.offmeter.observe.ClientStatus;
 import dev.offmeter.observe.LlmListener;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.DoubleSupplier;
+import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
@@ -19,7 +23,7 @@ import java.util.function.Supplier;
  * shared out, in {@link Deadline}; how one attempt is bounded, in {@link TimedAttempt}; who may ask
  * an endpoint at all, in {@link Gate} and its {@link Breaker}.
  */
-public final class Failover {
+public final class Failover implements AutoCloseable {
   private final List<Gate> gates;
   private final Gates registries = Gates.empty();
   private final OneCall.Surroundings around;
@@ -29,25 +33,52 @@ public final class Failover {
   /**
    * A loop over the endpoints, in order of preference.
    *
+   * @param openers how each is reached
+   * @param workers runs what is asked on the side
+   * @param random numbers from 0 to 1, for jitter
    * @param listener hears of everything; must not throw
    */
   public Failover(
-      List<EndpointSpec> endpoints, Transport transport, Time time, LlmListener listener) {
+      List<EndpointSpec> endpoints,
+      Function<EndpointSpec, Transport.Opener> openers,
+      Time time,
+      Executor workers,
+      DoubleSupplier random,
+      LlmListener listener) {
     this.listener = listener;
     this.around = new OneCall.Surroundings(time, new Retries(time), new WaitingLine(time));
-    WayBack wayBack = new TimedWayBack(() -> ThreadLocalRandom.current().nextDouble());
+    Gate.Shared shared =
+        new Gate.Shared(
+            time,
+            workers,
+            new TimedWayBack(random),
+            new ProbePace(random),
+            registries,
+            listener::endpointChanged);
     this.gates =
-        endpoints.stream()
-            .map(
-                spec ->
-                    new Gate(
-                        spec,
-                        transport.to(spec),
-                        time,
-                        wayBack,
-                        registries,
-                        listener::endpointChanged))
-            .toList();
+        endpoints.stream().map(spec -> new Gate(spec, openers.apply(spec), shared)).toList();
+  }
+
+  /** How the endpoints are. */
+  public ClientStatus status() {
+    return new ClientStatus(gates.stream().map(Gate::status).toList());
+  }
+
+  /**
+   * Looks at every endpoint that can be looked at, and has the models loaded that are not.
+   *
+   * @return completed when that is done, never exceptionally
+   */
+  public CompletableFuture<ClientStatus> warmUp() {
+    CompletableFuture<?>[] all =
+        gates.stream().map(gate -> gate.health().warmUp()).toArray(CompletableFuture[]::new);
+    return CompletableFuture.allOf(all).thenApply(done -> status());
+  }
+
+  /** Nothing is asked on the side any more. */
+  @Override
+  public void close() {
+    gates.forEach(gate -> gate.health().close());
   }
 
   /** The Resilience4j registries behind the gates. */

@@ -5,12 +5,16 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Transport;
 import dev.offmeter.observe.EndpointChange;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.wire.Failure;
 import io.github.resilience4j.bulkhead.Bulkhead;
 import io.github.resilience4j.bulkhead.BulkheadConfig;
 import io.github.resilience4j.timelimiter.TimeLimiter;
 import io.github.resilience4j.timelimiter.TimeLimiterConfig;
 import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 
 /** What stands in front of one endpoint: its health, its places, its time limit. */
@@ -21,22 +25,39 @@ final class Gate {
   private final Bulkhead bulkhead;
   private final TimeLimiter timeLimiter;
   private final Activity activity;
+  private final Latencies latencies = new Latencies();
+  private final Health health;
   private final Rate rate;
 
-  Gate(
-      EndpointSpec spec,
-      Transport.Opener opener,
+  /** What the gates of one client share. */
+  record Shared(
       Time time,
+      Executor workers,
       WayBack wayBack,
+      ProbePace pace,
       Gates registries,
-      Consumer<EndpointChange> changes) {
+      Consumer<EndpointChange> changes) {}
+
+  Gate(EndpointSpec spec, Transport.Opener opener, Shared shared) {
     this.spec = spec;
     this.opener = opener;
-    this.breaker = new Breaker(spec.name(), time, wayBack, registries, changes);
+    Time time = shared.time();
+    Gates registries = shared.registries();
+    this.breaker =
+        new Breaker(
+            spec.name(), time, shared.wayBack(), registries, change -> told(change, shared));
     this.bulkhead = registries.bulkheads().bulkhead(spec.name(), bulkheadConfig(spec));
     this.timeLimiter = registries.timeLimiters().timeLimiter(spec.name(), limiterConfig(spec));
     this.activity = new Activity(spec.limits(), time.nanos());
+    Probes probes = new Probes(opener, time, shared.workers());
+    Warmth warmth = new Warmth(spec, probes, breaker, latencies, time);
+    this.health = new Health(probes, breaker, activity, time, warmth, shared.pace());
     this.rate = new Rate(spec.requestsPerMinute());
+  }
+
+  private void told(EndpointChange change, Shared shared) {
+    health.changed(change);
+    shared.changes().accept(change);
   }
 
   private static BulkheadConfig bulkheadConfig(EndpointSpec spec) {
@@ -67,6 +88,14 @@ final class Gate {
     return activity;
   }
 
+  Latencies latencies() {
+    return latencies;
+  }
+
+  Health health() {
+    return health;
+  }
+
   Rate rate() {
     return rate;
   }
@@ -74,6 +103,31 @@ final class Gate {
   /** Whether a call that came now would be turned away for the endpoint's health. */
   boolean isShut() {
     return breaker.isShut();
+  }
+
+  /** Whether its model is being loaded. */
+  boolean isWarming() {
+    return breaker.isWarming();
+  }
+
+  /** How it is. */
+  EndpointStatus status() {
+    EndpointState state = breaker.state();
+    Failure last = state == EndpointState.UP ? null : breaker.lastFailure();
+    Optional<Duration> look =
+        state == EndpointState.DOWN
+            ? health.recovery().nextLook().or(() -> Optional.of(breaker.leftAlone()))
+            : Optional.empty();
+    Bulkhead.Metrics places = bulkhead.getMetrics();
+    return new EndpointStatus(
+        spec.name(),
+        state,
+        breaker.since(),
+        last == null ? null : last.kind(),
+        last == null ? "" : last.message(),
+        look,
+        places.getMaxAllowedConcurrentCalls() - places.getAvailableConcurrentCalls(),
+        latencies.summary());
   }
 
   /** How long it will still be left alone. */
@@ -87,7 +141,19 @@ final class Gate {
    * @throws Failure if the endpoint is down or full
    */
   Breaker.Permit enter() throws Failure {
-    Breaker.Permit permit = breaker.admit();
+    return placed(breaker.admit());
+  }
+
+  /**
+   * Lets a call in while the model is being loaded.
+   *
+   * @throws Failure if the endpoint is down or full
+   */
+  Breaker.Permit enterWhileWarming() throws Failure {
+    return placed(breaker.admitWhileWarming());
+  }
+
+  private Breaker.Permit placed(Breaker.Permit permit) throws Failure {
     boolean placed = false;
     try {
       placed = takePlace();

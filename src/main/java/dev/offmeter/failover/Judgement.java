@@ -27,6 +27,8 @@ final class Judgement {
     COUNTS,
     /** Evidence of absence: down at once. */
     TRIPS,
+    /** Left alone while its model is loaded in the background. */
+    WARMS,
     /** Left alone for as long as it asks. */
     COOLS_DOWN,
     /** Left alone until a person has mended it. */
@@ -40,7 +42,9 @@ final class Judgement {
 
   static {
     row(Next.NEXT_ENDPOINT, Health.TRIPS)
-        .of(CONNECTION_REFUSED, HOST_UNKNOWN, TLS_FAILED, CONNECT_TIMEOUT, TUNNEL_DOWN);
+        .of(CONNECTION_REFUSED, HOST_UNKNOWN, TLS_FAILED, CONNECT_TIMEOUT, TUNNEL_DOWN)
+        .of(UNRESPONSIVE);
+    row(Next.NEXT_ENDPOINT, Health.WARMS).of(MODEL_COLD);
     row(Next.RETRY_OR_NEXT_ENDPOINT, Health.COUNTS)
         .of(ORIGIN_UNREACHABLE, GATEWAY_TIMEOUT, SERVER_ERROR, CONNECTION_LOST, ANSWER_CUT)
         .of(STREAM_ERROR, INCOMPLETE, NOT_AN_ANSWER, EMPTY_ANSWER);

@@ -24,6 +24,7 @@ final class OneCall {
   private final Audience audience;
   private final Acceptance acceptance;
   private final List<Gate> full = new ArrayList<>();
+  private final List<Gate> warming = new ArrayList<>();
   private int next;
   private @Nullable Visit visit;
 
@@ -134,13 +135,48 @@ final class OneCall {
   private @Nullable Visit knock(Gate gate) {
     try {
       Clearance.check(request, gate.spec());
-      return new Visit(this, gate, gate.enter(), open(gates.subList(next, gates.size())));
+      return new Visit(this, gate, enter(gate), open(gates.subList(next, gates.size())));
     } catch (Failure refusal) {
       if (refusal.kind() == FailureKind.GATE_FULL) {
         full.add(gate);
+      } else if (refusal.kind() == FailureKind.CIRCUIT_OPEN && gate.isWarming()) {
+        warming.add(gate);
       }
       story.skips(gate.spec(), refusal);
       return null;
+    }
+  }
+
+  /** With a little patience for a place, if the endpoint is worth it. */
+  private Breaker.Permit enter(Gate gate) throws Failure {
+    gate.health().warmth().keepWarm();
+    try {
+      return gate.enter();
+    } catch (Failure refusal) {
+      if (refusal.kind() != FailureKind.GATE_FULL || gate.spec().queueFor().isZero()) {
+        throw refusal;
+      }
+      return queue(gate, refusal);
+    }
+  }
+
+  private Breaker.Permit queue(Gate gate, Failure refusal) throws Failure {
+    long patience = deadline.share(open(gates.subList(next, gates.size())));
+    long wait = Math.min(gate.spec().queueFor().toNanos(), patience);
+    if (wait <= 0 || around.line().placeAtAnyOf(List.of(gate), wait, cancellation) == null) {
+      stopIfCancelled();
+      throw refusal;
+    }
+    boolean entered = false;
+    try {
+      stopIfCancelled();
+      Breaker.Permit permit = gate.enterWithPlace();
+      entered = true;
+      return permit;
+    } finally {
+      if (!entered) {
+        around.line().placeFreed(gate);
+      }
     }
   }
 
@@ -165,6 +201,20 @@ final class OneCall {
       }
     }
     stopIfCancelled();
+    return waitForALoad();
+  }
+
+  /** Better to wait for a model that is being loaded than not to be answered. */
+  private Visit waitForALoad() {
+    while (!warming.isEmpty()) {
+      stopIfCancelled();
+      Gate gate = warming.remove(0);
+      try {
+        return new Visit(this, gate, gate.enterWhileWarming(), open(warming));
+      } catch (Failure refusal) {
+        story.skips(gate.spec(), refusal);
+      }
+    }
     throw story.exhausted(deadline.elapsed());
   }
 

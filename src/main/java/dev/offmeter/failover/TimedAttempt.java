@@ -11,7 +11,9 @@ import dev.offmeter.endpoint.Limits;
 import dev.offmeter.endpoint.Progress;
 import dev.offmeter.wire.Failure;
 import java.time.Duration;
+import java.util.EnumSet;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -32,6 +34,14 @@ import org.jspecify.annotations.Nullable;
 final class TimedAttempt implements Progress {
   private static final long FAR = Duration.ofDays(365).toNanos();
 
+  /** Failures that come without a byte while a model is being loaded. */
+  private static final Set<FailureKind> WITHOUT_A_BYTE =
+      EnumSet.of(
+          FailureKind.FIRST_TOKEN_TIMEOUT,
+          FailureKind.ATTEMPT_TIMEOUT,
+          FailureKind.SHARE_SPENT,
+          FailureKind.GATEWAY_TIMEOUT);
+
   /** What comes sooner had come before, while its reader rested: no sign that the node lives. */
   private static final long SOCKET_READ = Duration.ofMillis(1).toNanos();
 
@@ -51,9 +61,11 @@ final class TimedAttempt implements Progress {
   private final Deadline deadline;
   private final int showsFrom;
   private final long start;
+  private final long doubtAfter;
   private final long share;
   private final boolean othersToCome;
   private volatile long shareEnds;
+  private volatile long doubtAt;
   private volatile boolean connecting;
   private volatile boolean connected;
   private volatile long connectingSince;
@@ -92,6 +104,8 @@ final class TimedAttempt implements Progress {
     this.pace = new Pace(limits.minimumRate());
     this.start = time.nanos();
     this.shareEnds = start + share;
+    this.doubtAfter = gate.health().isProbed() ? Health.doubtAfter(limits.firstToken()) : FAR;
+    this.doubtAt = start + doubtAfter;
     this.othersToCome = deadline.left() > share;
     this.lastPiece = start;
     this.readingSince = start;
@@ -150,6 +164,7 @@ final class TimedAttempt implements Progress {
     limit.whenComplete((ended, late) -> passOn(late));
     gate.timeLimiter().executeCompletionStage(time.timer(), () -> limit);
     cancellation.waitsFor(outcome);
+    gate.health().waits(this);
     watchNext(time.nanos());
   }
 
@@ -187,8 +202,24 @@ final class TimedAttempt implements Progress {
     if (pending != null) {
       pending.cancel(false);
     }
+    gate.health().waitsNoLonger(this);
     if (failure != null) {
       exchange.cancel();
+      if (!begun && isOutOfTime(failure)) {
+        gate.health().looksCold();
+      }
+    }
+  }
+
+  private static boolean isOutOfTime(Throwable failure) {
+    return failure instanceof TimeoutException
+        || (failure instanceof Failure known && WITHOUT_A_BYTE.contains(known.kind()));
+  }
+
+  /** The node is not there: it ends, if no piece of its answer has come. */
+  void evacuate(Failure failure) {
+    if (!begun) {
+      outcome.completeExceptionally(failure);
     }
   }
 
@@ -236,16 +267,32 @@ final class TimedAttempt implements Progress {
 
   private void watch() {
     long now = time.nanos();
-    if (dueAt() - now > 0) {
-      watchNext(now);
-    } else {
+    if (clockDueAt() - now <= 0) {
       outcome.completeExceptionally(overdue(now));
+      return;
     }
+    if (doubtDueAt() - now <= 0) {
+      doubtAt = now + doubtAfter;
+      gate.health().doubt();
+    }
+    watchNext(now);
   }
 
   private long dueAt() {
-    long phase = phaseDueAt();
-    return phase - shareEnds < 0 ? phase : shareEnds;
+    return earlier(clockDueAt(), doubtDueAt());
+  }
+
+  /** While it is being connected, that has a clock of its own. */
+  private long doubtDueAt() {
+    return begun || isConnecting() ? start + FAR : doubtAt;
+  }
+
+  private long clockDueAt() {
+    return earlier(phaseDueAt(), shareEnds);
+  }
+
+  private static long earlier(long one, long other) {
+    return one - other < 0 ? one : other;
   }
 
   private long phaseDueAt() {
@@ -382,6 +429,7 @@ final class TimedAttempt implements Progress {
     if (!begun) {
       firstPiece = now;
       begun = true;
+      gate.health().waitsNoLonger(this);
     }
     if (pieces == showsFrom) {
       deliveryBegins();

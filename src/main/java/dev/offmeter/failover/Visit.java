@@ -92,6 +92,7 @@ final class Visit {
                 call.deadline().elapsed());
     wanted.check(response);
     call.story().answered(response);
+    gate.latencies().add(asked.timeToFirstPiece().toNanos(), asked.elapsed());
     permit.answered(call.time().nanos() - entered);
     leave();
     return response;

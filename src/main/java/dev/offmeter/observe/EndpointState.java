@@ -7,6 +7,11 @@ public enum EndpointState {
   UP,
   /** Known to be down, cooling down, or set aside until a person acts: no call goes there. */
   DOWN,
-  /** One call goes there, and decides. */
+  /**
+   * The server is well and its model is being loaded, in the background: no call goes there that
+   * has another endpoint to go to.
+   */
+  WARMING,
+  /** It seems to be back: the next call goes there, alone, and decides. */
   TRIAL
 }

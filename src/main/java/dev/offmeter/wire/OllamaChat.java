@@ -34,45 +34,19 @@ public final class OllamaChat implements Protocol {
           Set.of("num_predict"),
           ".*/(api/chat|v1)/?",
           false,
-          server ->
-              new OllamaChat(
-                  server.baseUrl(),
-                  server.model(),
-                  server.options(),
-                  server.keepAlive(),
-                  server.maxLineBytes(),
-                  server.maxAnswerBytes()));
+          OllamaChat::new);
 
+  private final Api.Server server;
   private final HttpUrl url;
-  private final String model;
-  private final Map<String, Object> options;
-  private final @Nullable Duration keepAlive;
-  private final long maxLineBytes;
-  private final long maxAnswerBytes;
 
-  /**
-   * The protocol for one model on one server.
-   *
-   * @param baseUrl the server's root
-   * @param model the model's name
-   * @param options sent with every request
-   * @param keepAlive how long the model stays loaded, negative for ever, null for the server's own
-   * @param maxLineBytes the most bytes of one line of a reply
-   * @param maxAnswerBytes the most bytes of a whole reply
-   */
-  public OllamaChat(
-      HttpUrl baseUrl,
-      String model,
-      Map<String, Object> options,
-      @Nullable Duration keepAlive,
-      long maxLineBytes,
-      long maxAnswerBytes) {
-    this.url = baseUrl.newBuilder().addPathSegments("api/chat").build();
-    this.model = model;
-    this.options = Map.copyOf(options);
-    this.keepAlive = keepAlive;
-    this.maxLineBytes = maxLineBytes;
-    this.maxAnswerBytes = maxAnswerBytes;
+  OllamaChat(Api.Server server) {
+    this.server = server;
+    this.url = server.baseUrl().newBuilder().addPathSegments("api/chat").build();
+  }
+
+  @Override
+  public Checks checks() {
+    return OllamaChecks.of(server);
   }
 
   @Override
@@ -82,16 +56,14 @@ public final class OllamaChat implements Protocol {
   }
 
   private void write(ChatRequest request, JsonGenerator out) throws IOException {
-    out.writeStringField("model", model);
+    out.writeStringField("model", server.model());
     out.writeBooleanField("stream", true);
     // Unset means on, for a model that can think.
     // With a format it is off: a model that then does not think is never held to the format.
     out.writeBooleanField("think", request.thinking() && request.answerSchema().isEmpty());
     // Unset means that a prompt longer than the context is cut in silence.
     out.writeBooleanField("truncate", false);
-    if (keepAlive != null) {
-      out.writeNumberField("keep_alive", keepAlive.isNegative() ? -1 : keepAlive.toSeconds());
-    }
+    keepAlive(server.keepAlive(), out);
     out.writeArrayFieldStart("messages");
     for (Message message : request.messages()) {
       out.writeStartObject();
@@ -108,6 +80,12 @@ public final class OllamaChat implements Protocol {
     out.writeObjectFieldStart("options");
     JsonRequest.options(allOptions(request), out);
     out.writeEndObject();
+  }
+
+  static void keepAlive(@Nullable Duration keepAlive, JsonGenerator out) throws IOException {
+    if (keepAlive != null) {
+      out.writeNumberField("keep_alive", keepAlive.isNegative() ? -1 : keepAlive.toSeconds());
+    }
   }
 
   private static void writeToolCalls(Message message, JsonGenerator out) throws IOException {
@@ -140,7 +118,7 @@ public final class OllamaChat implements Protocol {
   }
 
   private Map<String, Object> allOptions(ChatRequest request) {
-    Map<String, Object> all = new TreeMap<>(options);
+    Map<String, Object> all = new TreeMap<>(server.options());
     all.put("num_predict", request.maxTokens());
     request.temperature().ifPresent(value -> all.put("temperature", value));
     request.topP().ifPresent(value -> all.put("top_p", value));
@@ -155,7 +133,8 @@ public final class OllamaChat implements Protocol {
   @Override
   public Reading read(ChatRequest request, ResponseBody body, Pieces pieces) {
     BoundedBody bounded =
-        new BoundedBody(body.source().inputStream(), maxLineBytes, maxAnswerBytes);
+        new BoundedBody(
+            body.source().inputStream(), server.maxLineBytes(), server.maxAnswerBytes());
     OllamaLine line = new OllamaLine(!request.tools().isEmpty());
     return new OllamaReading(body.source(), bounded, line, pieces);
   }

@@ -42,12 +42,19 @@ public final class OpenAiChat implements Protocol {
 
   private final Api.Server server;
   private final Dialect dialect;
+  private final HttpUrl base;
   private final HttpUrl url;
 
   OpenAiChat(Api.Server server) {
     this.server = server;
     this.dialect = server.dialect();
-    this.url = versioned(server.baseUrl()).newBuilder().addPathSegments("chat/completions").build();
+    this.base = versioned(server.baseUrl());
+    this.url = base.newBuilder().addPathSegments("chat/completions").build();
+  }
+
+  @Override
+  public Checks checks() {
+    return OpenAiChecks.of(server, base);
   }
 
   /** A base URL may be given with its version ({@code /v1}, {@code /v1beta/openai}) or without. */

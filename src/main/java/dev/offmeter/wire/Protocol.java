@@ -15,4 +15,9 @@ public interface Protocol {
 
   /** What a reply with any other status means. */
   Failure refused(Reply reply);
+
+  /** How such a server is looked at on the side. */
+  default Checks checks() {
+    return Checks.NONE;
+  }
 }

@@ -29,6 +29,9 @@ class GateTest {
             new Limits(any, any, any, any, null),
             1,
             Integer.MAX_VALUE,
+            Duration.ZERO,
+            false,
+            Duration.ofMinutes(5),
             0,
             List.of(),
             null,
@@ -38,10 +41,13 @@ class GateTest {
         (request, progress) -> {
           throw new AssertionError("nothing is asked here");
         },
-        time,
-        (why, inARow, asked) -> Duration.ofSeconds(15),
-        Gates.empty(),
-        change -> {});
+        new Gate.Shared(
+            time,
+            Runnable::run,
+            (why, inARow, asked) -> Duration.ofSeconds(15),
+            new ProbePace(() -> 0.5),
+            Gates.empty(),
+            change -> {}));
   }
 
   @Test

@@ -26,6 +26,7 @@ class JudgementTest {
           Judgement.Health.UNTOUCHED, "untouched",
           Judgement.Health.COUNTS, "counts",
           Judgement.Health.TRIPS, "trips",
+          Judgement.Health.WARMS, "warms up",
           Judgement.Health.COOLS_DOWN, "cools down",
           Judgement.Health.SET_ASIDE, "set aside");
 
@@ -36,6 +37,8 @@ class JudgementTest {
     "TLS_FAILED, NEXT_ENDPOINT, TRIPS",
     "CONNECT_TIMEOUT, NEXT_ENDPOINT, TRIPS",
     "TUNNEL_DOWN, NEXT_ENDPOINT, TRIPS",
+    "UNRESPONSIVE, NEXT_ENDPOINT, TRIPS",
+    "MODEL_COLD, NEXT_ENDPOINT, WARMS",
     "ORIGIN_UNREACHABLE, RETRY_OR_NEXT_ENDPOINT, COUNTS",
     "GATEWAY_TIMEOUT, RETRY_OR_NEXT_ENDPOINT, COUNTS",
     "SERVER_ERROR, RETRY_OR_NEXT_ENDPOINT, COUNTS",

@@ -10,14 +10,21 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.regex.Pattern;
 
 /** A server on a loopback socket that does with each request what its script says. */
 public final class Node implements AutoCloseable {
+  private static final Pattern ASIDE =
+      Pattern.compile(
+          "(GET \\S*/(api/version|api/ps|health|readyz|models)|POST \\S*/api/generate) HTTP/1.1");
+
   private final ServerSocket server;
   private final Set<Socket> open = ConcurrentHashMap.newKeySet();
   private final List<Connection.Request> requests = new CopyOnWriteArrayList<>();
   private final CountDownLatch asked = new CountDownLatch(1);
+  private final List<Connection.Request> asides = new CopyOnWriteArrayList<>();
   private volatile Script script;
+  private volatile Script aside = Replies.status(404, "text/plain", "404 page not found");
 
   Node(Script script) {
     this.script = script;
@@ -43,6 +50,17 @@ public final class Node implements AutoCloseable {
   /** Behaves differently from now on. */
   public void behaves(Script script) {
     this.script = script;
+  }
+
+  /** Behaves so towards health checks and loads; until then it knows no such paths. */
+  public Node aside(Script script) {
+    this.aside = script;
+    return this;
+  }
+
+  /** What it was asked on the side, in order: it is not in {@link #requests()}. */
+  public List<Connection.Request> asides() {
+    return asides;
   }
 
   /** What it was asked, in order. */
@@ -79,6 +97,11 @@ public final class Node implements AutoCloseable {
       for (Connection.Request request = connection.read();
           request != null && !socket.isClosed();
           request = connection.read()) {
+        if (ASIDE.matcher(request.line()).matches()) {
+          asides.add(request);
+          aside.answer(connection, request);
+          continue;
+        }
         requests.add(request);
         asked.countDown();
         script.answer(connection, request);

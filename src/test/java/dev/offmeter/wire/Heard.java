@@ -5,12 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse.ToolCall;
+import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import okhttp3.HttpUrl;
+import org.jspecify.annotations.Nullable;
 
 /** Listens to one answer, and keeps how it went. */
 final class Heard implements Pieces {
@@ -35,12 +38,23 @@ final class Heard implements Pieces {
 
   static OllamaChat limited(long maxLineBytes, long maxAnswerBytes) {
     return new OllamaChat(
-        HttpUrl.get("http://localhost:11434"),
-        "asked",
-        Map.of(),
-        null,
-        maxLineBytes,
-        maxAnswerBytes);
+        server(
+            HttpUrl.get("http://localhost:11434"),
+            "asked",
+            Map.of(),
+            null,
+            maxLineBytes,
+            maxAnswerBytes));
+  }
+
+  static Api.Server server(
+      HttpUrl base,
+      String model,
+      Map<String, Object> options,
+      @Nullable Duration keepAlive,
+      long line,
+      long answer) {
+    return new Api.Server(base, model, options, keepAlive, Endpoint.Dialect.OLLAMA, line, answer);
   }
 
   static Heard from(Delivery delivery) {

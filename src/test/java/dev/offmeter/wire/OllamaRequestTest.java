@@ -26,7 +26,7 @@ class OllamaRequestTest {
 
   private static OllamaChat protocol(Map<String, Object> options, Duration keepAlive) {
     HttpUrl url = HttpUrl.get("http://localhost:11434");
-    return new OllamaChat(url, "qwen3:8b", options, keepAlive, 1 << 20, 1 << 20);
+    return new OllamaChat(Heard.server(url, "qwen3:8b", options, keepAlive, 1 << 20, 1 << 20));
   }
 
   private static ChatRequest.Builder hello() {
@@ -197,7 +197,8 @@ class OllamaRequestTest {
     "http://[::1]:11434, http://[::1]:11434/api/chat"
   })
   void keepsThePathPrefix(String base, String url) {
-    OllamaChat protocol = new OllamaChat(HttpUrl.get(base), "m", Map.of(), null, 1024, 1024);
+    OllamaChat protocol =
+        new OllamaChat(Heard.server(HttpUrl.get(base), "m", Map.of(), null, 1024, 1024));
 
     Request request = asked(protocol, hello());
 

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import dev.offmeter.wire.Vitals;
+
+/** One request on the side, which asks for no answer. Run by one thread. */
+public interface Checkup {
+  /** What is looked at. */
+  enum Kind {
+    /** Whether the server lives. */
+    ALIVE,
+    /** Whether its model is in memory. */
+    RESIDENT,
+    /** Loads the model; ends when it is loaded. */
+    LOAD
+  }
+
+  /** Asks. Holds no clock of its own; whoever runs it calls {@link #cancel()}. */
+  Vitals run();
+
+  /** Ends {@link #run()} from any thread and closes the connection. */
+  void cancel();
+}

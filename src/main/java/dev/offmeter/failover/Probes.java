@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.FailureKind;
+import dev.offmeter.endpoint.Checkup;
+import dev.offmeter.endpoint.Transport;
+import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.Vitals;
+import java.time.Duration;
+import java.util.EnumMap;
+import java.util.EnumSet;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Future;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * Asks one endpoint on the side, on a thread of the client's own, and never the same thing twice at
+ * once: who wants to know what is being asked already shares the reply. Safe for use by many
+ * threads.
+ */
+final class Probes {
+  private static final Vitals NOTHING =
+      Vitals.of(Vitals.Sign.UNKNOWN, Failure.of(FailureKind.CANCELLED, "not asked"));
+
+  private final Transport.Opener opener;
+  private final Time time;
+  private final Executor workers;
+  private final Set<Checkup.Kind> kinds = EnumSet.noneOf(Checkup.Kind.class);
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Map<Checkup.Kind, Asking> underWay = new EnumMap<>(Checkup.Kind.class);
+  private boolean closed;
+
+  private record Asking(Checkup checkup, CompletableFuture<Vitals> found) {}
+
+  private record Limit(Checkup checkup) implements Runnable {
+    @Override
+    public void run() {
+      checkup.cancel();
+    }
+  }
+
+  Probes(Transport.Opener opener, Time time, Executor workers) {
+    this.opener = opener;
+    this.time = time;
+    this.workers = workers;
+    for (Checkup.Kind kind : Checkup.Kind.values()) {
+      if (opener.checkup(kind) != null) {
+        kinds.add(kind);
+      }
+    }
+  }
+
+  /** Whether the endpoint can be asked this. */
+  boolean can(Checkup.Kind kind) {
+    return kinds.contains(kind);
+  }
+
+  /** Whether it is being asked this now. */
+  boolean isAsking(Checkup.Kind kind) {
+    lock.lock();
+    try {
+      return underWay.containsKey(kind);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Asks, or joins those who are asking.
+   *
+   * @return completed on a thread of the client's own, never exceptionally
+   */
+  CompletableFuture<Vitals> ask(Checkup.Kind kind, Duration limit) {
+    Asking asking;
+    lock.lock();
+    try {
+      Asking before = underWay.get(kind);
+      if (before != null) {
+        return before.found();
+      }
+      Checkup checkup = closed ? null : opener.checkup(kind);
+      if (checkup == null) {
+        return CompletableFuture.completedFuture(NOTHING);
+      }
+      asking = new Asking(checkup, new CompletableFuture<>());
+      underWay.put(kind, asking);
+    } finally {
+      lock.unlock();
+    }
+    begin(kind, asking, limit);
+    return asking.found();
+  }
+
+  private void begin(Checkup.Kind kind, Asking asking, Duration limit) {
+    try {
+      workers.execute(() -> run(kind, asking, limit));
+    } catch (RejectedExecutionException e) {
+      end(kind, asking, NOTHING);
+    }
+  }
+
+  private void run(Checkup.Kind kind, Asking asking, Duration limit) {
+    Vitals found = NOTHING;
+    Limit end = new Limit(asking.checkup());
+    Future<?> clock = time.timer().schedule(end, limit.toNanos(), TimeUnit.NANOSECONDS);
+    try {
+      found = asking.checkup().run();
+    } finally {
+      clock.cancel(false);
+      end(kind, asking, found);
+    }
+  }
+
+  private void end(Checkup.Kind kind, Asking asking, Vitals found) {
+    lock.lock();
+    try {
+      underWay.remove(kind);
+    } finally {
+      lock.unlock();
+    }
+    asking.found().complete(found);
+  }
+
+  /** Ends what is being asked; nothing is asked any more. */
+  void close() {
+    lock.lock();
+    try {
+      closed = true;
+      underWay.values().forEach(asking -> asking.checkup().cancel());
+    } finally {
+      lock.unlock();
+    }
+  }
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.FailureKind;
+import dev.offmeter.endpoint.Checkup;
+import dev.offmeter.endpoint.EndpointSpec;
+import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.Vitals;
+import java.lang.ref.WeakReference;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Whether a server has its model in memory, and getting it there without a caller who waits. A
+ * server that loads on demand aborts the load when the request that began it is given up, so that a
+ * limit shorter than the load would never see an answer: the load has a request of its own. Safe
+ * for use by many threads.
+ */
+final class Warmth {
+  /** Ollama itself gives up a load that makes no progress for 5 min (OLLAMA_LOAD_TIMEOUT). */
+  static final Duration LOAD = Duration.ofMinutes(10);
+
+  /** Loading a model that is loaded takes no longer than this. */
+  private static final Duration AT_ONCE = Duration.ofSeconds(2);
+
+  private static final long UNKNOWN = 0;
+
+  private final EndpointSpec spec;
+  private final Probes probes;
+  private final Breaker breaker;
+  private final Latencies latencies;
+  private final Time time;
+  private final AtomicBoolean kept = new AtomicBoolean();
+  private volatile boolean closed;
+  private volatile @Nullable Future<?> next;
+  private volatile long loadNanos = UNKNOWN;
+  private volatile long loadedAt;
+
+  Warmth(EndpointSpec spec, Probes probes, Breaker breaker, Latencies latencies, Time time) {
+    this.spec = spec;
+    this.probes = probes;
+    this.breaker = breaker;
+    this.latencies = latencies;
+    this.time = time;
+    this.loadedAt = time.nanos();
+  }
+
+  /** How long the last load took, in words. */
+  String loadTime() {
+    return Duration.ofNanos(loadNanos).toMillis() + " ms";
+  }
+
+  /** Whether a call that has to wait for a load would miss its limits; false if that is unknown. */
+  boolean takesTooLong() {
+    long answer = latencies.medianTotal();
+    return loadNanos != UNKNOWN
+        && (loadNanos > spec.limits().firstToken().toNanos()
+            || loadNanos + answer > spec.limits().attempt().toNanos());
+  }
+
+  /** Whether nobody has used the model for so long that the server will have dropped it. */
+  boolean hasProbablyGoneCold(Activity activity) {
+    long used = Math.max(activity.lastAnswer(), loadedAt);
+    return takesTooLong() && time.nanos() - used > spec.residence().toNanos();
+  }
+
+  /**
+   * Loads the model while callers use other endpoints.
+   *
+   * @param why what they are told
+   */
+  void warm(Failure why) {
+    if (!probes.can(Checkup.Kind.LOAD)) {
+      return;
+    }
+    breaker.warms(why);
+    CompletableFuture<Void> unused = load(true);
+  }
+
+  /** An attempt got no byte in all its time. What a load that is over at once costs is nothing. */
+  void looksCold(Vitals vitals) {
+    switch (vitals.sign()) {
+      case COLD -> warm(Failure.of(FailureKind.MODEL_COLD, "the model is not in memory"));
+      case READY -> loadOrWarm();
+      default -> {
+        // Whatever is wrong, it is not the model.
+      }
+    }
+  }
+
+  /** Ollama lists a model that is still being loaded, so that only a load tells. */
+  private void loadOrWarm() {
+    CompletableFuture<Void> load = load(false);
+    Failure why = Failure.of(FailureKind.MODEL_COLD, "the model is still being loaded");
+    Future<?> clock =
+        time.timer()
+            .schedule(
+                () -> {
+                  if (probes.isAsking(Checkup.Kind.LOAD)) {
+                    warm(why);
+                  }
+                },
+                AT_ONCE.toNanos(),
+                TimeUnit.NANOSECONDS);
+    CompletableFuture<Void> unused = load.thenRun(() -> clock.cancel(false));
+  }
+
+  private CompletableFuture<Void> load(boolean cold) {
+    long begun = time.nanos();
+    return probes
+        .ask(Checkup.Kind.LOAD, LOAD)
+        .thenAccept(vitals -> loaded(vitals, time.nanos() - begun, cold));
+  }
+
+  private void loaded(Vitals vitals, long took, boolean cold) {
+    Failure failure = vitals.failure();
+    if (vitals.sign() == Vitals.Sign.READY) {
+      loadedAt = time.nanos();
+      if (cold) {
+        loadNanos = took;
+      }
+      breaker.warmed();
+    } else if (breaker.isWarming() && failure != null && !closed) {
+      breaker.takeDown(failure);
+    }
+  }
+
+  /**
+   * Loads the model after a look.
+   *
+   * @return completed when it is loaded, or cannot be
+   */
+  CompletableFuture<?> warmUp(Vitals vitals) {
+    keepWarm();
+    boolean loadable = probes.can(Checkup.Kind.LOAD);
+    if (loadable && vitals.sign() == Vitals.Sign.COLD) {
+      breaker.warms(Failure.of(FailureKind.MODEL_COLD, "the model is being loaded"));
+      return load(true);
+    }
+    return loadable && vitals.sign() == Vitals.Sign.READY
+        ? load(false)
+        : CompletableFuture.completedFuture(null);
+  }
+
+  /** From now on the model is held in memory, if that is wanted. */
+  void keepWarm() {
+    if (spec.keepWarm() && probes.can(Checkup.Kind.LOAD) && kept.compareAndSet(false, true)) {
+      schedule();
+    }
+  }
+
+  /** Twice in the time that the server would keep it. */
+  private void schedule() {
+    if (closed) {
+      return;
+    }
+    long period = Math.min(spec.residence().toNanos() / 2, Duration.ofMinutes(2).toNanos());
+    next = time.timer().schedule(new Tick(new WeakReference<>(this)), period, TimeUnit.NANOSECONDS);
+  }
+
+  /** Does not keep a client alive that was dropped without being closed. */
+  private record Tick(WeakReference<Warmth> warmth) implements Runnable {
+    @Override
+    public void run() {
+      Warmth due = warmth.get();
+      if (due != null) {
+        due.hold();
+      }
+    }
+  }
+
+  /** A load of a model that is loaded only tells the server to keep it. */
+  private void hold() {
+    schedule();
+    if (breaker.isUp()) {
+      loadOrWarm();
+    }
+  }
+
+  void close() {
+    closed = true;
+    Future<?> pending = next;
+    if (pending != null) {
+      pending.cancel(false);
+    }
+  }
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What one kind of server can be asked on the side. None of it costs a token.
+ *
+ * @param alive whether it lives; null if it cannot be asked
+ * @param resident whether the model is in its memory; changes nothing there
+ * @param load loads the model, and takes as long as that takes
+ */
+public record Checks(@Nullable Check alive, @Nullable Check resident, @Nullable Check load) {
+  /** For a server that is not to be asked on the side. */
+  public static final Checks NONE = new Checks(null, null, null);
+}

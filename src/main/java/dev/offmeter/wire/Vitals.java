@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import dev.offmeter.FailureKind;
+import java.util.EnumSet;
+import java.util.Set;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a check found out.
+ *
+ * @param sign in one word
+ * @param failure what went wrong; null if it is well
+ */
+public record Vitals(Sign sign, @Nullable Failure failure) {
+  /** How a server is. */
+  public enum Sign {
+    /** It answers, and would answer a call. */
+    READY,
+    /** It answers, but would have to load the model first. */
+    COLD,
+    /** It answers that it is not ready: it is loading, or its engine is dead. */
+    NOT_READY,
+    /** Nobody answers, or a proxy that cannot reach it. */
+    DEAD,
+    /** It wants a key, or a login; of its health that says nothing. */
+    REFUSED,
+    /** It has no such check, or the answer came from somebody else. */
+    UNKNOWN
+  }
+
+  /** All is well. */
+  public static final Vitals READY = new Vitals(Sign.READY, null);
+
+  private static final Set<FailureKind> UNREACHED =
+      EnumSet.of(
+          FailureKind.TUNNEL_DOWN, FailureKind.ORIGIN_UNREACHABLE, FailureKind.GATEWAY_TIMEOUT);
+  private static final Set<FailureKind> UNREADY =
+      EnumSet.of(FailureKind.SERVER_BUSY, FailureKind.SERVER_ERROR);
+  private static final Set<FailureKind> UNWANTED =
+      EnumSet.of(
+          FailureKind.UNAUTHORIZED,
+          FailureKind.ACCESS_DENIED,
+          FailureKind.CHALLENGED,
+          FailureKind.HOST_REJECTED,
+          FailureKind.REDIRECTED);
+
+  /** Not well, for this reason. */
+  public static Vitals of(Sign sign, Failure failure) {
+    return new Vitals(sign, failure);
+  }
+
+  /** The server was not reached. */
+  public static Vitals dead(Failure failure) {
+    return new Vitals(Sign.DEAD, failure);
+  }
+
+  /**
+   * What a reply says.
+   *
+   * @param own whether the body of an HTTP 200 is the server's own, and not a login page's
+   */
+  static Vitals of(Reply reply, Predicate<String> own) {
+    if (reply.status() == 200) {
+      Failure other = Failure.of(FailureKind.NOT_AN_ANSWER, "a reply of somebody else's");
+      return own.test(reply.body()) ? READY : of(Sign.UNKNOWN, other.withStatus(200));
+    }
+    Failure failure = Refusals.of(reply);
+    return of(sign(failure.kind()), failure);
+  }
+
+  private static Sign sign(FailureKind kind) {
+    if (UNREACHED.contains(kind)) {
+      return Sign.DEAD;
+    }
+    if (UNREADY.contains(kind)) {
+      return Sign.NOT_READY;
+    }
+    return UNWANTED.contains(kind) ? Sign.REFUSED : Sign.UNKNOWN;
+  }
+}
