@@ -50,7 +50,7 @@ final class Gate {
     this.timeLimiter = registries.timeLimiters().timeLimiter(spec.name(), limiterConfig(spec));
     this.activity = new Activity(spec.limits(), time.nanos());
     Probes probes = new Probes(opener, time, shared.workers());
-    Warmth warmth = new Warmth(spec, probes, breaker, latencies, time);
+    Warmth warmth = new Warmth(spec, probes, breaker, latencies, activity, time);
     this.health = new Health(probes, breaker, activity, time, warmth, shared.pace());
     this.rate = new Rate(spec.requestsPerMinute());
   }

@@ -62,9 +62,6 @@ final class Health {
   /** An attempt waits for its first piece. */
   void waits(TimedAttempt attempt) {
     waiting.add(attempt);
-    if (warmth.hasProbablyGoneCold(activity)) {
-      doubt();
-    }
   }
 
   /** It has its first piece, or has ended. */
@@ -109,7 +106,7 @@ final class Health {
   }
 
   private String cold(@Nullable Failure found) {
-    return (found == null ? "" : found.message() + "; ") + "loading it took " + warmth.loadTime();
+    return (found == null ? "" : found.message() + "; ") + warmth.lastTime();
   }
 
   /** An attempt got no byte in all its time, as is usual while a model is being loaded. */

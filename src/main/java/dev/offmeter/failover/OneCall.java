@@ -149,7 +149,7 @@ final class OneCall {
 
   /** With a little patience for a place, if the endpoint is worth it. */
   private Breaker.Permit enter(Gate gate) throws Failure {
-    gate.health().warmth().keepWarm();
+    gate.health().warmth().wanted();
     try {
       return gate.enter();
     } catch (Failure refusal) {

@@ -111,8 +111,8 @@ final class Probes {
     try {
       found = asking.checkup().run();
     } finally {
-      clock.cancel(false);
       end(kind, asking, found);
+      clock.cancel(false);
     }
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.failover;
 
+import dev.offmeter.FailureKind;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.wire.Failure;
@@ -37,6 +38,7 @@ final class Recovery {
   private boolean seenIll;
   private boolean everWell;
   private boolean closed;
+  private long lookedAt;
   private long nextAt;
   private @Nullable Future<?> next;
 
@@ -55,8 +57,9 @@ final class Recovery {
       if (change.to() == EndpointState.DOWN && !breaker.obeysServer()) {
         downSince = time.nanos();
         seenIll = breaker.isAbsent();
-        // Those who wait there want to know at once.
-        schedule(health.isWaitedFor() ? 0 : pace.next(0));
+        // Those who wait there want to know at once, unless that is known already.
+        boolean known = change.cause() == FailureKind.UNRESPONSIVE;
+        schedule(!known && health.isWaitedFor() ? 0 : pace.next(0));
       }
     } finally {
       lock.unlock();
@@ -95,6 +98,7 @@ final class Recovery {
     lock.lock();
     try {
       now = episode;
+      lookedAt = time.nanos();
     } finally {
       lock.unlock();
     }
@@ -117,9 +121,13 @@ final class Recovery {
 
   /** Whether that is evidence that it is back. */
   private boolean judge(Vitals vitals) {
-    long delay = pace.next(time.nanos() - downSince);
+    long delay = untilNext();
     switch (vitals.sign()) {
-      case READY, COLD -> everWell = true;
+      case READY -> everWell = true;
+      case COLD -> {
+        everWell = true;
+        breaker.holdUntil(time.nanos() + delay + SAY);
+      }
       case DEAD, NOT_READY -> {
         seenIll = true;
         if (isTrusted(vitals.failure())) {
@@ -134,6 +142,12 @@ final class Recovery {
     }
     schedule(delay);
     return seenIll && vitals.sign() == Vitals.Sign.READY;
+  }
+
+  /** From look to look: what one took, a dead server all of its 2 s, is part of it. */
+  private long untilNext() {
+    long interval = pace.next(time.nanos() - downSince);
+    return Math.max(interval / 4, interval - (time.nanos() - lookedAt));
   }
 
   private boolean isTrusted(@Nullable Failure failure) {

@@ -12,6 +12,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,25 +34,36 @@ final class Warmth {
   private final Probes probes;
   private final Breaker breaker;
   private final Latencies latencies;
+  private final Activity activity;
   private final Time time;
   private final AtomicBoolean kept = new AtomicBoolean();
   private volatile boolean closed;
   private volatile @Nullable Future<?> next;
+  private volatile @Nullable Future<?> watch;
   private volatile long loadNanos = UNKNOWN;
   private volatile long loadedAt;
+  private volatile boolean dropped;
+  private final AtomicBoolean watched = new AtomicBoolean();
 
-  Warmth(EndpointSpec spec, Probes probes, Breaker breaker, Latencies latencies, Time time) {
+  Warmth(
+      EndpointSpec spec,
+      Probes probes,
+      Breaker breaker,
+      Latencies latencies,
+      Activity activity,
+      Time time) {
     this.spec = spec;
     this.probes = probes;
     this.breaker = breaker;
     this.latencies = latencies;
+    this.activity = activity;
     this.time = time;
     this.loadedAt = time.nanos();
   }
 
   /** How long the last load took, in words. */
-  String loadTime() {
-    return Duration.ofNanos(loadNanos).toMillis() + " ms";
+  String lastTime() {
+    return "the last load took " + Duration.ofNanos(loadNanos).toMillis() + " ms";
   }
 
   /** Whether a call that has to wait for a load would miss its limits; false if that is unknown. */
@@ -62,10 +74,16 @@ final class Warmth {
             || loadNanos + answer > spec.limits().attempt().toNanos());
   }
 
-  /** Whether nobody has used the model for so long that the server will have dropped it. */
-  boolean hasProbablyGoneCold(Activity activity) {
-    long used = Math.max(activity.lastAnswer(), loadedAt);
-    return takesTooLong() && time.nanos() - used > spec.residence().toNanos();
+  /**
+   * A call is about to go there. If the server has dropped the model, it is not the one to wait.
+   */
+  void wanted() {
+    keepWarm();
+    if (dropped && breaker.isUp()) {
+      warm(
+          Failure.of(
+              FailureKind.MODEL_COLD, "the server has dropped the model, unused; " + lastTime()));
+    }
   }
 
   /**
@@ -77,8 +95,9 @@ final class Warmth {
     if (!probes.can(Checkup.Kind.LOAD)) {
       return;
     }
-    breaker.warms(why);
-    CompletableFuture<Void> unused = load(true);
+    if (breaker.warms(why)) {
+      CompletableFuture<Void> unused = load(true);
+    }
   }
 
   /** An attempt got no byte in all its time. What a load that is over at once costs is nothing. */
@@ -120,8 +139,10 @@ final class Warmth {
     Failure failure = vitals.failure();
     if (vitals.sign() == Vitals.Sign.READY) {
       loadedAt = time.nanos();
+      dropped = false;
       if (cold) {
         loadNanos = took;
+        watchForTheDrop(spec.residence().toNanos());
       }
       breaker.warmed();
     } else if (breaker.isWarming() && failure != null && !closed) {
@@ -155,21 +176,52 @@ final class Warmth {
 
   /** Twice in the time that the server would keep it. */
   private void schedule() {
-    if (closed) {
-      return;
-    }
     long period = Math.min(spec.residence().toNanos() / 2, Duration.ofMinutes(2).toNanos());
-    next = time.timer().schedule(new Tick(new WeakReference<>(this)), period, TimeUnit.NANOSECONDS);
+    next = after(period, Warmth::hold);
+  }
+
+  private @Nullable Future<?> after(long nanos, Consumer<Warmth> task) {
+    Tick tick = new Tick(new WeakReference<>(this), task);
+    return closed ? null : time.timer().schedule(tick, nanos, TimeUnit.NANOSECONDS);
   }
 
   /** Does not keep a client alive that was dropped without being closed. */
-  private record Tick(WeakReference<Warmth> warmth) implements Runnable {
+  private record Tick(WeakReference<Warmth> warmth, Consumer<Warmth> task) implements Runnable {
     @Override
     public void run() {
       Warmth due = warmth.get();
       if (due != null) {
-        due.hold();
+        task.accept(due);
       }
+    }
+  }
+
+  /**
+   * When a load takes too long for a call, it has to be known before the call that the server has
+   * dropped the model: Ollama lists one that a call has it load like one that is loaded.
+   */
+  private void watchForTheDrop(long delay) {
+    if (takesTooLong() && watched.compareAndSet(false, true)) {
+      watch = after(delay, Warmth::lookForTheDrop);
+    }
+  }
+
+  private void lookForTheDrop() {
+    watched.set(false);
+    long idle = time.nanos() - Math.max(activity.lastAnswer(), loadedAt);
+    long left = spec.residence().toNanos() - idle;
+    if (left > 0 || !breaker.isUp()) {
+      watchForTheDrop(Math.max(left, AT_ONCE.toNanos()));
+    } else {
+      CompletableFuture<Void> unused =
+          probes.ask(Checkup.Kind.RESIDENT, Health.LOOK).thenAccept(this::foundIdle);
+    }
+  }
+
+  private void foundIdle(Vitals vitals) {
+    dropped = vitals.sign() == Vitals.Sign.COLD;
+    if (!dropped) {
+      watchForTheDrop(spec.residence().toNanos());
     }
   }
 
@@ -183,7 +235,11 @@ final class Warmth {
 
   void close() {
     closed = true;
-    Future<?> pending = next;
+    cancel(next);
+    cancel(watch);
+  }
+
+  private static void cancel(@Nullable Future<?> pending) {
     if (pending != null) {
       pending.cancel(false);
     }

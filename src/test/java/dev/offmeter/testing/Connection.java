@@ -70,6 +70,14 @@ public final class Connection {
     }
   }
 
+  /** Waits for the next request; false when the client has closed instead. */
+  boolean awaitNext() throws IOException {
+    in.mark(1);
+    boolean more = in.read() >= 0;
+    in.reset();
+    return more;
+  }
+
   /** Closes in good order. */
   public void close() throws IOException {
     socket.close();

@@ -54,6 +54,13 @@ public final class ManualTime implements Time {
     }
   }
 
+  /** Whether a health check or a load is under way. */
+  public boolean isChecking() {
+    synchronized (tasks) {
+      return tasks.stream().anyMatch(task -> !task.isDone() && task.endsAHealthCheck());
+    }
+  }
+
   /** Whether no task at all is still due. */
   public boolean isEmpty() {
     synchronized (tasks) {

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import dev.offmeter.observe.ClientStatus;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.EndpointStatus;
+import dev.offmeter.testing.Connection;
+import dev.offmeter.testing.LoadingNode;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.time.Duration;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/** A model that takes 20 s to load, and callers who wait 15 s. */
+@Timeout(30)
+class ColdModelTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+
+  private ManualTime time;
+  private LoadingNode home;
+  private Node fallback;
+
+  @BeforeEach
+  void start() {
+    time = loopback.manualTime();
+    home = new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofMillis(500));
+    fallback = loopback.node(Replies.answering("FALLBACK"));
+  }
+
+  private LlmClient client(UnaryOperator<Endpoint.Builder> settings) {
+    return loopback.client(
+        LlmClient.builder()
+            .endpoint(settings.apply(ollama("home", home.node())).build())
+            .endpoint(ollama("fallback", fallback).build())
+            .time(time));
+  }
+
+  private LlmClient client() {
+    return client(home -> home);
+  }
+
+  private static EndpointStatus status(LlmClient client) {
+    return client.status().endpoints().get(0);
+  }
+
+  private static void becomes(LlmClient client, EndpointState state) {
+    quickly(() -> status(client).state() == state);
+  }
+
+  private static void quickly(Callable<Boolean> condition) {
+    await().pollDelay(Duration.ZERO).pollInterval(Duration.ofMillis(1)).until(condition);
+  }
+
+  private long loads() {
+    return home.node().asides().stream().filter(aside -> aside.line().startsWith("POST")).count();
+  }
+
+  /** The first caller cannot know; his limit passes, and the load that he owned is lost. */
+  private void firstCallFindsItCold(LlmClient client) throws Exception {
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    home.node().awaitAsked();
+    time.advance(Duration.ofSeconds(15));
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
+    becomes(client, EndpointState.WARMING);
+    quickly(() -> loads() == 1);
+    quickly(() -> home.loadsBegun() == 2);
+  }
+
+  private ChatResponse answer(LlmClient client) throws Exception {
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    quickly(() -> call.isDone() || home.isAtWork());
+    time.advance(Duration.ofMillis(500));
+    return call.get();
+  }
+
+  @Test
+  void itServesWithinTwoLoadTimesAndNoFurtherCallerWaits() throws Exception {
+    LlmClient client = client();
+    firstCallFindsItCold(client);
+
+    for (int second = 0; second < 19; second++) {
+      ChatResponse meanwhile = client.chat(REQUEST);
+      assertThat(meanwhile.endpoint()).isEqualTo("fallback");
+      assertThat(meanwhile.elapsed()).isZero();
+      time.advance(Duration.ofSeconds(1));
+    }
+    time.advance(Duration.ofSeconds(1));
+    becomes(client, EndpointState.UP);
+
+    assertThat(Duration.ofNanos(time.nanos())).isLessThan(Duration.ofSeconds(40));
+    assertThat(answer(client).endpoint()).isEqualTo("home");
+    assertThat(home.node().requests()).as("calls that touched it").hasSize(2);
+  }
+
+  @Test
+  void statusSaysThatItIsBeingLoadedAndSoDoesACallThatPassesItOver() throws Exception {
+    LlmClient client = client();
+    firstCallFindsItCold(client);
+
+    assertThat(status(client).cause()).isEqualTo(FailureKind.MODEL_COLD);
+    Attempt passedOver = client.chat(REQUEST).attempts().get(0);
+    assertThat(passedOver.failure()).contains(FailureKind.CIRCUIT_OPEN);
+    assertThat(passedOver.message()).contains("MODEL_COLD").contains("being loaded");
+  }
+
+  @Test
+  void onceItIsKnownHowLongALoadTakesNobodyWaitsForTheNext() throws Exception {
+    LlmClient client = client();
+    firstCallFindsItCold(client);
+    time.advance(Duration.ofSeconds(20));
+    becomes(client, EndpointState.UP);
+    assertThat(answer(client).endpoint()).isEqualTo("home");
+    home.drop();
+    int looks = home.node().asides().size();
+    time.advance(Duration.ofMinutes(6));
+    quickly(() -> home.node().asides().size() == looks + 1 && !time.isChecking());
+
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+
+    ChatResponse response = call.get();
+    assertThat(response.endpoint()).isEqualTo("fallback");
+    assertThat(response.elapsed()).isZero();
+    assertThat(response.attempts().get(0).message()).contains("MODEL_COLD", "took 20000 ms");
+    becomes(client, EndpointState.WARMING);
+    quickly(() -> loads() == 2);
+    quickly(() -> home.loadsBegun() == 3);
+    time.advance(Duration.ofSeconds(20));
+    becomes(client, EndpointState.UP);
+    assertThat(answer(client).endpoint()).isEqualTo("home");
+  }
+
+  @Test
+  void warmUpLoadsItBeforeAnybodyWaits() throws Exception {
+    LlmClient client = client();
+    CompletableFuture<ClientStatus> warm = client.warmUp();
+    quickly(() -> loads() == 1);
+
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    assertThat(status(client).state()).isEqualTo(EndpointState.WARMING);
+    time.advance(Duration.ofSeconds(20));
+
+    assertThat(warm.get().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
+    assertThat(answer(client).endpoint()).isEqualTo("home");
+    assertThat(home.loadsBegun()).isOne();
+  }
+
+  @Test
+  void theLoadHasTheOptionsOfACallAndNoPrompt() throws Exception {
+    LlmClient client =
+        client(home -> home.option("num_ctx", 8192).keepAlive(Duration.ofSeconds(-1)));
+    client.warmUp();
+    quickly(() -> loads() == 1);
+
+    Connection.Request load = home.node().asides().get(2);
+    assertThat(load.line()).isEqualTo("POST /api/generate HTTP/1.1");
+    assertThat(load.body())
+        .isEqualTo(
+            "{\"model\":\"home-model\",\"prompt\":\"\",\"stream\":false,\"keep_alive\":-1,"
+                + "\"options\":{\"num_ctx\":8192}}");
+    time.advance(Duration.ofSeconds(20));
+  }
+
+  @Test
+  void warmUpLearnsThatNobodyIsThere() throws Exception {
+    home.off(true);
+    LlmClient client = client();
+
+    ClientStatus status = client.warmUp().get();
+
+    assertThat(status.endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
+    assertThat(status.endpoints().get(0).cause()).isEqualTo(FailureKind.TUNNEL_DOWN);
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    assertThat(home.node().requests()).isEmpty();
+  }
+
+  @Test
+  void aCallThatHasNowhereElseToGoWaitsForTheLoad() throws Exception {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder().endpoint(ollama("home", home.node()).build()).time(time));
+    client.warmUp();
+    quickly(() -> loads() == 1);
+
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    home.node().awaitAsked();
+    time.advance(Duration.ofSeconds(20));
+    becomes(client, EndpointState.UP);
+    time.advance(Duration.ofMillis(500));
+
+    assertThat(call.get().endpoint()).isEqualTo("home");
+    assertThat(home.loadsBegun()).isOne();
+  }
+
+  @Test
+  void aLoadThatFailsTakesItDownWithGrowingPauses() throws Exception {
+    home.node()
+        .aside(
+            (connection, request) -> {
+              if (request.line().startsWith("POST")) {
+                Replies.status(500, "application/json", "{\"error\":\"not enough memory\"}")
+                    .answer(connection, request);
+              } else {
+                String body =
+                    request.line().contains("/api/ps")
+                        ? "{\"models\":[]}"
+                        : "{\"version\":\"0.32.15\"}";
+                Replies.status(200, "application/json", body).answer(connection, request);
+              }
+            });
+    LlmClient client = client();
+    client.warmUp().get();
+
+    assertThat(status(client).state()).isEqualTo(EndpointState.DOWN);
+    assertThat(status(client).cause()).isEqualTo(FailureKind.SERVER_ERROR);
+    assertThat(status(client).message()).contains("not enough memory");
+    for (int second = 0; second < 120; second++) {
+      time.advance(Duration.ofSeconds(1));
+      quickly(() -> !time.isChecking());
+    }
+    assertThat(loads()).as("loads in two minutes").isBetween(2L, 5L);
+    assertThat(home.node().requests()).isEmpty();
+  }
+
+  @Test
+  void afterAnOutageItIsLoadedBeforeACallGoesThere() throws Exception {
+    home.off(true);
+    LlmClient client = client();
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    home.off(false);
+
+    time.advance(Duration.ofMillis(1300));
+    becomes(client, EndpointState.WARMING);
+    quickly(() -> loads() == 1);
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    time.advance(Duration.ofSeconds(20));
+    becomes(client, EndpointState.TRIAL);
+
+    assertThat(answer(client).endpoint()).isEqualTo("home");
+    assertThat(status(client).state()).isEqualTo(EndpointState.UP);
+  }
+
+  @Test
+  void keepWarmAsksForItTwiceInEveryKeepAlive() throws Exception {
+    home.warm();
+    LlmClient client = client(home -> home.keepWarm(true).keepAlive(Duration.ofMinutes(1)));
+    assertThat(answer(client).endpoint()).isEqualTo("home");
+
+    for (int i = 1; i <= 4; i++) {
+      time.advance(Duration.ofSeconds(30));
+      int times = i;
+      quickly(() -> loads() == times && !time.isChecking());
+    }
+
+    assertThat(status(client).state()).isEqualTo(EndpointState.UP);
+    client.close();
+    time.advance(Duration.ofMinutes(10));
+    assertThat(loads()).isEqualTo(4);
+  }
+
+  @Test
+  void aClientThatWasClosedWarmsNothing() {
+    LlmClient client = client();
+    client.close();
+
+    assertThatThrownBy(client::warmUp)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("the client must be open, was closed");
+    assertThat(home.node().asides()).isEmpty();
+  }
+}

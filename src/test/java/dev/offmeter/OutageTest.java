@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import dev.offmeter.observe.EndpointChange;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.EndpointStatus;
+import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.LoadingNode;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/** A node that dies, and comes back: what it costs, and how soon it is used again. */
+@Timeout(30)
+class OutageTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+
+  private final List<EndpointChange> changes = new CopyOnWriteArrayList<>();
+  private ManualTime time;
+  private LoadingNode home;
+  private Node fallback;
+  private LlmClient client;
+
+  @BeforeEach
+  void start() {
+    time = loopback.manualTime();
+    home = new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofMillis(500)).warm();
+    fallback = loopback.node(Replies.answering("FALLBACK"));
+    client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("home", home.node()).build())
+                .endpoint(ollama("fallback", fallback).build())
+                .listener(
+                    new LlmListener() {
+                      @Override
+                      public void endpointChanged(EndpointChange change) {
+                        changes.add(change);
+                      }
+                    })
+                .time(time));
+  }
+
+  private EndpointStatus status() {
+    return client.status().endpoints().get(0);
+  }
+
+  /** A call that has come as far as it can without more time. */
+  private CompletableFuture<ChatResponse> ask() {
+    int asked = home.node().requests().size();
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    quickly(() -> call.isDone() || home.node().requests().size() > asked);
+    return call;
+  }
+
+  /** Lets time pass, and what is asked on the side come to an end or wait for more time. */
+  private void pass(Duration duration) {
+    for (long left = duration.toMillis(); left > 0; left -= 250) {
+      time.advance(Duration.ofMillis(Math.min(left, 250)));
+      settle();
+    }
+  }
+
+  /** A look that was due has been taken, and the next is planned. */
+  private void settle() {
+    quickly(
+        () ->
+            status().state() != EndpointState.DOWN
+                || status().nextLook().orElse(Duration.ZERO).toNanos() > 0
+                || home.keepsALookWaiting());
+  }
+
+  private static void quickly(Callable<Boolean> condition) {
+    await().pollDelay(Duration.ZERO).pollInterval(Duration.ofMillis(1)).until(condition);
+  }
+
+  @Test
+  void aCallerOfAFrozenNodeMovesOnAfterSevenSecondsNotFifteen() throws Exception {
+    home.freeze();
+    CompletableFuture<ChatResponse> call = ask();
+
+    time.advance(Duration.ofSeconds(5));
+    quickly(() -> home.node().asides().size() == 1);
+    time.advance(Duration.ofSeconds(2));
+
+    ChatResponse response = call.get();
+    assertThat(response.endpoint()).isEqualTo("fallback");
+    assertThat(response.elapsed()).isLessThanOrEqualTo(Duration.ofSeconds(8));
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.UNRESPONSIVE);
+    assertThat(status().state()).isEqualTo(EndpointState.DOWN);
+    assertThat(status().cause()).isEqualTo(FailureKind.UNRESPONSIVE);
+  }
+
+  @Test
+  void aNodeThatAnswersTheHealthCheckKeepsItsWholeLimit() throws Exception {
+    home.drop();
+    CompletableFuture<ChatResponse> call = ask();
+
+    for (int second = 0; second < 14; second++) {
+      time.advance(Duration.ofSeconds(1));
+    }
+    assertThat(fallback.requests()).isEmpty();
+    time.advance(Duration.ofSeconds(1));
+
+    assertThat(call.get().attempts().get(0).failure()).contains(FailureKind.ATTEMPT_TIMEOUT);
+    quickly(() -> home.node().asides().size() >= 2);
+  }
+
+  @Test
+  void ofFiftyCallsThatWaitAtANodeThatDiesNoneWaitsOutItsLimit() throws Exception {
+    List<CompletableFuture<ChatResponse>> calls = new ArrayList<>();
+    for (int i = 0; i < 50; i++) {
+      calls.add(ask());
+    }
+    quickly(home::isAtWork);
+    time.advance(Duration.ofMillis(500));
+    assertThat(CompletableFuture.anyOf(calls.toArray(CompletableFuture[]::new)).get())
+        .extracting("endpoint")
+        .isEqualTo("home");
+    home.freeze();
+    int before = home.node().asides().size();
+
+    time.advance(Duration.ofMillis(4500));
+    quickly(() -> home.node().asides().size() > before);
+    time.advance(Duration.ofSeconds(2));
+
+    int waitedItOut = 0;
+    int moved = 0;
+    for (CompletableFuture<ChatResponse> call : calls) {
+      ChatResponse response = call.get();
+      waitedItOut += response.elapsed().compareTo(Duration.ofSeconds(15)) >= 0 ? 1 : 0;
+      moved += response.endpoint().equals("fallback") ? 1 : 0;
+      assertThat(response.elapsed()).isLessThanOrEqualTo(Duration.ofSeconds(8));
+    }
+    assertThat(waitedItOut).isZero();
+    assertThat(moved).isEqualTo(49);
+    assertThat(home.node().asides()).as("one check for all").hasSize(before + 1);
+  }
+
+  @Test
+  void ofFiftyCallsThatWaitAtANodeThatDiesAfterItsFirstCheckNoneWaitsOutItsLimit()
+      throws Exception {
+    List<CompletableFuture<ChatResponse>> calls = new ArrayList<>();
+    home.drop();
+    for (int i = 0; i < 50; i++) {
+      calls.add(ask());
+    }
+    time.advance(Duration.ofSeconds(5));
+    quickly(() -> home.node().asides().size() == 2);
+    home.freeze();
+    time.advance(Duration.ofSeconds(5));
+    quickly(() -> home.node().asides().size() == 3);
+    time.advance(Duration.ofSeconds(2));
+
+    for (CompletableFuture<ChatResponse> call : calls) {
+      assertThat(call.get().attempts().get(0).failure()).contains(FailureKind.UNRESPONSIVE);
+    }
+  }
+
+  @Test
+  void inAMinutesOutageOneCallTouchesTheDeadNodeAndItIsUsedAgainWithinFiveSeconds()
+      throws Exception {
+    home.off(true);
+    List<String> answeredBy = new ArrayList<>();
+    for (int second = 0; second < 60; second += 4) {
+      ChatResponse response = ask().get();
+      assertThat(response.elapsed()).isZero();
+      answeredBy.add(response.endpoint());
+      pass(Duration.ofSeconds(4));
+    }
+    assertThat(answeredBy).hasSize(15).containsOnly("fallback");
+    assertThat(home.node().requests()).as("calls that touched it").hasSize(1);
+
+    home.off(false);
+    home.warm();
+    // Calls come every four seconds, so the first may come at once and must not be lucky.
+    pass(Duration.ofSeconds(4));
+    CompletableFuture<ChatResponse> first = ask();
+    quickly(() -> first.isDone() || home.isAtWork());
+    time.advance(Duration.ofMillis(500));
+
+    assertThat(first.get().endpoint()).isEqualTo("home");
+    assertThat(changes)
+        .extracting(EndpointChange::to)
+        .containsExactly(EndpointState.DOWN, EndpointState.TRIAL, EndpointState.UP);
+  }
+
+  @Test
+  void inAMinuteOfSilenceTwoCallsTouchTheDeadNodeAndItIsUsedAgainWithinFiveSeconds()
+      throws Exception {
+    home.freeze();
+    List<CompletableFuture<ChatResponse>> calls = new ArrayList<>();
+    for (int second = 0; second < 60; second += 4) {
+      calls.add(ask());
+      pass(Duration.ofSeconds(4));
+    }
+    for (CompletableFuture<ChatResponse> call : calls) {
+      assertThat(call.get().endpoint()).isEqualTo("fallback");
+      assertThat(call.get().elapsed()).isLessThanOrEqualTo(Duration.ofSeconds(8));
+    }
+    assertThat(home.node().requests()).as("calls that touched it").hasSize(2);
+
+    home.thaw();
+    home.warm();
+    pass(Duration.ofSeconds(4));
+    CompletableFuture<ChatResponse> first = ask();
+    quickly(() -> first.isDone() || home.isAtWork());
+    time.advance(Duration.ofMillis(500));
+
+    assertThat(first.get().endpoint()).isEqualTo("home");
+  }
+
+  @Test
+  void aLyingHealthCheckLeadsToGrowingPausesAndToNoFlapping() throws Exception {
+    home.node().behaves(Replies.status(500, "", ""));
+    for (int second = 0; second < 20 * 60; second += 4) {
+      assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+      time.advance(Duration.ofSeconds(4));
+    }
+
+    List<Long> pauses =
+        changes.stream()
+            .filter(change -> change.to() == EndpointState.DOWN)
+            .map(change -> change.leftAlone().toSeconds())
+            .toList();
+    assertThat(pauses).hasSizeBetween(6, 8);
+    assertThat(pauses.get(0)).isBetween(12L, 18L);
+    for (int i = 1; i < 5; i++) {
+      assertThat(pauses.get(i)).isGreaterThan(pauses.get(i - 1) + pauses.get(i - 1) / 4);
+    }
+    assertThat(home.node().requests()).as("of 300 calls").hasSizeLessThanOrEqualTo(9);
+  }
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.testing;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An Ollama over time, as its sources have it: a model that is not in memory is loaded for the
+ * connection that wants it first, and no further when that connection closes; one request at a time
+ * is worked on, and the others wait without a byte; a model that is being loaded is listed like one
+ * that is loaded.
+ */
+public final class LoadingNode {
+  private final ManualTime time;
+  private final Duration load;
+  private final Duration work;
+  private final Node node;
+  private final List<Waiting> queue = new ArrayList<>();
+  private final AtomicInteger muteTowards = new AtomicInteger();
+  private boolean resident;
+  private boolean frozen;
+  private boolean off;
+  private int loadsBegun;
+  private @Nullable Waiting loader;
+  private @Nullable Waiting served;
+
+  private final class Waiting {
+    final Connection connection;
+    final String reply;
+    final boolean needsSlot;
+    @Nullable Future<?> clock;
+
+    Waiting(Connection connection, String reply, boolean needsSlot) {
+      this.connection = connection;
+      this.reply = reply;
+      this.needsSlot = needsSlot;
+    }
+
+    void after(Duration duration, Runnable task) {
+      clock = time.timer().schedule(task, duration.toNanos(), TimeUnit.NANOSECONDS);
+    }
+  }
+
+  /**
+   * A node with a cold model.
+   *
+   * @param load how long loading takes
+   * @param work how long an answer takes
+   */
+  public LoadingNode(Loopback loopback, ManualTime time, Duration load, Duration work) {
+    this.time = time;
+    this.load = load;
+    this.work = work;
+    this.node = loopback.node(this::chat).aside(this::aside);
+  }
+
+  /** The server itself. */
+  public Node node() {
+    return node;
+  }
+
+  /** Its model is in memory. */
+  public synchronized LoadingNode warm() {
+    resident = true;
+    return this;
+  }
+
+  /** Its model is dropped from memory. */
+  public synchronized void drop() {
+    resident = false;
+  }
+
+  /** Whether it works on an answer. */
+  public synchronized boolean isAtWork() {
+    return served != null;
+  }
+
+  /** How often a load was begun. */
+  public synchronized int loadsBegun() {
+    return loadsBegun;
+  }
+
+  /** Whether somebody waits for the reply to a health check. */
+  public boolean keepsALookWaiting() {
+    return muteTowards.get() > 0;
+  }
+
+  /** Accepts, and says nothing, to anybody; what it was doing is not done any more. */
+  public synchronized void freeze() {
+    frozen = true;
+    queue.forEach(LoadingNode::stop);
+    queue.clear();
+    loader = null;
+    served = null;
+  }
+
+  /** A tunnel whose other end is gone, for as long as it is off; its model is then cold. */
+  public synchronized void off(boolean isOff) {
+    off = isOff;
+    resident = false;
+  }
+
+  /** Is itself again. */
+  public synchronized void thaw() {
+    frozen = false;
+  }
+
+  private void chat(Connection connection, Connection.Request request) throws IOException {
+    String answer = Replies.tokens("HOME") + Replies.end("stop", 1) + Replies.LAST_CHUNK;
+    answers(connection, new Waiting(connection, Replies.STREAM_HEAD + answer, true));
+  }
+
+  private void aside(Connection connection, Connection.Request request) throws IOException {
+    String path = request.line().split(" ")[1];
+    if (path.equals("/api/generate")) {
+      answers(
+          connection,
+          new Waiting(connection, json("{\"done\":true,\"done_reason\":\"load\"}"), false));
+    } else if (isMute()) {
+      muteTowards.incrementAndGet();
+      connection.hang();
+      muteTowards.decrementAndGet();
+    } else if (isOff()) {
+      connection.send(TUNNEL_DOWN);
+    } else {
+      connection.send(json(path.equals("/api/ps") ? listed() : "{\"version\":\"0.32.15\"}"));
+    }
+  }
+
+  private static final String TUNNEL_DOWN =
+      "HTTP/1.1 530 X\r\nContent-Length: 16\r\n\r\nerror code: 1033";
+
+  private static String json(String body) {
+    return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+        + body.length()
+        + "\r\n\r\n"
+        + body;
+  }
+
+  private synchronized boolean isMute() {
+    return frozen;
+  }
+
+  private synchronized boolean isOff() {
+    return off;
+  }
+
+  private synchronized String listed() {
+    String model = "{\"name\":\"home-model:latest\",\"model\":\"home-model:latest\"}";
+    return "{\"models\":[" + (resident || loader != null ? model : "") + "]}";
+  }
+
+  private void answers(Connection connection, Waiting waiting) throws IOException {
+    if (isMute()) {
+      connection.hang();
+      return;
+    }
+    if (isOff()) {
+      connection.send(TUNNEL_DOWN);
+      return;
+    }
+    synchronized (this) {
+      queue.add(waiting);
+      goOn();
+    }
+    if (!connection.awaitNext()) {
+      abandoned(waiting);
+    }
+  }
+
+  private synchronized void goOn() {
+    if (!resident) {
+      load();
+      return;
+    }
+    for (Waiting waiting : List.copyOf(queue)) {
+      if (!waiting.needsSlot) {
+        send(waiting);
+      } else if (served == null) {
+        served = waiting;
+        waiting.after(work, () -> send(waiting));
+      }
+    }
+  }
+
+  private void load() {
+    if (loader == null && !queue.isEmpty()) {
+      loader = queue.get(0);
+      loadsBegun++;
+      loader.after(load, this::loaded);
+    }
+  }
+
+  private synchronized void loaded() {
+    resident = true;
+    loader = null;
+    goOn();
+  }
+
+  private synchronized void send(Waiting waiting) {
+    try {
+      leaves(waiting);
+      waiting.connection.send(waiting.reply);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    goOn();
+  }
+
+  private void leaves(Waiting waiting) {
+    queue.remove(waiting);
+    served = served == waiting ? null : served;
+  }
+
+  private synchronized void abandoned(Waiting waiting) {
+    if (!queue.contains(waiting)) {
+      return;
+    }
+    stop(waiting);
+    leaves(waiting);
+    loader = loader == waiting ? null : loader;
+    goOn();
+  }
+
+  private static void stop(Waiting waiting) {
+    Future<?> clock = waiting.clock;
+    if (clock != null) {
+      clock.cancel(false);
+    }
+  }
+}
