@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import dev.offmeter.endpoint.Locality;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.testing.Connection;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.time.Duration;
+import java.util.concurrent.Callable;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * What is asked on the side while an endpoint is down, of whom, and what follows from the reply.
+ */
+@Timeout(20)
+class HealthCheckTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+  private static final Node.Script TUNNEL_DOWN =
+      Replies.status(530, "text/plain", "error code: 1033");
+  private static final Node.Script WELL = Replies.status(200, "application/json", "{}");
+
+  private ManualTime time;
+  private Node node;
+  private Node fallback;
+
+  @BeforeEach
+  void start() {
+    time = loopback.manualTime();
+    node = loopback.node(TUNNEL_DOWN);
+    fallback = loopback.node(Replies.answering("FALLBACK"));
+  }
+
+  /** A client that has just learnt that its first endpoint is down. */
+  private LlmClient clientOf(Endpoint.Builder endpoint) {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(endpoint.model("m").build())
+                .endpoint(ollama("fallback", fallback).build())
+                .time(time));
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    return client;
+  }
+
+  private Endpoint.Builder endpoint() {
+    return Endpoint.ollama("node", node.url());
+  }
+
+  private static EndpointState state(LlmClient client) {
+    return client.status().endpoints().get(0).state();
+  }
+
+  /** The next look, and whatever it leads to. */
+  private void look() {
+    int before = node.asides().size();
+    time.advance(Duration.ofMillis(1250));
+    quickly(() -> node.asides().size() > before && !time.isChecking());
+  }
+
+  private static void quickly(Callable<Boolean> condition) {
+    await().pollDelay(Duration.ZERO).pollInterval(Duration.ofMillis(1)).until(condition);
+  }
+
+  private static Node.Script ollamaWith(String models) {
+    return (connection, request) ->
+        Replies.status(
+                200,
+                "application/json",
+                request.line().contains("/api/ps")
+                    ? "{\"models\":[" + models + "]}"
+                    : "{\"version\":\"0.32.15\"}")
+            .answer(connection, request);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "VLLM, '', /health",
+    "VLLM, /v1, /health",
+    "LLAMA_SERVER, /llm/v1, /llm/health",
+    "TGI, '', /health",
+    "LOCAL_AI, '', /readyz",
+    "LM_STUDIO, '', /v1/models",
+    "OLLAMA, '', /v1/models",
+    "GENERIC, /v1beta/openai, /v1beta/openai/models"
+  })
+  void everyServerIsAskedInItsOwnWay(Endpoint.Dialect dialect, String path, String asked) {
+    node.aside(WELL);
+    clientOf(Endpoint.openAi("node", node.url() + path).dialect(dialect));
+
+    look();
+
+    assertThat(node.asides().get(0).line()).isEqualTo("GET " + asked + " HTTP/1.1");
+  }
+
+  @Test
+  void ollamaIsAskedForItsVersionAndForWhatItHasInMemory() {
+    node.aside(ollamaWith("{\"name\":\"m:latest\"}"));
+    LlmClient client = clientOf(Endpoint.ollama("node", node.url() + "/llm"));
+
+    look();
+
+    assertThat(node.asides())
+        .extracting(Connection.Request::line)
+        .containsExactly("GET /llm/api/version HTTP/1.1", "GET /llm/api/ps HTTP/1.1");
+    assertThat(state(client)).isEqualTo(EndpointState.TRIAL);
+  }
+
+  @Test
+  void credentialsAreThoseOfACall() {
+    node.aside(ollamaWith(""));
+    clientOf(
+        endpoint()
+            .apiKey("a-key")
+            .cloudflareAccess(() -> "an-id", () -> "a-secret")
+            .header("X-Own", "mine"));
+
+    look();
+
+    Connection.Request check = node.asides().get(0);
+    assertThat(check.header("Authorization")).isEqualTo("Bearer a-key");
+    assertThat(check.header("CF-Access-Client-Id")).isEqualTo("an-id");
+    assertThat(check.header("CF-Access-Client-Secret")).isEqualTo("a-secret");
+    assertThat(check.header("X-Own")).isEqualTo("mine");
+  }
+
+  @Test
+  void credentialsDoNotFollowARedirect() {
+    Node elsewhere = loopback.node(WELL).aside(WELL);
+    node.aside(Replies.status(302, "", "", "Location: " + elsewhere.url() + "/api/version"));
+    LlmClient client = clientOf(endpoint().apiKey("a-key"));
+
+    look();
+
+    assertThat(elsewhere.asides()).isEmpty();
+    assertThat(elsewhere.requests()).isEmpty();
+    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
+  }
+
+  @Test
+  void aManagedEndpointIsNeverAskedOnTheSide() {
+    node.aside(WELL);
+    LlmClient client = clientOf(Endpoint.openAi("node", node.url()).locality(Locality.MANAGED));
+
+    time.advance(Duration.ofMinutes(5));
+    client.warmUp().join();
+
+    assertThat(node.asides()).isEmpty();
+    node.behaves(Replies.answering("not SSE, but asked"));
+    client.chat(REQUEST);
+    assertThat(node.requests()).as("its pause alone brings it back").hasSize(2);
+  }
+
+  @Test
+  void aServerWithoutSuchAPathIsAskedOnceAndComesBackByItsPause() {
+    LlmClient client = clientOf(endpoint());
+    look();
+    node.behaves(Replies.answering("BACK"));
+
+    time.advance(Duration.ofSeconds(10));
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    time.advance(Duration.ofSeconds(8));
+
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node");
+    assertThat(node.asides()).hasSize(1);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {401, 403, 302})
+  void aCheckThatIsRefusedKeepsNothingShut(int status) {
+    node.aside(Replies.status(status, "text/html", "<html>a login</html>"));
+    LlmClient client = clientOf(endpoint());
+    look();
+    node.behaves(Replies.answering("BACK"));
+
+    time.advance(Duration.ofSeconds(18));
+
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node");
+  }
+
+  @Test
+  void whatIsStillDeadIsNotAskedByACallWhenItsPauseIsOver() {
+    node.aside(TUNNEL_DOWN);
+    LlmClient client = clientOf(endpoint());
+
+    for (int second = 0; second < 120; second++) {
+      time.advance(Duration.ofSeconds(1));
+      quickly(() -> !time.isChecking());
+      assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    }
+
+    assertThat(node.requests()).as("paid once").hasSize(1);
+    assertThat(node.asides()).hasSizeBetween(30, 90);
+    assertThat(client.chat(REQUEST).attempts().get(0).message())
+        .contains("TUNNEL_DOWN")
+        .contains("asked again when a health check finds it well");
+  }
+
+  @Test
+  void aServerThatIsLoadingIsLeftAloneUntilItIsReady() {
+    node.aside(
+        Replies.status(503, "application/json", "{\"error\":{\"message\":\"Loading model\"}}"));
+    node.behaves(
+        Replies.status(503, "application/json", "{\"error\":{\"message\":\"Loading model\"}}"));
+    LlmClient client =
+        clientOf(Endpoint.openAi("node", node.url()).dialect(Endpoint.Dialect.LLAMA_SERVER));
+    for (int second = 0; second < 30; second++) {
+      time.advance(Duration.ofSeconds(1));
+      quickly(() -> !time.isChecking());
+      client.chat(REQUEST);
+    }
+    assertThat(node.requests()).hasSize(1);
+
+    node.aside(WELL);
+    look();
+
+    assertThat(state(client)).isEqualTo(EndpointState.TRIAL);
+  }
+
+  @Test
+  void aPauseThatTheServerHasNamedIsKeptWithoutALook() {
+    node.aside(WELL);
+    node.behaves(Replies.status(429, "text/plain", "slow down", "Retry-After: 60"));
+    LlmClient client = clientOf(endpoint());
+
+    time.advance(Duration.ofSeconds(59));
+
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    assertThat(node.asides()).isEmpty();
+  }
+
+  @Test
+  void anExpiredTokenThatIsRenewedIsNoticed() {
+    Node.Script login =
+        Replies.status(
+            302, "", "", "Location: https://x.cloudflareaccess.com/cdn-cgi/access/login");
+    node.behaves(login);
+    node.aside(login);
+    LlmClient client = clientOf(endpoint());
+    look();
+    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
+
+    node.aside(ollamaWith("{\"name\":\"m:latest\"}"));
+    look();
+
+    assertThat(state(client)).isEqualTo(EndpointState.TRIAL);
+  }
+
+  @Test
+  void noCheckIsSentAfterClose() {
+    node.aside(TUNNEL_DOWN);
+    LlmClient client = clientOf(endpoint());
+    look();
+    int asked = node.asides().size();
+
+    client.close();
+    time.advance(Duration.ofMinutes(30));
+
+    assertThat(node.asides()).hasSize(asked);
+  }
+
+  @Test
+  void nothingIsAskedWhileAllIsWell() {
+    node.behaves(Replies.answering("PRIMARY"));
+    LlmClient client =
+        loopback.client(LlmClient.builder().endpoint(endpoint().model("m").build()).time(time));
+    assertThat(client.chat(REQUEST).text()).isEqualTo("PRIMARY");
+
+    time.advance(Duration.ofHours(1));
+
+    assertThat(node.asides()).isEmpty();
+  }
+}
