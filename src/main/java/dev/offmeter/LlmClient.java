@@ -8,6 +8,7 @@ import dev.offmeter.failover.Acceptance;
 import dev.offmeter.failover.Cancellation;
 import dev.offmeter.failover.Failover;
 import dev.offmeter.failover.Gates;
+import dev.offmeter.failover.Hedging;
 import dev.offmeter.failover.StreamedCall;
 import dev.offmeter.failover.Time;
 import dev.offmeter.observe.ClientStatus;
@@ -79,6 +80,7 @@ public final class LlmClient implements AutoCloseable {
             time,
             workers,
             () -> ThreadLocalRandom.current().nextDouble(),
+            settings.hedging(workers),
             new GuardedListener(settings.listeners));
   }
 
@@ -177,7 +179,7 @@ public final class LlmClient implements AutoCloseable {
     ChatRequest shaped = request.toBuilder().answerSchema(shape.schema()).build();
     Typed<T> typed = new Typed<>(shape);
     ChatResponse response = run(shaped, begin(), typed);
-    return new ChatResponse.Structured<>(typed.value(), response);
+    return new ChatResponse.Structured<>(typed.value(response.text()), response);
   }
 
   /**
@@ -357,6 +359,8 @@ public final class LlmClient implements AutoCloseable {
     private final List<Endpoint> endpoints = new ArrayList<>();
     private final List<LlmListener> listeners = new ArrayList<>();
     private @Nullable Duration deadline;
+    private @Nullable Duration hedgeAfter;
+    private @Nullable Double hedgeAtMost;
     private @Nullable OkHttpClient httpClient;
     private @Nullable Time time;
 
@@ -366,6 +370,8 @@ public final class LlmClient implements AutoCloseable {
       endpoints.addAll(other.endpoints);
       listeners.addAll(other.listeners);
       deadline = other.deadline;
+      hedgeAfter = other.hedgeAfter;
+      hedgeAtMost = other.hedgeAtMost;
       httpClient = other.httpClient;
       time = other.time;
     }
@@ -412,6 +418,41 @@ public final class LlmClient implements AutoCloseable {
       return this;
     }
 
+    /**
+     * Asks the next endpoint too when one has been silent for so long: from 1 ms to 24 h, from its
+     * dispatch; the first complete answer is taken, and the connection of the other closed. An
+     * endpoint that is on trial has the next one beside it from the start, so that nobody waits for
+     * the outcome. Default: off.
+     *
+     * <p>It costs a second answer, on a managed endpoint money, so at most one call in ten is
+     * hedged; see {@link #hedgeAtMost}. Never asked are endpoints that are down, that the request
+     * forbids, and functions. Of use for {@code chat} and {@code chatAsync}; a stream has one
+     * endpoint at a time.
+     */
+    public Builder hedgeAfter(Duration hedgeAfter) {
+      this.hedgeAfter = Requirements.timeSpan("hedgeAfter", hedgeAfter);
+      return this;
+    }
+
+    /**
+     * The most of all calls that are hedged: more than 0, at most 1; default 0.1. Calls that are
+     * not hedged save it up for up to ten that are, so that a slow minute is not cut short. Trials
+     * are not counted. Needs a {@link #hedgeAfter}.
+     */
+    public Builder hedgeAtMost(double share) {
+      if (!(share > 0 && share <= 1)) {
+        throw new IllegalArgumentException(
+            "hedgeAtMost must be more than 0 and at most 1, was " + share);
+      }
+      this.hedgeAtMost = share;
+      return this;
+    }
+
+    private @Nullable Hedging hedging(Executor workers) {
+      double share = hedgeAtMost == null ? 0.1 : hedgeAtMost;
+      return hedgeAfter == null ? null : new Hedging(hedgeAfter, share, workers);
+    }
+
     /** Adds a listener, beside the one that writes the log. */
     public Builder listener(LlmListener listener) {
       listeners.add(Objects.requireNonNull(listener, "listener"));
@@ -449,12 +490,16 @@ public final class LlmClient implements AutoCloseable {
     /**
      * The client. Opens no connection.
      *
-     * @throws IllegalStateException if there is no endpoint, two have one name, or an endpoint's
-     *     first-token limit is longer than the timeout that its place in the list gives it
+     * @throws IllegalStateException if there is no endpoint, two have one name, an endpoint's
+     *     first-token limit is longer than the timeout that its place in the list gives it, or
+     *     there is a {@code hedgeAtMost} without a {@code hedgeAfter}
      */
     public LlmClient build() {
       if (endpoints.isEmpty()) {
         throw new IllegalStateException("endpoints must not be empty: add at least one");
+      }
+      if (hedgeAtMost != null && hedgeAfter == null) {
+        throw new IllegalStateException("hedgeAtMost must have a hedgeAfter: hedging is off");
       }
       Set<String> names = new HashSet<>();
       for (Endpoint endpoint : endpoints) {

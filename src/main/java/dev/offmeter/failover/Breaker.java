@@ -322,6 +322,11 @@ final class Breaker {
       tellChanges();
     }
 
+    /** Whether its outcome decides if the endpoint is back. */
+    boolean isTrial() {
+      return isCurrent() && breaker.getState() == CircuitBreaker.State.HALF_OPEN;
+    }
+
     /** Whether the endpoint's state is still that in which the call was let in. */
     boolean isCurrent() {
       return !spent && isOfThisEra();

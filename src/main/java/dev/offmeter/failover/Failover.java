@@ -15,6 +15,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.DoubleSupplier;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Calls over an ordered list of endpoints. Safe for use by many threads.
@@ -28,6 +29,7 @@ public final class Failover implements AutoCloseable {
   private final Gates registries = Gates.empty();
   private final OneCall.Surroundings around;
   private final LlmListener listener;
+  private final @Nullable Hedging hedging;
   private final AtomicLong calls = new AtomicLong();
 
   /**
@@ -36,6 +38,7 @@ public final class Failover implements AutoCloseable {
    * @param openers how each is reached
    * @param workers runs what is asked on the side
    * @param random numbers from 0 to 1, for jitter
+   * @param hedging when a second endpoint is asked, null for never
    * @param listener hears of everything; must not throw
    */
   public Failover(
@@ -44,7 +47,9 @@ public final class Failover implements AutoCloseable {
       Time time,
       Executor workers,
       DoubleSupplier random,
+      @Nullable Hedging hedging,
       LlmListener listener) {
+    this.hedging = hedging;
     this.listener = listener;
     this.around = new OneCall.Surroundings(time, new Retries(time), new WaitingLine(time));
     Gate.Shared shared =
@@ -79,6 +84,9 @@ public final class Failover implements AutoCloseable {
   @Override
   public void close() {
     gates.forEach(gate -> gate.health().close());
+    if (hedging != null) {
+      hedging.close();
+    }
   }
 
   /** The Resilience4j registries behind the gates. */
@@ -96,7 +104,7 @@ public final class Failover implements AutoCloseable {
   public ChatResponse chat(
       ChatRequest request, Duration total, Cancellation cancellation, Acceptance acceptance) {
     Deadline deadline = new Deadline(around.time(), total, true);
-    return call(request, deadline, cancellation, Audience.NOBODY, acceptance).run();
+    return call(request, deadline, cancellation, Audience.NOBODY, acceptance, hedging).run();
   }
 
   /**
@@ -116,7 +124,7 @@ public final class Failover implements AutoCloseable {
     Supplier<OneCall> beginning =
         () -> {
           Deadline deadline = new Deadline(around.time(), total, coversDelivery);
-          return call(request, deadline, cancellation, showing, Acceptance.ANY);
+          return call(request, deadline, cancellation, showing, Acceptance.ANY, null);
         };
     return new StreamedCall(showing, cancellation, beginning, whenOver);
   }
@@ -126,8 +134,10 @@ public final class Failover implements AutoCloseable {
       Deadline deadline,
       Cancellation cancellation,
       Audience audience,
-      Acceptance acceptance) {
-    Story story = new Story(calls.incrementAndGet(), request.tags(), listener);
-    return new OneCall(gates, around, request, deadline, cancellation, story, audience, acceptance);
+      Acceptance acceptance,
+      @Nullable Hedging hedging) {
+    Story story = new Story(calls.incrementAndGet(), request.tags(), around.time(), listener);
+    return new OneCall(
+        gates, around, request, deadline, cancellation, story, audience, acceptance, hedging);
   }
 }

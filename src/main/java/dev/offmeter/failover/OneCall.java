@@ -25,6 +25,7 @@ final class OneCall {
   private final Acceptance acceptance;
   private final List<Gate> full = new ArrayList<>();
   private final List<Gate> warming = new ArrayList<>();
+  private final @Nullable Hedge hedge;
   private int next;
   private @Nullable Visit visit;
 
@@ -39,7 +40,8 @@ final class OneCall {
       Cancellation cancellation,
       Story story,
       Audience audience,
-      Acceptance acceptance) {
+      Acceptance acceptance,
+      @Nullable Hedging hedging) {
     this.gates = gates;
     this.around = around;
     this.request = request;
@@ -48,15 +50,31 @@ final class OneCall {
     this.story = story;
     this.audience = audience;
     this.acceptance = acceptance;
+    this.hedge = hedging == null ? null : new Hedge(this, hedging, cancellation);
   }
 
   /** Runs to the answer. */
   ChatResponse run() {
-    ChatResponse response = step();
-    while (response == null) {
-      response = step();
+    boolean answered = false;
+    try {
+      ChatResponse response = step();
+      while (response == null) {
+        response = step();
+      }
+      answered = true;
+      return response;
+    } catch (LlmException e) {
+      ChatResponse other = hedge == null ? null : hedge.won();
+      if (other == null) {
+        throw e;
+      }
+      answered = true;
+      return other;
+    } finally {
+      if (hedge != null) {
+        hedge.end(answered);
+      }
     }
-    return response;
   }
 
   /**
@@ -68,11 +86,12 @@ final class OneCall {
     boolean wellEnded = false;
     try {
       Visit here = visit;
+      ChatResponse response = null;
       if (here == null || here.isOver()) {
-        here = nextVisit();
-        visit = here;
+        response = hedge == null ? null : hedge.outcome();
+        here = response == null ? goOn() : here;
       }
-      ChatResponse response = here.step();
+      response = response == null && here != null ? here.step() : response;
       wellEnded = true;
       return response;
     } catch (LlmException e) {
@@ -119,11 +138,71 @@ final class OneCall {
     }
   }
 
+  private Visit goOn() {
+    Visit here = nextVisit();
+    if (hedge != null && here.isIn(hedge.lane())) {
+      hedge.tries(here);
+      here = nextVisit();
+    }
+    visit = here;
+    if (hedge != null) {
+      hedge.nextIsAsked();
+    }
+    return here;
+  }
+
+  /** An endpoint on trial is asked beside the call, if there is another to go to. */
+  private Cancellation laneOf(Breaker.Permit permit, Cancellation lane) {
+    return hedge != null && lane == cancellation && permit.isTrial() && hasAnother()
+        ? hedge.lane()
+        : lane;
+  }
+
+  /** Whether there is a server still to come that may be asked beside the one that is. */
+  boolean hasAnother() {
+    for (Gate gate : gates.subList(next, gates.size())) {
+      if (gate.spec().isLocal()) {
+        // A function would always be first, and is the last resort.
+        return false;
+      }
+      if (!gate.isShut() && Clearance.permits(request, gate.spec())) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
+   * Asks the next server beside the one that is being asked, while that is silent.
+   *
+   * @return its answer; null if it has none, or another came first
+   */
+  @Nullable ChatResponse askAnother(Cancellation own) {
+    Visit other = null;
+    while (other == null && hasAnother()) {
+      other = knock(gates.get(next++), own);
+    }
+    return other == null ? null : finish(other);
+  }
+
+  /** The answer of one endpoint; null if it has none, or another came first. */
+  static @Nullable ChatResponse finish(Visit visit) {
+    try {
+      ChatResponse response = null;
+      while (response == null && !visit.isOver()) {
+        response = visit.step();
+      }
+      return response;
+    } finally {
+      visit.leave();
+    }
+  }
+
   private Visit nextVisit() {
     while (next < gates.size()) {
       stopIfCancelled();
       Gate gate = gates.get(next++);
-      Visit visit = knock(gate);
+      Visit visit = knock(gate, cancellation);
       if (visit != null) {
         return visit;
       }
@@ -132,10 +211,12 @@ final class OneCall {
   }
 
   /** Asks if the gate lets the call in. No other way leads to an endpoint. */
-  private @Nullable Visit knock(Gate gate) {
+  private @Nullable Visit knock(Gate gate, Cancellation lane) {
     try {
       Clearance.check(request, gate.spec());
-      return new Visit(this, gate, enter(gate), open(gates.subList(next, gates.size())));
+      Breaker.Permit permit = enter(gate, lane);
+      return new Visit(
+          this, gate, permit, open(gates.subList(next, gates.size())), laneOf(permit, lane));
     } catch (Failure refusal) {
       if (refusal.kind() == FailureKind.GATE_FULL) {
         full.add(gate);
@@ -148,7 +229,7 @@ final class OneCall {
   }
 
   /** With a little patience for a place, if the endpoint is worth it. */
-  private Breaker.Permit enter(Gate gate) throws Failure {
+  private Breaker.Permit enter(Gate gate, Cancellation lane) throws Failure {
     gate.health().warmth().wanted();
     try {
       return gate.enter();
@@ -156,20 +237,20 @@ final class OneCall {
       if (refusal.kind() != FailureKind.GATE_FULL || gate.spec().queueFor().isZero()) {
         throw refusal;
       }
-      return queue(gate, refusal);
+      return queue(gate, refusal, lane);
     }
   }
 
-  private Breaker.Permit queue(Gate gate, Failure refusal) throws Failure {
+  private Breaker.Permit queue(Gate gate, Failure refusal, Cancellation lane) throws Failure {
     long patience = deadline.share(open(gates.subList(next, gates.size())));
     long wait = Math.min(gate.spec().queueFor().toNanos(), patience);
-    if (wait <= 0 || around.line().placeAtAnyOf(List.of(gate), wait, cancellation) == null) {
-      stopIfCancelled();
+    if (wait <= 0 || around.line().placeAtAnyOf(List.of(gate), wait, lane) == null) {
+      stopIfCancelled(lane);
       throw refusal;
     }
     boolean entered = false;
     try {
-      stopIfCancelled();
+      stopIfCancelled(lane);
       Breaker.Permit permit = gate.enterWithPlace();
       entered = true;
       return permit;
@@ -210,7 +291,7 @@ final class OneCall {
       stopIfCancelled();
       Gate gate = warming.remove(0);
       try {
-        return new Visit(this, gate, gate.enterWhileWarming(), open(warming));
+        return new Visit(this, gate, gate.enterWhileWarming(), open(warming), cancellation);
       } catch (Failure refusal) {
         story.skips(gate.spec(), refusal);
       }
@@ -222,7 +303,7 @@ final class OneCall {
     boolean entered = false;
     try {
       stopIfCancelled();
-      Visit visit = new Visit(this, gate, gate.enterWithPlace(), open(full));
+      Visit visit = new Visit(this, gate, gate.enterWithPlace(), open(full), cancellation);
       entered = true;
       return visit;
     } catch (Failure refusal) {
@@ -236,14 +317,19 @@ final class OneCall {
   }
 
   /** One try at {@code gate}. */
-  TimedAttempt attempt(Gate gate, ChatRequest asked, long share) {
+  TimedAttempt attempt(Gate gate, ChatRequest asked, long share, Cancellation lane) {
+    Hedge beside = lane == cancellation ? hedge : null;
     return new TimedAttempt(
-        gate, around.time(), asked, cancellation, deadline, share, audience.showsFrom());
+        gate, around.time(), asked, lane, deadline, share, audience.showsFrom(), beside);
+  }
+
+  private void stopIfCancelled() {
+    stopIfCancelled(cancellation);
   }
 
   /** Ends the call if its caller wants it no more. */
-  void stopIfCancelled() {
-    String reason = cancellation.reason();
+  void stopIfCancelled(Cancellation lane) {
+    String reason = lane.reason();
     if (reason != null) {
       throw story.stopped(reason);
     }
@@ -271,10 +357,6 @@ final class OneCall {
 
   Deadline deadline() {
     return deadline;
-  }
-
-  Cancellation cancellation() {
-    return cancellation;
   }
 
   Story story() {

@@ -14,29 +14,58 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
-/** The attempts of one call in order, told to the listener as they happen. */
+/**
+ * The attempts of one call in order, told to the listener as they happen. Two endpoints may be
+ * asked at once; the first that answers is the end of the story.
+ */
 final class Story {
   private final long call;
   private final LlmListener listener;
+  private final ReentrantLock lock = new ReentrantLock();
   private final List<Attempt> attempts = new ArrayList<>(2);
-  private @Nullable EndpointSpec asked;
+  private final List<Asked> underWay = new ArrayList<>(2);
+  private final Time time;
   private @Nullable Attempt unanswered;
+  private boolean over;
 
-  Story(long call, Map<String, String> tags, LlmListener listener) {
+  private record Asked(EndpointSpec spec, long since) {}
+
+  Story(long call, Map<String, String> tags, Time time, LlmListener listener) {
     this.call = call;
+    this.time = time;
     this.listener = listener;
     listener.callStarted(call, tags);
   }
 
+  private <T> T locked(Supplier<T> telling) {
+    lock.lock();
+    try {
+      return telling.get();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   void asks(EndpointSpec spec) {
+    boolean unused = locked(() -> !over && begins(spec));
+  }
+
+  private boolean begins(EndpointSpec spec) {
     fallThroughTo(spec.name());
-    asked = spec;
+    underWay.add(new Asked(spec, time.nanos()));
     listener.attemptStarted(call, spec.name(), spec.model());
+    return true;
   }
 
   Attempt skips(EndpointSpec spec, Failure failure) {
+    return locked(() -> over ? attempt(spec, failure, Duration.ZERO) : passesOver(spec, failure));
+  }
+
+  private Attempt passesOver(EndpointSpec spec, Failure failure) {
     fallThroughTo(spec.name());
     Attempt attempt = told(spec, failure, Duration.ZERO);
     listener.attemptSkipped(call, attempt);
@@ -44,7 +73,15 @@ final class Story {
   }
 
   Attempt failed(EndpointSpec spec, Failure failure, long nanos) {
-    Attempt attempt = told(spec, failure, Duration.ofNanos(nanos));
+    return locked(() -> ends(spec, failure, Duration.ofNanos(nanos)));
+  }
+
+  /** Told once: whoever answers first has told of the others. */
+  private Attempt ends(EndpointSpec spec, Failure failure, Duration elapsed) {
+    if (!underWay.removeIf(asked -> asked.spec().name().equals(spec.name()))) {
+      return attempt(spec, failure, elapsed);
+    }
+    Attempt attempt = told(spec, failure, elapsed);
     listener.attemptEnded(call, attempt);
     return attempt;
   }
@@ -53,7 +90,6 @@ final class Story {
     Attempt attempt = attempt(spec, failure, elapsed);
     attempts.add(attempt);
     unanswered = attempt;
-    asked = null;
     return attempt;
   }
 
@@ -85,8 +121,6 @@ final class Story {
             .status(answer.status())
             .elapsed(Duration.ofNanos(nanos))
             .build();
-    List<Attempt> all = new ArrayList<>(attempts);
-    all.add(attempt);
     return ChatResponse.builder()
         .text(answer.text())
         .thinking(answer.thinking())
@@ -95,49 +129,90 @@ final class Story {
         .usage(answer.usage())
         .finishReason(answer.finishReason())
         .toolCalls(answer.toolCalls())
-        .attempts(all)
+        .attempts(and(attempt))
         .elapsed(Duration.ofNanos(total))
         .timeToFirstToken(first)
         .build();
   }
 
-  void answered(ChatResponse response) {
-    Attempt attempt = response.attempts().get(attempts.size());
+  private List<Attempt> and(Attempt last) {
+    return locked(
+        () -> {
+          List<Attempt> all = new ArrayList<>(attempts);
+          all.add(last);
+          return all;
+        });
+  }
+
+  /**
+   * The answer is what its caller wants.
+   *
+   * @return it, with the whole story; null if another came first
+   */
+  @Nullable ChatResponse answered(EndpointSpec spec, ChatResponse response) {
+    return locked(() -> over ? null : wins(spec, response));
+  }
+
+  private ChatResponse wins(EndpointSpec spec, ChatResponse response) {
+    over = true;
+    underWay.removeIf(asked -> asked.spec().name().equals(spec.name()));
+    Attempt attempt = response.attempts().get(response.attempts().size() - 1);
+    ChatResponse whole = response;
+    if (!underWay.isEmpty()) {
+      endOthers(Failure.of(FailureKind.CANCELLED, "another endpoint answered first"));
+      whole = response.toBuilder().attempts(and(attempt)).build();
+    }
     attempts.add(attempt);
-    asked = null;
     listener.attemptEnded(call, attempt);
-    listener.callAnswered(call, response);
+    listener.callAnswered(call, whole);
+    return whole;
+  }
+
+  private void endOthers(Failure failure) {
+    for (Asked other : List.copyOf(underWay)) {
+      ends(other.spec(), failure, Duration.ofNanos(time.nanos() - other.since()));
+    }
   }
 
   LlmException exhausted(long total) {
-    return ended(new AllEndpointsFailedException(attempts, Duration.ofNanos(total)));
+    return ended(
+        "the call has ended",
+        () -> new AllEndpointsFailedException(attempts, Duration.ofNanos(total)));
   }
 
   LlmException stopped(String why) {
-    return ended(new LlmException("the call was stopped: " + why, attempts));
+    return ended(why, () -> new LlmException("the call was stopped: " + why, attempts));
   }
 
   /** The answer broke off when some of it had been shown, and another may not take its place. */
   LlmException cut(String why, String shown) {
-    return ended(
-        new LlmException(
-            "the answer broke off after " + shown.length() + " characters: " + why,
-            attempts,
-            shown));
+    String what = "the answer broke off after " + shown.length() + " characters: " + why;
+    return ended(why, () -> new LlmException(what, attempts, shown));
   }
 
   /** Even then, what has started must be seen to end. */
   void brokenOff(Throwable error) {
-    EndpointSpec spec = asked;
     String what = error.getClass().getName();
-    if (spec != null) {
-      failed(spec, Failure.of(FailureKind.INTERNAL, what), 0);
-    }
-    ended(new LlmException("the call was broken off by " + what, attempts));
+    Failure failure = Failure.of(FailureKind.INTERNAL, what);
+    ended(failure, () -> new LlmException("the call was broken off by " + what, attempts));
   }
 
-  private LlmException ended(LlmException exception) {
-    listener.callFailed(call, exception);
-    return exception;
+  private LlmException ended(String why, Supplier<LlmException> exception) {
+    return ended(Failure.of(FailureKind.CANCELLED, why), exception);
+  }
+
+  /** Told once; after an answer nobody is told any more. */
+  private LlmException ended(Failure ofOthers, Supplier<LlmException> exception) {
+    return locked(
+        () -> {
+          if (over) {
+            return exception.get();
+          }
+          over = true;
+          endOthers(ofOthers);
+          LlmException ending = exception.get();
+          listener.callFailed(call, ending);
+          return ending;
+        });
   }
 }

@@ -65,7 +65,9 @@ final class TimedAttempt implements Progress {
   private final long share;
   private final boolean othersToCome;
   private volatile long shareEnds;
+  private final @Nullable Hedge hedge;
   private volatile long doubtAt;
+  private volatile long hedgeAt;
   private volatile boolean connecting;
   private volatile boolean connected;
   private volatile long connectingSince;
@@ -85,6 +87,7 @@ final class TimedAttempt implements Progress {
    *
    * @param share nanoseconds that the call's deadline leaves it
    * @param showsFrom with how many pieces it begins to be delivered; {@code MAX_VALUE} for never
+   * @param hedge is told that it is silent
    */
   TimedAttempt(
       Gate gate,
@@ -93,7 +96,8 @@ final class TimedAttempt implements Progress {
       Cancellation cancellation,
       Deadline deadline,
       long share,
-      int showsFrom) {
+      int showsFrom,
+      @Nullable Hedge hedge) {
     this.gate = gate;
     this.time = time;
     this.limits = gate.spec().limits();
@@ -106,6 +110,8 @@ final class TimedAttempt implements Progress {
     this.shareEnds = start + share;
     this.doubtAfter = gate.health().isProbed() ? Health.doubtAfter(limits.firstToken()) : FAR;
     this.doubtAt = start + doubtAfter;
+    this.hedge = hedge;
+    this.hedgeAt = start + (hedge == null ? FAR : hedge.after());
     this.othersToCome = deadline.left() > share;
     this.lastPiece = start;
     this.readingSince = start;
@@ -271,6 +277,10 @@ final class TimedAttempt implements Progress {
       outcome.completeExceptionally(overdue(now));
       return;
     }
+    if (hedge != null && hedgeDueAt() - now <= 0) {
+      hedgeAt = start + FAR;
+      hedge.silent();
+    }
     if (doubtDueAt() - now <= 0) {
       doubtAt = now + doubtAfter;
       gate.health().doubt();
@@ -279,7 +289,11 @@ final class TimedAttempt implements Progress {
   }
 
   private long dueAt() {
-    return earlier(clockDueAt(), doubtDueAt());
+    return earlier(clockDueAt(), earlier(doubtDueAt(), hedgeDueAt()));
+  }
+
+  private long hedgeDueAt() {
+    return begun ? start + FAR : hedgeAt;
   }
 
   /** While it is being connected, that has a clock of its own. */

@@ -22,6 +22,7 @@ final class Visit {
   private final Gate gate;
   private final Breaker.Permit permit;
   private final List<Gate> later;
+  private final Cancellation lane;
   private final long entered;
   private final Wanted wanted;
   private @Nullable Failure before;
@@ -30,13 +31,19 @@ final class Visit {
   private @Nullable TimedAttempt attempt;
   private @Nullable Paused paused;
 
-  Visit(OneCall call, Gate gate, Breaker.Permit permit, List<Gate> later) {
+  Visit(OneCall call, Gate gate, Breaker.Permit permit, List<Gate> later, Cancellation lane) {
     this.call = call;
     this.gate = gate;
     this.permit = permit;
     this.later = later;
+    this.lane = lane;
     this.wanted = new Wanted(call.request(), call.acceptance());
     this.entered = call.time().nanos();
+  }
+
+  /** Whether it can be ended by this. */
+  boolean isIn(Cancellation lane) {
+    return this.lane == lane;
   }
 
   /** Whether the call has moved on. */
@@ -75,13 +82,13 @@ final class Visit {
     }
     gate.rate().take(call.time().nanos());
     // Made before the listener hears of it, so that its share covers the listener too.
-    TimedAttempt asked = call.attempt(gate, wanted.request(), share);
+    TimedAttempt asked = call.attempt(gate, wanted.request(), share, lane);
     call.story().asks(gate.spec());
     attempt = asked;
     return asked;
   }
 
-  private ChatResponse answered(TimedAttempt asked, Answer answer) throws Failure {
+  private @Nullable ChatResponse answered(TimedAttempt asked, Answer answer) throws Failure {
     ChatResponse response =
         call.story()
             .response(
@@ -91,11 +98,11 @@ final class Visit {
                 asked.timeToFirstPiece(),
                 call.deadline().elapsed());
     wanted.check(response);
-    call.story().answered(response);
+    ChatResponse told = call.story().answered(gate.spec(), response);
     gate.latencies().add(asked.timeToFirstPiece().toNanos(), asked.elapsed());
     permit.answered(call.time().nanos() - entered);
     leave();
-    return response;
+    return told;
   }
 
   /** What becomes of the call, and of the endpoint, when an attempt has failed. */
@@ -184,8 +191,8 @@ final class Visit {
    */
   private boolean isLetInAgain(Paused before) {
     paused = null;
-    call.retries().sleep(before.pause(), call.cancellation());
-    call.stopIfCancelled();
+    call.retries().sleep(before.pause(), lane);
+    call.stopIfCancelled(lane);
     try {
       permit.renew();
       return true;

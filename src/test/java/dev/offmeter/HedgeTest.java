@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import dev.offmeter.endpoint.Locality;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.Caller;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** A second endpoint is asked while the first is silent. */
+@Timeout(20)
+class HedgeTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+
+  private final List<String> events = new CopyOnWriteArrayList<>();
+  private ManualTime time;
+  private Node primary;
+  private Node fallback;
+
+  @BeforeEach
+  void start() {
+    time = loopback.manualTime();
+    primary = loopback.node(Replies.hanging());
+    fallback = loopback.node(Replies.answering("FALLBACK"));
+  }
+
+  private LlmClient.Builder builder() {
+    return LlmClient.builder()
+        .endpoint(ollama("primary", primary).build())
+        .endpoint(ollama("fallback", fallback).build())
+        .hedgeAfter(Duration.ofSeconds(2))
+        .listener(
+            new LlmListener() {
+              @Override
+              public void attemptStarted(long call, String endpoint, String model) {
+                events.add("started " + endpoint);
+              }
+
+              @Override
+              public void attemptEnded(long call, Attempt attempt) {
+                events.add("ended " + attempt.endpoint());
+              }
+
+              @Override
+              public void callAnswered(long call, ChatResponse response) {
+                events.add("answered by " + response.endpoint());
+              }
+
+              @Override
+              public void callFailed(long call, LlmException exception) {
+                events.add("failed");
+              }
+            })
+        .time(time);
+  }
+
+  private LlmClient client() {
+    return loopback.client(builder());
+  }
+
+  private CompletableFuture<ChatResponse> asks(LlmClient client, ChatRequest request) {
+    int asked = primary.requests().size();
+    CompletableFuture<ChatResponse> call = client.chatAsync(request);
+    quickly(() -> primary.requests().size() > asked);
+    return call;
+  }
+
+  private static void quickly(Callable<Boolean> condition) {
+    await().pollDelay(Duration.ZERO).pollInterval(Duration.ofMillis(1)).until(condition);
+  }
+
+  @Test
+  void theNextIsAskedWhenTheFirstIsSilentAndTheFirstIsClosedWhenItAnswers() throws Exception {
+    CompletableFuture<ChatResponse> call = asks(client(), REQUEST);
+    time.advance(Duration.ofMillis(1999));
+    assertThat(fallback.requests()).isEmpty();
+    time.advance(Duration.ofMillis(1));
+
+    ChatResponse response = call.get();
+
+    assertThat(response.text()).isEqualTo("FALLBACK");
+    assertThat(response.elapsed()).isEqualTo(Duration.ofSeconds(2));
+    assertThat(response.attempts()).hasSize(2);
+    assertThat(response.attempts().get(0).endpoint()).isEqualTo("primary");
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.CANCELLED);
+    assertThat(response.attempts().get(0).message()).isEqualTo("another endpoint answered first");
+    assertThat(response.attempts().get(0).elapsed()).isEqualTo(Duration.ofSeconds(2));
+    quickly(() -> primary.openConnections() == 0);
+    assertThat(events)
+        .containsExactly(
+            "started primary",
+            "started fallback",
+            "ended primary",
+            "ended fallback",
+            "answered by fallback");
+  }
+
+  @Test
+  void theFirstMayStillBeFirst() throws Exception {
+    CountDownLatch hedged = new CountDownLatch(1);
+    primary.behaves(
+        (connection, request) -> {
+          awaitQuietly(hedged);
+          Replies.answering("PRIMARY").answer(connection, request);
+        });
+    fallback.behaves(
+        (connection, request) -> {
+          hedged.countDown();
+          connection.hang();
+        });
+    CompletableFuture<ChatResponse> call = asks(client(), REQUEST);
+    time.advance(Duration.ofSeconds(2));
+
+    assertThat(call.get().endpoint()).isEqualTo("primary");
+    assertThat(call.get().attempts())
+        .extracting(Attempt::endpoint)
+        .containsExactly("fallback", "primary");
+    quickly(() -> fallback.openConnections() == 0);
+    assertThat(events).hasSize(5).endsWith("answered by primary");
+  }
+
+  @Test
+  void aFirstThatHasBegunIsNotHedged() throws Exception {
+    CountDownLatch goOn = new CountDownLatch(1);
+    CountDownLatch begun = new CountDownLatch(1);
+    primary.behaves(
+        (connection, request) -> {
+          connection.send(Replies.STREAM_HEAD + Replies.tokens("PRI"));
+          begun.countDown();
+          awaitQuietly(goOn);
+          connection.send(Replies.tokens("MARY") + Replies.end("stop", 2) + Replies.LAST_CHUNK);
+        });
+    LlmClient client = client();
+    CompletableFuture<ChatResponse> call = asks(client, REQUEST);
+    begun.await();
+    quickly(() -> client.status().endpoints().get(0).inFlight() == 1);
+    goOn.countDown();
+
+    assertThat(call.get().text()).isEqualTo("PRIMARY");
+    time.advance(Duration.ofSeconds(5));
+    assertThat(fallback.requests()).isEmpty();
+  }
+
+  @Test
+  void anEndpointThatTheRequestForbidsIsNotAsked() throws Exception {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("primary", primary).build())
+                .endpoint(ollama("managed", fallback).locality(Locality.MANAGED).build())
+                .hedgeAfter(Duration.ofSeconds(2))
+                .time(time));
+    CompletableFuture<ChatResponse> call =
+        asks(client, REQUEST.toBuilder().selfHostedOnly().build());
+    time.advance(Duration.ofSeconds(15));
+
+    assertThatThrownBy(call::get).hasCauseInstanceOf(AllEndpointsFailedException.class);
+    assertThat(fallback.requests()).isEmpty();
+  }
+
+  @Test
+  void aFunctionIsTheLastResortAndNoHedge() throws Exception {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("primary", primary).build())
+                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
+                .hedgeAfter(Duration.ofSeconds(2))
+                .time(time));
+    CompletableFuture<ChatResponse> call = asks(client, REQUEST);
+    time.advance(Duration.ofMillis(14_999));
+    assertThat(call).isNotDone();
+    time.advance(Duration.ofMillis(1));
+
+    assertThat(call.get().text()).isEqualTo("TEMPLATE");
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0.1, 0.5})
+  void noMoreThanAShareOfTheCallsIsHedged(double share) throws Exception {
+    LlmClient client = loopback.client(builder().hedgeAtMost(share));
+    List<CompletableFuture<ChatResponse>> calls = new ArrayList<>();
+    for (int i = 0; i < 20; i++) {
+      calls.add(asks(client, REQUEST));
+    }
+    time.advance(Duration.ofSeconds(2));
+    int hedged = 1 + (int) (20 * share);
+    quickly(() -> calls.stream().filter(CompletableFuture::isDone).count() >= hedged - 1);
+
+    calls.forEach(call -> call.cancel(true));
+    assertThat(fallback.requests()).hasSizeBetween(hedged - 1, hedged);
+  }
+
+  @Test
+  void ifBothFailTheCallGoesOn() throws Exception {
+    Node third = loopback.node(Replies.answering("THIRD"));
+    fallback.behaves(Replies.status(500, "", ""));
+    LlmClient client = loopback.client(builder().endpoint(ollama("third", third).build()));
+    CompletableFuture<ChatResponse> call = asks(client, REQUEST);
+    time.advance(Duration.ofSeconds(2));
+    quickly(() -> events.contains("ended fallback"));
+    time.advance(Duration.ofSeconds(13));
+
+    assertThat(call.get().endpoint()).isEqualTo("third");
+    assertThat(call.get().attempts())
+        .extracting(Attempt::endpoint)
+        .containsExactly("fallback", "primary", "third");
+  }
+
+  @Test
+  void aFirstThatFailsLeavesTheCallWithTheSecond() throws Exception {
+    CountDownLatch answer = new CountDownLatch(1);
+    fallback.behaves(
+        (connection, request) -> {
+          awaitQuietly(answer);
+          Replies.answering("FALLBACK").answer(connection, request);
+        });
+    CompletableFuture<ChatResponse> call = asks(client(), REQUEST);
+    time.advance(Duration.ofSeconds(2));
+    fallback.awaitAsked();
+    time.advance(Duration.ofSeconds(13));
+    quickly(() -> events.contains("ended primary"));
+    answer.countDown();
+
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
+    assertThat(fallback.requests()).as("asked once").hasSize(1);
+  }
+
+  @Test
+  void aRefusalOfTheSecondEndsTheCall() throws Exception {
+    fallback.behaves(
+        Replies.status(
+            400,
+            "application/json",
+            "{\"error\":{\"code\":\"content_filter\",\"message\":\"no\"}}"));
+    CompletableFuture<ChatResponse> call = asks(client(), REQUEST);
+    time.advance(Duration.ofSeconds(2));
+
+    assertThatThrownBy(call::get)
+        .cause()
+        .isInstanceOf(LlmException.class)
+        .hasMessageContaining("'fallback' refuses");
+    assertThat(events).filteredOn("failed"::equals).hasSize(1);
+    quickly(() -> primary.openConnections() == 0);
+  }
+
+  @Test
+  void anInterruptEndsBoth() throws Exception {
+    fallback.behaves(Replies.hanging());
+    Caller caller = Caller.of(client(), REQUEST);
+    primary.awaitAsked();
+    time.advance(Duration.ofSeconds(2));
+    fallback.awaitAsked();
+
+    caller.interrupt();
+
+    assertThat(caller.thrown()).isInstanceOf(LlmException.class);
+    quickly(() -> primary.openConnections() + fallback.openConnections() == 0);
+    quickly(() -> events.size() == 5);
+    assertThat(events).endsWith("failed");
+  }
+
+  private LlmClient clientWithAPrimaryOnTrial() {
+    primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    LlmClient client = client();
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    time.advance(Duration.ofSeconds(18));
+    events.clear();
+    return client;
+  }
+
+  private static EndpointState state(LlmClient client) {
+    return client.status().endpoints().get(0).state();
+  }
+
+  @Test
+  void nobodyWaitsForATrialAndItGoesOnWhenItsCallIsAnswered() throws Exception {
+    LlmClient client = clientWithAPrimaryOnTrial();
+    CountDownLatch tried = new CountDownLatch(1);
+    CountDownLatch answer = new CountDownLatch(1);
+    primary.behaves(
+        (connection, request) -> {
+          tried.countDown();
+          awaitQuietly(answer);
+          Replies.answering("PRIMARY").answer(connection, request);
+        });
+    fallback.behaves(
+        (connection, request) -> {
+          awaitQuietly(tried);
+          Replies.answering("FALLBACK").answer(connection, request);
+        });
+
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(response.endpoint()).isEqualTo("fallback");
+    assertThat(response.elapsed()).isZero();
+    assertThat(events)
+        .contains("started primary", "ended primary")
+        .endsWith("answered by fallback")
+        .hasSize(5);
+    assertThat(state(client)).isEqualTo(EndpointState.TRIAL);
+    answer.countDown();
+    quickly(() -> state(client) == EndpointState.UP);
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
+  }
+
+  @Test
+  void aTrialThatFailsInTheBackgroundTakesItDown() {
+    LlmClient client = clientWithAPrimaryOnTrial();
+    primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+
+    quickly(() -> state(client) == EndpointState.DOWN);
+  }
+
+  @Test
+  void aTrialMayAnswerFirst() throws Exception {
+    LlmClient client = clientWithAPrimaryOnTrial();
+    primary.behaves(Replies.answering("PRIMARY"));
+    fallback.behaves(Replies.hanging());
+
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
+
+    quickly(() -> fallback.openConnections() == 0);
+    assertThat(state(client)).isEqualTo(EndpointState.UP);
+  }
+
+  @Test
+  void closingTheClientEndsATrialThatIsLeft() {
+    LlmClient client = clientWithAPrimaryOnTrial();
+    primary.behaves(Replies.hanging());
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    quickly(() -> primary.requests().size() == 2);
+
+    client.close();
+
+    quickly(() -> primary.openConnections() == 0);
+  }
+
+  @Test
+  void anAnswerInTheShapeOfARecordIsTheWinnersOwn() throws Exception {
+    fallback.behaves(Replies.answering("{\\\"subject\\\":\\\"from the fallback\\\"}"));
+    LlmClient client = client();
+    CompletableFuture<ChatResponse.Structured<Draft>> call =
+        CompletableFuture.supplyAsync(() -> client.chat(REQUEST, Draft.class));
+    primary.awaitAsked();
+    time.advance(Duration.ofSeconds(2));
+
+    assertThat(call.get().value()).isEqualTo(new Draft("from the fallback"));
+  }
+
+  record Draft(String subject) {}
+
+  @Test
+  void aShareWithoutHedgingIsRejected() {
+    LlmClient.Builder builder =
+        LlmClient.builder().endpoint(ollama("primary", primary).build()).hedgeAtMost(0.2);
+
+    assertThatThrownBy(builder::build)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("hedgeAtMost must have a hedgeAfter: hedging is off");
+    assertThatThrownBy(() -> builder.hedgeAtMost(0))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("hedgeAtMost must be more than 0 and at most 1, was 0.0");
+  }
+
+  private static void awaitQuietly(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+}
