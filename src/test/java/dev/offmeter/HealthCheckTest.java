@@ -113,11 +113,11 @@ class HealthCheckTest {
     LlmClient client = clientOf(Endpoint.ollama("node", node.url() + "/llm"));
 
     look();
+    quickly(() -> state(client) == EndpointState.TRIAL);
 
     assertThat(node.asides())
         .extracting(Connection.Request::line)
         .containsExactly("GET /llm/api/version HTTP/1.1", "GET /llm/api/ps HTTP/1.1");
-    assertThat(state(client)).isEqualTo(EndpointState.TRIAL);
   }
 
   @Test
@@ -228,7 +228,7 @@ class HealthCheckTest {
     node.aside(WELL);
     look();
 
-    assertThat(state(client)).isEqualTo(EndpointState.TRIAL);
+    quickly(() -> state(client) == EndpointState.TRIAL);
   }
 
   @Test
@@ -257,7 +257,7 @@ class HealthCheckTest {
     node.aside(ollamaWith("{\"name\":\"m:latest\"}"));
     look();
 
-    assertThat(state(client)).isEqualTo(EndpointState.TRIAL);
+    quickly(() -> state(client) == EndpointState.TRIAL);
   }
 
   @Test

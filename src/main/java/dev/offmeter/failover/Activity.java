@@ -41,6 +41,11 @@ final class Activity {
     return seen - own > 0 && now - seen < stall / 2;
   }
 
+  /** Whether any call has had a piece since. */
+  boolean hasServedSince(long then) {
+    return lastPiece - then > 0;
+  }
+
   /** Whether a piece has come so lately that there is no need to ask whether it lives. */
   boolean isLively(long now) {
     return now - lastPiece < LIVELY;

@@ -196,23 +196,6 @@ final class Breaker {
   }
 
   /**
-   * Lets a call in while the model is being loaded: it has nowhere else to go.
-   *
-   * @throws Failure if that is over
-   */
-  Permit admitWhileWarming() throws Failure {
-    lock.lock();
-    try {
-      if (warming) {
-        return new Permit(era.get());
-      }
-    } finally {
-      lock.unlock();
-    }
-    return admit();
-  }
-
-  /**
    * What a call holds that was let in. It must have one outcome: {@link #answered}, {@link #failed}
    * or {@link #release}; those after the first do nothing. Used by the thread of the call.
    */

@@ -50,8 +50,7 @@ final class Gate {
     this.timeLimiter = registries.timeLimiters().timeLimiter(spec.name(), limiterConfig(spec));
     this.activity = new Activity(spec.limits(), time.nanos());
     Probes probes = new Probes(opener, time, shared.workers());
-    Warmth warmth = new Warmth(spec, probes, breaker, latencies, activity, time);
-    this.health = new Health(probes, breaker, activity, time, warmth, shared.pace());
+    this.health = new Health(spec, probes, breaker, activity, latencies, time, shared.pace());
     this.rate = new Rate(spec.requestsPerMinute());
   }
 
@@ -141,19 +140,7 @@ final class Gate {
    * @throws Failure if the endpoint is down or full
    */
   Breaker.Permit enter() throws Failure {
-    return placed(breaker.admit());
-  }
-
-  /**
-   * Lets a call in while the model is being loaded.
-   *
-   * @throws Failure if the endpoint is down or full
-   */
-  Breaker.Permit enterWhileWarming() throws Failure {
-    return placed(breaker.admitWhileWarming());
-  }
-
-  private Breaker.Permit placed(Breaker.Permit permit) throws Failure {
+    Breaker.Permit permit = breaker.admit();
     boolean placed = false;
     try {
       placed = takePlace();

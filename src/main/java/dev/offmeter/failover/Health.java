@@ -3,6 +3,7 @@ package dev.offmeter.failover;
 
 import dev.offmeter.FailureKind;
 import dev.offmeter.endpoint.Checkup;
+import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.Vitals;
@@ -39,12 +40,18 @@ final class Health {
   private volatile long lastLook;
 
   Health(
-      Probes probes, Breaker breaker, Activity activity, Time time, Warmth warmth, ProbePace pace) {
+      EndpointSpec spec,
+      Probes probes,
+      Breaker breaker,
+      Activity activity,
+      Latencies latencies,
+      Time time,
+      ProbePace pace) {
     this.probes = probes;
     this.breaker = breaker;
     this.activity = activity;
     this.time = time;
-    this.warmth = warmth;
+    this.warmth = new Warmth(spec, probes, breaker, latencies, activity, this::look, time);
     this.recovery = new Recovery(this, breaker, time, pace);
     this.lastLook = time.nanos() - RECENT;
   }

@@ -22,8 +22,8 @@ final class Latencies {
   }
 
   /** Nanoseconds; 0 when there was no answer. */
-  synchronized long medianTotal() {
-    return quantile(sorted(total), 0.5);
+  synchronized long total95() {
+    return quantile(sorted(total), 0.95);
   }
 
   synchronized EndpointStatus.Latency summary() {

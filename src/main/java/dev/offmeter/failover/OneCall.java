@@ -24,7 +24,7 @@ final class OneCall {
   private final Audience audience;
   private final Acceptance acceptance;
   private final List<Gate> full = new ArrayList<>();
-  private final List<Gate> warming = new ArrayList<>();
+  private final List<Gate> waitedFor = new ArrayList<>();
   private final @Nullable Hedge hedge;
   private int next;
   private @Nullable Visit visit;
@@ -220,8 +220,6 @@ final class OneCall {
     } catch (Failure refusal) {
       if (refusal.kind() == FailureKind.GATE_FULL) {
         full.add(gate);
-      } else if (refusal.kind() == FailureKind.CIRCUIT_OPEN && gate.isWarming()) {
-        warming.add(gate);
       }
       story.skips(gate.spec(), refusal);
       return null;
@@ -287,13 +285,16 @@ final class OneCall {
 
   /** Better to wait for a model that is being loaded than not to be answered. */
   private Visit waitForALoad() {
-    while (!warming.isEmpty()) {
-      stopIfCancelled();
-      Gate gate = warming.remove(0);
-      try {
-        return new Visit(this, gate, gate.enterWhileWarming(), open(warming), cancellation);
-      } catch (Failure refusal) {
-        story.skips(gate.spec(), refusal);
+    for (Gate gate : gates) {
+      boolean worthIt = Clearance.permits(request, gate.spec()) && gate.isWarming();
+      if (worthIt && !waitedFor.contains(gate)) {
+        waitedFor.add(gate);
+        around.retries().until(gate.health().warmth().load(), deadline.left(), cancellation);
+        stopIfCancelled();
+        Visit visit = knock(gate, cancellation);
+        if (visit != null) {
+          return visit;
+        }
       }
     }
     throw story.exhausted(deadline.elapsed());

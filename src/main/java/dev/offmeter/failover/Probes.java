@@ -126,6 +126,19 @@ final class Probes {
     asking.found().complete(found);
   }
 
+  /** Ends what is being asked. */
+  void cancel(Checkup.Kind kind) {
+    lock.lock();
+    try {
+      Asking asking = underWay.get(kind);
+      if (asking != null) {
+        asking.checkup().cancel();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Ends what is being asked; nothing is asked any more. */
   void close() {
     lock.lock();

@@ -54,7 +54,11 @@ final class Recovery {
     lock.lock();
     try {
       stop();
-      if (change.to() == EndpointState.DOWN && !breaker.obeysServer()) {
+      boolean loading = change.to() == EndpointState.WARMING;
+      if (loading) {
+        downSince = time.nanos();
+        schedule(pace.next(0));
+      } else if (change.to() == EndpointState.DOWN && !breaker.obeysServer()) {
         downSince = time.nanos();
         seenIll = breaker.isAbsent();
         // Those who wait there want to know at once, unless that is known already.
@@ -159,6 +163,9 @@ final class Recovery {
   private void act(Vitals vitals, boolean back) {
     Failure failure = vitals.failure();
     if (vitals.sign() == Vitals.Sign.DEAD && failure != null) {
+      if (breaker.isWarming()) {
+        health.warmth().giveUp(failure);
+      }
       health.evacuate(failure);
     } else if (vitals.sign() == Vitals.Sign.COLD && failure != null) {
       health.warmth().warm(failure);

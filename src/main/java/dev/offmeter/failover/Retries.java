@@ -58,9 +58,14 @@ final class Retries {
 
   /** Waits; returns early when the call is cancelled or its thread interrupted. */
   void sleep(Duration pause, Cancellation cancellation) {
-    CompletableFuture<Void> over = new CompletableFuture<>();
-    Future<?> clock =
-        time.timer().schedule(() -> over.complete(null), pause.toNanos(), TimeUnit.NANOSECONDS);
+    until(new CompletableFuture<>(), pause.toNanos(), cancellation);
+  }
+
+  /** The same, and returns early when {@code event} is completed. */
+  void until(CompletableFuture<?> event, long nanos, Cancellation cancellation) {
+    // Others may wait for the same event, and it is not this call's to end.
+    CompletableFuture<Void> over = event.thenAccept(happened -> {});
+    Future<?> clock = time.timer().schedule(() -> over.complete(null), nanos, TimeUnit.NANOSECONDS);
     cancellation.waitsFor(over);
     try {
       over.get();

@@ -72,6 +72,10 @@ final class TimedAttempt implements Progress {
   private volatile boolean connected;
   private volatile long connectingSince;
   private volatile boolean begun;
+
+  /** Others were served before it had its first piece. */
+  private volatile boolean queued;
+
   private volatile boolean delivering;
   private volatile long lastPiece;
   private volatile long firstPiece;
@@ -398,7 +402,8 @@ final class TimedAttempt implements Progress {
 
   private Failure overdue(FailureKind kind, String what) {
     // A node that answers others is not dead: it works through a queue.
-    return gate.activity().servesOthers(time.nanos(), lastPiece)
+    boolean queuedTooLong = queued && kind == FailureKind.ATTEMPT_TIMEOUT;
+    return queuedTooLong || gate.activity().servesOthers(time.nanos(), lastPiece)
         ? unless(
             kind, FailureKind.OVERLOADED, what, ", while other calls there were being answered")
         : Failure.of(kind, what);
@@ -433,6 +438,9 @@ final class TimedAttempt implements Progress {
     pieces++;
     boolean fresh = !delivering || now - silentSince() > SOCKET_READ;
     lastPiece = now;
+    if (!begun) {
+      queued = gate.activity().hasServedSince(start);
+    }
     if (fresh) {
       gate.activity().piece(now);
     }

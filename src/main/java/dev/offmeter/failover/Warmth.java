@@ -4,6 +4,7 @@ package dev.offmeter.failover;
 import dev.offmeter.FailureKind;
 import dev.offmeter.endpoint.Checkup;
 import dev.offmeter.endpoint.EndpointSpec;
+import dev.offmeter.observe.EndpointState;
 import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.Vitals;
 import java.lang.ref.WeakReference;
@@ -13,6 +14,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,6 +37,7 @@ final class Warmth {
   private final Breaker breaker;
   private final Latencies latencies;
   private final Activity activity;
+  private final Supplier<CompletableFuture<Vitals>> look;
   private final Time time;
   private final AtomicBoolean kept = new AtomicBoolean();
   private volatile boolean closed;
@@ -51,7 +54,9 @@ final class Warmth {
       Breaker breaker,
       Latencies latencies,
       Activity activity,
+      Supplier<CompletableFuture<Vitals>> look,
       Time time) {
+    this.look = look;
     this.spec = spec;
     this.probes = probes;
     this.breaker = breaker;
@@ -68,7 +73,7 @@ final class Warmth {
 
   /** Whether a call that has to wait for a load would miss its limits; false if that is unknown. */
   boolean takesTooLong() {
-    long answer = latencies.medianTotal();
+    long answer = latencies.total95();
     return loadNanos != UNKNOWN
         && (loadNanos > spec.limits().firstToken().toNanos()
             || loadNanos + answer > spec.limits().attempt().toNanos());
@@ -98,6 +103,15 @@ final class Warmth {
     if (breaker.warms(why)) {
       CompletableFuture<Void> unused = load(true);
     }
+  }
+
+  /**
+   * The load that is under way.
+   *
+   * @return completed when it is over, and what follows from it done
+   */
+  CompletableFuture<Void> load() {
+    return load(false);
   }
 
   /** An attempt got no byte in all its time. What a load that is over at once costs is nothing. */
@@ -228,9 +242,24 @@ final class Warmth {
   /** A load of a model that is loaded only tells the server to keep it. */
   private void hold() {
     schedule();
-    if (breaker.isUp()) {
-      loadOrWarm();
+    if (breaker.isUp() || breaker.state() == EndpointState.TRIAL) {
+      CompletableFuture<Void> unused = look.get().thenAccept(this::found);
     }
+  }
+
+  private void found(Vitals vitals) {
+    Failure failure = vitals.failure();
+    if (vitals.sign() == Vitals.Sign.DEAD && failure != null) {
+      breaker.takeDown(failure);
+    } else {
+      looksCold(vitals);
+    }
+  }
+
+  /** Nobody is there to load it. */
+  void giveUp(Failure failure) {
+    breaker.takeDown(failure);
+    probes.cancel(Checkup.Kind.LOAD);
   }
 
   void close() {
