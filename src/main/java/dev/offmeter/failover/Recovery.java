@@ -141,6 +141,7 @@ final class Recovery {
       case REFUSED -> seenIll = true;
       case UNKNOWN -> {
         // There is nothing to be learnt from looking: its pause alone counts.
+        next = null;
         return false;
       }
     }
