@@ -300,8 +300,8 @@ public final class LlmClient implements AutoCloseable {
 
   /**
    * How the endpoints are: which are down, since when and why, when each is looked at next, what is
-   * in flight, and how long answers take. A snapshot; asks nobody. Its {@code toString()} has one
-   * line for each.
+   * in flight, and how long answers take. A snapshot; asks nobody. Its {@code toString()} is a
+   * table with one line for each.
    */
   public ClientStatus status() {
     return failover.status();

@@ -12,10 +12,15 @@ import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Semaphore;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What an operator is shown of the endpoints. */
 @Timeout(20)
@@ -55,5 +60,143 @@ class StatusTest {
     assertThat(primary().state()).isEqualTo(EndpointState.DOWN);
     assertThat(primary().nextLook().orElseThrow())
         .isBetween(Duration.ofSeconds(10), Duration.ofSeconds(16));
+  }
+
+  @Test
+  void oneThatIsDownSaysSinceWhenAndWhyAndWhenItIsLookedAt() {
+    primary.aside(Replies.status(530, "text/plain", "error code: 1033"));
+    primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    time.advance(Duration.ofMinutes(3));
+    Instant made = primary().since();
+    client.chat("a reminder");
+
+    time.advance(Duration.ofMillis(500));
+    EndpointStatus status = primary();
+
+    assertThat(status.state()).isEqualTo(EndpointState.DOWN);
+    assertThat(status.since()).isEqualTo(made.plus(Duration.ofMinutes(3)));
+    assertThat(status.lasting()).isEqualTo(Duration.ofMillis(500));
+    assertThat(status.cause()).isEqualTo(FailureKind.TUNNEL_DOWN);
+    assertThat(status.message()).contains("1033");
+    assertThat(status.nextLook().orElseThrow())
+        .as("looks begin a second after, give or take a fifth")
+        .isBetween(Duration.ofMillis(300), Duration.ofMillis(700));
+    assertThat(status.latency().answers()).isZero();
+  }
+
+  /** Answers each request when it is told to. */
+  private Semaphore answeringOnDemand() {
+    Semaphore released = new Semaphore(0);
+    primary.behaves(
+        (connection, request) -> {
+          released.acquireUninterruptibly();
+          Replies.answering("PRIMARY").answer(connection, request);
+        });
+    return released;
+  }
+
+  private CompletableFuture<ChatResponse> asked(int times) {
+    CompletableFuture<ChatResponse> call =
+        client.chatAsync(ChatRequest.builder().user("a reminder").build());
+    await().until(() -> primary.requests().size() == times);
+    return call;
+  }
+
+  @Test
+  void oneThatIsUpSaysHowLongItsAnswersTake() throws Exception {
+    Semaphore released = answeringOnDemand();
+    for (int i = 1; i <= 20; i++) {
+      CompletableFuture<ChatResponse> call = asked(i);
+      time.advance(Duration.ofMillis(100L * i));
+      released.release();
+      call.get();
+    }
+
+    EndpointStatus status = primary();
+    assertThat(status.state()).isEqualTo(EndpointState.UP);
+    assertThat(status.cause()).isNull();
+    assertThat(status.nextLook()).isEmpty();
+    EndpointStatus.Latency latency = status.latency();
+    assertThat(latency.answers()).isEqualTo(20);
+    assertThat(latency.firstTokenMedian()).isEqualTo(Duration.ofMillis(1000));
+    assertThat(latency.totalMedian()).isEqualTo(Duration.ofMillis(1000));
+    assertThat(latency.total95()).isEqualTo(Duration.ofMillis(1900));
+  }
+
+  @Test
+  void callsAreCountedWhileTheyAreThere() throws Exception {
+    Semaphore released = answeringOnDemand();
+    assertThat(primary().inFlight()).isZero();
+
+    CompletableFuture<ChatResponse> first = asked(1);
+    CompletableFuture<ChatResponse> second = asked(2);
+    assertThat(primary().inFlight()).isEqualTo(2);
+
+    released.release(2);
+    first.get();
+    second.get();
+    assertThat(primary().inFlight()).isZero();
+  }
+
+  @Test
+  void theTableSaysInOneLookWhatIsDownAndWhy() {
+    time.advance(Duration.ofMinutes(61));
+    primary.behaves(Replies.status(429, "text/plain", "slow down", "Retry-After: 40"));
+    client.chat("a reminder");
+    time.advance(Duration.ofSeconds(5));
+
+    assertThat(client.status().toString().lines())
+        .containsExactly(
+            "endpoint  state        for  next look  in flight  answers  first p50/p95  total p50/p95"
+                + "  why",
+            "primary   DOWN         5 s     35.0 s          0        0              -              -"
+                + "  RATE_LIMITED: slow down",
+            "fallback  UP     1 h 1 min          -          0        1    0.00/0.00 s    0.00/0.00 s");
+  }
+
+  @Test
+  void oneLineIsEnoughForOneEndpoint() {
+    primary.behaves(Replies.status(429, "text/plain", "slow down", "Retry-After: 40"));
+    client.chat("a reminder");
+    time.advance(Duration.ofSeconds(5));
+
+    assertThat(client.status().endpoints())
+        .extracting(EndpointStatus::toString)
+        .containsExactly(
+            "primary: DOWN for 5 s (RATE_LIMITED: slow down), next look in 35.0 s, 0 in flight, no"
+                + " answer yet",
+            "fallback: UP for 5 s, 0 in flight, first token 0.00/0.00 s, total 0.00/0.00 s"
+                + " (median/95th of 1)");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"PT0.9S, 0 s", "PT59.9S, 59 s", "PT4M12S, 4 min 12 s", "PT3H5M9S, 3 h 5 min"})
+  @CsvSource({"PT24H, 1 d 0 h", "PT100H, 4 d 4 h"})
+  void agesHaveTwoUnits(Duration lasting, String told) {
+    time.advance(lasting);
+
+    assertThat(primary().toString()).startsWith("primary: UP for " + told + ", ");
+  }
+
+  @Test
+  void nothingSecretIsInIt() {
+    Node leaky =
+        loopback.node(
+            (connection, request) -> {
+              String body = request.header("Authorization") + " " + request.body();
+              Replies.status(401, "text/plain", body).answer(connection, request);
+            });
+    client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("leaky", leaky).apiKey("canary-key-7f3a").build())
+                .endpoint(ollama("fallback", fallback).build())
+                .time(time));
+    client.chat("canary-prompt of Zoë");
+
+    assertThat(primary().state()).isEqualTo(EndpointState.DOWN);
+    assertThat(client.status().toString() + primary())
+        .contains("UNAUTHORIZED")
+        .doesNotContain("canary");
   }
 }

@@ -119,6 +119,11 @@ final class Breaker {
     return since;
   }
 
+  /** For how long that is. */
+  Duration lasting(Instant since) {
+    return Duration.between(since, clock.instant());
+  }
+
   /** What went wrong last; of no meaning while it is up. */
   @Nullable Failure lastFailure() {
     return lastFailure;

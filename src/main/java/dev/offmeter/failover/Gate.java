@@ -13,6 +13,7 @@ import io.github.resilience4j.bulkhead.BulkheadConfig;
 import io.github.resilience4j.timelimiter.TimeLimiter;
 import io.github.resilience4j.timelimiter.TimeLimiterConfig;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Optional;
 import java.util.concurrent.Executor;
 import java.util.function.Consumer;
@@ -112,6 +113,7 @@ final class Gate {
   /** How it is. */
   EndpointStatus status() {
     EndpointState state = breaker.state();
+    Instant since = breaker.since();
     Failure last = state == EndpointState.UP ? null : breaker.lastFailure();
     Optional<Duration> look =
         state == EndpointState.DOWN
@@ -121,7 +123,8 @@ final class Gate {
     return new EndpointStatus(
         spec.name(),
         state,
-        breaker.since(),
+        since,
+        breaker.lasting(since),
         last == null ? null : last.kind(),
         last == null ? "" : last.message(),
         look,

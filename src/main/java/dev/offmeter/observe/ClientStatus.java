@@ -2,7 +2,6 @@
 package dev.offmeter.observe;
 
 import java.util.List;
-import java.util.stream.Collectors;
 
 /**
  * How all endpoints of a client are, in the order of preference.
@@ -15,9 +14,12 @@ public record ClientStatus(List<EndpointStatus> endpoints) {
     endpoints = List.copyOf(endpoints);
   }
 
-  /** One line for each endpoint. */
+  /**
+   * A table for a person, one line for each. The last two columns of figures are in seconds, each
+   * as median and 95th percentile of the last answers; a {@code -} stands for none.
+   */
   @Override
   public String toString() {
-    return endpoints.stream().map(EndpointStatus::toString).collect(Collectors.joining("\n"));
+    return new StatusTable(endpoints).toString();
   }
 }

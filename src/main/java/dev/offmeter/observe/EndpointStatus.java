@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param endpoint its name
  * @param state whether calls go there
  * @param since when it came into this state; for one that was never down, when the client was made
+ * @param lasting for how long that is
  * @param cause what took it down, null while it is up
  * @param message the same in words, redacted; empty while it is up
  * @param nextLook how long until it is looked at again: by a health check, or, where there is none,
@@ -25,6 +26,7 @@ public record EndpointStatus(
     String endpoint,
     EndpointState state,
     Instant since,
+    Duration lasting,
     @Nullable FailureKind cause,
     String message,
     Optional<Duration> nextLook,
@@ -53,34 +55,59 @@ public record EndpointStatus(
     public String toString() {
       return answers == 0
           ? "no answer yet"
-          : String.format(
-              Locale.ROOT,
-              "first token %s / %s s, total %s / %s s (median / 95th of %d)",
-              seconds(firstTokenMedian),
-              seconds(firstToken95),
-              seconds(totalMedian),
-              seconds(total95),
-              answers);
+          : "first token "
+              + firstTokenPair()
+              + ", total "
+              + totalPair()
+              + " (median/95th of "
+              + answers
+              + ")";
+    }
+
+    String firstTokenPair() {
+      return seconds(firstTokenMedian, 2) + "/" + seconds(firstToken95, 2) + " s";
+    }
+
+    String totalPair() {
+      return seconds(totalMedian, 2) + "/" + seconds(total95, 2) + " s";
     }
   }
 
-  /** One line for a person. */
+  /** One line for a person: what it is, for how long, why, and what comes next. */
   @Override
   public String toString() {
     return endpoint
-        + " is "
+        + ": "
         + state
-        + " since "
-        + since.truncatedTo(java.time.temporal.ChronoUnit.SECONDS)
-        + (cause == null ? "" : " (" + cause + ": " + message + ")")
-        + nextLook.map(left -> ", looked at again in " + seconds(left) + " s").orElse("")
+        + " for "
+        + age()
+        + (cause == null ? "" : " (" + why() + ")")
+        + nextLook.map(left -> ", next look in " + seconds(left, 1) + " s").orElse("")
         + ", "
         + inFlight
         + " in flight, "
         + latency;
   }
 
-  private static String seconds(Duration duration) {
-    return String.format(Locale.ROOT, "%.1f", duration.toMillis() / 1000.0);
+  /** The cause and its message; empty while there is none. */
+  String why() {
+    return cause == null ? "" : cause + ": " + message;
+  }
+
+  /** How long it has been in its state, in the two largest units. */
+  String age() {
+    if (lasting.toMinutes() == 0) {
+      return lasting.toSeconds() + " s";
+    }
+    if (lasting.toHours() == 0) {
+      return lasting.toMinutes() + " min " + lasting.toSecondsPart() + " s";
+    }
+    return lasting.toDays() == 0
+        ? lasting.toHours() + " h " + lasting.toMinutesPart() + " min"
+        : lasting.toDays() + " d " + lasting.toHoursPart() + " h";
+  }
+
+  static String seconds(Duration duration, int decimals) {
+    return String.format(Locale.ROOT, "%." + decimals + "f", duration.toMillis() / 1000.0);
   }
 }
