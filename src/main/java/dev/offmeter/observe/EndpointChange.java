@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
  * @param to the state now
  * @param cause what went wrong last, null when it is up
  * @param message the same in words, redacted; empty when it is up
- * @param leftAlone how long it is not asked, zero unless it is down
+ * @param leftAlone its pause, after which a call tries it again; zero unless it is down. A health
+ *     check may find it well before, or keep it shut for longer
  */
 public record EndpointChange(
     String endpoint,

@@ -3,22 +3,41 @@ package dev.offmeter.observe;
 
 import dev.offmeter.Attempt;
 import dev.offmeter.ChatResponse;
+import dev.offmeter.FailureKind;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.event.Level;
 
 /**
- * Writes the log of a client, under the logger {@code dev.offmeter}: WARN once when an endpoint's
- * state changes, DEBUG for each fall-through and each answer. A call that failed is not logged: its
- * exception tells the caller, who logs it. No level shows a prompt, an answer or a secret.
+ * Writes the log of a client, under the logger {@code dev.offmeter}. No level shows a prompt, an
+ * answer or a secret.
+ *
+ * <ul>
+ *   <li>WARN when an endpoint goes down, once for each cause, and when it is up again; once for
+ *       each endpoint that is sent more requests than it can work on, with what to set.
+ *   <li>INFO when an endpoint warms its model, and when it is up again after that alone.
+ *   <li>DEBUG for a trial, each fall-through and each answer.
+ * </ul>
+ *
+ * <p>A call that failed is not logged: its exception tells the caller, who logs it.
  */
 public final class Slf4jListener implements LlmListener {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
-  /** The cause last told of each endpoint. */
-  private final Map<String, String> told = new ConcurrentHashMap<>();
+  private static final String ADVICE =
+      "works on fewer requests at a time than it is sent (OVERLOADED): raise OLLAMA_NUM_PARALLEL on"
+          + " its node, or set maxConcurrent on the endpoint, so that calls beyond it go on at once;"
+          + " see docs/troubleshooting.md#"
+          + FailureKind.OVERLOADED.anchor();
+
+  /** The cause that was warned of last, for each endpoint that has not been up since. */
+  private final Map<String, String> warned = new ConcurrentHashMap<>();
+
+  private final Set<String> advised = ConcurrentHashMap.newKeySet();
 
   @Override
   public void fellThrough(long call, Attempt attempt, String next) {
@@ -45,35 +64,61 @@ public final class Slf4jListener implements LlmListener {
   }
 
   @Override
+  public void attemptEnded(long call, Attempt attempt) {
+    boolean overloaded = attempt.failure().filter(FailureKind.OVERLOADED::equals).isPresent();
+    if (overloaded && advised.add(attempt.endpoint())) {
+      LOG.atWarn()
+          .addKeyValue("call", call)
+          .addKeyValue("endpoint", attempt.endpoint())
+          .addKeyValue("failure", FailureKind.OVERLOADED.name())
+          .log("endpoint {} " + ADVICE, attempt.endpoint());
+    }
+  }
+
+  @Override
   public void endpointChanged(EndpointChange change) {
-    // A trial decides nothing yet, and one that fails only confirms what was said.
-    boolean news =
-        change.to() == EndpointState.UP
-            || (change.to() == EndpointState.DOWN && isNewCause(change));
-    LOG.atLevel(news ? Level.WARN : Level.DEBUG)
+    LOG.atLevel(level(change))
         .addKeyValue("endpoint", change.endpoint())
         .addKeyValue("state", change.to())
         .addKeyValue("cause", change.cause())
-        .log(
-            "endpoint {} is {}{}",
-            change.endpoint(),
-            change.to(),
-            change.to() == EndpointState.DOWN ? reason(change) : "");
+        .log("endpoint {} is {}{}", change.endpoint(), change.to(), details(change));
   }
 
-  private boolean isNewCause(EndpointChange change) {
+  private Level level(EndpointChange change) {
+    String endpoint = change.endpoint();
+    return switch (change.to()) {
+      case UP -> warned.remove(endpoint) == null ? Level.INFO : Level.WARN;
+      case DOWN -> levelOfDown(change);
+      // It mends itself, and happens whenever a model has been idle for long.
+      case WARMING -> Level.INFO;
+      // It decides nothing yet.
+      case TRIAL -> Level.DEBUG;
+    };
+  }
+
+  /** What was said of this outage before need not wake anybody again. */
+  private Level levelOfDown(EndpointChange change) {
     String cause = String.valueOf(change.cause());
-    boolean same = cause.equals(told.put(change.endpoint(), cause));
-    return change.from() == EndpointState.UP || !same;
+    if (!cause.equals(warned.put(change.endpoint(), cause))) {
+      return Level.WARN;
+    }
+    return change.from() == EndpointState.WARMING ? Level.INFO : Level.DEBUG;
   }
 
-  private static String reason(EndpointChange change) {
-    return " ("
-        + change.cause()
-        + ": "
-        + change.message()
-        + "), asked again in "
-        + change.leftAlone().toMillis()
-        + " ms";
+  private static String details(EndpointChange change) {
+    String why = " (" + change.cause() + ": " + change.message() + ")";
+    return switch (change.to()) {
+      case DOWN -> why + pause(change);
+      case WARMING -> why;
+      case UP, TRIAL -> "";
+    };
+  }
+
+  private static String pause(EndpointChange change) {
+    double seconds = change.leftAlone().toMillis() / 1000.0;
+    return String.format(
+        Locale.ROOT,
+        ", asked again in %.1f s unless a health check or an answer says otherwise",
+        seconds);
   }
 }
