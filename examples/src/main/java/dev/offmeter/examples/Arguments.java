@@ -6,12 +6,17 @@ import java.util.List;
 import java.util.Optional;
 
 /** What the command line asks for. */
-record Arguments(Optional<String> csv, String folder, boolean stream) {
-  private static final String USAGE = "; usage: [--stream] [invoices.csv [folder]]";
+record Arguments(Optional<String> csv, String folder, boolean stream, boolean watch) {
+  private static final String USAGE = "; usage: [--stream | --watch] [invoices.csv [folder]]";
 
   static Arguments of(List<String> args) throws CannotRun {
     List<String> paths = new ArrayList<>(args);
     boolean stream = paths.removeIf("--stream"::equals);
+    boolean watch = paths.removeIf("--watch"::equals);
+    if (stream && watch) {
+      throw new CannotRun(
+          "--stream and --watch both need the end of the screen: choose one" + USAGE);
+    }
     for (String path : paths) {
       if (path.startsWith("-")) {
         throw new CannotRun("unknown option " + path + USAGE);
@@ -21,6 +26,6 @@ record Arguments(Optional<String> csv, String folder, boolean stream) {
       throw new CannotRun("one argument too many: " + paths.get(2) + USAGE);
     }
     return new Arguments(
-        paths.stream().findFirst(), paths.size() > 1 ? paths.get(1) : "follow-ups", stream);
+        paths.stream().findFirst(), paths.size() > 1 ? paths.get(1) : "follow-ups", stream, watch);
   }
 }

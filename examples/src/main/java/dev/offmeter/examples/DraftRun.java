@@ -38,7 +38,6 @@ final class DraftRun {
         report.failed(invoice);
       }
     }
-    report.summary();
     return report;
   }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.examples;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import dev.offmeter.ChatResponse;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
@@ -34,7 +36,7 @@ public final class PaymentFollowUps {
    * Runs the example.
    *
    * @param args the CSV file, the folder for the drafts, and {@code --stream} to watch them being
-   *     written; all optional
+   *     written or {@code --watch} to watch the endpoints; all optional
    */
   public static void main(String[] args) {
     Clock clock = Clock.systemDefaultZone();
@@ -51,16 +53,34 @@ public final class PaymentFollowUps {
       InvoiceCsv csv = invoices(arguments);
       csv.problems().forEach(err::println);
       try (LlmClient llm = client(environment)) {
-        Function<Invoice, ChatResponse> answers =
-            arguments.stream()
-                ? new LiveAnswers(llm, Screen.of(out, environment))::to
-                : invoice -> llm.chat(Letter.request(invoice));
-        Report report = new DraftRun(answers, folder(arguments), out, err).over(csv);
+        DraftFolder folder = folder(arguments);
+        Report report =
+            arguments.watch()
+                ? watched(llm, Panel.of(out, environment), folder, csv)
+                : new DraftRun(answers(arguments, llm, environment), folder, out, err).over(csv);
+        report.summary();
         return report.isFlawless() ? ALL_DRAFTED : SOME_NEED_A_LOOK;
       }
     } catch (CannotRun e) {
       err.println(e.getMessage());
       return COULD_NOT_RUN;
+    }
+  }
+
+  private Function<Invoice, ChatResponse> answers(
+      Arguments arguments, LlmClient llm, Map<String, String> environment) {
+    return arguments.stream()
+        ? new LiveAnswers(llm, Screen.of(out, environment))::to
+        : invoice -> llm.chat(Letter.request(invoice));
+  }
+
+  /** What is down or cold is found out on the side, and no draft has to wait for it. */
+  private Report watched(LlmClient llm, Panel panel, DraftFolder folder, InvoiceCsv csv)
+      throws CannotRun {
+    try (Watch watch = new Watch(llm, csv.invoices().size(), panel)) {
+      llm.warmUp();
+      PrintStream above = panel.above(out, UTF_8);
+      return new DraftRun(watch::answerTo, folder, above, panel.above(err, UTF_8)).over(csv);
     }
   }
 

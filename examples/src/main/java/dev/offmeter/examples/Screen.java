@@ -3,20 +3,13 @@ package dev.offmeter.examples;
 
 import dev.offmeter.Attempt;
 import dev.offmeter.FailureKind;
-import java.io.Console;
 import java.io.PrintStream;
 import java.util.Map;
 
 /** Where a draft is shown while it is written, and taken back when it has become void. */
 final class Screen {
-  /** Below the 80 of a common terminal: Java cannot ask for the width of this one. */
-  private static final int COLUMNS = 78;
-
   /** From here on a row ends at the next space, so that few words are cut in two. */
   private static final int NEARLY_FULL = 66;
-
-  /** The first character of those that take two columns; some above it take but one. */
-  private static final int WIDE = 0x1100;
 
   private final PrintStream out;
   private final boolean clears;
@@ -30,19 +23,7 @@ final class Screen {
 
   /** One that clears what is void if there is a terminal that can, else says it in a line. */
   static Screen of(PrintStream out, Map<String, String> environment) {
-    boolean plain =
-        environment.getOrDefault("TERM", "dumb").equals("dumb")
-            || !environment.getOrDefault("NO_COLOR", "").isEmpty();
-    return new Screen(out, !plain && isTerminal(System.console()));
-  }
-
-  /** From JDK 22 on there may be a console without a terminal, of which 17 knows nothing. */
-  private static boolean isTerminal(Console console) {
-    try {
-      return console != null && (boolean) Console.class.getMethod("isTerminal").invoke(console);
-    } catch (ReflectiveOperationException e) {
-      return true;
-    }
+    return new Screen(out, Terminal.canClear(environment));
   }
 
   void begins(Invoice invoice) {
@@ -67,11 +48,11 @@ final class Screen {
       endsRow();
       return;
     }
-    if (clears && column >= COLUMNS) {
+    if (clears && column >= Terminal.COLUMNS) {
       endsRow();
     }
     out.print(Character.toString(character));
-    column += character < WIDE ? 1 : 2;
+    column += Terminal.width(character);
   }
 
   private void endsRow() {

@@ -136,7 +136,7 @@ final class StreamedFollowUpsTest {
   void unknownOptionIsOneLineWithTheUsage() throws Exception {
     assertThat(run(nothing(), "--strem")).isEqualTo(PaymentFollowUps.COULD_NOT_RUN);
     assertThat(err.toString(UTF_8).strip())
-        .isEqualTo("unknown option --strem; usage: [--stream] [invoices.csv [folder]]");
+        .isEqualTo("unknown option --strem; usage: [--stream | --watch] [invoices.csv [folder]]");
     assertThat(home.resolve("drafts")).doesNotExist();
   }
 
@@ -147,7 +147,7 @@ final class StreamedFollowUpsTest {
         .singleElement()
         .asString()
         .startsWith("one argument too many: ")
-        .endsWith("; usage: [--stream] [invoices.csv [folder]]");
+        .endsWith("; usage: [--stream | --watch] [invoices.csv [folder]]");
   }
 
   /** The option stands between the two paths: it may stand anywhere. */

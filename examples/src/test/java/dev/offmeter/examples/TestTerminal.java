@@ -8,11 +8,20 @@ import java.util.regex.Pattern;
 
 /** What a terminal of 80 columns and enough rows shows in the end, each character one wide. */
 final class TestTerminal {
-  private static final Pattern PART = Pattern.compile("\u001b\\[(\\d*)([AJ])|\r|\n|.");
+  private static final Pattern PART = Pattern.compile("\u001b\\[(\\??\\d*)([AJhl])|\r|\n|.");
 
   private final List<String> rows = new ArrayList<>(List.of(""));
   private int row;
   private int column;
+  private boolean cursor = true;
+  private boolean breaks = true;
+
+  /** Whether it is as it was found: with its cursor, and breaking long rows. */
+  static boolean isRestored(String text) {
+    TestTerminal terminal = new TestTerminal();
+    PART.matcher(text).results().forEach(terminal::take);
+    return terminal.cursor && terminal.breaks;
+  }
 
   static List<String> showing(String text) {
     TestTerminal terminal = new TestTerminal();
@@ -38,15 +47,20 @@ final class TestTerminal {
   }
 
   private void write(String character) {
-    if (column == 80) {
+    if (column == 80 && breaks) {
       down();
     }
+    column = Math.min(column, 79);
     rows.set(row, rows.get(row).substring(0, column) + character);
     column++;
   }
 
   private void obey(String number, String order) {
-    if (order.equals("A")) {
+    if (number.startsWith("?")) {
+      boolean isOf25 = number.equals("?25");
+      cursor = isOf25 ? order.equals("h") : cursor;
+      breaks = isOf25 ? breaks : order.equals("h");
+    } else if (order.equals("A")) {
       row = Math.max(0, row - Integer.parseInt(number));
     } else {
       rows.set(row, rows.get(row).substring(0, column));
