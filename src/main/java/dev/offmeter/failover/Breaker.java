@@ -56,6 +56,9 @@ final class Breaker {
   private volatile boolean warming;
   private boolean wasUp;
 
+  /** What it was down for when its model began to be loaded; null if it was not down. */
+  private @Nullable Failure wasDownFor;
+
   /** The end of the pause, and until when it is kept shut whatever the pause. */
   private volatile long pausedUntil;
 
@@ -372,9 +375,12 @@ final class Breaker {
     change(
         () -> {
           if (!warming && (state == EndpointState.UP || mayComeBack())) {
-            downsInARow.incrementAndGet();
-            lastFailure = why;
             wasUp = state == EndpointState.UP;
+            wasDownFor = state == EndpointState.DOWN ? lastFailure : null;
+            if (wasDownFor == null) {
+              downsInARow.incrementAndGet();
+            }
+            lastFailure = why;
             warming = true;
             downFor = Judgement.Health.WARMS;
             obeysServer = false;
@@ -395,13 +401,28 @@ final class Breaker {
           warming = false;
           if (wasUp && downsInARow.get() <= 1) {
             breaker.transitionToClosedState();
-          } else if (mayComeBack()) {
+          } else if (mayComeBack() && !wasSetAside()) {
             breaker.transitionToHalfOpenState();
           } else {
-            shutUntil = pausedUntil;
-            enter(EndpointState.DOWN);
+            downAsBefore();
           }
         });
+  }
+
+  /** A loaded model mends nothing that a person must. */
+  private boolean wasSetAside() {
+    Failure before = wasDownFor;
+    return before != null && Judgement.of(before.kind()).health() == Judgement.Health.SET_ASIDE;
+  }
+
+  private void downAsBefore() {
+    Failure before = wasDownFor;
+    if (before != null) {
+      lastFailure = before;
+      downFor = Judgement.of(before.kind()).health();
+    }
+    shutUntil = pausedUntil;
+    enter(EndpointState.DOWN);
   }
 
   /**

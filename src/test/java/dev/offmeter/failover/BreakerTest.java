@@ -20,6 +20,7 @@ import org.junit.jupiter.api.Test;
 /** A permit has one outcome, and only in its own era. */
 class BreakerTest {
   private static final Failure DOWN = Failure.of(FailureKind.TUNNEL_DOWN, "nobody there");
+  private static final Failure COLD = Failure.of(FailureKind.MODEL_COLD, "not in memory");
 
   private final ManualTime time = new ManualTime();
   private Breaker breaker;
@@ -148,5 +149,41 @@ class BreakerTest {
     breaker.admit();
     assertThatThrownBy(breaker::admit)
         .hasMessage("not asked since TUNNEL_DOWN (nobody there), another call is the trial");
+  }
+
+  @Test
+  void aModelThatIsLoadedAfterAnOutageIsTriedAtOnce() throws Failure {
+    breaker.admit().failed(DOWN, 1);
+    time.advance(Duration.ofSeconds(3));
+    assertThat(breaker.warms(COLD)).isTrue();
+
+    breaker.warmed();
+
+    assertThat(breaker.state()).isEqualTo(EndpointState.TRIAL);
+    breaker.admit().answered(1);
+    assertThat(breaker.isUp()).isTrue();
+  }
+
+  @Test
+  void aTrialAfterALoadThatFailsIsNotBelievedAgainBeforeItsPauseIsOver() throws Failure {
+    breaker.admit().failed(DOWN, 1);
+    breaker.warms(COLD);
+    breaker.warmed();
+    breaker.admit().failed(DOWN, 1);
+
+    assertThat(breaker.warms(COLD)).isFalse();
+    breaker.back();
+    assertThat(breaker.state()).isEqualTo(EndpointState.DOWN);
+  }
+
+  @Test
+  void whatAPersonMustMendStaysDownForItsCauseWhenTheModelIsLoaded() throws Failure {
+    breaker.admit().failed(Failure.of(FailureKind.UNAUTHORIZED, "key rejected"), 1);
+    breaker.warms(COLD);
+
+    breaker.warmed();
+
+    assertThatThrownBy(breaker::admit)
+        .hasMessage("not asked since UNAUTHORIZED (key rejected), asked again in 15000 ms");
   }
 }
