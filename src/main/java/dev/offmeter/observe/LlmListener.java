@@ -18,9 +18,9 @@ import java.util.Map;
  * </ul>
  *
  * <p>Methods are called on the thread that runs the call (for a stream, that is its reader's, or
- * the one that closes it), by many threads at once: be thread-safe and quick. The time that a
- * method takes is the call's, and no clock can end it. What a method throws is logged and otherwise
- * ignored.
+ * the one that closes it; for a change that a health check brings, one of the client's own), by
+ * many threads at once: be thread-safe and quick. The time that a method takes is the call's, and
+ * no clock can end it. What a method throws is logged and otherwise ignored.
  */
 public interface LlmListener {
   /**
@@ -49,6 +49,6 @@ public interface LlmListener {
   /** The call ends with an exception. */
   default void callFailed(long call, LlmException exception) {}
 
-  /** An endpoint went down, is on trial, or is up again. */
+  /** An endpoint went down, warms its model, is on trial, or is up again. */
   default void endpointChanged(EndpointChange change) {}
 }
