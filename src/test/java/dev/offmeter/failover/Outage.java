@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.failover.VirtualNode.Sight;
+import java.time.Duration;
+
+/** What can befall a node, and how that looks from where the calls are made. */
+enum Outage {
+  /** Silence until the edge notices; when the power is back, a boot. */
+  POWER_CUT {
+    @Override
+    void befalls(VirtualNode node, Duration lasts) {
+      node.ollama().restart();
+      goesSilent(node);
+      node.time().in(lasts.plus(Assumptions.BOOT), () -> starts(node));
+    }
+  },
+  /** A restart in good order. */
+  UPDATE {
+    @Override
+    void befalls(VirtualNode node, Duration lasts) {
+      node.ollama().restart();
+      node.shows(Sight.TUNNEL_DOWN);
+      node.time().in(lasts, () -> starts(node));
+    }
+  },
+  /** The tunnel's process is restarted, or its connection broken. */
+  TUNNEL_DROP {
+    @Override
+    void befalls(VirtualNode node, Duration lasts) {
+      node.shows(Sight.TUNNEL_DOWN);
+      node.time().in(lasts, () -> node.shows(Sight.ANSWERS));
+    }
+  },
+  /** The line to the house is dead: silence until the edge notices. */
+  LINE_CUT {
+    @Override
+    void befalls(VirtualNode node, Duration lasts) {
+      goesSilent(node);
+      node.time().in(lasts, () -> node.shows(Sight.ANSWERS));
+    }
+  },
+  /** Everything hangs, health checks too, until a person or a watchdog restarts the machine. */
+  FREEZE {
+    @Override
+    void befalls(VirtualNode node, Duration lasts) {
+      node.shows(Sight.SILENT);
+      node.time().in(lasts, () -> UPDATE.befalls(node, Assumptions.BOOT));
+    }
+  },
+  /** The engine hangs, while the server says that all is well. */
+  WEDGED_SILENT {
+    @Override
+    void befalls(VirtualNode node, Duration lasts) {
+      wedges(node, VirtualOllama.Wedge.SILENT, lasts);
+    }
+  },
+  /** The engine fails at every call, while the server says that all is well. */
+  WEDGED_ERRORS {
+    @Override
+    void befalls(VirtualNode node, Duration lasts) {
+      wedges(node, VirtualOllama.Wedge.ERRORS, lasts);
+    }
+  },
+  /** The host is there, its server is not. */
+  SERVICE_STOPPED {
+    @Override
+    void befalls(VirtualNode node, Duration lasts) {
+      node.shows(Sight.REFUSES);
+      node.time().in(lasts, () -> node.shows(Sight.ANSWERS));
+    }
+  },
+  /** Nothing is at its address. */
+  HOST_GONE {
+    @Override
+    void befalls(VirtualNode node, Duration lasts) {
+      node.shows(Sight.GONE);
+      node.time().in(lasts, () -> node.shows(Sight.ANSWERS));
+    }
+  };
+
+  /** It begins now, and ends by itself. */
+  abstract void befalls(VirtualNode node, Duration lasts);
+
+  private static void goesSilent(VirtualNode node) {
+    node.shows(Sight.SILENT);
+    node.time().in(Assumptions.EDGE_NOTICES, () -> node.shows(Sight.TUNNEL_DOWN));
+  }
+
+  private static void starts(VirtualNode node) {
+    node.shows(Sight.NO_SERVER);
+    node.time().in(Assumptions.OLLAMA_STARTS, () -> node.shows(Sight.ANSWERS));
+  }
+
+  private static void wedges(VirtualNode node, VirtualOllama.Wedge how, Duration lasts) {
+    node.ollama().wedges(how);
+    node.time()
+        .in(
+            lasts,
+            () -> {
+              node.ollama().restart();
+              starts(node);
+            });
+  }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import java.time.Duration;
+import java.util.Random;
+import java.util.function.Function;
+
+/** A year of calls to two nodes, in virtual time. */
+final class Year {
+  static final String HOME = "mac-mini";
+  static final String ARM = "arm-node";
+
+  private final VirtualTime time = new VirtualTime();
+  private final Random arrivals = new Random(Assumptions.SEED);
+  private final Tally tally = new Tally();
+  private final Nodes nodes;
+  private final Way way;
+  private double worked;
+  private int calls;
+
+  /** The two nodes of a year. */
+  record Nodes(VirtualNode home, VirtualNode arm) {}
+
+  /** How calls are made. */
+  interface Way extends AutoCloseable {
+    /** Makes one, on a thread of virtual time. */
+    Tally.Ended call(int number);
+
+    @Override
+    default void close() {}
+  }
+
+  private Year(Duration keepAlive, Function<Nodes, Way> way) {
+    this.nodes = new Nodes(home(time, keepAlive), arm(time));
+    this.way = way.apply(nodes);
+  }
+
+  /** What becomes of its calls. */
+  static Tally of(Duration keepAlive, Function<Nodes, Way> way) throws InterruptedException {
+    Year year = new Year(keepAlive, way);
+    Fate.of(Assumptions.HOME, Assumptions.SEED + 1).befalls(year.nodes.home());
+    Fate.of(Assumptions.ARM, Assumptions.SEED + 2).befalls(year.nodes.arm());
+    year.nodes.home().shows(VirtualNode.Sight.ANSWERS);
+    year.nodes.arm().shows(VirtualNode.Sight.ANSWERS);
+    year.nextCall();
+    year.time.run();
+    year.time.close();
+    return year.tally;
+  }
+
+  private static VirtualNode home(VirtualTime time, Duration keepAlive) {
+    VirtualOllama ollama =
+        new VirtualOllama(
+            time,
+            new VirtualOllama.Nature(
+                Assumptions.LOAD, Assumptions.LISTED_AFTER, keepAlive, Assumptions::homeService));
+    return new VirtualNode(time, HOME, Assumptions.WAY_HOME, Assumptions.EDGE_WAITS, ollama);
+  }
+
+  private static VirtualNode arm(VirtualTime time) {
+    VirtualOllama ollama =
+        new VirtualOllama(
+            time,
+            new VirtualOllama.Nature(
+                Duration.ZERO, Duration.ZERO, Assumptions.FOR_EVER, Assumptions::armService));
+    return new VirtualNode(time, ARM, Assumptions.WAY_ARM, Assumptions.FOR_EVER, ollama);
+  }
+
+  private void nextCall() {
+    double day = Assumptions.WORKING_DAY.toNanos();
+    worked += Fate.next(day / Assumptions.CALLS_A_DAY, arrivals);
+    long days = (long) (worked / day);
+    long at = Duration.ofDays(days).plus(Assumptions.DAY_BEGINS).toNanos() + (long) (worked % day);
+    if (days < Assumptions.DAYS) {
+      int number = calls++;
+      time.begin(at, () -> call(number));
+    } else {
+      time.at(at, way::close);
+    }
+  }
+
+  private void call(int number) {
+    nextCall();
+    tally.add(way.call(number));
+  }
+}
