@@ -113,6 +113,11 @@ final class Breaker {
     return state == EndpointState.UP;
   }
 
+  /** Whether a call goes there, if only for a trial. */
+  boolean isOpenToCalls() {
+    return state == EndpointState.UP || state == EndpointState.TRIAL;
+  }
+
   EndpointState state() {
     return state;
   }

@@ -4,7 +4,6 @@ package dev.offmeter.failover;
 import dev.offmeter.FailureKind;
 import dev.offmeter.endpoint.Checkup;
 import dev.offmeter.endpoint.EndpointSpec;
-import dev.offmeter.observe.EndpointState;
 import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.Vitals;
 import java.lang.ref.WeakReference;
@@ -30,6 +29,9 @@ final class Warmth {
   /** Loading a model that is loaded takes no longer than this. */
   private static final Duration AT_ONCE = Duration.ofSeconds(2);
 
+  /** The server may keep a model longer than is known here. */
+  private static final long AGAIN = Duration.ofSeconds(30).toNanos();
+
   private static final long UNKNOWN = 0;
 
   private final EndpointSpec spec;
@@ -45,6 +47,7 @@ final class Warmth {
   private volatile @Nullable Future<?> watch;
   private volatile long loadNanos = UNKNOWN;
   private volatile long loadedAt;
+  private volatile long seenAt;
   private volatile boolean dropped;
   private final AtomicBoolean watched = new AtomicBoolean();
 
@@ -64,6 +67,7 @@ final class Warmth {
     this.activity = activity;
     this.time = time;
     this.loadedAt = time.nanos();
+    this.seenAt = loadedAt;
   }
 
   /** How long the last load took, in words. */
@@ -84,7 +88,7 @@ final class Warmth {
    */
   void wanted() {
     keepWarm();
-    if (dropped && breaker.isUp()) {
+    if ((dropped || isDueToBeDropped()) && breaker.isOpenToCalls()) {
       warm(
           Failure.of(
               FailureKind.MODEL_COLD, "the server has dropped the model, unused; " + lastTime()));
@@ -220,12 +224,21 @@ final class Warmth {
     }
   }
 
+  /** Its time has passed, and nobody has looked since. */
+  private boolean isDueToBeDropped() {
+    long due = usedAt() + spec.residence().toNanos();
+    return takesTooLong() && time.nanos() - due > 0 && seenAt - due < 0;
+  }
+
+  private long usedAt() {
+    return Math.max(activity.lastAnswer(), loadedAt);
+  }
+
   private void lookForTheDrop() {
     watched.set(false);
-    long idle = time.nanos() - Math.max(activity.lastAnswer(), loadedAt);
-    long left = spec.residence().toNanos() - idle;
-    if (left > 0 || !breaker.isUp()) {
-      watchForTheDrop(Math.max(left, AT_ONCE.toNanos()));
+    long left = usedAt() + spec.residence().plus(AT_ONCE).toNanos() - time.nanos();
+    if (left > 0 || !breaker.isOpenToCalls()) {
+      watchForTheDrop(left > 0 ? left : AGAIN);
     } else {
       CompletableFuture<Void> unused =
           probes.ask(Checkup.Kind.RESIDENT, Health.LOOK).thenAccept(this::foundIdle);
@@ -233,16 +246,17 @@ final class Warmth {
   }
 
   private void foundIdle(Vitals vitals) {
+    seenAt = time.nanos();
     dropped = vitals.sign() == Vitals.Sign.COLD;
     if (!dropped) {
-      watchForTheDrop(spec.residence().toNanos());
+      watchForTheDrop(AGAIN);
     }
   }
 
   /** A load of a model that is loaded only tells the server to keep it. */
   private void hold() {
     schedule();
-    if (breaker.isUp() || breaker.state() == EndpointState.TRIAL) {
+    if (breaker.isOpenToCalls()) {
       CompletableFuture<Void> unused = look.get().thenAccept(this::found);
     }
   }

@@ -31,8 +31,8 @@ final class Assumptions {
   /** A model of some 10 GB: longer than any call waits at home. */
   static final Duration LOAD = Duration.ofSeconds(20);
 
-  /** To make room and to start the engine, before the model is listed. */
-  static final Duration LISTED_AFTER = Duration.ofMillis(300);
+  /** Ollama lists a model that it is still loading, so that a look at the list may mislead. */
+  static final Duration LISTED_AFTER = Duration.ZERO;
 
   /** Ollama's default. */
   static final Duration KEEP_ALIVE = Duration.ofMinutes(5);

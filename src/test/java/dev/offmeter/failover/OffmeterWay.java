@@ -39,6 +39,7 @@ final class OffmeterWay implements Year.Way {
             time,
             work -> time.begin(time.nanos(), work),
             random::nextDouble,
+            null,
             new LlmListener() {});
   }
 
