@@ -387,10 +387,13 @@ public final class LlmClient implements AutoCloseable {
       return fromEnv(System.getenv());
     }
 
-    /** Adds what {@code environment} names: its endpoints, and its deadline if it has one. */
+    /**
+     * Adds what {@code environment} names: its endpoints; its deadline and hedging if it has them.
+     */
     public Builder fromEnv(Map<String, String> environment) {
       Environment read = Environment.read(environment);
       read.endpoints().forEach(this::endpoint);
+      read.hedgeAfter().ifPresent(this::hedgeAfter);
       return read.deadline().map(this::deadline).orElse(this);
     }
 

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -15,6 +16,8 @@ import org.junit.jupiter.api.Test;
 
 /** What the documentation says of itself must hold. */
 class DocumentationTest {
+  private static final Pattern SECTION = Pattern.compile("]\\(([\\w./-]*)#([\\w-]+)\\)");
+
   private static final Path README = Path.of("README.md");
   private static final Pattern LINK = Pattern.compile("\\]\\(([^)#\\s]+)(#[^)]*)?\\)");
 
@@ -59,6 +62,31 @@ class DocumentationTest {
       }
     }
     assertThat(broken).isEmpty();
+  }
+
+  @Test
+  void everyLinkToASectionLeadsToOne() throws IOException {
+    List<String> broken = new ArrayList<>();
+    for (Path page : pages()) {
+      Matcher link = SECTION.matcher(Files.readString(page));
+      while (link.find()) {
+        Path parent = page.toAbsolutePath().getParent();
+        Path target = link.group(1).isEmpty() ? page : parent.resolve(link.group(1));
+        if (Files.exists(target) && !anchors(target).contains(link.group(2))) {
+          broken.add(page + " -> " + link.group(1) + "#" + link.group(2));
+        }
+      }
+    }
+    assertThat(broken).isEmpty();
+  }
+
+  /** As GitHub makes them of headings. */
+  private static List<String> anchors(Path page) throws IOException {
+    return Files.readAllLines(page).stream()
+        .filter(line -> line.startsWith("#"))
+        .map(line -> line.replaceFirst("#+ ", "").toLowerCase(Locale.ROOT))
+        .map(line -> line.replaceAll("[^\\p{L}\\p{N} _-]", "").replace(' ', '-'))
+        .toList();
   }
 
   private static List<Path> pages() throws IOException {

@@ -26,14 +26,18 @@ public final class Environment {
   private static final String DEADLINE = "OFFMETER_DEADLINE";
   private static final String CONFIG = "OFFMETER_CONFIG";
   private static final String CONFIG_MODEL = "OFFMETER_CONFIG_MODEL";
-  private static final Set<String> SINGLE = Set.of(DEADLINE, CONFIG, CONFIG_MODEL);
+  private static final String HEDGE = "OFFMETER_HEDGE_AFTER";
+  private static final Set<String> SINGLE = Set.of(DEADLINE, CONFIG, CONFIG_MODEL, HEDGE);
 
   private final List<Endpoint> endpoints;
   private final @Nullable Duration deadline;
+  private final @Nullable Duration hedgeAfter;
 
-  private Environment(List<Endpoint> endpoints, @Nullable Duration deadline) {
+  private Environment(
+      List<Endpoint> endpoints, @Nullable Duration deadline, @Nullable Duration hedgeAfter) {
     this.endpoints = List.copyOf(endpoints);
     this.deadline = deadline;
+    this.hedgeAfter = hedgeAfter;
   }
 
   /**
@@ -56,10 +60,13 @@ public final class Environment {
       }
     }
     rejectMixture(variables, simple, indices);
-    String deadline = variables.get(DEADLINE);
     return new Environment(
-        endpoints(variables, indices),
-        deadline == null ? null : Durations.parse(DEADLINE, deadline));
+        endpoints(variables, indices), span(variables, DEADLINE), span(variables, HEDGE));
+  }
+
+  private static @Nullable Duration span(Map<String, String> variables, String name) {
+    String value = variables.get(name);
+    return value == null ? null : Durations.parse(name, value);
   }
 
   private static void rejectMixture(
@@ -104,7 +111,8 @@ public final class Environment {
 
   /**
    * Reads a LiteLLM-style file; see {@code docs/configuration.md}. The group that is asked is that
-   * of its first entry. Opens no connection. It has no {@link #deadline()}.
+   * of its first entry. Opens no connection. It has no {@link #deadline()} and no {@link
+   * #hedgeAfter()}.
    *
    * @param file YAML in UTF-8, of at most 1 MiB
    * @param variables for {@code os.environ/NAME} and the providers' keys; nothing else is read from
@@ -117,7 +125,7 @@ public final class Environment {
   public static Environment readLiteLlmConfig(Path file, Map<String, String> variables) {
     Objects.requireNonNull(file, "file");
     Objects.requireNonNull(variables, "variables");
-    return new Environment(LiteLlmConfig.read(file, null, "modelName", variables), null);
+    return new Environment(LiteLlmConfig.read(file, null, "modelName", variables), null, null);
   }
 
   /**
@@ -130,7 +138,7 @@ public final class Environment {
     Objects.requireNonNull(file, "file");
     Objects.requireNonNull(modelName, "modelName");
     Objects.requireNonNull(variables, "variables");
-    return new Environment(LiteLlmConfig.read(file, modelName, "modelName", variables), null);
+    return new Environment(LiteLlmConfig.read(file, modelName, "modelName", variables), null, null);
   }
 
   /** The endpoints in order of preference. */
@@ -141,5 +149,10 @@ public final class Environment {
   /** The deadline, if one is set. */
   public Optional<Duration> deadline() {
     return Optional.ofNullable(deadline);
+  }
+
+  /** After how much silence the next endpoint is asked too, if that is set. */
+  public Optional<Duration> hedgeAfter() {
+    return Optional.ofNullable(hedgeAfter);
   }
 }

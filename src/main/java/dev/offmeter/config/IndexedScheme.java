@@ -29,7 +29,9 @@ final class IndexedScheme {
           "ACCESSID",
           "ACCESSSECRET",
           "CLEARTEXT",
+          "KEEPWARM",
           "CONCURRENCY",
+          "QUEUEFOR",
           "RPM",
           "RETRIES",
           "LOCALITY");
@@ -43,8 +45,8 @@ final class IndexedScheme {
       if (name.startsWith("OFFMETER_")) {
         throw new IllegalArgumentException(
             name
-                + " is not a known variable; use OFFMETER_DEADLINE, OFFMETER_CONFIG,"
-                + " OFFMETER_CONFIG_MODEL or OFFMETER_ENDPOINTS_<n>_<key>");
+                + " is not a known variable; use OFFMETER_DEADLINE, OFFMETER_HEDGE_AFTER,"
+                + " OFFMETER_CONFIG, OFFMETER_CONFIG_MODEL or OFFMETER_ENDPOINTS_<n>_<key>");
       }
       return Optional.empty();
     }
@@ -102,7 +104,9 @@ final class IndexedScheme {
     own.setAccess("ACCESSID", "ACCESSSECRET", builder::cloudflareAccess);
     own.set("KEY", builder::apiKey);
     own.setFlag("CLEARTEXT", builder::allowClearTextCredentials);
+    own.setFlag("KEEPWARM", builder::keepWarm);
     own.setInt("CONCURRENCY", builder::maxConcurrent);
+    own.setDuration("QUEUEFOR", builder::queueFor);
     own.setInt("RPM", builder::requestsPerMinute);
     own.setInt("RETRIES", builder::retries);
     own.setLocality("LOCALITY", builder::locality);

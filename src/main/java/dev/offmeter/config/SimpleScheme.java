@@ -16,7 +16,8 @@ final class SimpleScheme {
   private static final String MODEL = "OLLAMA_MODEL";
   private static final Pattern NAME = Pattern.compile("OLLAMA_(?:PRIMARY|FALLBACK)_(.*)");
   private static final Set<String> KEYS =
-      Set.of("URL", "MODEL", "TIMEOUT", "KEY", "ACCESS_ID", "ACCESS_SECRET", "CLEARTEXT");
+      Set.of(
+          "URL", "MODEL", "TIMEOUT", "KEY", "ACCESS_ID", "ACCESS_SECRET", "CLEARTEXT", "KEEP_WARM");
 
   private SimpleScheme() {}
 
@@ -59,6 +60,7 @@ final class SimpleScheme {
     own.setAccess("ACCESS_ID", "ACCESS_SECRET", builder::cloudflareAccess);
     own.set("KEY", builder::apiKey);
     own.setFlag("CLEARTEXT", builder::allowClearTextCredentials);
+    own.setFlag("KEEP_WARM", builder::keepWarm);
     return own.build(builder);
   }
 }
