@@ -20,12 +20,13 @@ final class LlamaServer implements AutoCloseable {
   private static final HttpClient HTTP = HttpClient.newHttpClient();
 
   private final int port = Processes.freePort();
-  private final Process process;
   private final Path log;
+  private final List<String> command;
+  private Process process;
 
   private LlamaServer(Path folder, Path model, String... options) {
     log = folder.resolve("llama-server-" + port + ".log");
-    List<String> command = new ArrayList<>(List.of(Program.LLAMA_SERVER.required().toString()));
+    command = new ArrayList<>(List.of(Program.LLAMA_SERVER.required().toString()));
     command.addAll(List.of("--host", "127.0.0.1", "--port", String.valueOf(port)));
     command.addAll(List.of("-m", model.toString(), "--threads", "1", "--parallel", "2"));
     // The plain sampler: each token with the share that the model gives it.
@@ -114,6 +115,21 @@ final class LlamaServer implements AutoCloseable {
   /** Waits until it has noticed that nobody wants its answer. */
   void awaitIdle() {
     await("idle slots").atMost(Duration.ofSeconds(8)).until(() -> !isBusy());
+  }
+
+  /** Starts it anew where it was; it is then still to load its model. */
+  void startAgain() {
+    process = Processes.start(command, log);
+  }
+
+  /** Stops it where it is: it says nothing, and its connections stay. */
+  void freeze() {
+    Processes.signal(process, "STOP");
+  }
+
+  /** Lets it go on. */
+  void thaw() {
+    Processes.signal(process, "CONT");
   }
 
   /** Ends it as {@code kill -9} does. */

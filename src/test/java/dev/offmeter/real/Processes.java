@@ -44,6 +44,19 @@ final class Processes {
     process.destroyForcibly().onExit().join();
   }
 
+  /** Sends it a signal, and waits until that is sent. */
+  static void signal(Process process, String name) {
+    try {
+      String pid = String.valueOf(process.pid());
+      int exit = new ProcessBuilder("kill", "-" + name, pid).inheritIO().start().waitFor();
+      if (exit != 0) {
+        throw new AssertionError("kill -" + name + " ended with " + exit);
+      }
+    } catch (IOException | InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
   /** A port where nothing listens. */
   static int freePort() {
     try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
