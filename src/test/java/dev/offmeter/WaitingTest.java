@@ -102,6 +102,97 @@ class WaitingTest {
         .isEqualTo(Optional.of(before));
   }
 
+  private LlmClient clientThatQueues() {
+    return loopback.client(
+        LlmClient.builder()
+            .endpoint(ollama("only", only).maxConcurrent(1).queueFor(Duration.ofSeconds(2)).build())
+            .endpoint(Endpoint.local("template", request -> "from the template").build())
+            .time(time));
+  }
+
+  /** A call that has the only place until the node lets go. */
+  private CompletableFuture<ChatResponse> served(LlmClient client, CountDownLatch letGo)
+      throws InterruptedException {
+    only.behaves(
+        (connection, request) -> {
+          try {
+            letGo.await();
+          } catch (InterruptedException e) {
+            throw new AssertionError(e);
+          }
+          Replies.answering("served").answer(connection, request);
+        });
+    CompletableFuture<ChatResponse> holder = client.chatAsync(REQUEST);
+    only.awaitAsked();
+    return holder;
+  }
+
+  /** A call that waits for a place, beside the clocks of the one that has it. */
+  private CompletableFuture<ChatResponse> queues(LlmClient client, ChatRequest request) {
+    int clocks = time.pending();
+    CompletableFuture<ChatResponse> waiting = client.chatAsync(request);
+    await().until(() -> time.pending() == clocks + 1);
+    return waiting;
+  }
+
+  @Test
+  void queueForPrefersThePlaceToTheNextEndpoint() throws Exception {
+    LlmClient client = clientThatQueues();
+    CountDownLatch letGo = new CountDownLatch(1);
+    CompletableFuture<ChatResponse> holder = served(client, letGo);
+    CompletableFuture<ChatResponse> waiting = queues(client, REQUEST);
+
+    letGo.countDown();
+
+    assertThat(waiting.get().text()).isEqualTo("served");
+    assertThat(waiting.get().attempts()).hasSize(1);
+    assertThat(holder.get().text()).isEqualTo("served");
+    await().until(() -> placesLeft(client) == 1);
+  }
+
+  @Test
+  void queueForIsNoLongerThanItSays() throws Exception {
+    LlmClient client = clientThatQueues();
+    CountDownLatch letGo = new CountDownLatch(1);
+    CompletableFuture<ChatResponse> holder = served(client, letGo);
+    CompletableFuture<ChatResponse> waiting = queues(client, REQUEST);
+
+    time.advance(Duration.ofSeconds(2));
+
+    assertThat(waiting.get().text()).isEqualTo("from the template");
+    assertThat(waiting.get().elapsed()).isEqualTo(Duration.ofSeconds(2));
+    assertThat(waiting.get().attempts().get(0).failure()).contains(FailureKind.GATE_FULL);
+    letGo.countDown();
+    assertThat(holder.get().text()).isEqualTo("served");
+    await().until(() -> placesLeft(client) == 1);
+  }
+
+  @Test
+  void queueForLeavesTimeForTheNextEndpoint() throws Exception {
+    LlmClient client = clientThatQueues();
+    CountDownLatch letGo = new CountDownLatch(1);
+    CompletableFuture<ChatResponse> holder = served(client, letGo);
+    CompletableFuture<ChatResponse> waiting =
+        queues(client, REQUEST.toBuilder().deadline(Duration.ofMillis(1500)).build());
+
+    time.advance(Duration.ofMillis(750));
+
+    assertThat(waiting.get().text()).isEqualTo("from the template");
+    letGo.countDown();
+    assertThat(holder.get().text()).isEqualTo("served");
+  }
+
+  @Test
+  void aQueueForWithoutPlacesIsRejected() {
+    Endpoint.Builder endpoint = ollama("only", only).queueFor(Duration.ofSeconds(2));
+
+    assertThatThrownBy(endpoint::build)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            "endpoint 'only' must have a maxConcurrent to have a queueFor: without one it is never"
+                + " full");
+  }
+
   @ParameterizedTest
   @EnumSource(Stop.class)
   void aCallInTheLineEndsAtOnceAndKeepsNoPlace(Stop stop) throws Exception {

@@ -696,4 +696,43 @@ class EnvironmentTest {
                   + " Endpoint[fallback, qwen3:8b at http://localhost:1/]]");
     }
   }
+
+  @Test
+  void aModelIsKeptWarmAndACallQueuedByVariable() {
+    assertThatCode(
+            () ->
+                endpoints(
+                    "OFFMETER_ENDPOINTS_0_URL=http://localhost:1",
+                    "OFFMETER_ENDPOINTS_0_KEEPWARM=true",
+                    "OFFMETER_ENDPOINTS_0_CONCURRENCY=1",
+                    "OFFMETER_ENDPOINTS_0_QUEUEFOR=2s"))
+        .doesNotThrowAnyException();
+    assertThatCode(() -> endpoints("OLLAMA_PRIMARY_KEEP_WARM=true")).doesNotThrowAnyException();
+    assertThat(wrong("OLLAMA_PRIMARY_KEEP_WARM=yes"))
+        .hasMessage("OLLAMA_PRIMARY_KEEP_WARM must be true or false, was 'yes'");
+    assertThat(
+            rejected(
+                IllegalStateException.class,
+                variables(
+                    "OFFMETER_ENDPOINTS_0_URL=http://localhost:1",
+                    "OFFMETER_ENDPOINTS_0_QUEUEFOR=2s")))
+        .hasMessageContaining("must have a maxConcurrent to have a queueFor");
+    assertThat(
+            rejected(
+                IllegalStateException.class,
+                variables(
+                    "OFFMETER_ENDPOINTS_0_URL=http://localhost:1",
+                    "OFFMETER_ENDPOINTS_0_MODEL=m",
+                    "OFFMETER_ENDPOINTS_0_TYPE=vllm",
+                    "OFFMETER_ENDPOINTS_0_KEEPWARM=true")))
+        .hasMessageContaining("only Ollama's native API knows them");
+  }
+
+  @Test
+  void hedgingIsSwitchedOnByVariable() {
+    assertThat(Environment.read(variables("OFFMETER_HEDGE_AFTER=4s")).hedgeAfter())
+        .contains(Duration.ofSeconds(4));
+    assertThat(Environment.read(variables()).hedgeAfter()).isEmpty();
+    assertThat(wrong("OFFMETER_HEDGE_AFTER=soon")).hasMessageContaining("OFFMETER_HEDGE_AFTER");
+  }
 }
