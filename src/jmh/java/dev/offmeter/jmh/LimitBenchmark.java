@@ -4,6 +4,7 @@ package dev.offmeter.jmh;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
+import dev.offmeter.endpoint.Locality;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -17,13 +18,17 @@ import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/** How punctually the time limit of a primary that accepts and then hangs is kept. */
+/**
+ * How punctually a primary that accepts and then hangs is given up: by its limit, and by the health
+ * check that a self-hosted one leaves unanswered.
+ */
 @BenchmarkMode(Mode.SingleShotTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
 @State(Scope.Benchmark)
@@ -32,6 +37,9 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 3)
 public class LimitBenchmark {
   static final Duration LIMIT = Duration.ofSeconds(15);
+
+  @Param({"MANAGED", "SELF_HOSTED"})
+  public Locality locality;
 
   private ServerSocket hanging;
   private LlmClient llm;
@@ -44,7 +52,7 @@ public class LimitBenchmark {
         Endpoint.ollama("primary", "http://127.0.0.1:" + hanging.getLocalPort()).model("m");
     llm =
         LlmClient.builder()
-            .endpoint(primary.timeout(LIMIT).build())
+            .endpoint(primary.timeout(LIMIT).locality(locality).build())
             .endpoint(Endpoint.ollama("fallback", Benchmarks.server()).model("m").build())
             .build();
   }
