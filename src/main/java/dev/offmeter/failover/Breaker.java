@@ -12,9 +12,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.EnumSet;
 import java.util.Optional;
-import java.util.Queue;
 import java.util.Set;
-import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
@@ -42,13 +40,15 @@ final class Breaker {
   private final String endpoint;
   private final Time time;
   private final WayBack wayBack;
-  private final Consumer<EndpointChange> changes;
   private final CircuitBreaker breaker;
   private final ReentrantLock lock = new ReentrantLock();
-  private final ReentrantLock telling = new ReentrantLock();
   private final AtomicInteger era = new AtomicInteger();
   private final AtomicInteger downsInARow = new AtomicInteger();
-  private final Queue<EndpointChange> untold = new ConcurrentLinkedQueue<>();
+
+  /** Apart, because a listener may block. */
+  private final Announcements own;
+
+  private final Announcements announcements;
   private final SteadyClock clock;
   private volatile @Nullable Failure lastFailure;
   private volatile Judgement.Health downFor = Judgement.Health.UNTOUCHED;
@@ -71,11 +71,13 @@ final class Breaker {
       Time time,
       WayBack wayBack,
       Gates registries,
+      Consumer<EndpointChange> own,
       Consumer<EndpointChange> changes) {
     this.endpoint = endpoint;
     this.time = time;
     this.wayBack = wayBack;
-    this.changes = changes;
+    this.own = new Announcements(own);
+    this.announcements = new Announcements(changes);
     this.clock = new SteadyClock(time);
     this.since = clock.instant();
     this.breaker = registries.circuitBreakers().circuitBreaker(endpoint, config());
@@ -160,7 +162,7 @@ final class Breaker {
   Permit admit() throws Failure {
     Permit permit = permitIfAny();
     try {
-      tellChanges();
+      tell();
     } catch (Throwable e) {
       if (permit != null) {
         permit.release();
@@ -315,7 +317,7 @@ final class Breaker {
       } finally {
         lock.unlock();
       }
-      tellChanges();
+      tell();
     }
 
     /** Whether its outcome decides if the endpoint is back. */
@@ -468,7 +470,7 @@ final class Breaker {
     } finally {
       lock.unlock();
     }
-    tellChanges();
+    tell();
   }
 
   private long afterCounted() {
@@ -501,29 +503,20 @@ final class Breaker {
     Failure last = to == EndpointState.UP ? null : lastFailure;
     state = to;
     since = clock.instant();
-    untold.add(
+    EndpointChange change =
         new EndpointChange(
             endpoint,
             from,
             to,
             last == null ? null : last.kind(),
             last == null ? "" : last.message(),
-            to == EndpointState.DOWN ? leftAlone() : Duration.ZERO));
+            to == EndpointState.DOWN ? leftAlone() : Duration.ZERO);
+    own.add(change);
+    announcements.add(change);
   }
 
-  /**
-   * Listeners are told in order, by one thread at a time, while none that has to wait: whoever
-   * finds another telling leaves its own change to it.
-   */
-  private void tellChanges() {
-    while (!untold.isEmpty() && telling.tryLock()) {
-      try {
-        for (EndpointChange change = untold.poll(); change != null; change = untold.poll()) {
-          changes.accept(change);
-        }
-      } finally {
-        telling.unlock();
-      }
-    }
+  private void tell() {
+    own.tell();
+    announcements.tell();
   }
 }

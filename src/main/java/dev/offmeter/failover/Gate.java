@@ -46,7 +46,7 @@ final class Gate {
     Gates registries = shared.registries();
     this.breaker =
         new Breaker(
-            spec.name(), time, shared.wayBack(), registries, change -> told(change, shared));
+            spec.name(), time, shared.wayBack(), registries, this::changed, shared.changes());
     this.bulkhead = registries.bulkheads().bulkhead(spec.name(), bulkheadConfig(spec));
     this.timeLimiter = registries.timeLimiters().timeLimiter(spec.name(), limiterConfig(spec));
     this.activity = new Activity(spec.limits(), time.nanos());
@@ -55,9 +55,8 @@ final class Gate {
     this.rate = new Rate(spec.requestsPerMinute());
   }
 
-  private void told(EndpointChange change, Shared shared) {
+  private void changed(EndpointChange change) {
     health.changed(change);
-    shared.changes().accept(change);
   }
 
   private static BulkheadConfig bulkheadConfig(EndpointSpec spec) {

@@ -34,6 +34,7 @@ class BreakerTest {
             time,
             (why, inARow, asked) -> Duration.ofSeconds(15),
             Gates.empty(),
+            change -> {},
             change -> heard.accept(change));
   }
 
