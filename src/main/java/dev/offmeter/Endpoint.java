@@ -265,7 +265,7 @@ public final class Endpoint {
     if (keepAlive == null) {
       return OLLAMA_KEEPS;
     }
-    return keepAlive.isNegative() ? FOR_EVER : keepAlive;
+    return keepAlive.isNegative() || keepAlive.compareTo(FOR_EVER) > 0 ? FOR_EVER : keepAlive;
   }
 
   /** Builds an {@link Endpoint}. Not safe for use by several threads. */
@@ -543,8 +543,9 @@ public final class Endpoint {
     /**
      * Whether the model is held in Ollama's memory from the first call or {@link LlmClient#warmUp}
      * on: it is asked to load it, which costs no token, twice in every {@link #keepAlive} and at
-     * least every 2 min. If another model has pushed it out, that one is pushed out in turn.
-     * Default false: a model that was not used for a while is loaded when it is wanted.
+     * least every 2 min, but no more often than every 5 s. If another model has pushed it out, that
+     * one is pushed out in turn. Default false: a model that was not used for a while is loaded
+     * when it is wanted.
      */
     public Builder keepWarm(boolean keepWarm) {
       this.keepWarm = keepWarm;

@@ -16,6 +16,8 @@ import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.UnaryOperator;
@@ -138,7 +140,8 @@ class ColdModelTest {
     ChatResponse response = call.get();
     assertThat(response.endpoint()).isEqualTo("fallback");
     assertThat(response.elapsed()).isZero();
-    assertThat(response.attempts().get(0).message()).contains("MODEL_COLD", "the last load took");
+    assertThat(response.attempts().get(0).message())
+        .contains("MODEL_COLD", "the last load took 20000 ms");
     becomes(client, EndpointState.WARMING);
     quickly(() -> loads() == 2);
     quickly(() -> home.loadsBegun() == 3);
@@ -258,9 +261,13 @@ class ColdModelTest {
     quickly(() -> loads() == 1);
     home.freeze();
 
-    time.advance(Duration.ofMillis(1250));
-    quickly(home::keepsALookWaiting);
-    time.advance(Duration.ofSeconds(2));
+    for (int look = 0; look < 3; look++) {
+      int asked = home.node().asides().size();
+      time.advance(Duration.ofMillis(1250));
+      quickly(() -> home.node().asides().size() > asked);
+      time.advance(Duration.ofSeconds(2));
+      quickly(() -> status(client).nextLook().orElse(Duration.ZERO).toNanos() > 0);
+    }
 
     becomes(client, EndpointState.DOWN);
     assertThat(status(client).cause()).isEqualTo(FailureKind.UNRESPONSIVE);
@@ -308,10 +315,62 @@ class ColdModelTest {
     quickly(() -> loads() == 1);
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
     time.advance(Duration.ofSeconds(20));
-    becomes(client, EndpointState.TRIAL);
+    becomes(client, EndpointState.UP);
 
     assertThat(answer(client).endpoint()).isEqualTo("home");
-    assertThat(status(client).state()).isEqualTo(EndpointState.UP);
+  }
+
+  @Test
+  void allWhoWaitForALoadAfterAnOutageAreServed() throws Exception {
+    home.off(true);
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder().endpoint(ollama("home", home.node()).build()).time(time));
+    assertThatThrownBy(() -> client.chat(REQUEST)).isInstanceOf(LlmException.class);
+    home.off(false);
+    time.advance(Duration.ofMillis(1300));
+    becomes(client, EndpointState.WARMING);
+    quickly(() -> loads() == 1);
+    List<CompletableFuture<ChatResponse>> calls = new ArrayList<>();
+    for (int i = 0; i < 5; i++) {
+      calls.add(client.chatAsync(REQUEST));
+    }
+    quickly(() -> time.pending() == 6);
+    time.advance(Duration.ofSeconds(20));
+    for (CompletableFuture<ChatResponse> call : calls) {
+      quickly(() -> home.isAtWork() || call.isDone());
+      time.advance(Duration.ofMillis(500));
+    }
+    for (CompletableFuture<ChatResponse> call : calls) {
+      quickly(() -> home.isAtWork() || call.isDone());
+      time.advance(Duration.ofMillis(500));
+      assertThat(call.get().endpoint()).isEqualTo("home");
+    }
+  }
+
+  @Test
+  void oneLostLookEndsNoLoad() throws Exception {
+    LlmClient client = client();
+    client.warmUp();
+    quickly(() -> loads() == 1);
+    home.losesLooks(true);
+    time.advance(Duration.ofMillis(1250));
+    quickly(home::keepsALookWaiting);
+    time.advance(Duration.ofSeconds(2));
+    home.losesLooks(false);
+
+    assertThat(status(client).state()).isEqualTo(EndpointState.WARMING);
+    time.advance(Duration.ofSeconds(17));
+    becomes(client, EndpointState.UP);
+    assertThat(home.loadsBegun()).isOne();
+  }
+
+  @Test
+  void aKeepAliveOfSixHundredYearsIsForEver() {
+    home.warm();
+    LlmClient client = client(home -> home.keepAlive(Duration.ofDays(220_000)));
+
+    assertThat(client.warmUp().join().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
   }
 
   @Test

@@ -7,6 +7,7 @@ import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.endpoint.Locality;
 import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.testing.Connection;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
@@ -209,6 +210,56 @@ class HealthCheckTest {
     assertThat(client.chat(REQUEST).attempts().get(0).message())
         .contains("TUNNEL_DOWN")
         .contains("asked again when a health check finds it well");
+  }
+
+  /** A call every ten seconds; how many of them were let through. */
+  private int callsThatReach(LlmClient client, Duration during) {
+    int before = node.requests().size();
+    for (int second = 0; second < during.toSeconds(); second++) {
+      time.advance(Duration.ofSeconds(1));
+      quickly(() -> hasLooked(client));
+      if (second % 10 == 9) {
+        client.chat(REQUEST);
+      }
+    }
+    return node.requests().size() - before;
+  }
+
+  private static boolean hasLooked(LlmClient client) {
+    EndpointStatus status = client.status().endpoints().get(0);
+    return status.state() == EndpointState.UP
+        || status.state() == EndpointState.TRIAL
+        || status.nextLook().orElse(Duration.ZERO).toNanos() > 0;
+  }
+
+  @Test
+  void aHealthPathThatIsAlwaysIllKeepsAServerShutForTenMinutesOnly() {
+    node.behaves(Replies.status(500, "", ""));
+    node.aside(Replies.status(503, "text/plain", "no"));
+    LlmClient client = clientOf(endpoint());
+    client.chat(REQUEST);
+    node.behaves(Replies.answering("BACK"));
+
+    assertThat(callsThatReach(client, Duration.ofMinutes(9))).isZero();
+    assertThat(callsThatReach(client, Duration.ofMinutes(2))).isGreaterThan(3);
+    assertThat(state(client)).isEqualTo(EndpointState.UP);
+  }
+
+  @Test
+  void whereTheLoadIsForbiddenACallHasTheModelLoaded() {
+    Node.Script cold = ollamaWith("");
+    node.aside(
+        (connection, request) -> {
+          if (request.line().startsWith("POST")) {
+            Replies.status(403, "text/plain", "forbidden").answer(connection, request);
+          } else {
+            cold.answer(connection, request);
+          }
+        });
+    LlmClient client = clientOf(endpoint());
+    node.behaves(Replies.answering("BACK"));
+
+    assertThat(callsThatReach(client, Duration.ofMinutes(1))).isGreaterThan(3);
   }
 
   @Test

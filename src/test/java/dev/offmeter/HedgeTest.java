@@ -327,6 +327,57 @@ class HedgeTest {
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
   }
 
+  private static Node.Script busy(int seconds) {
+    return Replies.status(429, "text/plain", "busy", "Retry-After: " + seconds);
+  }
+
+  @Test
+  void ofTwoOnTrialOneIsTriedAndNobodyWaits() throws Exception {
+    Node third = loopback.node(Replies.answering("THIRD"));
+    primary.behaves(busy(5));
+    fallback.behaves(busy(5));
+    LlmClient client = loopback.client(builder().endpoint(ollama("third", third).build()));
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("third");
+    primary.behaves(Replies.hanging());
+    fallback.behaves(Replies.hanging());
+    time.advance(Duration.ofSeconds(6));
+
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(response.endpoint()).isEqualTo("third");
+    assertThat(response.elapsed()).isZero();
+    quickly(() -> primary.requests().size() == 2);
+    assertThat(fallback.requests()).hasSize(1);
+    client.close();
+    quickly(() -> primary.openConnections() + fallback.openConnections() == 0);
+  }
+
+  @Test
+  void aCallWhoseOnlyHopeIsItsTrialWaitsForIt() throws Exception {
+    primary.behaves(busy(30));
+    fallback.behaves(busy(10));
+    LlmClient client = client();
+    assertThatThrownBy(() -> client.chat(REQUEST)).isInstanceOf(LlmException.class);
+    time.advance(Duration.ofSeconds(25));
+    fallback.behaves(Replies.hanging());
+    CompletableFuture<ChatResponse> other = client.chatAsync(REQUEST);
+    quickly(() -> fallback.requests().size() == 2);
+    time.advance(Duration.ofSeconds(6));
+    CountDownLatch answer = new CountDownLatch(1);
+    primary.behaves(
+        (connection, request) -> {
+          awaitQuietly(answer);
+          Replies.answering("PRIMARY").answer(connection, request);
+        });
+
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    quickly(() -> primary.requests().size() == 2);
+    answer.countDown();
+
+    assertThat(call.get().endpoint()).isEqualTo("primary");
+    other.cancel(true);
+  }
+
   @Test
   void aTrialThatFailsInTheBackgroundTakesItDown() {
     LlmClient client = clientWithAPrimaryOnTrial();

@@ -16,10 +16,12 @@ import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.Semaphore;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -225,6 +227,44 @@ class OutageTest {
     time.advance(Duration.ofMillis(500));
 
     assertThat(first.get().endpoint()).isEqualTo("home");
+  }
+
+  @Test
+  void aNodeThatSendsTokensWhileALookIsLostIsNotDead() throws Exception {
+    Semaphore tokens = new Semaphore(1);
+    home.losesLooks(true);
+    home.node()
+        .behaves(
+            (connection, request) -> {
+              if (home.node().requests().size() > 1) {
+                connection.hang();
+              }
+              connection.send(Replies.STREAM_HEAD);
+              for (int i = 0; i < 3; i++) {
+                tokens.acquireUninterruptibly();
+                connection.send(Replies.tokens("x"));
+              }
+              connection.hang();
+            });
+    try (ChatStream stream = client.stream(REQUEST)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      events.next();
+      CompletableFuture<ChatResponse> waiting = ask();
+      CompletableFuture<ChatEvent> token = CompletableFuture.supplyAsync(events::next);
+      quickly(() -> time.pending() > 0);
+
+      time.advance(Duration.ofSeconds(5));
+      quickly(home::keepsALookWaiting);
+      time.advance(Duration.ofMillis(100));
+      tokens.release();
+      token.get();
+      time.advance(Duration.ofSeconds(2));
+      quickly(() -> !time.isChecking());
+
+      assertThat(status().state()).isEqualTo(EndpointState.UP);
+      assertThat(waiting).isNotDone();
+      waiting.cancel(true);
+    }
   }
 
   @Test

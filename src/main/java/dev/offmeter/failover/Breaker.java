@@ -54,7 +54,6 @@ final class Breaker {
   private volatile Judgement.Health downFor = Judgement.Health.UNTOUCHED;
   private volatile boolean obeysServer;
   private volatile boolean warming;
-  private boolean wasUp;
 
   /** What it was down for when its model began to be loaded; null if it was not down. */
   private @Nullable Failure wasDownFor;
@@ -80,6 +79,8 @@ final class Breaker {
     this.announcements = new Announcements(changes);
     this.clock = new SteadyClock(time);
     this.since = clock.instant();
+    this.pausedUntil = time.nanos();
+    this.shutUntil = pausedUntil;
     this.breaker = registries.circuitBreakers().circuitBreaker(endpoint, config());
     breaker.getEventPublisher().onStateTransition(this::changed);
   }
@@ -124,19 +125,21 @@ final class Breaker {
     return state;
   }
 
-  /** Since when it is in its state. */
-  Instant since() {
-    return since;
-  }
+  /**
+   * How it stands at one moment.
+   *
+   * @param why what went wrong last; null while it is up
+   */
+  record Standing(EndpointState state, Instant since, Duration lasting, @Nullable Failure why) {}
 
-  /** For how long that is. */
-  Duration lasting(Instant since) {
-    return Duration.between(since, clock.instant());
-  }
-
-  /** What went wrong last; of no meaning while it is up. */
-  @Nullable Failure lastFailure() {
-    return lastFailure;
+  Standing standing() {
+    lock.lock();
+    try {
+      Failure why = state == EndpointState.UP ? null : lastFailure;
+      return new Standing(state, since, Duration.between(since, clock.instant()), why);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** How long it will still be left alone. */
@@ -147,6 +150,11 @@ final class Breaker {
   /** Whether the server has named the pause itself. */
   boolean obeysServer() {
     return obeysServer;
+  }
+
+  /** How many trials have failed since it was up last. */
+  int trialsFailed() {
+    return Math.max(0, downsInARow.get() - 1);
   }
 
   /** Whether a call found nobody there, which is evidence enough that it was down. */
@@ -376,16 +384,17 @@ final class Breaker {
   /**
    * Its model is being loaded: no call goes there, until {@link #warmed} or {@link #takeDown}.
    *
+   * @param again whether it was loaded a short while ago, and yet is cold: then a pause has to be
+   *     kept that grows
    * @return whether that is so; not while a pause has to be kept
    */
-  boolean warms(Failure why) {
+  boolean warms(Failure why, boolean again) {
     change(
         () -> {
           if (!warming && (state == EndpointState.UP || mayComeBack())) {
-            wasUp = state == EndpointState.UP;
             wasDownFor = state == EndpointState.DOWN ? lastFailure : null;
-            if (wasDownFor == null) {
-              downsInARow.incrementAndGet();
+            if (again) {
+              pause(Judgement.Health.COUNTS, Optional.empty());
             }
             lastFailure = why;
             warming = true;
@@ -398,7 +407,7 @@ final class Breaker {
     return warming;
   }
 
-  /** Its model is loaded. */
+  /** Its model is loaded: a long piece of work, done well. */
   void warmed() {
     change(
         () -> {
@@ -406,12 +415,12 @@ final class Breaker {
             return;
           }
           warming = false;
-          if (wasUp && downsInARow.get() <= 1) {
-            breaker.transitionToClosedState();
-          } else if (mayComeBack() && !wasSetAside()) {
-            breaker.transitionToHalfOpenState();
-          } else {
+          if (wasSetAside() || !mayComeBack()) {
             downAsBefore();
+          } else if (downsInARow.get() <= 1) {
+            breaker.transitionToClosedState();
+          } else {
+            breaker.transitionToHalfOpenState();
           }
         });
   }
@@ -455,12 +464,14 @@ final class Breaker {
 
   /** There is evidence that it is not back: it stays shut, pause or no pause. */
   void holdUntil(long nanos) {
-    change(
-        () -> {
-          if (state == EndpointState.DOWN && nanos - shutUntil > 0) {
-            shutUntil = nanos;
-          }
-        });
+    lock.lock();
+    try {
+      if (state == EndpointState.DOWN && nanos - shutUntil > 0) {
+        shutUntil = nanos;
+      }
+    } finally {
+      lock.unlock();
+    }
   }
 
   private void change(Runnable change) {

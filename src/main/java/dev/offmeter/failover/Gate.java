@@ -13,7 +13,6 @@ import io.github.resilience4j.bulkhead.BulkheadConfig;
 import io.github.resilience4j.timelimiter.TimeLimiter;
 import io.github.resilience4j.timelimiter.TimeLimiterConfig;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.Optional;
 import java.util.concurrent.Executor;
 import java.util.function.Consumer;
@@ -111,24 +110,26 @@ final class Gate {
 
   /** How it is. */
   EndpointStatus status() {
-    EndpointState state = breaker.state();
-    Instant since = breaker.since();
-    Failure last = state == EndpointState.UP ? null : breaker.lastFailure();
-    Optional<Duration> look =
-        state == EndpointState.DOWN
-            ? health.recovery().nextLook().or(() -> Optional.of(breaker.leftAlone()))
-            : Optional.empty();
+    Breaker.Standing now = breaker.standing();
+    Failure why = now.why();
     Bulkhead.Metrics places = bulkhead.getMetrics();
     return new EndpointStatus(
         spec.name(),
-        state,
-        since,
-        breaker.lasting(since),
-        last == null ? null : last.kind(),
-        last == null ? "" : last.message(),
-        look,
+        now.state(),
+        now.since(),
+        now.lasting(),
+        why == null ? null : why.kind(),
+        why == null ? "" : why.message(),
+        nextLook(now),
         places.getMaxAllowedConcurrentCalls() - places.getAvailableConcurrentCalls(),
         latencies.summary());
+  }
+
+  private Optional<Duration> nextLook(Breaker.Standing now) {
+    Optional<Duration> next = health.recovery().nextLook();
+    return now.state() == EndpointState.DOWN
+        ? next.or(() -> Optional.of(breaker.leftAlone()))
+        : next.filter(look -> now.state() == EndpointState.WARMING);
   }
 
   /** How long it will still be left alone. */

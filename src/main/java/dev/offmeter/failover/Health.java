@@ -36,6 +36,7 @@ final class Health {
   private final Time time;
   private final Recovery recovery;
   private final Warmth warmth;
+  private final Silences silences;
   private final Set<TimedAttempt> waiting = ConcurrentHashMap.newKeySet();
   private volatile long lastLook;
 
@@ -50,6 +51,7 @@ final class Health {
     this.probes = probes;
     this.breaker = breaker;
     this.activity = activity;
+    this.silences = new Silences(activity);
     this.time = time;
     this.warmth = new Warmth(spec, probes, breaker, latencies, activity, this::look, time);
     this.recovery = new Recovery(this, breaker, time, pace);
@@ -85,21 +87,32 @@ final class Health {
   void doubt() {
     long now = time.nanos();
     if (isProbed() && now - lastLook >= RECENT && !activity.isLively(now)) {
-      CompletableFuture<Void> unused = look().thenAccept(this::answersDoubt);
+      CompletableFuture<Void> unused = look().thenAccept(vitals -> answersDoubt(now, vitals));
     }
   }
 
-  private void answersDoubt(Vitals vitals) {
-    if (vitals.sign() == Vitals.Sign.DEAD) {
-      dead(vitals.failure());
+  private void answersDoubt(long asked, Vitals vitals) {
+    Failure failure = vitals.failure();
+    if (failure != null && vitals.sign() == Vitals.Sign.DEAD && isBelieved(failure, asked)) {
+      dead(failure);
     } else if (vitals.sign() == Vitals.Sign.COLD && warmth.takesTooLong()) {
-      goneCold(vitals.failure());
+      goneCold(failure);
     }
+  }
+
+  private boolean isBelieved(Failure failure, long asked) {
+    return !Silences.isSilent(failure)
+        || (!activity.hasServedSince(asked) && silences.areEnough(time.nanos()));
+  }
+
+  /** Whether it has been heard of since, whatever a look says that began then. */
+  boolean isContradicted(Failure failure, long asked) {
+    return Silences.isSilent(failure) && activity.hasServedSince(asked);
   }
 
   /** Ends the attempts that wait for a server that is not there. */
-  private void dead(@Nullable Failure found) {
-    String how = found == null ? "" : ": " + found.kind() + ", " + found.message();
+  private void dead(Failure found) {
+    String how = ": " + found.kind() + ", " + found.message();
     Failure failure =
         Failure.of(FailureKind.UNRESPONSIVE, "silent, and dead to a health check" + how);
     breaker.takeDown(failure);
@@ -139,7 +152,15 @@ final class Health {
             alive ->
                 alive.sign() == Vitals.Sign.READY && probes.can(Checkup.Kind.RESIDENT)
                     ? probes.ask(Checkup.Kind.RESIDENT, LOOK).thenApply(Health::ofResidence)
-                    : CompletableFuture.completedFuture(alive));
+                    : CompletableFuture.completedFuture(alive))
+        .thenApply(this::heard);
+  }
+
+  private Vitals heard(Vitals vitals) {
+    if (vitals.sign() == Vitals.Sign.READY || vitals.sign() == Vitals.Sign.COLD) {
+      silences.wellAgain(time.nanos());
+    }
+    return vitals;
   }
 
   /** It lives; where nothing can be learnt of the model, that has to do. */

@@ -58,12 +58,22 @@ final class Hedge {
     } finally {
       lock.unlock();
     }
-    execute(begun, () -> call.askAnother(own));
+    boolean unused = execute(begun, () -> call.askAnother(own));
   }
 
   /** Ends what runs beside the call. */
   Cancellation lane() {
     return own;
+  }
+
+  /** Whether nothing runs beside the call. */
+  boolean isFree() {
+    lock.lock();
+    try {
+      return second == null;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Goes on with an endpoint that is on trial, while the call goes to the next. */
@@ -77,16 +87,32 @@ final class Hedge {
       lock.unlock();
     }
     hedging.begins(own);
-    execute(begun, () -> OneCall.finish(visit));
+    boolean handed = false;
+    try {
+      handed = execute(begun, () -> OneCall.finish(visit));
+    } finally {
+      if (!handed) {
+        visit.leave();
+      }
+    }
   }
 
-  private void execute(
+  /** Whether a thread has taken it. */
+  private boolean execute(
       CompletableFuture<@Nullable ChatResponse> begun, Supplier<@Nullable ChatResponse> asking) {
+    boolean handed = false;
     try {
       hedging.workers().execute(() -> run(begun, asking));
+      handed = true;
     } catch (RejectedExecutionException e) {
-      begun.complete(null);
+      // The client was closed, which ends the call too.
+    } finally {
+      if (!handed) {
+        hedging.ends(own);
+        begun.complete(null);
+      }
     }
+    return handed;
   }
 
   private void run(
@@ -171,10 +197,20 @@ final class Hedge {
     return cause instanceof RuntimeException known ? known : new IllegalStateException(cause);
   }
 
-  /** The answer of the second endpoint, if that is what ended the first. */
-  @Nullable ChatResponse won() {
+  /**
+   * The answer of the second endpoint, if that is what ended the first.
+   *
+   * @param answered whether there is one, and everybody has been told but its caller
+   */
+  @Nullable ChatResponse won(boolean answered) {
     CompletableFuture<@Nullable ChatResponse> asked = moveOn(true);
-    return asked != null && asked.isDone() && !asked.isCancelled() ? answer(asked) : null;
+    if (asked == null) {
+      return null;
+    }
+    if (answered) {
+      return asked.handle((response, failure) -> response).join();
+    }
+    return asked.isDone() && !asked.isCancelled() ? answer(asked) : null;
   }
 
   /** The call is over, with an answer or without. */

@@ -64,7 +64,7 @@ final class OneCall {
       answered = true;
       return response;
     } catch (LlmException e) {
-      ChatResponse other = hedge == null ? null : hedge.won();
+      ChatResponse other = hedge == null ? null : hedge.won(story.isAnswered());
       if (other == null) {
         throw e;
       }
@@ -85,13 +85,14 @@ final class OneCall {
   @Nullable ChatResponse step() {
     boolean wellEnded = false;
     try {
-      Visit here = visit;
       ChatResponse response = null;
-      if (here == null || here.isOver()) {
+      if (visit == null || visit.isOver()) {
         response = hedge == null ? null : hedge.outcome();
-        here = response == null ? goOn() : here;
+        response = response == null ? goOn() : response;
       }
-      response = response == null && here != null ? here.step() : response;
+      if (response == null && visit != null) {
+        response = visit.step();
+      }
       wellEnded = true;
       return response;
     } catch (LlmException e) {
@@ -138,24 +139,35 @@ final class OneCall {
     }
   }
 
-  private Visit goOn() {
+  /**
+   * Goes to the next endpoint.
+   *
+   * @return the answer of the one beside the call, if there is no next and it has one
+   */
+  private @Nullable ChatResponse goOn() {
     Visit here = nextVisit();
-    if (hedge != null && here.isIn(hedge.lane())) {
+    if (hedge != null && here != null && here.isIn(hedge.lane())) {
+      here.announce();
       hedge.tries(here);
       here = nextVisit();
+    }
+    if (here == null) {
+      return lastHope();
     }
     visit = here;
     if (hedge != null) {
       hedge.nextIsAsked();
     }
-    return here;
+    return null;
   }
 
-  /** An endpoint on trial is asked beside the call, if there is another to go to. */
-  private Cancellation laneOf(Breaker.Permit permit, Cancellation lane) {
-    return hedge != null && lane == cancellation && permit.isTrial() && hasAnother()
-        ? hedge.lane()
-        : lane;
+  private ChatResponse lastHope() {
+    ChatResponse other = hedge == null ? null : hedge.outcome();
+    if (other != null) {
+      return other;
+    }
+    stopIfCancelled();
+    throw story.exhausted(deadline.elapsed());
   }
 
   /** Whether there is a server still to come that may be asked beside the one that is. */
@@ -198,7 +210,8 @@ final class OneCall {
     }
   }
 
-  private Visit nextVisit() {
+  /** Null when there is no further endpoint. */
+  private @Nullable Visit nextVisit() {
     while (next < gates.size()) {
       stopIfCancelled();
       Gate gate = gates.get(next++);
@@ -215,8 +228,8 @@ final class OneCall {
     try {
       Clearance.check(request, gate.spec());
       Breaker.Permit permit = enter(gate, lane);
-      return new Visit(
-          this, gate, permit, open(gates.subList(next, gates.size())), laneOf(permit, lane));
+      Cancellation own = laneFor(gate, permit, lane);
+      return new Visit(this, gate, permit, open(gates.subList(next, gates.size())), own);
     } catch (Failure refusal) {
       if (refusal.kind() == FailureKind.GATE_FULL) {
         full.add(gate);
@@ -224,6 +237,19 @@ final class OneCall {
       story.skips(gate.spec(), refusal);
       return null;
     }
+  }
+
+  /** An endpoint on trial is asked beside the call, if there is another to go to: one at a time. */
+  private Cancellation laneFor(Gate gate, Breaker.Permit permit, Cancellation lane) throws Failure {
+    if (hedge == null || lane != cancellation || !permit.isTrial() || !hasAnother()) {
+      return lane;
+    }
+    if (hedge.isFree()) {
+      return hedge.lane();
+    }
+    permit.release();
+    around.line().placeFreed(gate);
+    throw Failure.of(FailureKind.CIRCUIT_OPEN, "on trial, and nobody is to wait for that");
   }
 
   /** With a little patience for a place, if the endpoint is worth it. */
@@ -267,7 +293,7 @@ final class OneCall {
   }
 
   /** Nobody else could answer: what is left are the endpoints that had no place. */
-  private Visit waitForAPlace() {
+  private @Nullable Visit waitForAPlace() {
     while (!full.isEmpty()) {
       Gate gate = around.line().placeAtAnyOf(full, deadline.left(), cancellation);
       if (gate == null) {
@@ -284,7 +310,7 @@ final class OneCall {
   }
 
   /** Better to wait for a model that is being loaded than not to be answered. */
-  private Visit waitForALoad() {
+  private @Nullable Visit waitForALoad() {
     for (Gate gate : gates) {
       boolean worthIt = Clearance.permits(request, gate.spec()) && gate.isWarming();
       if (worthIt && !waitedFor.contains(gate)) {
@@ -297,7 +323,7 @@ final class OneCall {
         }
       }
     }
-    throw story.exhausted(deadline.elapsed());
+    return null;
   }
 
   private @Nullable Visit enterWithPlace(Gate gate) {

@@ -8,7 +8,9 @@ import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.Vitals;
 import java.lang.ref.WeakReference;
 import java.time.Duration;
+import java.util.EnumSet;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
@@ -22,8 +24,23 @@ import org.jspecify.annotations.Nullable;
  * for use by many threads.
  */
 final class Recovery {
-  /** A server of which no look ever found that it is well may be ill to looks only. */
-  private static final long UNPROVEN = Duration.ofMinutes(10).toNanos();
+  /**
+   * A server may be ill to looks only. So what is not unmistakable keeps it shut for 10 min, twice
+   * as long after each trial that failed, and for an hour at most.
+   */
+  private static final long BELIEVED = Duration.ofMinutes(10).toNanos();
+
+  private static final long BELIEVED_AT_MOST = Duration.ofHours(1).toNanos();
+
+  private static final Set<FailureKind> UNMISTAKABLE =
+      EnumSet.of(
+          FailureKind.CONNECTION_REFUSED,
+          FailureKind.HOST_UNKNOWN,
+          FailureKind.TLS_FAILED,
+          FailureKind.TUNNEL_DOWN);
+
+  /** A server that loads a model may be too busy for one look, and its load is worth much. */
+  private static final int SILENCES_WHILE_LOADING = 3;
 
   /** A pause holds until the next look has had its say. */
   private static final long SAY = Health.LOOK.multipliedBy(2).toNanos() + 1_000_000_000;
@@ -36,9 +53,9 @@ final class Recovery {
   private int episode;
   private long downSince;
   private boolean seenIll;
-  private boolean everWell;
+  private int silencesInARow;
   private boolean closed;
-  private long lookedAt;
+  private volatile long lookedAt;
   private long nextAt;
   private @Nullable Future<?> next;
 
@@ -57,6 +74,7 @@ final class Recovery {
       boolean loading = change.to() == EndpointState.WARMING;
       if (loading) {
         downSince = time.nanos();
+        silencesInARow = 0;
         schedule(pace.next(0));
       } else if (change.to() == EndpointState.DOWN && !breaker.obeysServer()) {
         downSince = time.nanos();
@@ -126,27 +144,24 @@ final class Recovery {
   /** Whether that is evidence that it is back. */
   private boolean judge(Vitals vitals) {
     long delay = untilNext();
-    switch (vitals.sign()) {
-      case READY -> everWell = true;
-      case COLD -> {
-        everWell = true;
-        breaker.holdUntil(time.nanos() + delay + SAY);
-      }
-      case DEAD, NOT_READY -> {
-        seenIll = true;
-        if (isTrusted(vitals.failure())) {
-          breaker.holdUntil(time.nanos() + delay + SAY);
-        }
-      }
-      case REFUSED -> seenIll = true;
-      case UNKNOWN -> {
-        // There is nothing to be learnt from looking: its pause alone counts.
-        next = null;
-        return false;
-      }
+    boolean well = vitals.sign() == Vitals.Sign.READY || isAsGoodAsWell(vitals);
+    if (vitals.sign() == Vitals.Sign.UNKNOWN) {
+      // There is nothing to be learnt from looking: its pause alone counts.
+      next = null;
+      return false;
+    }
+    seenIll |= !well && vitals.sign() != Vitals.Sign.COLD;
+    boolean keepsShut = !well && vitals.sign() != Vitals.Sign.REFUSED;
+    if (keepsShut && isTrusted(vitals.failure())) {
+      breaker.holdUntil(time.nanos() + delay + SAY);
     }
     schedule(delay);
-    return seenIll && vitals.sign() == Vitals.Sign.READY;
+    return seenIll && well;
+  }
+
+  /** Where it cannot be loaded beforehand, a call has to. */
+  private boolean isAsGoodAsWell(Vitals vitals) {
+    return vitals.sign() == Vitals.Sign.COLD && !health.warmth().canLoad();
   }
 
   /** From look to look: what one took, a dead server all of its 2 s, is part of it. */
@@ -156,22 +171,31 @@ final class Recovery {
   }
 
   private boolean isTrusted(@Nullable Failure failure) {
-    boolean nobody =
-        failure != null && Judgement.of(failure.kind()).health() == Judgement.Health.TRIPS;
-    return nobody || everWell || time.nanos() - downSince < UNPROVEN;
+    long believed = Math.min(BELIEVED_AT_MOST, BELIEVED << Math.min(3, breaker.trialsFailed()));
+    return (failure != null && UNMISTAKABLE.contains(failure.kind()))
+        || time.nanos() - downSince < believed;
   }
 
   private void act(Vitals vitals, boolean back) {
     Failure failure = vitals.failure();
-    if (vitals.sign() == Vitals.Sign.DEAD && failure != null) {
-      if (breaker.isWarming()) {
-        health.warmth().giveUp(failure);
-      }
-      health.evacuate(failure);
-    } else if (vitals.sign() == Vitals.Sign.COLD && failure != null) {
-      health.warmth().warm(failure);
-    } else if (back) {
+    if (back) {
       breaker.back();
+    } else if (vitals.sign() == Vitals.Sign.DEAD && failure != null) {
+      dead(failure);
+    } else if (vitals.sign() == Vitals.Sign.COLD && failure != null) {
+      health.warmth().warm(failure, false);
+    }
+  }
+
+  private void dead(Failure failure) {
+    if (breaker.isOpenToCalls() || health.isContradicted(failure, lookedAt)) {
+      return;
+    }
+    if (!breaker.isWarming()) {
+      health.evacuate(failure);
+    } else if (!Silences.isSilent(failure) || ++silencesInARow >= SILENCES_WHILE_LOADING) {
+      health.warmth().giveUp(failure);
+      health.evacuate(failure);
     }
   }
 
@@ -179,7 +203,7 @@ final class Recovery {
   Optional<Duration> nextLook() {
     lock.lock();
     try {
-      return next == null || next.isCancelled() || breaker.state() != EndpointState.DOWN
+      return next == null || next.isCancelled() || breaker.isOpenToCalls()
           ? Optional.empty()
           : Optional.of(Duration.ofNanos(Math.max(0, nextAt - time.nanos())));
     } finally {

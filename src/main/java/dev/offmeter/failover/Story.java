@@ -31,6 +31,7 @@ final class Story {
   private final Time time;
   private @Nullable Attempt unanswered;
   private boolean over;
+  private boolean answered;
 
   private record Asked(EndpointSpec spec, long since) {}
 
@@ -153,8 +154,14 @@ final class Story {
     return locked(() -> over ? null : wins(spec, response));
   }
 
+  /** Whether it ends well. */
+  boolean isAnswered() {
+    return locked(() -> answered);
+  }
+
   private ChatResponse wins(EndpointSpec spec, ChatResponse response) {
     over = true;
+    answered = true;
     underWay.removeIf(asked -> asked.spec().name().equals(spec.name()));
     Attempt attempt = response.attempts().get(response.attempts().size() - 1);
     ChatResponse whole = response;

@@ -28,6 +28,7 @@ final class Visit {
   private @Nullable Failure before;
   private int retry = 1;
   private boolean left;
+  private boolean announced;
   private @Nullable TimedAttempt attempt;
   private @Nullable Paused paused;
 
@@ -39,6 +40,14 @@ final class Visit {
     this.lane = lane;
     this.wanted = new Wanted(call.request(), call.acceptance());
     this.entered = call.time().nanos();
+  }
+
+  /** Tells of the attempt before it is made, once. */
+  void announce() {
+    if (!announced) {
+      announced = true;
+      call.story().asks(gate.spec());
+    }
   }
 
   /** Whether it can be ended by this. */
@@ -83,7 +92,8 @@ final class Visit {
     gate.rate().take(call.time().nanos());
     // Made before the listener hears of it, so that its share covers the listener too.
     TimedAttempt asked = call.attempt(gate, wanted.request(), share, lane);
-    call.story().asks(gate.spec());
+    announce();
+    announced = false;
     attempt = asked;
     return asked;
   }
@@ -157,7 +167,9 @@ final class Visit {
   private Attempt tell(Failure failure) {
     TimedAttempt ended = attempt;
     if (ended == null) {
-      return call.story().skips(gate.spec(), failure);
+      return announced
+          ? call.story().failed(gate.spec(), failure, 0)
+          : call.story().skips(gate.spec(), failure);
     }
     ended.end();
     attempt = null;

@@ -32,6 +32,9 @@ final class Warmth {
   /** The server may keep a model longer than is known here. */
   private static final long AGAIN = Duration.ofSeconds(30).toNanos();
 
+  private static final long HOLD_AT_LEAST = Duration.ofSeconds(5).toNanos();
+  private static final long HOLD_AT_MOST = Duration.ofMinutes(2).toNanos();
+
   private static final long UNKNOWN = 0;
 
   private final EndpointSpec spec;
@@ -49,6 +52,9 @@ final class Warmth {
   private volatile long loadedAt;
   private volatile long seenAt;
   private volatile boolean dropped;
+  private volatile boolean everLoaded;
+  private volatile boolean refused;
+  private volatile long loadBegun;
   private final AtomicBoolean watched = new AtomicBoolean();
 
   Warmth(
@@ -68,6 +74,7 @@ final class Warmth {
     this.time = time;
     this.loadedAt = time.nanos();
     this.seenAt = loadedAt;
+    this.loadBegun = loadedAt;
   }
 
   /** How long the last load took, in words. */
@@ -88,7 +95,8 @@ final class Warmth {
    */
   void wanted() {
     keepWarm();
-    if ((dropped || isDueToBeDropped()) && breaker.isOpenToCalls()) {
+    boolean gone = dropped && usedAt() - seenAt < 0;
+    if ((gone || isDueToBeDropped()) && breaker.isOpenToCalls()) {
       warm(
           Failure.of(
               FailureKind.MODEL_COLD, "the server has dropped the model, unused; " + lastTime()));
@@ -101,21 +109,24 @@ final class Warmth {
    * @param why what they are told
    */
   void warm(Failure why) {
-    if (!probes.can(Checkup.Kind.LOAD)) {
-      return;
-    }
-    if (breaker.warms(why)) {
-      CompletableFuture<Void> unused = load(true);
-    }
+    boolean idle = time.nanos() - usedAt() - spec.residence().toNanos() >= 0;
+    warm(why, everLoaded && !idle);
   }
 
   /**
-   * The load that is under way.
+   * The same.
    *
-   * @return completed when it is over, and what follows from it done
+   * @param again whether it is cold although it was loaded a short while ago
    */
-  CompletableFuture<Void> load() {
-    return load(false);
+  void warm(Failure why, boolean again) {
+    if (canLoad() && breaker.warms(why, again)) {
+      CompletableFuture<Void> unused = load();
+    }
+  }
+
+  /** Whether the model can be loaded beforehand. */
+  boolean canLoad() {
+    return probes.can(Checkup.Kind.LOAD) && !refused;
   }
 
   /** An attempt got no byte in all its time. What a load that is over at once costs is nothing. */
@@ -131,7 +142,7 @@ final class Warmth {
 
   /** Ollama lists a model that is still being loaded, so that only a load tells. */
   private void loadOrWarm() {
-    CompletableFuture<Void> load = load(false);
+    CompletableFuture<Void> load = load();
     Failure why = Failure.of(FailureKind.MODEL_COLD, "the model is still being loaded");
     Future<?> clock =
         time.timer()
@@ -146,26 +157,43 @@ final class Warmth {
     CompletableFuture<Void> unused = load.thenRun(() -> clock.cancel(false));
   }
 
-  private CompletableFuture<Void> load(boolean cold) {
-    long begun = time.nanos();
-    return probes
-        .ask(Checkup.Kind.LOAD, LOAD)
-        .thenAccept(vitals -> loaded(vitals, time.nanos() - begun, cold));
+  /**
+   * Loads it, or joins the load that is under way.
+   *
+   * @return completed when that is over, and what follows from it done
+   */
+  CompletableFuture<Void> load() {
+    if (!probes.isAsking(Checkup.Kind.LOAD)) {
+      loadBegun = time.nanos();
+    }
+    return probes.ask(Checkup.Kind.LOAD, LOAD).thenAccept(this::loaded);
   }
 
-  private void loaded(Vitals vitals, long took, boolean cold) {
+  private void loaded(Vitals vitals) {
     Failure failure = vitals.failure();
+    long took = time.nanos() - loadBegun;
     if (vitals.sign() == Vitals.Sign.READY) {
       loadedAt = time.nanos();
+      everLoaded = true;
       dropped = false;
-      if (cold) {
+      if (took > AT_ONCE.toNanos()) {
         loadNanos = took;
-        watchForTheDrop(spec.residence().toNanos());
       }
+      breaker.warmed();
+      watchForTheDrop(spec.residence().toNanos());
+    } else if (failure != null && isRefusal(vitals.sign(), failure)) {
+      // Calls may be let through all the same: a proxy may know their path only.
+      refused = true;
       breaker.warmed();
     } else if (breaker.isWarming() && failure != null && !closed) {
       breaker.takeDown(failure);
     }
+  }
+
+  private static boolean isRefusal(Vitals.Sign sign, Failure failure) {
+    return sign == Vitals.Sign.REFUSED
+        || failure.kind() == FailureKind.WRONG_PATH
+        || failure.kind() == FailureKind.BAD_REQUEST;
   }
 
   /**
@@ -175,27 +203,26 @@ final class Warmth {
    */
   CompletableFuture<?> warmUp(Vitals vitals) {
     keepWarm();
-    boolean loadable = probes.can(Checkup.Kind.LOAD);
-    if (loadable && vitals.sign() == Vitals.Sign.COLD) {
-      breaker.warms(Failure.of(FailureKind.MODEL_COLD, "the model is being loaded"));
-      return load(true);
+    if (canLoad() && vitals.sign() == Vitals.Sign.COLD) {
+      breaker.warms(Failure.of(FailureKind.MODEL_COLD, "the model is being loaded"), false);
+      return load();
     }
-    return loadable && vitals.sign() == Vitals.Sign.READY
-        ? load(false)
+    return canLoad() && vitals.sign() == Vitals.Sign.READY
+        ? load()
         : CompletableFuture.completedFuture(null);
   }
 
   /** From now on the model is held in memory, if that is wanted. */
   void keepWarm() {
-    if (spec.keepWarm() && probes.can(Checkup.Kind.LOAD) && kept.compareAndSet(false, true)) {
+    if (spec.keepWarm() && canLoad() && kept.compareAndSet(false, true)) {
       schedule();
     }
   }
 
   /** Twice in the time that the server would keep it. */
   private void schedule() {
-    long period = Math.min(spec.residence().toNanos() / 2, Duration.ofMinutes(2).toNanos());
-    next = after(period, Warmth::hold);
+    long half = Math.min(spec.residence().toNanos() / 2, HOLD_AT_MOST);
+    next = after(Math.max(HOLD_AT_LEAST, half), Warmth::hold);
   }
 
   private @Nullable Future<?> after(long nanos, Consumer<Warmth> task) {
@@ -263,10 +290,10 @@ final class Warmth {
 
   private void found(Vitals vitals) {
     Failure failure = vitals.failure();
-    if (vitals.sign() == Vitals.Sign.DEAD && failure != null) {
-      breaker.takeDown(failure);
-    } else {
+    if (vitals.sign() != Vitals.Sign.DEAD || failure == null) {
       looksCold(vitals);
+    } else if (!Silences.isSilent(failure)) {
+      breaker.takeDown(failure);
     }
   }
 

@@ -153,38 +153,68 @@ class BreakerTest {
   }
 
   @Test
-  void aModelThatIsLoadedAfterAnOutageIsTriedAtOnce() throws Failure {
+  void aModelThatIsLoadedAfterAnOutageBringsItUp() throws Failure {
     breaker.admit().failed(DOWN, 1);
     time.advance(Duration.ofSeconds(3));
-    assertThat(breaker.warms(COLD)).isTrue();
+    assertThat(breaker.warms(COLD, false)).isTrue();
 
     breaker.warmed();
 
-    assertThat(breaker.state()).isEqualTo(EndpointState.TRIAL);
-    breaker.admit().answered(1);
     assertThat(breaker.isUp()).isTrue();
+    breaker.admit().answered(1);
   }
 
   @Test
-  void aTrialAfterALoadThatFailsIsNotBelievedAgainBeforeItsPauseIsOver() throws Failure {
+  void whatFailsAfterALoadIsNotBelievedAgainBeforeItsPauseIsOver() throws Failure {
     breaker.admit().failed(DOWN, 1);
-    breaker.warms(COLD);
+    breaker.warms(COLD, false);
     breaker.warmed();
     breaker.admit().failed(DOWN, 1);
 
-    assertThat(breaker.warms(COLD)).isFalse();
+    assertThat(breaker.warms(COLD, false)).isFalse();
     breaker.back();
     assertThat(breaker.state()).isEqualTo(EndpointState.DOWN);
   }
 
   @Test
+  void aModelThatIsColdSoonAfterItsLoadLeadsToAPause() {
+    breaker.warms(COLD, true);
+    breaker.warmed();
+    assertThat(breaker.isUp()).as("the first time").isTrue();
+
+    breaker.warms(COLD, true);
+    breaker.warmed();
+
+    assertThat(breaker.state()).isEqualTo(EndpointState.DOWN);
+    time.advance(Duration.ofSeconds(15));
+    assertThat(breaker.isShut()).isFalse();
+  }
+
+  @Test
   void whatAPersonMustMendStaysDownForItsCauseWhenTheModelIsLoaded() throws Failure {
     breaker.admit().failed(Failure.of(FailureKind.UNAUTHORIZED, "key rejected"), 1);
-    breaker.warms(COLD);
+    breaker.warms(COLD, false);
 
     breaker.warmed();
 
     assertThatThrownBy(breaker::admit)
         .hasMessage("not asked since UNAUTHORIZED (key rejected), asked again in 15000 ms");
+  }
+
+  @Test
+  void timeMayBeNegative() {
+    Breaker early =
+        new Breaker(
+            "primary",
+            new ManualTime(-3_000_000_000_000_000_000L),
+            (why, inARow, asked) -> Duration.ofSeconds(15),
+            Gates.empty(),
+            change -> {},
+            change -> {});
+    for (int i = 0; i < 2; i++) {
+      early.warms(COLD, false);
+      early.warmed();
+      assertThat(early.isUp()).isTrue();
+    }
   }
 }

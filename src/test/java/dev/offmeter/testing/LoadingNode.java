@@ -24,6 +24,7 @@ public final class LoadingNode {
   private final Node node;
   private final List<Waiting> queue = new ArrayList<>();
   private final AtomicInteger muteTowards = new AtomicInteger();
+  private volatile boolean losesLooks;
   private boolean resident;
   private boolean frozen;
   private boolean off;
@@ -87,6 +88,11 @@ public final class LoadingNode {
     return loadsBegun;
   }
 
+  /** Answers no health check, and works on. */
+  public void losesLooks(boolean loses) {
+    losesLooks = loses;
+  }
+
   /** Whether somebody waits for the reply to a health check. */
   public boolean keepsALookWaiting() {
     return muteTowards.get() > 0;
@@ -123,7 +129,7 @@ public final class LoadingNode {
       answers(
           connection,
           new Waiting(connection, json("{\"done\":true,\"done_reason\":\"load\"}"), false));
-    } else if (isMute()) {
+    } else if (isMute() || losesLooks) {
       muteTowards.incrementAndGet();
       connection.hang();
       muteTowards.decrementAndGet();

@@ -22,6 +22,16 @@ public final class ManualTime implements Time {
   private final List<Task<?>> tasks = new ArrayList<>();
   private volatile long now;
 
+  /** Time from zero on. */
+  public ManualTime() {
+    this(0);
+  }
+
+  /** Time from any moment on: the machine's own may be negative. */
+  public ManualTime(long nanos) {
+    now = nanos;
+  }
+
   @Override
   public long nanos() {
     return now;

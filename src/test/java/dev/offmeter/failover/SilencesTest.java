@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.endpoint.Limits;
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+
+/** How many health checks must go unanswered before a server is taken for dead. */
+class SilencesTest {
+  private static final Duration ANY = Duration.ofSeconds(15);
+
+  private final Activity activity = new Activity(new Limits(ANY, ANY, ANY, ANY, null), 0);
+  private final Silences silences = new Silences(activity);
+
+  private boolean silentAt(long second) {
+    return silences.areEnough(Duration.ofSeconds(second).toNanos());
+  }
+
+  private void wellAt(long second) {
+    silences.wellAgain(Duration.ofSeconds(second).toNanos());
+  }
+
+  @Test
+  void oneIsEnoughUntilItHasBeenWrong() {
+    assertThat(silentAt(10)).isTrue();
+    wellAt(14);
+
+    assertThat(silentAt(20)).isFalse();
+    assertThat(silentAt(25)).isTrue();
+  }
+
+  @Test
+  void neverAreMoreThanThreeNeeded() {
+    for (int round = 0; round < 5; round++) {
+      int second = round * 100;
+      for (int i = 0; !silentAt(second + i); i++) {
+        assertThat(i).isLessThan(2);
+      }
+      wellAt(second + 5);
+    }
+    assertThat(silentAt(1000)).isFalse();
+    assertThat(silentAt(1001)).isFalse();
+    assertThat(silentAt(1002)).isTrue();
+  }
+
+  @Test
+  void aLongOutageMakesItOneAgain() {
+    silentAt(10);
+    wellAt(14);
+    silentAt(20);
+    silentAt(25);
+    wellAt(100);
+
+    assertThat(silentAt(200)).isTrue();
+  }
+
+  @Test
+  void whatIsHeardBetweenCountsThemAnew() {
+    silentAt(10);
+    wellAt(14);
+    assertThat(silentAt(20)).isFalse();
+    activity.piece(Duration.ofSeconds(22).toNanos());
+
+    assertThat(silentAt(30)).isFalse();
+    assertThat(silentAt(35)).isTrue();
+  }
+}
