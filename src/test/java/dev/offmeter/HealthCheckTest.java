@@ -201,7 +201,7 @@ class HealthCheckTest {
 
     for (int second = 0; second < 120; second++) {
       time.advance(Duration.ofSeconds(1));
-      quickly(() -> !time.isChecking());
+      quickly(() -> hasLooked(client));
       assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
     }
 
@@ -272,7 +272,7 @@ class HealthCheckTest {
         clientOf(Endpoint.openAi("node", node.url()).dialect(Endpoint.Dialect.LLAMA_SERVER));
     for (int second = 0; second < 30; second++) {
       time.advance(Duration.ofSeconds(1));
-      quickly(() -> !time.isChecking());
+      quickly(() -> hasLooked(client));
       client.chat(REQUEST);
     }
     assertThat(node.requests()).hasSize(1);

@@ -238,9 +238,10 @@ class OutageTest {
             (connection, request) -> {
               if (home.node().requests().size() > 1) {
                 connection.hang();
+                return;
               }
               connection.send(Replies.STREAM_HEAD);
-              for (int i = 0; i < 3; i++) {
+              for (int i = 0; i < 2; i++) {
                 tokens.acquireUninterruptibly();
                 connection.send(Replies.tokens("x"));
               }
