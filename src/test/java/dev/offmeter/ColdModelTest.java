@@ -366,6 +366,27 @@ class ColdModelTest {
   }
 
   @Test
+  void lostLooksThatAreNotInARowEndNoLoad() throws Exception {
+    LlmClient client = client();
+    client.warmUp();
+    quickly(() -> loads() == 1);
+    for (int lost = 0; lost < 4; lost++) {
+      home.losesLooks(lost % 2 == 0);
+      int asked = home.node().asides().size();
+      time.advance(Duration.ofMillis(1250));
+      quickly(() -> home.node().asides().size() > asked);
+      time.advance(Duration.ofSeconds(2));
+      quickly(() -> status(client).nextLook().orElse(Duration.ZERO).toNanos() > 0);
+    }
+
+    assertThat(status(client).state()).isEqualTo(EndpointState.WARMING);
+    home.losesLooks(false);
+    time.advance(Duration.ofSeconds(10));
+    becomes(client, EndpointState.UP);
+    assertThat(home.loadsBegun()).isOne();
+  }
+
+  @Test
   void aKeepAliveOfSixHundredYearsIsForEver() {
     home.warm();
     LlmClient client = client(home -> home.keepAlive(Duration.ofDays(220_000)));

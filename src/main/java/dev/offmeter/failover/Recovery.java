@@ -150,6 +150,7 @@ final class Recovery {
       next = null;
       return false;
     }
+    silencesInARow = vitals.sign() == Vitals.Sign.DEAD ? silencesInARow : 0;
     seenIll |= !well && vitals.sign() != Vitals.Sign.COLD;
     boolean keepsShut = !well && vitals.sign() != Vitals.Sign.REFUSED;
     if (keepsShut && isTrusted(vitals.failure())) {

@@ -32,6 +32,9 @@ final class Warmth {
   /** The server may keep a model longer than is known here. */
   private static final long AGAIN = Duration.ofSeconds(30).toNanos();
 
+  /** So long after a load that was refused none is tried. */
+  private static final long REFUSED = Duration.ofMinutes(10).toNanos();
+
   private static final long HOLD_AT_LEAST = Duration.ofSeconds(5).toNanos();
   private static final long HOLD_AT_MOST = Duration.ofMinutes(2).toNanos();
 
@@ -53,7 +56,7 @@ final class Warmth {
   private volatile long seenAt;
   private volatile boolean dropped;
   private volatile boolean everLoaded;
-  private volatile boolean refused;
+  private volatile long mayLoadFrom;
   private volatile long loadBegun;
   private final AtomicBoolean watched = new AtomicBoolean();
 
@@ -75,6 +78,7 @@ final class Warmth {
     this.loadedAt = time.nanos();
     this.seenAt = loadedAt;
     this.loadBegun = loadedAt;
+    this.mayLoadFrom = loadedAt;
   }
 
   /** How long the last load took, in words. */
@@ -126,14 +130,18 @@ final class Warmth {
 
   /** Whether the model can be loaded beforehand. */
   boolean canLoad() {
-    return probes.can(Checkup.Kind.LOAD) && !refused;
+    return probes.can(Checkup.Kind.LOAD) && time.nanos() - mayLoadFrom >= 0;
   }
 
   /** An attempt got no byte in all its time. What a load that is over at once costs is nothing. */
   void looksCold(Vitals vitals) {
     switch (vitals.sign()) {
       case COLD -> warm(Failure.of(FailureKind.MODEL_COLD, "the model is not in memory"));
-      case READY -> loadOrWarm();
+      case READY -> {
+        if (canLoad()) {
+          loadOrWarm();
+        }
+      }
       default -> {
         // Whatever is wrong, it is not the model.
       }
@@ -183,7 +191,7 @@ final class Warmth {
       watchForTheDrop(spec.residence().toNanos());
     } else if (failure != null && isRefusal(vitals.sign(), failure)) {
       // Calls may be let through all the same: a proxy may know their path only.
-      refused = true;
+      mayLoadFrom = time.nanos() + REFUSED;
       breaker.warmed();
     } else if (breaker.isWarming() && failure != null && !closed) {
       breaker.takeDown(failure);
