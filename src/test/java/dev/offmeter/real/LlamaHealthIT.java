@@ -88,7 +88,7 @@ class LlamaHealthIT {
       assertThat(response.endpoint()).isEqualTo("second");
       assertThat(response.attempts().get(0).failure()).contains(FailureKind.UNRESPONSIVE);
       assertThat(response.attempts().get(0).elapsed())
-          .isBetween(Duration.ofSeconds(7), Duration.ofSeconds(8));
+          .isBetween(Duration.ofSeconds(6), Duration.ofSeconds(9));
     }
     assertThat(status().cause()).isEqualTo(FailureKind.UNRESPONSIVE);
 
