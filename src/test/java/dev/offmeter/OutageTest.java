@@ -269,6 +269,57 @@ class OutageTest {
   }
 
   @Test
+  void whoFindsTheTunnelDownFreesThoseWhoWaitBehindIt() throws Exception {
+    home.drop();
+    CompletableFuture<ChatResponse> waiting = ask();
+    home.off(true);
+
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    time.advance(Duration.ZERO);
+
+    ChatResponse response = waiting.get();
+    assertThat(response.endpoint()).isEqualTo("fallback");
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.TUNNEL_DOWN);
+    assertThat(response.elapsed()).isZero();
+  }
+
+  @Test
+  void nothingIsAskedOfANodeThatSendsTokens() throws Exception {
+    Semaphore tokens = new Semaphore(1);
+    home.node()
+        .behaves(
+            (connection, request) -> {
+              if (home.node().requests().size() > 1) {
+                connection.hang();
+                return;
+              }
+              connection.send(Replies.STREAM_HEAD);
+              for (int i = 0; i < 2; i++) {
+                tokens.acquireUninterruptibly();
+                connection.send(Replies.tokens("x"));
+              }
+              connection.hang();
+            });
+    try (ChatStream stream = client.stream(REQUEST)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      events.next();
+      CompletableFuture<ChatResponse> waiting = ask();
+      CompletableFuture<ChatEvent> token = CompletableFuture.supplyAsync(events::next);
+      quickly(() -> time.pending() > 0);
+      time.advance(Duration.ofMillis(4500));
+      tokens.release();
+      token.get();
+
+      time.advance(Duration.ofMillis(500));
+
+      waiting.cancel(true);
+      quickly(() -> status().inFlight() == 1);
+      assertThat(time.isChecking()).isFalse();
+      assertThat(home.node().asides()).isEmpty();
+    }
+  }
+
+  @Test
   void aLyingHealthCheckLeadsToGrowingPausesAndToNoFlapping() throws Exception {
     home.node().behaves(Replies.status(500, "", ""));
     for (int second = 0; second < 20 * 60; second += 4) {
