@@ -88,10 +88,9 @@ final class Warmth {
 
   /** Whether a call that has to wait for a load would miss its limits; false if that is unknown. */
   boolean takesTooLong() {
-    long answer = latencies.total95();
     return loadNanos != UNKNOWN
         && (loadNanos > spec.limits().firstToken().toNanos()
-            || loadNanos + answer > spec.limits().attempt().toNanos());
+            || loadNanos + latencies.total95() > spec.limits().attempt().toNanos());
   }
 
   /**
@@ -262,7 +261,7 @@ final class Warmth {
   /** Its time has passed, and nobody has looked since. */
   private boolean isDueToBeDropped() {
     long due = usedAt() + spec.residence().toNanos();
-    return takesTooLong() && time.nanos() - due > 0 && seenAt - due < 0;
+    return time.nanos() - due > 0 && seenAt - due < 0 && takesTooLong();
   }
 
   private long usedAt() {
