@@ -241,7 +241,7 @@ class HealthCheckTest {
     node.behaves(Replies.answering("BACK"));
 
     assertThat(callsThatReach(client, Duration.ofMinutes(9))).isZero();
-    assertThat(callsThatReach(client, Duration.ofMinutes(2))).isGreaterThan(3);
+    assertThat(callsThatReach(client, Duration.ofMinutes(3))).isGreaterThan(3);
     assertThat(state(client)).isEqualTo(EndpointState.UP);
   }
 
