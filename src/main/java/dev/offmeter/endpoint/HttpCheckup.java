@@ -7,29 +7,22 @@ import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.Vitals;
 import java.io.IOException;
 import java.util.concurrent.Executor;
-import okhttp3.Call;
 import okhttp3.OkHttpClient;
 import okhttp3.Request;
 import okhttp3.Response;
-import org.jspecify.annotations.Nullable;
 
 /** A check over HTTP, with the credentials of a call and to the same origin. */
 final class HttpCheckup implements Checkup, Progress {
-  private final OkHttpClient client;
   private final Check check;
-  private final Aside aside;
+  private final EndableCall call;
   private final Credentials credentials;
-  private final Executor canceller;
-  private volatile @Nullable Call call;
-  private volatile boolean cancelled;
   private boolean connected;
 
   HttpCheckup(
       OkHttpClient client, EndpointSpec spec, Check check, Executor workers, Executor canceller) {
-    this.client = client;
     this.check = check;
-    this.canceller = canceller;
-    this.aside = new Aside(workers);
+    Aside aside = new Aside(workers);
+    this.call = new EndableCall(client, aside, canceller);
     this.credentials = new Credentials(spec.headers(), aside);
   }
 
@@ -52,21 +45,13 @@ final class HttpCheckup implements Checkup, Progress {
   }
 
   private Vitals ask(Request http) throws IOException {
-    Call asking = client.newCall(http);
-    call = asking;
-    if (cancelled) {
-      asking.cancel();
-    }
-    AbandonableDns.enter(aside);
-    try (Response reply = asking.execute()) {
+    try (Response reply = call.execute(http)) {
       return check.judge().apply(HttpExchange.reply(reply));
-    } finally {
-      AbandonableDns.leave();
     }
   }
 
   private Failure failure(IOException e) {
-    if (cancelled) {
+    if (call.isCancelled()) {
       return connected
           ? Failure.of(FailureKind.UNRESPONSIVE, "no reply to a health check")
           : Failure.of(FailureKind.CONNECT_TIMEOUT, "no connection for a health check");
@@ -83,12 +68,7 @@ final class HttpCheckup implements Checkup, Progress {
 
   @Override
   public void cancel() {
-    cancelled = true;
-    aside.cancel();
-    Call running = call;
-    if (running != null) {
-      canceller.execute(running::cancel);
-    }
+    call.cancel();
   }
 
   @Override

@@ -14,7 +14,6 @@ import java.net.SocketException;
 import java.util.Objects;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
-import okhttp3.Call;
 import okhttp3.OkHttpClient;
 import okhttp3.Request;
 import okhttp3.Response;
@@ -28,17 +27,13 @@ final class HttpExchange implements Exchange, Progress {
   /** How long after it was sent a request may find that its connection had been closed before. */
   private static final long STALE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
-  private final OkHttpClient client;
   private final Protocol protocol;
   private final String model;
   private final Credentials credentials;
   private final ChatRequest request;
   private final Progress progress;
   private final Gathered gathered;
-  private final Aside aside;
-  private final Executor canceller;
-  private volatile @Nullable Call call;
-  private volatile boolean cancelled;
+  private final EndableCall call;
   private boolean connected;
   private boolean reused;
   private boolean renewed;
@@ -53,14 +48,13 @@ final class HttpExchange implements Exchange, Progress {
       Progress progress,
       Executor workers,
       Executor canceller) {
-    this.client = client;
-    this.canceller = canceller;
     this.protocol = Objects.requireNonNull(spec.protocol());
     this.model = spec.model();
     this.request = request;
     this.progress = progress;
     this.gathered = new Gathered(progress);
-    this.aside = new Aside(workers);
+    Aside aside = new Aside(workers);
+    this.call = new EndableCall(client, aside, canceller);
     this.credentials = new Credentials(spec.headers(), aside);
   }
 
@@ -87,12 +81,7 @@ final class HttpExchange implements Exchange, Progress {
 
   @Override
   public void cancel() {
-    cancelled = true;
-    aside.cancel();
-    Call running = call;
-    if (running != null) {
-      canceller.execute(running::cancel);
-    }
+    call.cancel();
   }
 
   @Override
@@ -127,17 +116,11 @@ final class HttpExchange implements Exchange, Progress {
   }
 
   private Reading ask(Request http) throws Failure {
-    Call asking = client.newCall(http);
-    call = asking;
-    if (cancelled) {
-      asking.cancel();
-    }
     progress.connecting();
     reused = false;
     sent = System.nanoTime();
-    AbandonableDns.enter(aside);
     try {
-      Response head = asking.execute();
+      Response head = call.execute(http);
       response = head;
       if (head.code() != 200) {
         throw redacted(protocol.refused(reply(head)));
@@ -152,8 +135,6 @@ final class HttpExchange implements Exchange, Progress {
       }
       // An interceptor of the application's own may say anything.
       throw redacted(failure(e));
-    } finally {
-      AbandonableDns.leave();
     }
   }
 
@@ -163,7 +144,7 @@ final class HttpExchange implements Exchange, Progress {
    * server has not read such a request, so it is sent once more, over a new connection.
    */
   private boolean isStale(IOException e) {
-    boolean unheard = reused && response == null && !renewed && !cancelled;
+    boolean unheard = reused && response == null && !renewed && !call.isCancelled();
     boolean closed =
         e instanceof SocketException || TransportFailure.cause(e) instanceof EOFException;
     return unheard
