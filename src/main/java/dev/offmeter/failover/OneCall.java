@@ -272,6 +272,11 @@ final class OneCall {
       stopIfCancelled(lane);
       throw refusal;
     }
+    return enterWithPlace(gate, lane);
+  }
+
+  /** The place goes to the next in the line if the call cannot use it. */
+  private Breaker.Permit enterWithPlace(Gate gate, Cancellation lane) throws Failure {
     boolean entered = false;
     try {
       stopIfCancelled(lane);
@@ -300,7 +305,7 @@ final class OneCall {
         break;
       }
       full.remove(gate);
-      Visit visit = enterWithPlace(gate);
+      Visit visit = visitWithPlace(gate);
       if (visit != null) {
         return visit;
       }
@@ -326,20 +331,13 @@ final class OneCall {
     return null;
   }
 
-  private @Nullable Visit enterWithPlace(Gate gate) {
-    boolean entered = false;
+  private @Nullable Visit visitWithPlace(Gate gate) {
     try {
-      stopIfCancelled();
-      Visit visit = new Visit(this, gate, gate.enterWithPlace(), open(full), cancellation);
-      entered = true;
-      return visit;
+      Breaker.Permit permit = enterWithPlace(gate, cancellation);
+      return new Visit(this, gate, permit, open(full), cancellation);
     } catch (Failure refusal) {
       story.skips(gate.spec(), refusal);
       return null;
-    } finally {
-      if (!entered) {
-        around.line().placeFreed(gate);
-      }
     }
   }
 
