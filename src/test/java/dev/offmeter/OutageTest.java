@@ -229,24 +229,27 @@ class OutageTest {
     assertThat(first.get().endpoint()).isEqualTo("home");
   }
 
+  /** To its first call it sends a token for each permit; to others, nothing. */
+  private Node.Script talking(Semaphore tokens) {
+    return (connection, request) -> {
+      if (home.node().requests().size() > 1) {
+        connection.hang();
+        return;
+      }
+      connection.send(Replies.STREAM_HEAD);
+      for (int i = 0; i < 2; i++) {
+        tokens.acquireUninterruptibly();
+        connection.send(Replies.tokens("x"));
+      }
+      connection.hang();
+    };
+  }
+
   @Test
   void aNodeThatSendsTokensWhileALookIsLostIsNotDead() throws Exception {
     Semaphore tokens = new Semaphore(1);
     home.losesLooks(true);
-    home.node()
-        .behaves(
-            (connection, request) -> {
-              if (home.node().requests().size() > 1) {
-                connection.hang();
-                return;
-              }
-              connection.send(Replies.STREAM_HEAD);
-              for (int i = 0; i < 2; i++) {
-                tokens.acquireUninterruptibly();
-                connection.send(Replies.tokens("x"));
-              }
-              connection.hang();
-            });
+    home.node().behaves(talking(tokens));
     try (ChatStream stream = client.stream(REQUEST)) {
       Iterator<ChatEvent> events = stream.iterator();
       events.next();
@@ -286,20 +289,7 @@ class OutageTest {
   @Test
   void nothingIsAskedOfANodeThatSendsTokens() throws Exception {
     Semaphore tokens = new Semaphore(1);
-    home.node()
-        .behaves(
-            (connection, request) -> {
-              if (home.node().requests().size() > 1) {
-                connection.hang();
-                return;
-              }
-              connection.send(Replies.STREAM_HEAD);
-              for (int i = 0; i < 2; i++) {
-                tokens.acquireUninterruptibly();
-                connection.send(Replies.tokens("x"));
-              }
-              connection.hang();
-            });
+    home.node().behaves(talking(tokens));
     try (ChatStream stream = client.stream(REQUEST)) {
       Iterator<ChatEvent> events = stream.iterator();
       events.next();
