@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.failover;
 
-import java.util.List;
-import java.util.concurrent.AbstractExecutorService;
+import dev.offmeter.testing.OneShotTimer;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Delayed;
 import java.util.concurrent.FutureTask;
-import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 
 /** The timer of virtual time: what falls due is an event like any other. */
-final class VirtualTimer extends AbstractExecutorService implements ScheduledExecutorService {
+final class VirtualTimer extends OneShotTimer {
   private final VirtualTime time;
 
   VirtualTimer(VirtualTime time) {
@@ -64,40 +62,5 @@ final class VirtualTimer extends AbstractExecutorService implements ScheduledExe
   @Override
   public void execute(Runnable work) {
     time.at(time.nanos(), work);
-  }
-
-  @Override
-  public ScheduledFuture<?> scheduleAtFixedRate(
-      Runnable work, long initialDelay, long period, TimeUnit unit) {
-    throw new AssertionError("not needed");
-  }
-
-  @Override
-  public ScheduledFuture<?> scheduleWithFixedDelay(
-      Runnable work, long initialDelay, long delay, TimeUnit unit) {
-    throw new AssertionError("not needed");
-  }
-
-  @Override
-  public void shutdown() {}
-
-  @Override
-  public List<Runnable> shutdownNow() {
-    return List.of();
-  }
-
-  @Override
-  public boolean isShutdown() {
-    return false;
-  }
-
-  @Override
-  public boolean isTerminated() {
-    return false;
-  }
-
-  @Override
-  public boolean awaitTermination(long timeout, TimeUnit unit) {
-    return true;
   }
 }

@@ -6,7 +6,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.concurrent.AbstractExecutorService;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.Delayed;
@@ -135,7 +134,7 @@ public final class ManualTime implements Time {
     }
   }
 
-  private final class Timer extends AbstractExecutorService implements ScheduledExecutorService {
+  private final class Timer extends OneShotTimer {
     @Override
     public <V> ScheduledFuture<V> schedule(Callable<V> work, long delay, TimeUnit unit) {
       return schedule(work, delay, unit, "");
@@ -163,43 +162,8 @@ public final class ManualTime implements Time {
     }
 
     @Override
-    public ScheduledFuture<?> scheduleAtFixedRate(
-        Runnable work, long initialDelay, long period, TimeUnit unit) {
-      throw new AssertionError("not needed");
-    }
-
-    @Override
-    public ScheduledFuture<?> scheduleWithFixedDelay(
-        Runnable work, long initialDelay, long delay, TimeUnit unit) {
-      throw new AssertionError("not needed");
-    }
-
-    @Override
     public void execute(Runnable work) {
       schedule(work, 0, TimeUnit.NANOSECONDS);
-    }
-
-    @Override
-    public void shutdown() {}
-
-    @Override
-    public List<Runnable> shutdownNow() {
-      return List.of();
-    }
-
-    @Override
-    public boolean isShutdown() {
-      return false;
-    }
-
-    @Override
-    public boolean isTerminated() {
-      return false;
-    }
-
-    @Override
-    public boolean awaitTermination(long timeout, TimeUnit unit) {
-      return true;
     }
   }
 }

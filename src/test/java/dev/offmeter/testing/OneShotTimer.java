@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.testing;
+
+import java.util.List;
+import java.util.concurrent.AbstractExecutorService;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+
+/** A timer without a thread, for time that a test moves: nothing is repeated, nothing shut down. */
+public abstract class OneShotTimer extends AbstractExecutorService
+    implements ScheduledExecutorService {
+  @Override
+  public final ScheduledFuture<?> scheduleAtFixedRate(
+      Runnable work, long initialDelay, long period, TimeUnit unit) {
+    throw new AssertionError("not needed");
+  }
+
+  @Override
+  public final ScheduledFuture<?> scheduleWithFixedDelay(
+      Runnable work, long initialDelay, long delay, TimeUnit unit) {
+    throw new AssertionError("not needed");
+  }
+
+  @Override
+  public final void shutdown() {}
+
+  @Override
+  public final List<Runnable> shutdownNow() {
+    return List.of();
+  }
+
+  @Override
+  public final boolean isShutdown() {
+    return false;
+  }
+
+  @Override
+  public final boolean isTerminated() {
+    return false;
+  }
+
+  @Override
+  public final boolean awaitTermination(long timeout, TimeUnit unit) {
+    return true;
+  }
+}
