@@ -111,11 +111,6 @@ final class Breaker {
     return warming;
   }
 
-  /** Whether calls go there. */
-  boolean isUp() {
-    return state == EndpointState.UP;
-  }
-
   /** Whether a call goes there, if only for a trial. */
   boolean isOpenToCalls() {
     return state == EndpointState.UP || state == EndpointState.TRIAL;

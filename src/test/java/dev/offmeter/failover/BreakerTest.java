@@ -160,7 +160,7 @@ class BreakerTest {
 
     breaker.warmed();
 
-    assertThat(breaker.isUp()).isTrue();
+    assertThat(breaker.state()).isEqualTo(EndpointState.UP);
     breaker.admit().answered(1);
   }
 
@@ -180,7 +180,7 @@ class BreakerTest {
   void aModelThatIsColdSoonAfterItsLoadLeadsToAPause() {
     breaker.warms(COLD, true);
     breaker.warmed();
-    assertThat(breaker.isUp()).as("the first time").isTrue();
+    assertThat(breaker.state()).as("the first time").isEqualTo(EndpointState.UP);
 
     breaker.warms(COLD, true);
     breaker.warmed();
@@ -214,7 +214,7 @@ class BreakerTest {
     for (int i = 0; i < 2; i++) {
       early.warms(COLD, false);
       early.warmed();
-      assertThat(early.isUp()).isTrue();
+      assertThat(early.state()).isEqualTo(EndpointState.UP);
     }
   }
 }
