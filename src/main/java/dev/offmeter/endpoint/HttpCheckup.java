@@ -33,7 +33,7 @@ final class HttpCheckup implements Checkup, Progress {
     } catch (Failure e) {
       return Vitals.of(Vitals.Sign.REFUSED, e);
     } catch (IOException e) {
-      return redacted(Vitals.dead(failure(e)));
+      return redacted(Vitals.withoutReply(failure(e)));
     } catch (Exception e) {
       return Vitals.of(Vitals.Sign.UNKNOWN, Failure.of(FailureKind.INTERNAL, Thrown.described(e)));
     }

@@ -180,9 +180,6 @@ final class HttpExchange implements Exchange, Progress {
   }
 
   private Failure failure(IOException e) {
-    if (e instanceof Connected.ProxyLoginWanted) {
-      return Failure.of(FailureKind.UNAUTHORIZED, "a proxy wants a login").withStatus(407);
-    }
     return connected ? TransportFailure.waiting(e) : TransportFailure.connecting(e);
   }
 

@@ -39,6 +39,9 @@ final class TransportFailure {
   }
 
   static Failure waiting(IOException e) {
+    if (e instanceof Connected.ProxyLoginWanted) {
+      return Failure.of(FailureKind.UNAUTHORIZED, "a proxy wants a login").withStatus(407);
+    }
     // A protocol exception repeats what the server sent, so its message stays out.
     return e instanceof ProtocolException
         ? Failure.of(FailureKind.NOT_AN_ANSWER, "the server does not speak HTTP")

@@ -51,9 +51,9 @@ public record Vitals(Sign sign, @Nullable Failure failure) {
     return new Vitals(sign, failure);
   }
 
-  /** The server was not reached. */
-  public static Vitals dead(Failure failure) {
-    return new Vitals(Sign.DEAD, failure);
+  /** The server was not reached, unless it is a proxy on the way that wants a login. */
+  public static Vitals withoutReply(Failure failure) {
+    return new Vitals(UNWANTED.contains(failure.kind()) ? Sign.REFUSED : Sign.DEAD, failure);
   }
 
   /**

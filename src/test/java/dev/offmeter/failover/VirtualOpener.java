@@ -95,7 +95,8 @@ record VirtualOpener(VirtualNode node) implements Transport.Opener {
       if (failure == null) {
         return Objects.requireNonNull(event.vitals());
       }
-      return Vitals.dead(failure.kind() == FailureKind.CONNECTION_LOST ? silent() : failure);
+      return Vitals.withoutReply(
+          failure.kind() == FailureKind.CONNECTION_LOST ? silent() : failure);
     }
 
     private Failure silent() {
