@@ -2,9 +2,9 @@
 package dev.offmeter;
 
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.endpoint.Locality;
 import dev.offmeter.observe.EndpointState;
@@ -17,7 +17,6 @@ import dev.offmeter.testing.Replies;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
@@ -86,10 +85,6 @@ class HedgeTest {
     CompletableFuture<ChatResponse> call = client.chatAsync(request);
     quickly(() -> primary.requests().size() > asked);
     return call;
-  }
-
-  private static void quickly(Callable<Boolean> condition) {
-    await().pollDelay(Duration.ZERO).pollInterval(Duration.ofMillis(1)).until(condition);
   }
 
   @Test

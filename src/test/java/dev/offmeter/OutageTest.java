@@ -2,8 +2,8 @@
 package dev.offmeter;
 
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
@@ -13,12 +13,12 @@ import dev.offmeter.testing.LoadingNode;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Reader;
 import dev.offmeter.testing.Replies;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
-import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Semaphore;
@@ -39,6 +39,7 @@ class OutageTest {
   private LoadingNode home;
   private Node fallback;
   private LlmClient client;
+  private final List<CompletableFuture<ChatResponse>> asking = new ArrayList<>();
 
   @BeforeEach
   void start() {
@@ -69,28 +70,21 @@ class OutageTest {
     int asked = home.node().requests().size();
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
     quickly(() -> call.isDone() || home.node().requests().size() > asked);
+    asking.add(call);
     return call;
   }
 
-  /** Lets time pass, and what is asked on the side come to an end or wait for more time. */
+  /** Lets time pass, and calls and looks come as far as they can. */
   private void pass(Duration duration) {
     for (long left = duration.toMillis(); left > 0; left -= 250) {
       time.advance(Duration.ofMillis(Math.min(left, 250)));
-      settle();
+      quickly(() -> !time.isChecking() || home.keepsALookWaiting());
+      quickly(() -> asking.stream().filter(call -> !call.isDone()).count() <= inHand());
     }
   }
 
-  /** A look that was due has been taken, and the next is planned. */
-  private void settle() {
-    quickly(
-        () ->
-            status().state() != EndpointState.DOWN
-                || status().nextLook().orElse(Duration.ZERO).toNanos() > 0
-                || home.keepsALookWaiting());
-  }
-
-  private static void quickly(Callable<Boolean> condition) {
-    await().pollDelay(Duration.ZERO).pollInterval(Duration.ofMillis(1)).until(condition);
+  private int inHand() {
+    return home.node().callsInHand();
   }
 
   @Test
@@ -254,8 +248,7 @@ class OutageTest {
       Iterator<ChatEvent> events = stream.iterator();
       events.next();
       CompletableFuture<ChatResponse> waiting = ask();
-      CompletableFuture<ChatEvent> token = CompletableFuture.supplyAsync(events::next);
-      quickly(() -> time.pending() > 0);
+      CompletableFuture<ChatEvent> token = Reader.waitingFor(events::next);
 
       time.advance(Duration.ofSeconds(5));
       quickly(home::keepsALookWaiting);
@@ -294,8 +287,7 @@ class OutageTest {
       Iterator<ChatEvent> events = stream.iterator();
       events.next();
       CompletableFuture<ChatResponse> waiting = ask();
-      CompletableFuture<ChatEvent> token = CompletableFuture.supplyAsync(events::next);
-      quickly(() -> time.pending() > 0);
+      CompletableFuture<ChatEvent> token = Reader.waitingFor(events::next);
       time.advance(Duration.ofMillis(4500));
       tokens.release();
       token.get();

@@ -137,7 +137,7 @@ class SelfHostedOnlyTest {
     home.awaitAsked();
 
     time.advance(Duration.ofMillis(5_900));
-    assertThat(home.openCalls()).as("has the whole deadline").isOne();
+    assertThat(home.callsInHand()).as("has the whole deadline").isOne();
     time.advance(Duration.ofMillis(100));
     assertThatThrownBy(call::join).hasMessageContaining("NOT_PERMITTED");
   }

@@ -101,7 +101,7 @@ class TwoNodeTest {
     primary.awaitAsked();
     time.advance(Duration.ofMillis(14_999));
     assertThat(fallback.requests()).as("not a moment before").isEmpty();
-    assertThat(primary.openCalls()).isOne();
+    assertThat(primary.callsInHand()).isOne();
     time.advance(Duration.ofMillis(1));
 
     ChatResponse response = call.get();
@@ -123,7 +123,7 @@ class TwoNodeTest {
     CompletableFuture<ChatResponse> call = chatElsewhere(client);
     primary.awaitAsked();
     time.advance(Duration.ofMillis(119_999));
-    assertThat(primary.openCalls()).isOne();
+    assertThat(primary.callsInHand()).isOne();
     time.advance(Duration.ofMillis(1));
 
     assertThatThrownBy(call::get).hasCauseInstanceOf(AllEndpointsFailedException.class);

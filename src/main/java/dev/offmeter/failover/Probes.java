@@ -17,6 +17,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Asks one endpoint on the side, on a thread of the client's own, and never the same thing twice at
@@ -35,7 +36,15 @@ final class Probes {
   private final Map<Checkup.Kind, Asking> underWay = new EnumMap<>(Checkup.Kind.class);
   private boolean closed;
 
-  private record Asking(Checkup checkup, CompletableFuture<Vitals> found) {}
+  private static final class Asking {
+    final Checkup checkup;
+    final CompletableFuture<Vitals> found = new CompletableFuture<>();
+    volatile @Nullable Future<?> clock;
+
+    Asking(Checkup checkup) {
+      this.checkup = checkup;
+    }
+  }
 
   private record Limit(Checkup checkup) implements Runnable {
     @Override
@@ -81,38 +90,44 @@ final class Probes {
     try {
       Asking before = underWay.get(kind);
       if (before != null) {
-        return before.found();
+        return before.found;
       }
       Checkup checkup = closed ? null : opener.checkup(kind);
       if (checkup == null) {
         return CompletableFuture.completedFuture(NOTHING);
       }
-      asking = new Asking(checkup, new CompletableFuture<>());
+      asking = new Asking(checkup);
       underWay.put(kind, asking);
     } finally {
       lock.unlock();
     }
     begin(kind, asking, limit);
-    return asking.found();
+    return asking.found;
   }
 
+  /** The limit covers the wait for a thread too. */
   private void begin(Checkup.Kind kind, Asking asking, Duration limit) {
+    boolean handed = false;
     try {
-      workers.execute(() -> run(kind, asking, limit));
+      Limit end = new Limit(asking.checkup);
+      asking.clock = time.timer().schedule(end, limit.toNanos(), TimeUnit.NANOSECONDS);
+      workers.execute(() -> run(kind, asking));
+      handed = true;
     } catch (RejectedExecutionException e) {
-      end(kind, asking, NOTHING);
+      // The client was closed.
+    } finally {
+      if (!handed) {
+        end(kind, asking, NOTHING);
+      }
     }
   }
 
-  private void run(Checkup.Kind kind, Asking asking, Duration limit) {
+  private void run(Checkup.Kind kind, Asking asking) {
     Vitals found = NOTHING;
-    Limit end = new Limit(asking.checkup());
-    Future<?> clock = time.timer().schedule(end, limit.toNanos(), TimeUnit.NANOSECONDS);
     try {
-      found = asking.checkup().run();
+      found = asking.checkup.run();
     } finally {
       end(kind, asking, found);
-      clock.cancel(false);
     }
   }
 
@@ -123,7 +138,17 @@ final class Probes {
     } finally {
       lock.unlock();
     }
-    asking.found().complete(found);
+    try {
+      asking.found.complete(found);
+    } finally {
+      stop(asking.clock);
+    }
+  }
+
+  private static void stop(@Nullable Future<?> clock) {
+    if (clock != null) {
+      clock.cancel(false);
+    }
   }
 
   /** Ends what is being asked. */
@@ -132,7 +157,7 @@ final class Probes {
     try {
       Asking asking = underWay.get(kind);
       if (asking != null) {
-        asking.checkup().cancel();
+        asking.checkup.cancel();
       }
     } finally {
       lock.unlock();
@@ -144,7 +169,7 @@ final class Probes {
     lock.lock();
     try {
       closed = true;
-      underWay.values().forEach(asking -> asking.checkup().cancel());
+      underWay.values().forEach(asking -> asking.checkup.cancel());
     } finally {
       lock.unlock();
     }

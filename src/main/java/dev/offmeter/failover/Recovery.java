@@ -12,7 +12,7 @@ import java.util.EnumSet;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.Future;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -56,8 +56,7 @@ final class Recovery {
   private int silencesInARow;
   private boolean closed;
   private volatile long lookedAt;
-  private long nextAt;
-  private @Nullable Future<?> next;
+  private @Nullable ScheduledFuture<?> next;
 
   Recovery(Health health, Breaker breaker, Time time, ProbePace pace) {
     this.health = health;
@@ -100,7 +99,6 @@ final class Recovery {
     if (closed) {
       return;
     }
-    nextAt = time.nanos() + delay;
     next = time.timer().schedule(new Tick(new WeakReference<>(this)), delay, TimeUnit.NANOSECONDS);
   }
 
@@ -206,7 +204,7 @@ final class Recovery {
     try {
       return next == null || next.isCancelled() || breaker.isOpenToCalls()
           ? Optional.empty()
-          : Optional.of(Duration.ofNanos(Math.max(0, nextAt - time.nanos())));
+          : Optional.of(Duration.ofNanos(Math.max(0, next.getDelay(TimeUnit.NANOSECONDS))));
     } finally {
       lock.unlock();
     }

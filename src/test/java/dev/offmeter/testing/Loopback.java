@@ -48,6 +48,11 @@ public final class Loopback implements AfterEachCallback {
     return Endpoint.ollama(name, node.url()).model(name + "-model");
   }
 
+  /** Waits for what is on its way. */
+  public static void quickly(Callable<Boolean> condition) {
+    await().pollDelay(Duration.ZERO).pollInterval(Duration.ofMillis(1)).until(condition);
+  }
+
   /** Closes the client at the end of the test. */
   public LlmClient client(LlmClient.Builder builder) {
     LlmClient client = builder.build();

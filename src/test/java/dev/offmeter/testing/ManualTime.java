@@ -6,19 +6,20 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CancellationException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Delayed;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 
 /** Time that stands still until a test moves it; what falls due runs on the test's thread. */
 public final class ManualTime implements Time {
   private final List<Task<?>> tasks = new ArrayList<>();
+  private final Set<Task<?>> checks = ConcurrentHashMap.newKeySet();
   private volatile long now;
 
   /** Time from zero on. */
@@ -52,6 +53,7 @@ public final class ManualTime implements Time {
       now = Math.max(now, task.due);
       task.letLoopbackEndFirst();
       task.run();
+      task.awaitWhatItEnds();
     }
     now = end;
   }
@@ -63,11 +65,9 @@ public final class ManualTime implements Time {
     }
   }
 
-  /** Whether a health check or a load is under way. */
+  /** Whether a health check or a load is under way, or what follows from it. */
   public boolean isChecking() {
-    synchronized (tasks) {
-      return tasks.stream().anyMatch(task -> !task.isDone() && task.endsAHealthCheck());
-    }
+    return !checks.isEmpty();
   }
 
   /** Whether no task at all is still due. */
@@ -95,6 +95,7 @@ public final class ManualTime implements Time {
 
     private final long due;
     private final String kind;
+    private final CountDownLatch ended = new CountDownLatch(1);
 
     Task(Callable<V> work, long due, String kind) {
       super(work);
@@ -113,14 +114,33 @@ public final class ManualTime implements Time {
     /** The test has moved the time on, while the reply was on its way. */
     void letLoopbackEndFirst() {
       if (endsAHealthCheck()) {
-        try {
-          get(LOOPBACK.toMillis(), TimeUnit.MILLISECONDS);
-        } catch (InterruptedException | ExecutionException e) {
-          throw new AssertionError(e);
-        } catch (CancellationException | TimeoutException e) {
-          // Either way, what was to happen has happened.
-        }
+        awaitEnd(LOOPBACK);
       }
+    }
+
+    /**
+     * A check that is ended has its consequences at that moment, and not when a thread comes to it.
+     */
+    void awaitWhatItEnds() {
+      if (endsAHealthCheck()) {
+        awaitEnd(Duration.ofSeconds(10));
+      }
+    }
+
+    private void awaitEnd(Duration atMost) {
+      try {
+        boolean unused = ended.await(atMost.toMillis(), TimeUnit.MILLISECONDS);
+      } catch (InterruptedException e) {
+        throw new AssertionError(e);
+      }
+    }
+
+    /** Comes after everything else that a check does, if its limit has passed or not. */
+    @Override
+    public boolean cancel(boolean interrupt) {
+      checks.remove(this);
+      ended.countDown();
+      return super.cancel(interrupt);
     }
 
     @Override
@@ -143,6 +163,9 @@ public final class ManualTime implements Time {
     private <V> ScheduledFuture<V> schedule(
         Callable<V> work, long delay, TimeUnit unit, String kind) {
       Task<V> task = new Task<>(work, now + unit.toNanos(delay), kind);
+      if (task.endsAHealthCheck()) {
+        checks.add(task);
+      }
       synchronized (tasks) {
         tasks.add(task);
       }

@@ -20,7 +20,7 @@ public final class Node implements AutoCloseable {
 
   private final ServerSocket server;
   private final Set<Socket> open = ConcurrentHashMap.newKeySet();
-  private final Set<Socket> called = ConcurrentHashMap.newKeySet();
+  private final Set<Socket> inHand = ConcurrentHashMap.newKeySet();
   private final List<Connection.Request> requests = new CopyOnWriteArrayList<>();
   private final CountDownLatch asked = new CountDownLatch(1);
   private final List<Connection.Request> asides = new CopyOnWriteArrayList<>();
@@ -79,9 +79,9 @@ public final class Node implements AutoCloseable {
     return open.size();
   }
 
-  /** Those of them that were last asked for an answer, not for a look or a load. */
-  public int openCalls() {
-    return called.size();
+  /** Calls that it has not done with; a look or a load is none. */
+  public int callsInHand() {
+    return inHand.size();
   }
 
   private void accept() {
@@ -104,20 +104,20 @@ public final class Node implements AutoCloseable {
           request != null && !socket.isClosed();
           request = connection.read()) {
         if (ASIDE.matcher(request.line()).matches()) {
-          called.remove(socket);
           asides.add(request);
           aside.answer(connection, request);
           continue;
         }
-        called.add(socket);
+        inHand.add(socket);
         requests.add(request);
         asked.countDown();
         script.answer(connection, request);
+        inHand.remove(socket);
       }
     } catch (IOException e) {
       // The other end is gone, which is what many tests are about.
     } finally {
-      called.remove(socket);
+      inHand.remove(socket);
       open.remove(socket);
     }
   }
