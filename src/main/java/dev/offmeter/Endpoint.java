@@ -37,8 +37,10 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code connectTimeout}: 3 s
  *   <li>{@code firstTokenTimeout}: as {@code timeout}
  *   <li>{@code stallTimeout}: 10 s
+ *   <li>{@code minimumRate}: any
  *   <li>{@code maxConcurrent}: unlimited
  *   <li>{@code queueFor}: not at all
+ *   <li>{@code keepAlive}: the server's own, taken for 5 min
  *   <li>{@code keepWarm}: false
  *   <li>{@code retries}: 0
  *   <li>{@code requestsPerMinute}: unlimited
@@ -343,7 +345,9 @@ public final class Endpoint {
     /**
      * The limit of one whole attempt, from its dispatch to the complete answer, queueing in the
      * server included: from 1 ms to 24 h. Default 15 s for the first endpoint when another follows
-     * it, else 120 s. When it passes, the connection is closed, so that the server stops.
+     * it, else 120 s. When it passes, the connection is closed, so that the server stops. In a
+     * stream it covers the wait for the first piece. A self-hosted server that is silent and dead
+     * to a health check is given up before.
      */
     public Builder timeout(Duration timeout) {
       this.timeout = Requirements.timeSpan("timeout", timeout);
@@ -359,7 +363,10 @@ public final class Endpoint {
     /**
      * The limit from dispatch to the first piece of answer or thinking: from 1 ms to 24 h, default
      * as {@link #timeout}. For long answers from a node that is slow but alive, set {@code timeout}
-     * high and this to 15 s. A cold model sends nothing until it is loaded.
+     * high and this to 15 s. A cold model sends nothing until it is loaded. After a third of it, at
+     * most 5 s, a self-hosted server that is silent is asked on the side whether it lives.
+     *
+     * <p>Not more than {@code timeout}, or building fails.
      */
     public Builder firstTokenTimeout(Duration firstTokenTimeout) {
       this.firstToken = Requirements.timeSpan("firstTokenTimeout", firstTokenTimeout);
@@ -472,7 +479,7 @@ public final class Endpoint {
     /**
      * The most calls at this endpoint at once, at least 1; default unlimited. A call that finds it
      * full goes to the next endpoint; only when no other endpoint answers does it wait for a place,
-     * within its deadline.
+     * within its deadline. Health checks and loads take no place.
      */
     public Builder maxConcurrent(int maxConcurrent) {
       if (maxConcurrent < 1) {
@@ -486,7 +493,8 @@ public final class Endpoint {
     /**
      * How long a call waits for a place here when {@link #maxConcurrent} is reached, before it goes
      * to the next endpoint: from 1 ms to 24 h, within the call's deadline and in order of arrival.
-     * For a node that is much better than the next one. Default: not at all.
+     * For a node that is much better than the next one. A server without a {@code maxConcurrent}
+     * must not have it. Default: not at all.
      */
     public Builder queueFor(Duration queueFor) {
       this.queueFor = Requirements.timeSpan("queueFor", queueFor);
@@ -529,7 +537,9 @@ public final class Endpoint {
 
     /**
      * How long Ollama keeps the model loaded after a request: whole seconds; zero unloads it,
-     * negative keeps it for ever. Default: the server's own, 5 minutes.
+     * negative keeps it for ever. Sent with every request and every load; with zero the model is
+     * neither loaded nor looked for beforehand. For Ollama's native API only. Default: the server's
+     * own, which is taken to be 5 min.
      */
     public Builder keepAlive(Duration keepAlive) {
       Objects.requireNonNull(keepAlive, "keepAlive");
@@ -544,8 +554,9 @@ public final class Endpoint {
      * Whether the model is held in Ollama's memory from the first call or {@link LlmClient#warmUp}
      * on: it is asked to load it, which costs no token, twice in every {@link #keepAlive} and at
      * least every 2 min, but no more often than every 5 s. If another model has pushed it out, that
-     * one is pushed out in turn. Default false: a model that was not used for a while is loaded
-     * when it is wanted.
+     * one is pushed out in turn. For Ollama's native API only; not with a {@code keepAlive} of
+     * zero; without effect on a managed endpoint. Default false: a model that was not used for a
+     * while is loaded when it is wanted.
      */
     public Builder keepWarm(boolean keepWarm) {
       this.keepWarm = keepWarm;
@@ -553,8 +564,9 @@ public final class Endpoint {
     }
 
     /**
-     * In what an OpenAI-compatible server differs from the others. Default {@link Dialect#GENERIC};
-     * {@code api.openai.com} and Gemini's host are known.
+     * In what an OpenAI-compatible server differs from the others, and where its health is looked
+     * at. For such servers only. Default {@link Dialect#GENERIC}; {@code api.openai.com} and
+     * Gemini's host are known.
      */
     public Builder dialect(Dialect dialect) {
       this.dialect = Objects.requireNonNull(dialect, "dialect");
@@ -576,7 +588,8 @@ public final class Endpoint {
 
     /**
      * On whose hardware it runs, which decides whether a request with {@link
-     * ChatRequest#selfHostedOnly()} may be sent to it. Default: self-hosted for Ollama and
+     * ChatRequest#selfHostedOnly()} may be sent to it, and whether it is asked on the side: of a
+     * managed one no health is checked and no model loaded. Default: self-hosted for Ollama and
      * functions, but managed for Ollama's cloud models and {@code ollama.com}; managed for Gemini
      * and Anthropic; see {@link Dialect} for OpenAI-compatible servers.
      */
@@ -607,12 +620,15 @@ public final class Endpoint {
     /**
      * The endpoint. Opens no connection.
      *
-     * @throws IllegalArgumentException if the base URL is blank, relative, not http or https, or
-     *     carries user-info, a query or a fragment
+     * @throws IllegalArgumentException if the base URL is blank, relative, not http or https,
+     *     carries user-info, a query or a fragment, or has the path of a call
      * @throws IllegalStateException if a server has no model, a function has a setting that is a
-     *     server's, the first-token limit is longer than the attempt's, a key stands beside a
-     *     header {@code Authorization}, half of a Cloudflare Access token is missing, or a
-     *     credential would go in clear text to a host that is not this machine
+     *     server's, the first-token limit is longer than the attempt's, {@code keepAlive} or {@code
+     *     keepWarm} is set for another server than Ollama, {@code keepWarm} with a {@code
+     *     keepAlive} of zero, {@code queueFor} without {@code maxConcurrent}, a {@code dialect} for
+     *     a server that has none, a key stands beside a header {@code Authorization}, half of a
+     *     Cloudflare Access token is missing, or a credential would go in clear text to a host that
+     *     is not this machine
      */
     public Endpoint build() {
       Builder copy = new Builder(this);

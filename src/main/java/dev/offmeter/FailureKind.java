@@ -16,23 +16,29 @@ public enum FailureKind {
   TLS_FAILED,
   /** No connection within the connect timeout, which covers DNS, TCP and TLS. */
   CONNECT_TIMEOUT,
-  /** Cloudflare answers, but no cloudflared is connected: HTTP 530, error 1033. */
+  /** Cloudflare answers, but no cloudflared is connected: HTTP 530, error 1033 or 1016. */
   TUNNEL_DOWN,
-  /** A proxy or tunnel answers, but cannot reach the server behind it: HTTP 502, 520 to 523. */
+  /**
+   * A proxy or tunnel answers, but cannot reach the server behind it: HTTP 502, 520 to 523, 525,
+   * 526.
+   */
   ORIGIN_UNREACHABLE,
   /** A proxy or tunnel gave up waiting for the server: HTTP 504, 524, 408. */
   GATEWAY_TIMEOUT,
-  /** Any other HTTP 5xx. */
+  /** Any other HTTP 5xx, and 424. */
   SERVER_ERROR,
   /** The connection closed or was reset before the answer began. */
   CONNECTION_LOST,
-  /** The connection ended in the middle of an answer. */
+  /** The connection or the text ended in the middle of an answer. */
   ANSWER_CUT,
   /** HTTP 200, then an error inside the answer. */
   STREAM_ERROR,
   /** The answer ended in good order but without its end marker. */
   INCOMPLETE,
-  /** HTTP 200 with something that is no answer: an HTML page, broken JSON, a status report. */
+  /**
+   * HTTP 200 with something that is no answer: an HTML page, broken JSON, a status report. Also any
+   * other 2xx.
+   */
   NOT_AN_ANSWER,
   /** A complete reply with no text in it. */
   EMPTY_ANSWER,
@@ -46,13 +52,18 @@ public enum FailureKind {
   CONTENT_FILTERED,
   /** A line or an answer beyond the size that the endpoint may send. */
   TOO_LARGE,
-  /** Silent, and so was the health check that was sent for that reason: nobody is there. */
+  /**
+   * Silent for a third of the first-token timeout, at most 5 s, and dead to the health check that
+   * was sent for that reason: refused, reset, without a reply in 2 s, or not reached by its proxy.
+   */
   UNRESPONSIVE,
   /** The model is not in memory, and loading it takes longer than the call could wait. */
   MODEL_COLD,
   /** No first piece of answer or thinking within the first-token timeout. */
   FIRST_TOKEN_TIMEOUT,
-  /** The answer had begun, then nothing came for the stall timeout. */
+  /**
+   * The answer had begun, then nothing came for the stall timeout, or less than the minimum rate.
+   */
   STALLED,
   /**
    * No complete answer within the attempt's limit, or within its share of the deadline if that is
@@ -65,9 +76,12 @@ public enum FailureKind {
   OVERLOADED,
   /** What was shown of a stream as text turned out to be thinking. */
   TEXT_WITHDRAWN,
-  /** The server asks for fewer requests: HTTP 429. */
+  /** The server asks for fewer requests: HTTP 429, Cloudflare error 1015. */
   RATE_LIMITED,
-  /** The server says it is busy or still loading: HTTP 503 with words to that effect, 425. */
+  /**
+   * The server is busy or still loading: HTTP 503 with words to that effect or a {@code
+   * Retry-After}, 429 with words about overload, 425, 529.
+   */
   SERVER_BUSY,
   /** The endpoint's own {@code maxConcurrent} is reached; the server was not asked. */
   GATE_FULL,
@@ -77,7 +91,10 @@ public enum FailureKind {
   QUOTA_SPENT,
   /** The key is missing, wrong or expired: HTTP 401, 403, 407, or an unusable credential. */
   UNAUTHORIZED,
-  /** Cloudflare Access wants a login: the service token is missing, wrong or expired. */
+  /**
+   * Cloudflare Access wants a login: the service token is missing, wrong or expired. Also any HTTP
+   * 403 with an HTML page.
+   */
   ACCESS_DENIED,
   /** A bot check or a ban in front of the server, which no client of an API can pass. */
   CHALLENGED,
@@ -87,7 +104,7 @@ public enum FailureKind {
   REDIRECTED,
   /** The server is well but does not have the model. */
   MODEL_MISSING,
-  /** The server knows no such path: HTTP 404 without a model's name, or 405. */
+  /** The server knows no such path: HTTP 404 that does not speak of a model, or 405. */
   WRONG_PATH,
   /** The server rejects an option fixed on the endpoint. */
   OPTION_REJECTED,
@@ -101,13 +118,16 @@ public enum FailureKind {
   LOCAL_FAILED,
   /** Not asked: the request is for self-hosted endpoints only, and this one is managed. */
   NOT_PERMITTED,
-  /** Not asked: the endpoint is known to be down. */
+  /** Not asked: the endpoint is known to be down, loads its model, or is on trial with another. */
   CIRCUIT_OPEN,
   /** Not asked: the deadline had passed. */
   OUT_OF_TIME,
-  /** Stopped by the caller: a cancelled future, an interrupt, a closed client. */
+  /**
+   * Stopped by the caller: a cancelled future, an interrupt, a closed stream or client. With
+   * hedging also the attempt that came second.
+   */
   CANCELLED,
-  /** A fault of the library itself. */
+  /** A fault of the library, or of an interceptor of the application's own. */
   INTERNAL;
 
   /** The anchor in {@code docs/troubleshooting.md} that tells what to do about it. */

@@ -300,8 +300,8 @@ public final class LlmClient implements AutoCloseable {
 
   /**
    * How the endpoints are: which are down, since when and why, when each is looked at next, what is
-   * in flight, and how long answers take. A snapshot; asks nobody. Its {@code toString()} is a
-   * table with one line for each.
+   * in flight, and how long answers take. A snapshot; asks nobody, and may be called by any thread,
+   * after {@link #close()} too. Its {@code toString()} is a table with one line for each.
    */
   public ClientStatus status() {
     return failover.status();
@@ -310,9 +310,10 @@ public final class LlmClient implements AutoCloseable {
   /**
    * Has every self-hosted Ollama endpoint load its model now, in the background, so that no call
    * has to wait for it: at the start of an application, or after a model was changed. Until it is
-   * loaded, calls go to the other endpoints, and wait for it only if none of them answers. An
-   * endpoint that is not there is known to be down from then on. Costs no token; managed endpoints
-   * are not asked. A load that makes no progress is given up after 10 min.
+   * loaded, calls go to the other endpoints, and wait for it only if none of them answers. Every
+   * other self-hosted server is looked at; one that is not there is known to be down from then on.
+   * Costs no token; managed endpoints and functions are not asked. A load that is not done after 10
+   * min is given up. May be called by any thread, again and again; it waits for nothing.
    *
    * @return completes when all are loaded or cannot be, with how the endpoints are then; never
    *     exceptionally; need not be waited for
@@ -334,10 +335,10 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /**
-   * Ends every call under way with an {@link LlmException}, closes all connections and lets the
-   * client's own threads go. OkHttp keeps idle daemons that all its clients in the JVM share, for
-   * up to a minute. An {@link OkHttpClient} that was handed in stays open. A second close does
-   * nothing.
+   * Ends every call under way with an {@link LlmException} and every health check and load, closes
+   * all connections and lets the client's own threads go. OkHttp keeps idle daemons that all its
+   * clients in the JVM share, for up to a minute. An {@link OkHttpClient} that was handed in stays
+   * open. A second close does nothing.
    */
   @Override
   public void close() {
@@ -425,12 +426,12 @@ public final class LlmClient implements AutoCloseable {
      * Asks the next endpoint too when one has been silent for so long: from 1 ms to 24 h, from its
      * dispatch; the first complete answer is taken, and the connection of the other closed. An
      * endpoint that is on trial has the next one beside it from the start, so that nobody waits for
-     * the outcome. Default: off.
+     * the outcome; these are not counted. Default: off.
      *
      * <p>It costs a second answer, on a managed endpoint money, so at most one call in ten is
-     * hedged; see {@link #hedgeAtMost}. Never asked are endpoints that are down, that the request
-     * forbids, and functions. Of use for {@code chat} and {@code chatAsync}; a stream has one
-     * endpoint at a time.
+     * hedged; see {@link #hedgeAtMost}. Never asked as a second are endpoints that are down, that
+     * the request forbids, and functions with all that stand behind one in the list. Of use for
+     * {@code chat} and {@code chatAsync}; a stream has one endpoint at a time.
      */
     public Builder hedgeAfter(Duration hedgeAfter) {
       this.hedgeAfter = Requirements.timeSpan("hedgeAfter", hedgeAfter);

@@ -10,7 +10,8 @@ import io.github.resilience4j.timelimiter.TimeLimiterRegistry;
  * name: bind them to your metrics. Read them; a change to an entry is not undone. A consumer of
  * their events must neither throw nor block: it runs in the middle of the library's own work.
  *
- * @param circuitBreakers open while an endpoint is down, cooling down or set aside
+ * @param circuitBreakers open while an endpoint is down, cooling down, set aside or warming its
+ *     model
  * @param timeLimiters the limit of one attempt; an attempt that ends in time is a success here,
  *     whatever its outcome
  * @param bulkheads {@code maxConcurrent}

@@ -5,13 +5,19 @@ package dev.offmeter.observe;
 public enum EndpointState {
   /** Calls go there. */
   UP,
-  /** Known to be down, cooling down, or set aside until a person acts: no call goes there. */
+  /**
+   * Known to be down, cooling down, or set aside until a person acts: no call goes there. A health
+   * check that finds it well, or the first call after its pause, puts it on {@link #TRIAL}.
+   */
   DOWN,
   /**
    * The server is well and its model is being loaded, in the background: no call goes there that
-   * has another endpoint to go to.
+   * has another endpoint to go to. Ollama only. Then it is {@link #UP}, or on {@link #TRIAL} if a
+   * trial had failed before; {@link #DOWN} if the model cannot be loaded.
    */
   WARMING,
-  /** It seems to be back: the next call goes there, alone, and decides. */
+  /**
+   * It seems to be back: the next call goes there, alone, and decides. It lasts until a call comes.
+   */
   TRIAL
 }

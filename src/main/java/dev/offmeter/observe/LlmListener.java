@@ -18,9 +18,11 @@ import java.util.Map;
  * </ul>
  *
  * <p>Methods are called on the thread that runs the call (for a stream, that is its reader's, or
- * the one that closes it; for a change that a health check brings, one of the client's own), by
- * many threads at once: be thread-safe and quick. The time that a method takes is the call's, and
- * no clock can end it. What a method throws is logged and otherwise ignored.
+ * the one that closes it; for a change that a health check brings and for a second endpoint that is
+ * asked beside the first, one of the client's own), by many threads at once: be thread-safe and
+ * quick. Those of one call come one at a time; with hedging, two of its attempts may be under way.
+ * The time that a method takes is the call's, and no clock can end it. What a method throws is
+ * logged and otherwise ignored.
  */
 public interface LlmListener {
   /**
@@ -37,7 +39,10 @@ public interface LlmListener {
   /** An endpoint has answered or failed. */
   default void attemptEnded(long call, Attempt attempt) {}
 
-  /** An endpoint was not asked: it is known to be down, it is full, or there is no time left. */
+  /**
+   * An endpoint was not asked: it is known to be down or loads its model, its places or its
+   * requests of the minute are taken, the request must not be sent there, or there is no time left.
+   */
   default void attemptSkipped(long call, Attempt attempt) {}
 
   /** The call moves on from a failed or skipped attempt to the endpoint named {@code next}. */

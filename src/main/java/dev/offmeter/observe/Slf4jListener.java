@@ -17,10 +17,13 @@ import org.slf4j.event.Level;
  * answer or a secret.
  *
  * <ul>
- *   <li>WARN when an endpoint goes down, once for each cause, and when it is up again; once for
- *       each endpoint that is sent more requests than it can work on, with what to set.
- *   <li>INFO when an endpoint warms its model, and when it is up again after that alone.
- *   <li>DEBUG for a trial, each fall-through and each answer.
+ *   <li>WARN when an endpoint goes down, or is still down for another cause than the one told last,
+ *       and when it is up again; once for each endpoint that is sent more requests than it can work
+ *       on, with what to set.
+ *   <li>INFO when an endpoint warms its model, when it is up again after that alone, and when the
+ *       model could not be loaded for the cause told last.
+ *   <li>DEBUG for a trial, one that failed for the cause told last, each fall-through and each
+ *       answer.
  * </ul>
  *
  * <p>A call that failed is not logged: its exception tells the caller, who logs it.
