@@ -28,7 +28,9 @@ final class Announcements {
 
   /** Tells what is to be told. No lock may be held: a listener may do anything. */
   void tell() {
-    while (!untold.isEmpty() && telling.tryLock()) {
+    // A listener that brings about a change of its own hears of it when all have heard of the
+    // first.
+    while (!untold.isEmpty() && !telling.isHeldByCurrentThread() && telling.tryLock()) {
       try {
         for (EndpointChange change = untold.poll(); change != null; change = untold.poll()) {
           listener.accept(change);
