@@ -122,12 +122,27 @@ final class Hedge {
       begun.complete(response);
       if (response != null) {
         first.cancel(LOST);
+      } else {
+        trialHasFailed(begun);
       }
     } catch (Throwable e) {
       begun.completeExceptionally(e);
       first.cancel("the second endpoint ended the call");
     } finally {
       hedging.ends(own);
+    }
+  }
+
+  /** It was not the call's second endpoint, which it may still have. */
+  private void trialHasFailed(CompletableFuture<@Nullable ChatResponse> begun) {
+    lock.lock();
+    try {
+      if (trial && second == begun) {
+        second = null;
+        trial = false;
+      }
+    } finally {
+      lock.unlock();
     }
   }
 
