@@ -281,6 +281,14 @@ final class TimedAttempt implements Progress {
       outcome.completeExceptionally(overdue(now));
       return;
     }
+    try {
+      tellOfSilence(now);
+    } finally {
+      watchNext(now);
+    }
+  }
+
+  private void tellOfSilence(long now) {
     if (hedge != null && hedgeDueAt() - now <= 0) {
       hedgeAt = start + FAR;
       hedge.silent();
@@ -289,7 +297,6 @@ final class TimedAttempt implements Progress {
       doubtAt = now + doubtAfter;
       gate.health().doubt();
     }
-    watchNext(now);
   }
 
   private long dueAt() {
