@@ -8,14 +8,13 @@ import java.time.Duration;
 /**
  * What a server's silence towards a health check is worth. One silent look is enough, until it has
  * been wrong: a server that is well again within moments was not dead, but too busy to say so, and
- * from then on it takes more of them in a row. A long outage makes it one again. Safe for use by
- * many threads.
+ * from then on it takes more of them in a row, and in the end more than fit into a call's limit: a
+ * server that answers no check while it works must be of use too. A long outage makes it one again.
+ * Safe for use by many threads.
  */
 final class Silences {
   /** No machine that was dead is back within this time. */
   private static final long MOMENTS = Duration.ofSeconds(15).toNanos();
-
-  private static final int MOST = 3;
 
   private int needed = 1;
   private int inARow;
@@ -58,7 +57,7 @@ final class Silences {
   synchronized void wellAgain(long now) {
     if (dead) {
       boolean wrong = now - deadSince < MOMENTS;
-      needed = wrong ? Math.min(MOST, needed + 1) : 1;
+      needed = wrong ? needed + 1 : 1;
     }
     dead = false;
     inARow = 0;
