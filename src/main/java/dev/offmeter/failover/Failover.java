@@ -51,7 +51,8 @@ public final class Failover implements AutoCloseable {
       LlmListener listener) {
     this.hedging = hedging;
     this.listener = listener;
-    this.around = new OneCall.Surroundings(time, new Retries(time), new WaitingLine(time));
+    WaitingLine line = new WaitingLine(time);
+    this.around = new OneCall.Surroundings(time, new Retries(time), line);
     Gate.Shared shared =
         new Gate.Shared(
             time,
@@ -59,6 +60,7 @@ public final class Failover implements AutoCloseable {
             new TimedWayBack(random),
             new ProbePace(random),
             registries,
+            line,
             listener::endpointChanged);
     this.gates =
         endpoints.stream().map(spec -> new Gate(spec, openers.apply(spec), shared)).toList();

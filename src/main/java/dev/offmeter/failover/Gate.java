@@ -28,6 +28,7 @@ final class Gate {
   private final Latencies latencies = new Latencies();
   private final Health health;
   private final Rate rate;
+  private final WaitingLine line;
 
   /** What the gates of one client share. */
   record Shared(
@@ -36,11 +37,13 @@ final class Gate {
       WayBack wayBack,
       ProbePace pace,
       Gates registries,
+      WaitingLine line,
       Consumer<EndpointChange> changes) {}
 
   Gate(EndpointSpec spec, Transport.Opener opener, Shared shared) {
     this.spec = spec;
     this.opener = opener;
+    this.line = shared.line();
     Time time = shared.time();
     Gates registries = shared.registries();
     this.breaker =
@@ -56,6 +59,9 @@ final class Gate {
 
   private void changed(EndpointChange change) {
     health.changed(change);
+    if (isShut()) {
+      line.shut(this);
+    }
   }
 
   private static BulkheadConfig bulkheadConfig(EndpointSpec spec) {

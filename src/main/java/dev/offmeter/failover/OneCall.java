@@ -261,16 +261,16 @@ final class OneCall {
       if (refusal.kind() != FailureKind.GATE_FULL || gate.spec().queueFor().isZero()) {
         throw refusal;
       }
-      return queue(gate, refusal, lane);
+      return queue(gate, lane);
     }
   }
 
-  private Breaker.Permit queue(Gate gate, Failure refusal, Cancellation lane) throws Failure {
+  private Breaker.Permit queue(Gate gate, Cancellation lane) throws Failure {
     long patience = deadline.share(open(gates.subList(next, gates.size())));
     long wait = Math.min(gate.spec().queueFor().toNanos(), patience);
     if (wait <= 0 || around.line().placeAtAnyOf(List.of(gate), wait, lane) == null) {
       stopIfCancelled(lane);
-      throw refusal;
+      return gate.enter();
     }
     return enterWithPlace(gate, lane);
   }
@@ -311,7 +311,21 @@ final class OneCall {
       }
     }
     stopIfCancelled();
-    return waitForALoad();
+    Visit visit = backMeanwhile();
+    return visit == null ? waitForALoad() : visit;
+  }
+
+  /**
+   * What has gone down while the call waited for a place there may be up again; else it is told.
+   */
+  private @Nullable Visit backMeanwhile() {
+    for (Gate gate : List.copyOf(full)) {
+      Visit visit = gate.isShut() ? knock(gate, cancellation) : null;
+      if (visit != null) {
+        return visit;
+      }
+    }
+    return null;
   }
 
   /** Better to wait for a model that is being loaded than not to be answered. */

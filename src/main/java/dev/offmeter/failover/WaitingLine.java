@@ -39,6 +39,15 @@ final class WaitingLine {
     } while (isWanted(gate) && gate.takePlace());
   }
 
+  /** The endpoint is not asked any more: who waits for it, and for no other, need not. */
+  void shut(Gate gate) {
+    for (Waiting waiting : line) {
+      if (waiting.wanted.contains(gate)) {
+        waiting.endsIfInVain();
+      }
+    }
+  }
+
   private boolean isWanted(Gate gate) {
     return line.stream().anyMatch(w -> !w.place.isDone() && w.wanted.contains(gate));
   }
@@ -46,12 +55,13 @@ final class WaitingLine {
   /**
    * Waits for a place at any of the gates.
    *
-   * @return the gate, where the caller now has a place; null when time ran out or the call was
-   *     cancelled
+   * @return the gate, where the caller now has a place; null when time ran out, the call was
+   *     cancelled or none of them is asked any more
    */
   @Nullable Gate placeAtAnyOf(List<Gate> wanted, long nanos, Cancellation cancellation) {
     Waiting waiting = new Waiting(List.copyOf(wanted));
     line.add(waiting);
+    waiting.endsIfInVain();
     takeFreePlace(waiting);
     cancellation.waitsFor(waiting.place);
     Future<?> clock =
@@ -97,6 +107,12 @@ final class WaitingLine {
 
     Waiting(List<Gate> wanted) {
       this.wanted = wanted;
+    }
+
+    void endsIfInVain() {
+      if (wanted.stream().allMatch(Gate::isShut)) {
+        place.cancel(false);
+      }
     }
   }
 }

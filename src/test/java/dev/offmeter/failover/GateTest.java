@@ -47,6 +47,7 @@ class GateTest {
             (why, inARow, asked) -> Duration.ofSeconds(15),
             new ProbePace(() -> 0.5),
             Gates.empty(),
+            new WaitingLine(time),
             change -> {}));
   }
 
