@@ -79,7 +79,7 @@ class HealthCheckTest {
                 "application/json",
                 request.line().contains("/api/ps")
                     ? "{\"models\":[" + models + "]}"
-                    : "{\"version\":\"0.32.15\"}")
+                    : "{\"version\":\"0.32.15\",\"done\":true}")
             .answer(connection, request);
   }
 
@@ -113,7 +113,10 @@ class HealthCheckTest {
 
     assertThat(node.asides())
         .extracting(Connection.Request::line)
-        .containsExactly("GET /llm/api/version HTTP/1.1", "GET /llm/api/ps HTTP/1.1");
+        .containsExactly(
+            "GET /llm/api/version HTTP/1.1",
+            "GET /llm/api/ps HTTP/1.1",
+            "POST /llm/api/generate HTTP/1.1");
   }
 
   @Test

@@ -16,6 +16,7 @@ import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -351,14 +352,21 @@ final class Breaker {
     }
   }
 
-  /** It is down, whatever it was. */
-  void takeDown(Failure failure) {
+  /**
+   * It is down, whatever it was.
+   *
+   * @param first what is done before listeners are told, if it was not down
+   */
+  void takeDown(Failure failure, Runnable first) {
     change(
         () -> {
-          if (state != EndpointState.DOWN) {
+          boolean changes = state != EndpointState.DOWN;
+          if (changes) {
             down(failure);
           }
-        });
+          return changes;
+        },
+        first);
   }
 
   private void down(Failure failure) {
@@ -381,25 +389,33 @@ final class Breaker {
    *
    * @param again whether it was loaded a short while ago, and yet is cold: then a pause has to be
    *     kept that grows
+   * @param first what is done before listeners are told, if it is only now that this is so
    * @return whether that is so; not while a pause has to be kept
    */
-  boolean warms(Failure why, boolean again) {
+  boolean warms(Failure why, boolean again, Runnable first) {
     change(
         () -> {
-          if (!warming && (state == EndpointState.UP || mayComeBack())) {
-            wasDownFor = state == EndpointState.DOWN ? lastFailure : null;
-            if (again) {
-              pause(Judgement.Health.COUNTS, Optional.empty());
-            }
-            lastFailure = why;
-            warming = true;
-            downFor = Judgement.Health.WARMS;
-            obeysServer = false;
-            shutUntil = time.nanos() + Warmth.LOAD.multipliedBy(2).toNanos();
-            open();
+          boolean changes = !warming && (state == EndpointState.UP || mayComeBack());
+          if (changes) {
+            beginWarming(why, again);
           }
-        });
+          return changes;
+        },
+        first);
     return warming;
+  }
+
+  private void beginWarming(Failure why, boolean again) {
+    wasDownFor = state == EndpointState.DOWN ? lastFailure : null;
+    if (again) {
+      pause(Judgement.Health.COUNTS, Optional.empty());
+    }
+    lastFailure = why;
+    warming = true;
+    downFor = Judgement.Health.WARMS;
+    obeysServer = false;
+    shutUntil = time.nanos() + Warmth.LOAD.multipliedBy(2).toNanos();
+    open();
   }
 
   /** Its model is loaded: a long piece of work, done well. */
@@ -420,10 +436,18 @@ final class Breaker {
         });
   }
 
-  /** A loaded model mends nothing that a person must. */
+  /** A loaded model mends nothing that a person must, unless it is that it was missing. */
   private boolean wasSetAside() {
     Failure before = wasDownFor;
-    return before != null && Judgement.of(before.kind()).health() == Judgement.Health.SET_ASIDE;
+    return before != null
+        && before.kind() != FailureKind.MODEL_MISSING
+        && Judgement.of(before.kind()).health() == Judgement.Health.SET_ASIDE;
+  }
+
+  /** Whether it was set aside because it has no such model. */
+  boolean missesModel() {
+    Failure last = lastFailure;
+    return state == EndpointState.DOWN && last != null && last.kind() == FailureKind.MODEL_MISSING;
   }
 
   private void downAsBefore() {
@@ -453,7 +477,7 @@ final class Breaker {
   }
 
   /** What has failed at its trial before is not believed before its pause is over. */
-  private boolean mayComeBack() {
+  boolean mayComeBack() {
     return (downsInARow.get() <= 1 && !obeysServer) || pausedUntil - time.nanos() <= 0;
   }
 
@@ -470,13 +494,29 @@ final class Breaker {
   }
 
   private void change(Runnable change) {
+    change(
+        () -> {
+          change.run();
+          return false;
+        },
+        () -> {});
+  }
+
+  private void change(BooleanSupplier change, Runnable first) {
+    boolean changed;
     lock.lock();
     try {
-      change.run();
+      changed = change.getAsBoolean();
     } finally {
       lock.unlock();
     }
-    tell();
+    try {
+      if (changed) {
+        first.run();
+      }
+    } finally {
+      tell();
+    }
   }
 
   private long afterCounted() {

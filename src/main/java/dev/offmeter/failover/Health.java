@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,14 +22,8 @@ import org.jspecify.annotations.Nullable;
  * {@link Warmth}.
  */
 final class Health {
-  /** How long a server may take to say that it lives. */
-  static final Duration LOOK = Duration.ofSeconds(2);
-
   /** Silence that gives no cause for doubt, however short the limits are. */
   private static final Duration DOUBT_AT_MOST = Duration.ofSeconds(5);
-
-  /** So soon after one look there is nothing new to see. */
-  private static final long RECENT = Duration.ofSeconds(1).toNanos();
 
   private final Probes probes;
   private final Breaker breaker;
@@ -36,9 +31,8 @@ final class Health {
   private final Time time;
   private final Recovery recovery;
   private final Warmth warmth;
-  private final Silences silences;
+  private final Looks looks;
   private final Set<TimedAttempt> waiting = ConcurrentHashMap.newKeySet();
-  private volatile long lastLook;
 
   Health(
       EndpointSpec spec,
@@ -51,11 +45,10 @@ final class Health {
     this.probes = probes;
     this.breaker = breaker;
     this.activity = activity;
-    this.silences = new Silences(activity);
+    this.looks = new Looks(probes, activity, time);
     this.time = time;
-    this.warmth = new Warmth(spec, probes, breaker, latencies, activity, this::look, time);
+    this.warmth = new Warmth(spec, probes, this, latencies, activity, time);
     this.recovery = new Recovery(this, breaker, time, pace);
-    this.lastLook = time.nanos() - RECENT;
   }
 
   /** Whether the endpoint can be asked how it is. */
@@ -86,53 +79,49 @@ final class Health {
   /** An attempt has been silent for so long that the endpoint may be dead. */
   void doubt() {
     long now = time.nanos();
-    if (isProbed() && now - lastLook >= RECENT && !activity.isLively(now)) {
-      CompletableFuture<Void> unused = look().thenAccept(vitals -> answersDoubt(now, vitals));
+    if (isProbed() && !looks.isRecent(now) && !activity.isLively(now)) {
+      look(this::answersDoubt);
     }
   }
 
-  private void answersDoubt(long asked, Vitals vitals) {
-    Failure failure = vitals.failure();
-    if (failure != null && vitals.sign() == Vitals.Sign.DEAD && isBelieved(failure, asked)) {
-      dead(failure);
-    } else if (vitals.sign() == Vitals.Sign.COLD && warmth.takesTooLong()) {
-      goneCold(failure);
+  private void answersDoubt(Looks.Look look) {
+    Failure death = look.death();
+    if (death != null) {
+      diesOf(death, look);
+    } else if (look.sign() == Vitals.Sign.COLD && warmth.takesTooLong()) {
+      warmth.warm(Failure.of(FailureKind.MODEL_COLD, cold(look.failure())));
     }
   }
 
-  private boolean isBelieved(Failure failure, long asked) {
-    return !Silences.isSilent(failure)
-        || (!activity.hasServedSince(asked) && silences.areEnough(time.nanos()));
-  }
-
-  /** Whether it has been heard of since, whatever a look says that began then. */
-  boolean isContradicted(Failure failure, long asked) {
-    return Silences.isSilent(failure) && activity.hasServedSince(asked);
-  }
-
-  /** Ends the attempts that wait for a server that is not there. */
-  private void dead(Failure found) {
-    String how = ": " + found.kind() + ", " + found.message();
-    Failure failure =
-        Failure.of(FailureKind.UNRESPONSIVE, "silent, and dead to a health check" + how);
-    breaker.takeDown(failure);
-    evacuate(failure);
-  }
-
-  private void goneCold(@Nullable Failure found) {
-    Failure failure = Failure.of(FailureKind.MODEL_COLD, cold(found));
-    warmth.warm(failure);
-    evacuate(failure);
+  private void diesOf(Failure death, Looks.Look look) {
+    if (look.isBelieved(death)) {
+      String how = ": " + death.kind() + ", " + death.message();
+      down(Failure.of(FailureKind.UNRESPONSIVE, "silent, and dead to a health check" + how));
+    }
   }
 
   private String cold(@Nullable Failure found) {
     return (found == null ? "" : found.message() + "; ") + warmth.lastTime();
   }
 
+  /** It is not there: who waits for the first piece of an answer moves on. */
+  void down(Failure failure) {
+    breaker.takeDown(failure, () -> evacuate(failure));
+  }
+
+  /** Its model has to be loaded, which nobody is to wait for; see {@link Breaker#warms}. */
+  boolean warms(Failure why, boolean again) {
+    return breaker.warms(why, again, () -> evacuate(why));
+  }
+
+  Breaker breaker() {
+    return breaker;
+  }
+
   /** An attempt got no byte in all its time, as is usual while a model is being loaded. */
   void looksCold() {
     if (probes.can(Checkup.Kind.LOAD)) {
-      CompletableFuture<Void> unused = look().thenAccept(warmth::looksCold);
+      look(look -> warmth.looksCold(look.sign()));
     }
   }
 
@@ -144,32 +133,13 @@ final class Health {
   }
 
   /** Whether it lives, and whether its model is there. */
-  CompletableFuture<Vitals> look() {
-    lastLook = time.nanos();
-    return probes
-        .ask(Checkup.Kind.ALIVE, LOOK)
-        .thenCompose(
-            alive ->
-                alive.sign() == Vitals.Sign.READY && probes.can(Checkup.Kind.RESIDENT)
-                    ? probes.ask(Checkup.Kind.RESIDENT, LOOK).thenApply(Health::ofResidence)
-                    : CompletableFuture.completedFuture(alive))
-        .thenApply(this::heard);
-  }
-
-  private Vitals heard(Vitals vitals) {
-    if (vitals.sign() == Vitals.Sign.READY || vitals.sign() == Vitals.Sign.COLD) {
-      silences.wellAgain(time.nanos());
-    }
-    return vitals;
-  }
-
-  /** It lives; where nothing can be learnt of the model, that has to do. */
-  private static Vitals ofResidence(Vitals vitals) {
-    return switch (vitals.sign()) {
-      case READY, COLD -> vitals;
-      case DEAD, NOT_READY -> new Vitals(Vitals.Sign.NOT_READY, vitals.failure());
-      case REFUSED, UNKNOWN -> Vitals.READY;
-    };
+  void look(Consumer<Looks.Look> then) {
+    CompletableFuture<@Nullable Void> unused =
+        looks.look(
+            look -> {
+              then.accept(look);
+              return CompletableFuture.completedFuture(null);
+            });
   }
 
   /** The state has changed. */
@@ -188,15 +158,14 @@ final class Health {
     if (!isProbed()) {
       return CompletableFuture.completedFuture(null);
     }
-    return look()
-        .thenCompose(
-            vitals -> {
-              Failure failure = vitals.failure();
-              if (vitals.sign() == Vitals.Sign.DEAD && failure != null) {
-                breaker.takeDown(failure);
-              }
-              return warmth.warmUp(vitals);
-            });
+    return looks.look(
+        look -> {
+          Failure death = look.death();
+          if (death != null && look.isBelieved(death)) {
+            down(death);
+          }
+          return warmth.warmUp(look.sign());
+        });
   }
 
   Warmth warmth() {

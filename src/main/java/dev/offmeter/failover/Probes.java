@@ -17,6 +17,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,7 +26,8 @@ import org.jspecify.annotations.Nullable;
  * threads.
  */
 final class Probes {
-  private static final Vitals NOTHING =
+  /** The outcome where the client was closed, or no thread could be had. */
+  static final Vitals NOTHING =
       Vitals.of(Vitals.Sign.UNKNOWN, Failure.of(FailureKind.CANCELLED, "not asked"));
 
   private final Transport.Opener opener;
@@ -43,6 +45,10 @@ final class Probes {
 
     Asking(Checkup checkup) {
       this.checkup = checkup;
+    }
+
+    void tells(Consumer<Vitals> then) {
+      CompletableFuture<Void> unused = found.thenAccept(then);
     }
   }
 
@@ -69,40 +75,40 @@ final class Probes {
     return kinds.contains(kind);
   }
 
-  /** Whether it is being asked this now. */
-  boolean isAsking(Checkup.Kind kind) {
-    lock.lock();
-    try {
-      return underWay.containsKey(kind);
-    } finally {
-      lock.unlock();
-    }
-  }
-
   /**
    * Asks, or joins those who are asking.
    *
-   * @return completed on a thread of the client's own, never exceptionally
+   * @param then is told on a thread of the client's own, unless the client was closed
    */
-  CompletableFuture<Vitals> ask(Checkup.Kind kind, Duration limit) {
-    Asking asking;
+  void ask(Checkup.Kind kind, Duration limit, Consumer<Vitals> then) {
+    Asking begun = join(kind, then);
+    if (begun != null) {
+      begin(kind, begun, limit);
+    }
+  }
+
+  /** Null if there is nothing to begin. */
+  private @Nullable Asking join(Checkup.Kind kind, Consumer<Vitals> then) {
+    Checkup checkup;
     lock.lock();
     try {
       Asking before = underWay.get(kind);
       if (before != null) {
-        return before.found;
+        before.tells(then);
+        return null;
       }
-      Checkup checkup = closed ? null : opener.checkup(kind);
-      if (checkup == null) {
-        return CompletableFuture.completedFuture(NOTHING);
+      checkup = closed ? null : opener.checkup(kind);
+      if (checkup != null) {
+        Asking asking = new Asking(checkup);
+        asking.tells(then);
+        underWay.put(kind, asking);
+        return asking;
       }
-      asking = new Asking(checkup);
-      underWay.put(kind, asking);
     } finally {
       lock.unlock();
     }
-    begin(kind, asking, limit);
-    return asking.found;
+    then.accept(NOTHING);
+    return null;
   }
 
   /** The limit covers the wait for a thread too. */
@@ -132,14 +138,17 @@ final class Probes {
   }
 
   private void end(Checkup.Kind kind, Asking asking, Vitals found) {
+    boolean over;
     lock.lock();
     try {
       underWay.remove(kind);
+      over = closed;
     } finally {
       lock.unlock();
     }
     try {
-      asking.found.complete(found);
+      // What ends because the client does says nothing of the endpoint.
+      asking.found.complete(over ? NOTHING : found);
     } finally {
       stop(asking.clock);
     }
@@ -148,6 +157,15 @@ final class Probes {
   private static void stop(@Nullable Future<?> clock) {
     if (clock != null) {
       clock.cancel(false);
+    }
+  }
+
+  /** Runs what a clock has found due and might take long; not at all once the client is closed. */
+  void aside(Runnable task) {
+    try {
+      workers.execute(task);
+    } catch (RejectedExecutionException e) {
+      // The client was closed.
     }
   }
 

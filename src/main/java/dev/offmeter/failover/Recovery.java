@@ -11,7 +11,6 @@ import java.time.Duration;
 import java.util.EnumSet;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
@@ -32,18 +31,20 @@ final class Recovery {
 
   private static final long BELIEVED_AT_MOST = Duration.ofHours(1).toNanos();
 
-  private static final Set<FailureKind> UNMISTAKABLE =
-      EnumSet.of(
-          FailureKind.CONNECTION_REFUSED,
-          FailureKind.HOST_UNKNOWN,
-          FailureKind.TLS_FAILED,
-          FailureKind.TUNNEL_DOWN);
+  /** The server, or what is before it, has no such path, and will have none in a while. */
+  private static final Set<FailureKind> NO_SUCH_CHECK =
+      EnumSet.of(FailureKind.WRONG_PATH, FailureKind.MODEL_MISSING, FailureKind.BAD_REQUEST);
 
-  /** A server that loads a model may be too busy for one look, and its load is worth much. */
+  /**
+   * A server that loads a model may be too busy for one look, and its load is worth much. Twice as
+   * many after each load that was given up for them: some machines say nothing all the while.
+   */
   private static final int SILENCES_WHILE_LOADING = 3;
 
+  private static final int MOST_DOUBLINGS = 5;
+
   /** A pause holds until the next look has had its say. */
-  private static final long SAY = Health.LOOK.multipliedBy(2).toNanos() + 1_000_000_000;
+  private static final long SAY = Looks.LIMIT.multipliedBy(2).toNanos() + 1_000_000_000;
 
   private final Health health;
   private final Breaker breaker;
@@ -54,8 +55,9 @@ final class Recovery {
   private long downSince;
   private boolean seenIll;
   private int silencesInARow;
+  private int loadsGivenUp;
   private boolean closed;
-  private volatile long lookedAt;
+  private long lookedAt;
   private @Nullable ScheduledFuture<?> next;
 
   Recovery(Health health, Breaker breaker, Time time, ProbePace pace) {
@@ -70,6 +72,7 @@ final class Recovery {
     lock.lock();
     try {
       stop();
+      loadsGivenUp = change.to() == EndpointState.UP ? 0 : loadsGivenUp;
       boolean loading = change.to() == EndpointState.WARMING;
       if (loading) {
         downSince = time.nanos();
@@ -122,45 +125,70 @@ final class Recovery {
     } finally {
       lock.unlock();
     }
-    CompletableFuture<Void> unused = health.look().thenAccept(vitals -> found(now, vitals));
+    health.look(look -> found(now, look));
   }
 
-  private void found(int then, Vitals vitals) {
-    boolean back = false;
+  private void found(int then, Looks.Look look) {
+    boolean back;
+    boolean tooSilent;
     lock.lock();
     try {
       if (then != episode) {
         return;
       }
-      back = judge(vitals);
+      back = judge(look);
+      tooSilent = isTooSilent(look);
     } finally {
       lock.unlock();
     }
-    act(vitals, back);
+    act(look, back, tooSilent);
   }
 
   /** Whether that is evidence that it is back. */
-  private boolean judge(Vitals vitals) {
+  private boolean judge(Looks.Look look) {
     long delay = untilNext();
-    boolean well = vitals.sign() == Vitals.Sign.READY || isAsGoodAsWell(vitals);
-    if (vitals.sign() == Vitals.Sign.UNKNOWN) {
-      // There is nothing to be learnt from looking: its pause alone counts.
-      next = null;
+    Failure failure = look.failure();
+    if (look.sign() == Vitals.Sign.UNKNOWN) {
+      lookAgain(failure, delay);
       return false;
     }
-    silencesInARow = vitals.sign() == Vitals.Sign.DEAD ? silencesInARow : 0;
-    seenIll |= !well && vitals.sign() != Vitals.Sign.COLD;
-    boolean keepsShut = !well && vitals.sign() != Vitals.Sign.REFUSED;
-    if (keepsShut && isTrusted(vitals.failure())) {
+    boolean well = look.sign() == Vitals.Sign.READY || isAsGoodAsWell(look);
+    seenIll |= !well && look.sign() != Vitals.Sign.COLD;
+    boolean keepsShut = !well && look.sign() != Vitals.Sign.REFUSED;
+    if (keepsShut && isTrusted(failure)) {
       breaker.holdUntil(time.nanos() + delay + SAY);
     }
     schedule(delay);
     return seenIll && well;
   }
 
+  /** Unless there is nothing to be learnt from looking: then its pause alone counts. */
+  private void lookAgain(@Nullable Failure failure, long delay) {
+    if (failure != null && NO_SUCH_CHECK.contains(failure.kind())) {
+      next = null;
+    } else {
+      schedule(delay);
+    }
+  }
+
+  /** Whether a server that loads its model has given no sign of life for too long. */
+  private boolean isTooSilent(Looks.Look look) {
+    Failure death = look.death();
+    boolean silent = death != null && Silences.isSilent(death) && !look.isContradicted();
+    silencesInARow = silent ? silencesInARow + 1 : 0;
+    int most = SILENCES_WHILE_LOADING << Math.min(loadsGivenUp, MOST_DOUBLINGS);
+    if (silencesInARow < most) {
+      return false;
+    }
+    if (breaker.isWarming()) {
+      loadsGivenUp++;
+    }
+    return true;
+  }
+
   /** Where it cannot be loaded beforehand, a call has to. */
-  private boolean isAsGoodAsWell(Vitals vitals) {
-    return vitals.sign() == Vitals.Sign.COLD && !health.warmth().canLoad();
+  private boolean isAsGoodAsWell(Looks.Look look) {
+    return look.sign() == Vitals.Sign.COLD && !health.warmth().canLoad();
   }
 
   /** From look to look: what one took, a dead server all of its 2 s, is part of it. */
@@ -171,30 +199,46 @@ final class Recovery {
 
   private boolean isTrusted(@Nullable Failure failure) {
     long believed = Math.min(BELIEVED_AT_MOST, BELIEVED << Math.min(3, breaker.trialsFailed()));
-    return (failure != null && UNMISTAKABLE.contains(failure.kind()))
+    return (failure != null && Looks.isUnmistakable(failure))
         || time.nanos() - downSince < believed;
   }
 
-  private void act(Vitals vitals, boolean back) {
-    Failure failure = vitals.failure();
+  private void act(Looks.Look look, boolean back, boolean tooSilent) {
+    Failure failure = look.failure();
     if (back) {
-      breaker.back();
-    } else if (vitals.sign() == Vitals.Sign.DEAD && failure != null) {
-      dead(failure);
-    } else if (vitals.sign() == Vitals.Sign.COLD && failure != null) {
-      health.warmth().warm(failure, false);
+      comesBack();
+    } else if (look.sign() == Vitals.Sign.DEAD && failure != null) {
+      dead(failure, look, tooSilent);
+    } else if (look.sign() == Vitals.Sign.COLD && failure != null) {
+      cold(failure);
     }
   }
 
-  private void dead(Failure failure) {
-    if (breaker.isOpenToCalls() || health.isContradicted(failure, lookedAt)) {
+  private void comesBack() {
+    if (health.warmth().canLoad() && breaker.mayComeBack()) {
+      health.warmth().confirm(false, breaker::back);
+    } else {
+      breaker.back();
+    }
+  }
+
+  /** Whether a model that it did not have has been got since shows only when it is to be loaded. */
+  private void cold(Failure failure) {
+    if (!breaker.missesModel()) {
+      health.warmth().warm(failure, false);
+    } else if (health.warmth().canLoad() && breaker.mayComeBack()) {
+      health.warmth().confirm(true, breaker::back);
+    }
+  }
+
+  private void dead(Failure failure, Looks.Look look, boolean tooSilent) {
+    if (breaker.isOpenToCalls() || look.isContradicted()) {
       return;
     }
     if (!breaker.isWarming()) {
       health.evacuate(failure);
-    } else if (!Silences.isSilent(failure) || ++silencesInARow >= SILENCES_WHILE_LOADING) {
+    } else if (!Silences.isSilent(failure) || tooSilent) {
       health.warmth().giveUp(failure);
-      health.evacuate(failure);
     }
   }
 

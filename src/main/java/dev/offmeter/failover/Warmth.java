@@ -8,12 +8,14 @@ import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.Vitals;
 import java.lang.ref.WeakReference;
 import java.time.Duration;
+import java.util.EnumSet;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,6 +37,13 @@ final class Warmth {
   /** So long after a load that was refused none is tried. */
   private static final long REFUSED = Duration.ofMinutes(10).toNanos();
 
+  private static final Set<FailureKind> REFUSALS =
+      EnumSet.of(FailureKind.WRONG_PATH, FailureKind.BAD_REQUEST);
+
+  /** A proxy may let calls through, and nothing else. */
+  private static final Set<Vitals.Sign> UNCLEAR =
+      EnumSet.of(Vitals.Sign.REFUSED, Vitals.Sign.UNKNOWN);
+
   private static final long HOLD_AT_LEAST = Duration.ofSeconds(5).toNanos();
   private static final long HOLD_AT_MOST = Duration.ofMinutes(2).toNanos();
 
@@ -42,10 +51,10 @@ final class Warmth {
 
   private final EndpointSpec spec;
   private final Probes probes;
+  private final Health health;
   private final Breaker breaker;
   private final Latencies latencies;
   private final Activity activity;
-  private final Supplier<CompletableFuture<Vitals>> look;
   private final Time time;
   private final AtomicBoolean kept = new AtomicBoolean();
   private volatile boolean closed;
@@ -57,27 +66,26 @@ final class Warmth {
   private volatile boolean dropped;
   private volatile boolean everLoaded;
   private volatile long mayLoadFrom;
-  private volatile long loadBegun;
   private final AtomicBoolean watched = new AtomicBoolean();
+  private final ReentrantLock lock = new ReentrantLock();
+  private @Nullable CompletableFuture<Vitals> loading;
 
   Warmth(
       EndpointSpec spec,
       Probes probes,
-      Breaker breaker,
+      Health health,
       Latencies latencies,
       Activity activity,
-      Supplier<CompletableFuture<Vitals>> look,
       Time time) {
-    this.look = look;
     this.spec = spec;
     this.probes = probes;
-    this.breaker = breaker;
+    this.health = health;
+    this.breaker = health.breaker();
     this.latencies = latencies;
     this.activity = activity;
     this.time = time;
     this.loadedAt = time.nanos();
     this.seenAt = loadedAt;
-    this.loadBegun = loadedAt;
     this.mayLoadFrom = loadedAt;
   }
 
@@ -122,8 +130,8 @@ final class Warmth {
    * @param again whether it is cold although it was loaded a short while ago
    */
   void warm(Failure why, boolean again) {
-    if (canLoad() && breaker.warms(why, again)) {
-      CompletableFuture<Void> unused = load();
+    if (canLoad() && health.warms(why, again)) {
+      CompletableFuture<Vitals> unused = load();
     }
   }
 
@@ -133,52 +141,71 @@ final class Warmth {
   }
 
   /** An attempt got no byte in all its time. What a load that is over at once costs is nothing. */
-  void looksCold(Vitals vitals) {
-    switch (vitals.sign()) {
-      case COLD -> warm(Failure.of(FailureKind.MODEL_COLD, "the model is not in memory"));
-      case READY -> {
-        if (canLoad()) {
-          loadOrWarm();
-        }
-      }
-      default -> {
-        // Whatever is wrong, it is not the model.
-      }
+  void looksCold(Vitals.Sign sign) {
+    if (sign == Vitals.Sign.COLD) {
+      warm(Failure.of(FailureKind.MODEL_COLD, "the model is not in memory"));
+    } else if (sign == Vitals.Sign.READY && canLoad()) {
+      CompletableFuture<Vitals> unused = loadOrWarm();
     }
   }
 
-  /** Ollama lists a model that is still being loaded, so that only a load tells. */
-  private void loadOrWarm() {
-    CompletableFuture<Void> load = load();
-    Failure why = Failure.of(FailureKind.MODEL_COLD, "the model is still being loaded");
+  /**
+   * Loads what the server lists: Ollama lists a model that is still being loaded, by a call or by
+   * somebody else, so that only a load tells. If that is not over at once, nobody is to wait for
+   * it.
+   */
+  CompletableFuture<Vitals> loadOrWarm() {
+    long since = time.nanos();
+    CompletableFuture<Vitals> load = load();
+    Runnable late =
+        () -> {
+          if (!load.isDone() && !activity.hasServedSince(since)) {
+            warm(Failure.of(FailureKind.MODEL_COLD, "the model is still being loaded"));
+          }
+        };
     Future<?> clock =
-        time.timer()
-            .schedule(
-                () -> {
-                  if (probes.isAsking(Checkup.Kind.LOAD)) {
-                    warm(why);
-                  }
-                },
-                AT_ONCE.toNanos(),
-                TimeUnit.NANOSECONDS);
+        time.timer().schedule(() -> probes.aside(late), AT_ONCE.toNanos(), TimeUnit.NANOSECONDS);
     CompletableFuture<Void> unused = load.thenRun(() -> clock.cancel(false));
+    return load;
   }
 
   /**
    * Loads it, or joins the load that is under way.
    *
-   * @return completed when that is over, and what follows from it done
+   * @return completed, never exceptionally, when that is over, and what follows from it done
    */
-  CompletableFuture<Void> load() {
-    if (!probes.isAsking(Checkup.Kind.LOAD)) {
-      loadBegun = time.nanos();
+  CompletableFuture<Vitals> load() {
+    CompletableFuture<Vitals> begun = new CompletableFuture<>();
+    lock.lock();
+    try {
+      if (loading != null) {
+        return loading;
+      }
+      loading = begun;
+    } finally {
+      lock.unlock();
     }
-    return probes.ask(Checkup.Kind.LOAD, LOAD).thenAccept(this::loaded);
+    long since = time.nanos();
+    probes.ask(Checkup.Kind.LOAD, LOAD, vitals -> isOver(begun, since, vitals));
+    return begun;
   }
 
-  private void loaded(Vitals vitals) {
+  private void isOver(CompletableFuture<Vitals> load, long since, Vitals vitals) {
+    lock.lock();
+    try {
+      loading = null;
+    } finally {
+      lock.unlock();
+    }
+    try {
+      loaded(vitals, time.nanos() - since);
+    } finally {
+      load.complete(vitals);
+    }
+  }
+
+  private void loaded(Vitals vitals, long took) {
     Failure failure = vitals.failure();
-    long took = time.nanos() - loadBegun;
     if (vitals.sign() == Vitals.Sign.READY) {
       loadedAt = time.nanos();
       everLoaded = true;
@@ -188,19 +215,37 @@ final class Warmth {
       }
       breaker.warmed();
       watchForTheDrop(spec.residence().toNanos());
-    } else if (failure != null && isRefusal(vitals.sign(), failure)) {
+    } else if (isRefusal(vitals)) {
       // Calls may be let through all the same: a proxy may know their path only.
       mayLoadFrom = time.nanos() + REFUSED;
       breaker.warmed();
     } else if (breaker.isWarming() && failure != null && !closed) {
-      breaker.takeDown(failure);
+      health.down(failure);
     }
   }
 
-  private static boolean isRefusal(Vitals.Sign sign, Failure failure) {
-    return sign == Vitals.Sign.REFUSED
-        || failure.kind() == FailureKind.WRONG_PATH
-        || failure.kind() == FailureKind.BAD_REQUEST;
+  private static boolean isRefusal(Vitals vitals) {
+    Failure failure = vitals.failure();
+    return vitals.sign() == Vitals.Sign.REFUSED
+        || (failure != null && REFUSALS.contains(failure.kind()));
+  }
+
+  /**
+   * After an outage: loads the model, so that no call has to wait for it.
+   *
+   * @param certain whether it has to be there, or it is enough that nothing else is wrong
+   * @param then if so
+   */
+  void confirm(boolean certain, Runnable then) {
+    CompletableFuture<Void> unused =
+        loadOrWarm()
+            .thenAccept(
+                vitals -> {
+                  boolean there = vitals.sign() == Vitals.Sign.READY;
+                  if (there || (!certain && UNCLEAR.contains(vitals.sign()) && !closed)) {
+                    then.run();
+                  }
+                });
   }
 
   /**
@@ -208,15 +253,15 @@ final class Warmth {
    *
    * @return completed when it is loaded, or cannot be
    */
-  CompletableFuture<?> warmUp(Vitals vitals) {
+  CompletableFuture<Vitals> warmUp(Vitals.Sign sign) {
     keepWarm();
-    if (canLoad() && vitals.sign() == Vitals.Sign.COLD) {
-      breaker.warms(Failure.of(FailureKind.MODEL_COLD, "the model is being loaded"), false);
+    if (canLoad() && sign == Vitals.Sign.COLD) {
+      health.warms(Failure.of(FailureKind.MODEL_COLD, "the model is being loaded"), false);
       return load();
     }
-    return canLoad() && vitals.sign() == Vitals.Sign.READY
-        ? load()
-        : CompletableFuture.completedFuture(null);
+    return canLoad() && sign == Vitals.Sign.READY
+        ? loadOrWarm()
+        : CompletableFuture.completedFuture(Probes.NOTHING);
   }
 
   /** From now on the model is held in memory, if that is wanted. */
@@ -274,8 +319,7 @@ final class Warmth {
     if (left > 0 || !breaker.isOpenToCalls()) {
       watchForTheDrop(left > 0 ? left : AGAIN);
     } else {
-      CompletableFuture<Void> unused =
-          probes.ask(Checkup.Kind.RESIDENT, Health.LOOK).thenAccept(this::foundIdle);
+      probes.ask(Checkup.Kind.RESIDENT, Looks.LIMIT, this::foundIdle);
     }
   }
 
@@ -291,22 +335,22 @@ final class Warmth {
   private void hold() {
     schedule();
     if (breaker.isOpenToCalls()) {
-      CompletableFuture<Void> unused = look.get().thenAccept(this::found);
+      health.look(this::found);
     }
   }
 
-  private void found(Vitals vitals) {
-    Failure failure = vitals.failure();
-    if (vitals.sign() != Vitals.Sign.DEAD || failure == null) {
-      looksCold(vitals);
-    } else if (!Silences.isSilent(failure)) {
-      breaker.takeDown(failure);
+  private void found(Looks.Look look) {
+    Failure death = look.death();
+    if (death == null) {
+      looksCold(look.sign());
+    } else if (!Silences.isSilent(death)) {
+      health.down(death);
     }
   }
 
   /** Nobody is there to load it. */
   void giveUp(Failure failure) {
-    breaker.takeDown(failure);
+    health.down(failure);
     probes.cancel(Checkup.Kind.LOAD);
   }
 

@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
 
 /** A permit has one outcome, and only in its own era. */
 class BreakerTest {
+  private static final Runnable NOTHING_FIRST = () -> {};
   private static final Failure DOWN = Failure.of(FailureKind.TUNNEL_DOWN, "nobody there");
   private static final Failure COLD = Failure.of(FailureKind.MODEL_COLD, "not in memory");
 
@@ -156,7 +157,7 @@ class BreakerTest {
   void aModelThatIsLoadedAfterAnOutageBringsItUp() throws Failure {
     breaker.admit().failed(DOWN, 1);
     time.advance(Duration.ofSeconds(3));
-    assertThat(breaker.warms(COLD, false)).isTrue();
+    assertThat(breaker.warms(COLD, false, NOTHING_FIRST)).isTrue();
 
     breaker.warmed();
 
@@ -167,22 +168,22 @@ class BreakerTest {
   @Test
   void whatFailsAfterALoadIsNotBelievedAgainBeforeItsPauseIsOver() throws Failure {
     breaker.admit().failed(DOWN, 1);
-    breaker.warms(COLD, false);
+    breaker.warms(COLD, false, NOTHING_FIRST);
     breaker.warmed();
     breaker.admit().failed(DOWN, 1);
 
-    assertThat(breaker.warms(COLD, false)).isFalse();
+    assertThat(breaker.warms(COLD, false, NOTHING_FIRST)).isFalse();
     breaker.back();
     assertThat(breaker.state()).isEqualTo(EndpointState.DOWN);
   }
 
   @Test
   void aModelThatIsColdSoonAfterItsLoadLeadsToAPause() {
-    breaker.warms(COLD, true);
+    breaker.warms(COLD, true, NOTHING_FIRST);
     breaker.warmed();
     assertThat(breaker.state()).as("the first time").isEqualTo(EndpointState.UP);
 
-    breaker.warms(COLD, true);
+    breaker.warms(COLD, true, NOTHING_FIRST);
     breaker.warmed();
 
     assertThat(breaker.state()).isEqualTo(EndpointState.DOWN);
@@ -193,7 +194,7 @@ class BreakerTest {
   @Test
   void whatAPersonMustMendStaysDownForItsCauseWhenTheModelIsLoaded() throws Failure {
     breaker.admit().failed(Failure.of(FailureKind.UNAUTHORIZED, "key rejected"), 1);
-    breaker.warms(COLD, false);
+    breaker.warms(COLD, false, NOTHING_FIRST);
 
     breaker.warmed();
 
@@ -212,7 +213,7 @@ class BreakerTest {
             change -> {},
             change -> {});
     for (int i = 0; i < 2; i++) {
-      early.warms(COLD, false);
+      early.warms(COLD, false, NOTHING_FIRST);
       early.warmed();
       assertThat(early.state()).isEqualTo(EndpointState.UP);
     }

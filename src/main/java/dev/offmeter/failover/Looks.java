@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.FailureKind;
+import dev.offmeter.endpoint.Checkup;
+import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.Vitals;
+import java.time.Duration;
+import java.util.EnumSet;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Looks at one endpoint: whether it lives, and whether its model is there. One at a time: whoever
+ * wants to know meanwhile shares it, and it is judged once, whatever the number. Safe for use by
+ * many threads; nothing here waits.
+ */
+final class Looks {
+  /** How long a server may take to say that it lives. */
+  static final Duration LIMIT = Duration.ofSeconds(2);
+
+  private static final Set<FailureKind> UNMISTAKABLE =
+      EnumSet.of(
+          FailureKind.CONNECTION_REFUSED,
+          FailureKind.HOST_UNKNOWN,
+          FailureKind.TLS_FAILED,
+          FailureKind.TUNNEL_DOWN);
+
+  /** So soon after one look there is nothing new to see. */
+  private static final long RECENT = Duration.ofSeconds(1).toNanos();
+
+  private final Probes probes;
+  private final Activity activity;
+  private final Silences silences;
+  private final Time time;
+  private final ReentrantLock lock = new ReentrantLock();
+  private @Nullable CompletableFuture<Look> underWay;
+  private volatile long lastBegan;
+
+  Looks(Probes probes, Activity activity, Time time) {
+    this.probes = probes;
+    this.activity = activity;
+    this.silences = new Silences(activity);
+    this.time = time;
+    this.lastBegan = time.nanos() - RECENT;
+  }
+
+  /** What one look has shown. */
+  final class Look {
+    private final Vitals vitals;
+    private final long began;
+    private @Nullable Boolean believed;
+
+    private Look(Vitals vitals, long began) {
+      this.vitals = vitals;
+      this.began = began;
+    }
+
+    Vitals.Sign sign() {
+      return vitals.sign();
+    }
+
+    /** What is wrong; null if it is well. */
+    @Nullable Failure failure() {
+      return vitals.failure();
+    }
+
+    /** Why it is taken for dead; null if it is not. */
+    @Nullable Failure death() {
+      return sign() == Vitals.Sign.DEAD ? failure() : null;
+    }
+
+    /** Whether it has been heard of since, whatever this look says. */
+    boolean isContradicted() {
+      Failure failure = failure();
+      return failure != null && !isUnmistakable(failure) && activity.hasServedSince(began);
+    }
+
+    /** Whether a server that was thought to be up is now taken for dead. */
+    boolean isBelieved(Failure death) {
+      if (believed == null) {
+        boolean enough = !Silences.isSilent(death) || silences.areEnough(time.nanos());
+        believed = enough && !isContradicted();
+      }
+      return believed;
+    }
+  }
+
+  /** Whether it says that nobody is there, and no proxy is between that might be wrong. */
+  static boolean isUnmistakable(Failure failure) {
+    return UNMISTAKABLE.contains(failure.kind());
+  }
+
+  /** Whether a look has begun so lately that there is no need for another. */
+  boolean isRecent(long now) {
+    return now - lastBegan < RECENT;
+  }
+
+  /**
+   * Looks, or joins the look that is under way.
+   *
+   * @param then runs on a thread of the client's own, one after the other with what others want
+   * @return what {@code then} gives
+   */
+  <T> CompletableFuture<T> look(Function<Look, CompletableFuture<T>> then) {
+    CompletableFuture<T> result;
+    boolean begins = false;
+    lock.lock();
+    try {
+      CompletableFuture<Look> shared = underWay;
+      if (shared == null) {
+        shared = new CompletableFuture<>();
+        underWay = shared;
+        begins = true;
+      }
+      // Before it can be over: a clock's thread must not be the one that goes on.
+      result = shared.thenCompose(then);
+    } finally {
+      lock.unlock();
+    }
+    if (begins) {
+      begin();
+    }
+    return result;
+  }
+
+  private void begin() {
+    long now = time.nanos();
+    lastBegan = now;
+    probes.ask(Checkup.Kind.ALIVE, LIMIT, vitals -> lives(vitals, now));
+  }
+
+  private void lives(Vitals vitals, long began) {
+    if (vitals.sign() == Vitals.Sign.READY && probes.can(Checkup.Kind.RESIDENT)) {
+      probes.ask(
+          Checkup.Kind.RESIDENT, LIMIT, resident -> seen(new Look(ofResidence(resident), began)));
+    } else {
+      seen(new Look(vitals, began));
+    }
+  }
+
+  /** It lives; where nothing can be learnt of the model, that has to do. */
+  private static Vitals ofResidence(Vitals vitals) {
+    return switch (vitals.sign()) {
+      case READY, COLD -> vitals;
+      case DEAD, NOT_READY -> new Vitals(Vitals.Sign.NOT_READY, vitals.failure());
+      case REFUSED, UNKNOWN -> Vitals.READY;
+    };
+  }
+
+  private void seen(Look look) {
+    if (look.sign() == Vitals.Sign.READY || look.sign() == Vitals.Sign.COLD) {
+      silences.wellAgain(time.nanos());
+    }
+    CompletableFuture<Look> over;
+    lock.lock();
+    try {
+      over = underWay;
+      underWay = null;
+    } finally {
+      lock.unlock();
+    }
+    if (over != null) {
+      over.complete(look);
+    }
+  }
+}
