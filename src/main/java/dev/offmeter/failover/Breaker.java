@@ -14,7 +14,6 @@ import java.util.EnumSet;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -38,33 +37,16 @@ final class Breaker {
 
   private static final Duration AT_ONCE = Duration.ofMillis(1);
 
-  private final String endpoint;
-  private final Time time;
-  private final WayBack wayBack;
   private final CircuitBreaker breaker;
   private final ReentrantLock lock = new ReentrantLock();
-  private final AtomicInteger era = new AtomicInteger();
-  private final AtomicInteger downsInARow = new AtomicInteger();
-
-  /** Apart, because a listener may block. */
-  private final Announcements own;
-
-  private final Announcements announcements;
+  private final Pause pause;
+  private final States states;
   private final SteadyClock clock;
   private volatile @Nullable Failure lastFailure;
-  private volatile Judgement.Health downFor = Judgement.Health.UNTOUCHED;
-  private volatile boolean obeysServer;
   private volatile boolean warming;
 
   /** What it was down for when its model began to be loaded; null if it was not down. */
   private @Nullable Failure wasDownFor;
-
-  /** The end of the pause, and until when it is kept shut whatever the pause. */
-  private volatile long pausedUntil;
-
-  private volatile long shutUntil;
-  private volatile EndpointState state = EndpointState.UP;
-  private volatile Instant since;
 
   Breaker(
       String endpoint,
@@ -73,15 +55,9 @@ final class Breaker {
       Gates registries,
       Consumer<EndpointChange> own,
       Consumer<EndpointChange> changes) {
-    this.endpoint = endpoint;
-    this.time = time;
-    this.wayBack = wayBack;
-    this.own = new Announcements(own);
-    this.announcements = new Announcements(changes);
+    this.pause = new Pause(time, wayBack);
     this.clock = new SteadyClock(time);
-    this.since = clock.instant();
-    this.pausedUntil = time.nanos();
-    this.shutUntil = pausedUntil;
+    this.states = new States(endpoint, clock, own, changes);
     this.breaker = registries.circuitBreakers().circuitBreaker(endpoint, config());
     breaker.getEventPublisher().onStateTransition(this::changed);
   }
@@ -104,7 +80,7 @@ final class Breaker {
 
   /** Whether a call that came now would be turned away. */
   boolean isShut() {
-    return breaker.getState() == CircuitBreaker.State.OPEN && shutUntil - time.nanos() > 0;
+    return breaker.getState() == CircuitBreaker.State.OPEN && pause.isOn();
   }
 
   /** Whether its model is being loaded. */
@@ -114,11 +90,7 @@ final class Breaker {
 
   /** Whether a call goes there, if only for a trial. */
   boolean isOpenToCalls() {
-    return state == EndpointState.UP || state == EndpointState.TRIAL;
-  }
-
-  EndpointState state() {
-    return state;
+    return states.now() == EndpointState.UP || states.now() == EndpointState.TRIAL;
   }
 
   /**
@@ -131,8 +103,8 @@ final class Breaker {
   Standing standing() {
     lock.lock();
     try {
-      Failure why = state == EndpointState.UP ? null : lastFailure;
-      return new Standing(state, since, Duration.between(since, clock.instant()), why);
+      Failure why = states.now() == EndpointState.UP ? null : lastFailure;
+      return new Standing(states.now(), states.since(), states.lasting(), why);
     } finally {
       lock.unlock();
     }
@@ -140,22 +112,22 @@ final class Breaker {
 
   /** How long it will still be left alone. */
   Duration leftAlone() {
-    return Duration.ofNanos(Math.max(0, shutUntil - time.nanos()));
+    return pause.left();
   }
 
   /** Whether the server has named the pause itself. */
   boolean obeysServer() {
-    return obeysServer;
+    return pause.isNamedByServer();
   }
 
   /** How many trials have failed since it was up last. */
   int trialsFailed() {
-    return Math.max(0, downsInARow.get() - 1);
+    return pause.trialsFailed();
   }
 
   /** Whether a call found nobody there, which is evidence enough that it was down. */
   boolean isAbsent() {
-    return downFor == Judgement.Health.TRIPS;
+    return pause.why() == Judgement.Health.TRIPS;
   }
 
   /**
@@ -166,7 +138,7 @@ final class Breaker {
   Permit admit() throws Failure {
     Permit permit = permitIfAny();
     try {
-      tell();
+      states.tell();
     } catch (Throwable e) {
       if (permit != null) {
         permit.release();
@@ -180,7 +152,7 @@ final class Breaker {
   }
 
   private @Nullable Permit permitIfAny() {
-    int now = era.get();
+    int now = states.era();
     if (breaker.getState() == CircuitBreaker.State.CLOSED) {
       // Nothing is counted out while it is closed, so that the many need not queue for the lock.
       return new Permit(now);
@@ -188,7 +160,7 @@ final class Breaker {
     lock.lock();
     try {
       // The era is read second: to be let in may be what begins the trial.
-      return !isShut() && breaker.tryAcquirePermission() ? new Permit(era.get()) : null;
+      return !isShut() && breaker.tryAcquirePermission() ? new Permit(states.era()) : null;
     } finally {
       lock.unlock();
     }
@@ -209,7 +181,7 @@ final class Breaker {
   }
 
   private String untilWhenDown() {
-    return shutUntil - pausedUntil > 0
+    return pause.isHeld()
         ? "asked again when a health check finds it well"
         : "asked again in " + leftAlone().toMillis() + " ms";
   }
@@ -232,9 +204,7 @@ final class Breaker {
       if (isCurrent() && breaker.getState() == CircuitBreaker.State.CLOSED) {
         spent = true;
         breaker.onSuccess(nanos, TimeUnit.NANOSECONDS);
-        if (downsInARow.get() != 0) {
-          downsInARow.set(0);
-        }
+        pause.forget();
       } else {
         conclude(() -> count(nanos));
       }
@@ -243,12 +213,12 @@ final class Breaker {
     private void count(long nanos) {
       if (!warming && (isOfThisEra() || breaker.getState() == CircuitBreaker.State.CLOSED)) {
         breaker.onSuccess(nanos, TimeUnit.NANOSECONDS);
-      } else if (SERVED_ALL_THE_SAME.contains(downFor)) {
+      } else if (SERVED_ALL_THE_SAME.contains(pause.why())) {
         // No better evidence that it is up.
         warming = false;
         breaker.transitionToClosedState();
       }
-      downsInARow.set(0);
+      pause.forget();
     }
 
     /** The call has failed. */
@@ -321,7 +291,7 @@ final class Breaker {
       } finally {
         lock.unlock();
       }
-      tell();
+      states.tell();
     }
 
     /** Whether its outcome decides if the endpoint is back. */
@@ -348,7 +318,7 @@ final class Breaker {
     }
 
     private boolean isOfThisEra() {
-      return let == era.get();
+      return let == states.era();
     }
   }
 
@@ -360,7 +330,7 @@ final class Breaker {
   void takeDown(Failure failure, Runnable first) {
     change(
         () -> {
-          boolean changes = state != EndpointState.DOWN;
+          boolean changes = !states.isDown();
           if (changes) {
             down(failure);
           }
@@ -395,7 +365,7 @@ final class Breaker {
   boolean warms(Failure why, boolean again, Runnable first) {
     change(
         () -> {
-          boolean changes = !warming && (state == EndpointState.UP || mayComeBack());
+          boolean changes = !warming && (states.now() == EndpointState.UP || mayComeBack());
           if (changes) {
             beginWarming(why, again);
           }
@@ -406,15 +376,13 @@ final class Breaker {
   }
 
   private void beginWarming(Failure why, boolean again) {
-    wasDownFor = state == EndpointState.DOWN ? lastFailure : null;
+    wasDownFor = states.isDown() ? lastFailure : null;
     if (again) {
       pause(Judgement.Health.COUNTS, Optional.empty());
     }
     lastFailure = why;
     warming = true;
-    downFor = Judgement.Health.WARMS;
-    obeysServer = false;
-    shutUntil = time.nanos() + Warmth.LOAD.multipliedBy(2).toNanos();
+    pause.beginLoad();
     open();
   }
 
@@ -428,7 +396,7 @@ final class Breaker {
           warming = false;
           if (wasSetAside() || !mayComeBack()) {
             downAsBefore();
-          } else if (downsInARow.get() <= 1) {
+          } else if (pause.isFirst()) {
             breaker.transitionToClosedState();
           } else {
             breaker.transitionToHalfOpenState();
@@ -447,16 +415,16 @@ final class Breaker {
   /** Whether it was set aside because it has no such model. */
   boolean missesModel() {
     Failure last = lastFailure;
-    return state == EndpointState.DOWN && last != null && last.kind() == FailureKind.MODEL_MISSING;
+    return states.isDown() && last != null && last.kind() == FailureKind.MODEL_MISSING;
   }
 
   private void downAsBefore() {
     Failure before = wasDownFor;
     if (before != null) {
       lastFailure = before;
-      downFor = Judgement.of(before.kind()).health();
+      pause.goOnFor(Judgement.of(before.kind()).health());
     }
-    shutUntil = pausedUntil;
+    pause.letGo();
     enter(EndpointState.DOWN);
   }
 
@@ -466,27 +434,27 @@ final class Breaker {
   void back() {
     change(
         () -> {
-          if (state != EndpointState.DOWN || breaker.getState() != CircuitBreaker.State.OPEN) {
+          if (!states.isDown() || breaker.getState() != CircuitBreaker.State.OPEN) {
             return;
           }
-          shutUntil = pausedUntil;
+          pause.letGo();
           if (mayComeBack()) {
             breaker.transitionToHalfOpenState();
           }
         });
   }
 
-  /** What has failed at its trial before is not believed before its pause is over. */
+  /** Whether evidence that it is back is believed now. */
   boolean mayComeBack() {
-    return (downsInARow.get() <= 1 && !obeysServer) || pausedUntil - time.nanos() <= 0;
+    return pause.mayEnd();
   }
 
   /** There is evidence that it is not back: it stays shut, pause or no pause. */
   void holdUntil(long nanos) {
     lock.lock();
     try {
-      if (state == EndpointState.DOWN && nanos - shutUntil > 0) {
-        shutUntil = nanos;
+      if (states.isDown()) {
+        pause.holdUntil(nanos);
       }
     } finally {
       lock.unlock();
@@ -515,7 +483,7 @@ final class Breaker {
         first.run();
       }
     } finally {
-      tell();
+      states.tell();
     }
   }
 
@@ -526,11 +494,7 @@ final class Breaker {
   }
 
   private void pause(Judgement.Health why, Optional<Duration> asked) {
-    Duration pause = wayBack.pause(why, downsInARow.incrementAndGet(), asked);
-    pausedUntil = time.nanos() + pause.toNanos();
-    shutUntil = pausedUntil;
-    downFor = why;
-    obeysServer = why == Judgement.Health.COOLS_DOWN && asked.isPresent();
+    pause.begin(why, asked);
     warming = false;
   }
 
@@ -544,25 +508,9 @@ final class Breaker {
   }
 
   private void enter(EndpointState to) {
-    era.incrementAndGet();
-    EndpointState from = state;
-    Failure last = to == EndpointState.UP ? null : lastFailure;
-    state = to;
-    since = clock.instant();
-    EndpointChange change =
-        new EndpointChange(
-            endpoint,
-            from,
-            to,
-            last == null ? null : last.kind(),
-            last == null ? "" : last.message(),
-            to == EndpointState.DOWN ? leftAlone() : Duration.ZERO);
-    own.add(change);
-    announcements.add(change);
-  }
-
-  private void tell() {
-    own.tell();
-    announcements.tell();
+    states.enter(
+        to,
+        to == EndpointState.UP ? null : lastFailure,
+        to == EndpointState.DOWN ? leftAlone() : Duration.ZERO);
   }
 }

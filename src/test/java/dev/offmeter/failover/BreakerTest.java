@@ -161,7 +161,7 @@ class BreakerTest {
 
     breaker.warmed();
 
-    assertThat(breaker.state()).isEqualTo(EndpointState.UP);
+    assertThat(breaker.standing().state()).isEqualTo(EndpointState.UP);
     breaker.admit().answered(1);
   }
 
@@ -174,19 +174,19 @@ class BreakerTest {
 
     assertThat(breaker.warms(COLD, false, NOTHING_FIRST)).isFalse();
     breaker.back();
-    assertThat(breaker.state()).isEqualTo(EndpointState.DOWN);
+    assertThat(breaker.standing().state()).isEqualTo(EndpointState.DOWN);
   }
 
   @Test
   void aModelThatIsColdSoonAfterItsLoadLeadsToAPause() {
     breaker.warms(COLD, true, NOTHING_FIRST);
     breaker.warmed();
-    assertThat(breaker.state()).as("the first time").isEqualTo(EndpointState.UP);
+    assertThat(breaker.standing().state()).as("the first time").isEqualTo(EndpointState.UP);
 
     breaker.warms(COLD, true, NOTHING_FIRST);
     breaker.warmed();
 
-    assertThat(breaker.state()).isEqualTo(EndpointState.DOWN);
+    assertThat(breaker.standing().state()).isEqualTo(EndpointState.DOWN);
     time.advance(Duration.ofSeconds(15));
     assertThat(breaker.isShut()).isFalse();
   }
@@ -215,7 +215,7 @@ class BreakerTest {
     for (int i = 0; i < 2; i++) {
       early.warms(COLD, false, NOTHING_FIRST);
       early.warmed();
-      assertThat(early.state()).isEqualTo(EndpointState.UP);
+      assertThat(early.standing().state()).isEqualTo(EndpointState.UP);
     }
   }
 }
