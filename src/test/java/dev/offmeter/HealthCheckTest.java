@@ -13,6 +13,8 @@ import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.time.Duration;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -148,6 +150,36 @@ class HealthCheckTest {
     assertThat(elsewhere.asides()).isEmpty();
     assertThat(elsewhere.requests()).isEmpty();
     assertThat(state(client)).isEqualTo(EndpointState.DOWN);
+  }
+
+  /** A router may forget a connection that is kept, and then drops without a word what it sends. */
+  @Test
+  void aCheckNeverWaitsOnAConnectionThatACallHasLeft() {
+    Set<Connection> forgotten = ConcurrentHashMap.newKeySet();
+    Set<Connection> checked = ConcurrentHashMap.newKeySet();
+    node.behaves(
+        (connection, request) -> {
+          Replies.answering("NODE").answer(connection, request);
+          forgotten.add(connection);
+        });
+    node.aside(
+        (connection, request) -> {
+          checked.add(connection);
+          if (forgotten.contains(connection)) {
+            connection.hang();
+          }
+          ollamaWith("{\"name\":\"m:latest\"}").answer(connection, request);
+        });
+    LlmClient client =
+        loopback.client(LlmClient.builder().endpoint(endpoint().model("m").build()).time(time));
+    client.chat(REQUEST);
+    quickly(() -> !forgotten.isEmpty());
+
+    assertThat(client.warmUp()).succeedsWithin(Duration.ofSeconds(5));
+
+    assertThat(node.asides()).as("alive, resident, load").hasSize(3);
+    assertThat(checked).hasSize(3).doesNotContainAnyElementsOf(forgotten);
+    quickly(() -> node.openConnections() == 1);
   }
 
   @Test

@@ -11,7 +11,11 @@ import okhttp3.OkHttpClient;
 import okhttp3.Request;
 import okhttp3.Response;
 
-/** A check over HTTP, with the credentials of a call and to the same origin. */
+/**
+ * A check over HTTP, with the credentials of a call and to the same origin, but over a connection
+ * of its own. One that a call has left may lead nowhere: a router or a tunnel forgets it without a
+ * word, and the server would seem dead.
+ */
 final class HttpCheckup implements Checkup, Progress {
   private final Check check;
   private final EndableCall call;
@@ -39,7 +43,7 @@ final class HttpCheckup implements Checkup, Progress {
     }
   }
 
-  /** No connection is kept for what is seldom asked. */
+  /** The connection is not kept here, and so need not be kept there. */
   private Request.Builder alone() {
     return check.request().get().header("Connection", "close");
   }

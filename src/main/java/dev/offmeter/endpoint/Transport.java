@@ -31,6 +31,10 @@ public final class Transport implements AutoCloseable {
   private static final int IDLE_CONNECTIONS = 64;
 
   private final ConnectionPool pool = new ConnectionPool(IDLE_CONNECTIONS, 5, TimeUnit.MINUTES);
+
+  /** Keeps nothing, and has nothing of a call's: a check is to tell of the server as it is now. */
+  private final ConnectionPool asidePool = new ConnectionPool(0, 1, TimeUnit.SECONDS);
+
   private final OkHttpClient client;
   private final Executor workers;
   private final Executor canceller;
@@ -94,11 +98,13 @@ public final class Transport implements AutoCloseable {
 
   private final class Server implements Opener {
     private final OkHttpClient there;
+    private final OkHttpClient aside;
     private final EndpointSpec spec;
     private final Map<Checkup.Kind, Check> checks = new EnumMap<>(Checkup.Kind.class);
 
     Server(OkHttpClient there, EndpointSpec spec, Checks checks) {
       this.there = there;
+      this.aside = there.newBuilder().connectionPool(asidePool).build();
       this.spec = spec;
       add(Checkup.Kind.ALIVE, checks.alive());
       add(Checkup.Kind.RESIDENT, checks.resident());
@@ -119,7 +125,7 @@ public final class Transport implements AutoCloseable {
     @Override
     public @Nullable Checkup checkup(Checkup.Kind kind) {
       Check check = checks.get(kind);
-      return check == null ? null : new HttpCheckup(there, spec, check, workers, canceller);
+      return check == null ? null : new HttpCheckup(aside, spec, check, workers, canceller);
     }
   }
 
@@ -127,6 +133,7 @@ public final class Transport implements AutoCloseable {
   @Override
   public void close() {
     pool.evictAll();
+    asidePool.evictAll();
   }
 
   /** Opens an exchange with one endpoint. */
