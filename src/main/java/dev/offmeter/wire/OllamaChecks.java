@@ -34,6 +34,10 @@ final class OllamaChecks {
 
   private static final String JSON = "application/json";
 
+  /** A name has up to three parts, and the first of three is its registry. */
+  private static final String UNLISTED =
+      "(?i)^([a-z]+://)?(registry\\.ollama\\.ai/(?=[^/]+/))?(library/(?=[^/]+$))?";
+
   private HttpUrl url(String path) {
     return server.baseUrl().newBuilder().addPathSegments(path).build();
   }
@@ -58,7 +62,12 @@ final class OllamaChecks {
   }
 
   private boolean isOurs(String name) {
-    return tagged(name).equalsIgnoreCase(tagged(server.model()));
+    return listed(name).equalsIgnoreCase(listed(server.model()));
+  }
+
+  /** As Ollama lists it: with its tag, but without a scheme, its own registry and library. */
+  private static String listed(String name) {
+    return tagged(name).replaceFirst(UNLISTED, "");
   }
 
   private static String tagged(String name) {

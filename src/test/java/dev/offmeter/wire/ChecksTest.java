@@ -59,10 +59,26 @@ class ChecksTest {
     "Tiny-Slow, READY",
     "tiny-slow:8b, COLD",
     "tiny, COLD",
-    "library/tiny-slow, COLD"
+    "library/tiny-slow, READY",
+    "Library/tiny-slow:latest, READY",
+    "registry.ollama.ai/library/tiny-slow, READY",
+    "https://registry.ollama.ai/library/tiny-slow:latest, READY",
+    "mine/tiny-slow, COLD",
+    "registry.ollama.ai/tiny-slow, COLD",
+    "hf.co/library/tiny-slow, COLD",
+    "library/mine/tiny-slow, COLD"
   })
   void ollamasListShowsWhetherTheModelIsInMemory(String model, Sign sign) {
     assertThat(sign(ollama(model, null).resident(), Recorded.read("0.32-ps"))).isEqualTo(sign);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"mine/m:8b", "registry.ollama.ai/mine/m:8b"})
+  void aNamespaceOfOnesOwnIsListed(String model) {
+    Vitals vitals =
+        vitals(ollama(model, null).resident(), 200, "{\"models\":[{\"name\":\"mine/m:8b\"}]}");
+
+    assertThat(vitals.sign()).isEqualTo(Sign.READY);
   }
 
   @Test
