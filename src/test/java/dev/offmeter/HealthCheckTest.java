@@ -122,6 +122,22 @@ class HealthCheckTest {
   }
 
   @Test
+  void aListOfModelsMayBeLongerThanWhatIsReadOfIt() {
+    String model = "{\"id\":\"some-organisation/some-model\",\"object\":\"model\"},";
+    node.aside(
+        Replies.status(
+            200,
+            "application/json",
+            "{\"object\":\"list\",\"data\":[" + model.repeat(2000) + "{}]}"));
+    LlmClient client =
+        clientOf(Endpoint.openAi("node", node.url()).dialect(Endpoint.Dialect.LM_STUDIO));
+
+    look();
+
+    quickly(() -> state(client) == EndpointState.TRIAL);
+  }
+
+  @Test
   void credentialsAreThoseOfACall() {
     node.aside(ollamaWith(""));
     clientOf(

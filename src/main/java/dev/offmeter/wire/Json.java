@@ -3,7 +3,9 @@ package dev.offmeter.wire;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -14,6 +16,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.util.Set;
 
 /** The one JSON reader and writer. */
 final class Json {
@@ -69,6 +72,34 @@ final class Json {
     } catch (JsonProcessingException | NumberFormatException e) {
       return false;
     }
+  }
+
+  /**
+   * Whether the text begins as an object with one of these fields; what comes after the beginning
+   * of its value may be cut off.
+   */
+  static boolean begins(String text, String... fields) {
+    try (JsonParser parser = FACTORY.createParser(text)) {
+      return comesTo(parser, fields);
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  /** Reads an object as far as the name of the first of these fields; false if it has none. */
+  static boolean comesTo(JsonParser parser, String... fields) throws IOException {
+    Set<String> wanted = Set.of(fields);
+    if (parser.nextToken() != JsonToken.START_OBJECT) {
+      return false;
+    }
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      if (wanted.contains(parser.currentName())) {
+        return true;
+      }
+      parser.nextToken();
+      parser.skipChildren();
+    }
+    return false;
   }
 
   /** Writes lists and maps of plain values too. */

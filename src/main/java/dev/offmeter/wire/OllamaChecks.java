@@ -2,9 +2,11 @@
 package dev.offmeter.wire;
 
 import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
 import dev.offmeter.FailureKind;
 import java.io.IOException;
+import java.util.Set;
 import okhttp3.HttpUrl;
 
 /**
@@ -12,6 +14,23 @@ import okhttp3.HttpUrl;
  * the model, as in Ollama's API documentation and as observed on 0.24 and 0.32.
  */
 final class OllamaChecks {
+  private static final String JSON = "application/json";
+
+  private static final Set<String> NAMES = Set.of("name", "model");
+
+  private static final Vitals COLD =
+      Vitals.of(Vitals.Sign.COLD, Failure.of(FailureKind.MODEL_COLD, "the model is not in memory"));
+
+  private static final Vitals CUT =
+      Vitals.of(
+          Vitals.Sign.UNKNOWN,
+          Failure.of(FailureKind.ANSWER_CUT, "the list of models in memory is cut")
+              .withStatus(200));
+
+  /** A name has up to three parts, and the first of three is its registry. */
+  private static final String UNLISTED =
+      "(?i)^([a-z]+://)?(registry\\.ollama\\.ai/(?=[^/]+/))?(library/(?=[^/]+$))?";
+
   private final Api.Server server;
 
   private OllamaChecks(Api.Server server) {
@@ -32,12 +51,6 @@ final class OllamaChecks {
             : null);
   }
 
-  private static final String JSON = "application/json";
-
-  /** A name has up to three parts, and the first of three is its registry. */
-  private static final String UNLISTED =
-      "(?i)^([a-z]+://)?(registry\\.ollama\\.ai/(?=[^/]+/))?(library/(?=[^/]+$))?";
-
   private HttpUrl url(String path) {
     return server.baseUrl().newBuilder().addPathSegments(path).build();
   }
@@ -48,17 +61,31 @@ final class OllamaChecks {
 
   /** What is still being loaded is listed too, so that only a load that has ended is proof. */
   private Vitals loaded(Reply reply) {
-    Vitals vitals = Vitals.of(reply, body -> Json.tree(body).has("models"));
+    Vitals vitals = Vitals.of(reply, body -> Json.begins(body, "models"));
     if (vitals.sign() != Vitals.Sign.READY) {
       return vitals;
     }
-    for (JsonNode model : Json.tree(reply.body()).path("models")) {
-      if (isOurs(model.path("name").asText()) || isOurs(model.path("model").asText())) {
-        return Vitals.READY;
+    try (JsonParser list = Json.FACTORY.createParser(reply.body())) {
+      return Json.comesTo(list, "models") && hasOurs(list) ? Vitals.READY : COLD;
+    } catch (IOException e) {
+      // Ours may be in what was cut off; COLD would have it loaded for nothing.
+      return CUT;
+    }
+  }
+
+  private boolean hasOurs(JsonParser list) throws IOException {
+    list.nextToken();
+    while (list.nextToken() == JsonToken.START_OBJECT) {
+      while (list.nextToken() == JsonToken.FIELD_NAME) {
+        boolean named = NAMES.contains(list.currentName());
+        list.nextToken();
+        if (named && isOurs(list.getValueAsString(""))) {
+          return true;
+        }
+        list.skipChildren();
       }
     }
-    return Vitals.of(
-        Vitals.Sign.COLD, Failure.of(FailureKind.MODEL_COLD, "the model is not in memory"));
+    return false;
   }
 
   private boolean isOurs(String name) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import okhttp3.HttpUrl;
 
 /**
@@ -29,12 +28,7 @@ final class OpenAiChecks {
   }
 
   private static Vitals models(Reply reply) {
-    return Vitals.of(
-        reply,
-        body -> {
-          JsonNode tree = Json.tree(body);
-          return tree.has("data") || tree.has("models");
-        });
+    return Vitals.of(reply, body -> Json.begins(body, "data", "models"));
   }
 
   private static HttpUrl at(HttpUrl base, String path) {

@@ -26,7 +26,7 @@ public record Vitals(Sign sign, @Nullable Failure failure) {
     DEAD,
     /** It wants a key, or a login; of its health that says nothing. */
     REFUSED,
-    /** It has no such check, or the answer came from somebody else. */
+    /** It has no such check, or the answer came from somebody else or was cut too soon. */
     UNKNOWN
   }
 

@@ -142,6 +142,44 @@ class ChecksTest {
         .isEqualTo(Sign.UNKNOWN);
   }
 
+  /** A reply is read up to 64 KiB, and a list of models may be longer. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "{\"object\":\"list\",\"data\":[{\"id\":\"one\",\"obj; READY",
+        "{\"object\":\"list\",\"data\":[{\"id\":\"on; READY",
+        "{\"object\":\"list\",\"data\":[; READY",
+        "{\"models\":[{\"name\":\"\",\"data\":; READY",
+        "{\"object\":\"list\",\"da; UNKNOWN",
+        "{\"object\":{\"data\":[{\"id\":; UNKNOWN",
+        "{\"object\":\"data; UNKNOWN",
+        "[{\"data\":[]; UNKNOWN",
+        "\"data\"; UNKNOWN",
+        "<html>{\"data\":[]; UNKNOWN"
+      })
+  void aListOfModelsThatIsCutIsKnownByItsBeginning(String body, Sign sign) {
+    assertThat(vitals(openAi(Dialect.GENERIC).alive(), 200, body).sign()).isEqualTo(sign);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "{\"models\":[{\"name\":\"a:latest\"},{\"name\":\"m:latest\",\"si; READY",
+        "{\"models\":[{\"size\":1,\"details\":{\"name\":\"x\"},\"model\":\"m:latest\"; READY",
+        "{\"models\":[{\"name\":\"a:latest\",\"families\":[\"m\"]},{\"na; UNKNOWN",
+        "{\"models\":[{\"name\":\"a:latest\",\"details\":{\"name\":\"m; UNKNOWN",
+        "{\"models\":[; UNKNOWN",
+        "{\"models\":[{\"name\":\"a:latest\",\"details\":{\"model\":\"m\"}}]; COLD",
+        "{\"models\":[{\"name\":null,\"model\":7}]}; COLD",
+        "{\"models\":null}; COLD",
+        "{\"error\":\"models\"}; UNKNOWN"
+      })
+  void aListThatIsCutDoesNotShowThatAModelIsNotInMemory(String body, Sign sign) {
+    assertThat(vitals(ollama("m", null).resident(), 200, body).sign()).isEqualTo(sign);
+  }
+
   @Test
   void anEmptyBodyOfVllmIsWell() {
     assertThat(vitals(openAi(Dialect.VLLM).alive(), 200, "").sign()).isEqualTo(Sign.READY);
