@@ -469,7 +469,7 @@ public final class Endpoint {
 
     /**
      * Allows credentials to go in clear text to a host that is not this machine, such as a node in
-     * your own network without TLS. Default false: such an endpoint is rejected.
+     * your own network without TLS. For servers only. Default false: such an endpoint is rejected.
      */
     public Builder allowClearTextCredentials(boolean allow) {
       this.clearTextCredentials = allow;
@@ -493,8 +493,8 @@ public final class Endpoint {
     /**
      * How long a call waits for a place here when {@link #maxConcurrent} is reached, before it goes
      * to the next endpoint: from 1 ms to 24 h, within the call's deadline and in order of arrival.
-     * For a node that is much better than the next one. A server without a {@code maxConcurrent}
-     * must not have it. Default: not at all.
+     * For a node that is much better than the next one. Rejected without a {@code maxConcurrent}.
+     * Default: not at all.
      */
     public Builder queueFor(Duration queueFor) {
       this.queueFor = Requirements.timeSpan("queueFor", queueFor);
@@ -504,7 +504,8 @@ public final class Endpoint {
     /**
      * How many more times this endpoint is asked after a failure that may pass, before the next
      * one: from 0 to 10, default 0, because falling through is faster. The pauses double from 0.5 s
-     * to 8 s, last at least as long as the server asks for, and fit into the deadline.
+     * to 8 s, last at least as long as the server asks for, and fit into the deadline. For servers
+     * only: a function is never asked twice.
      */
     public Builder retries(int retries) {
       if (retries < 0 || retries > 10) {
@@ -554,9 +555,9 @@ public final class Endpoint {
      * Whether the model is held in Ollama's memory from the first call or {@link LlmClient#warmUp}
      * on: it is asked to load it, which costs no token, twice in every {@link #keepAlive} and at
      * least every 2 min, but no more often than every 5 s. If another model has pushed it out, that
-     * one is pushed out in turn. For Ollama's native API only; not with a {@code keepAlive} of
-     * zero; without effect on a managed endpoint. Default false: a model that was not used for a
-     * while is loaded when it is wanted.
+     * one is pushed out in turn. For Ollama's native API only; rejected with a {@code keepAlive} of
+     * zero and on a managed endpoint. Default false: a model that was not used for a while is
+     * loaded when it is wanted.
      */
     public Builder keepWarm(boolean keepWarm) {
       this.keepWarm = keepWarm;
@@ -625,10 +626,10 @@ public final class Endpoint {
      * @throws IllegalStateException if a server has no model, a function has a setting that is a
      *     server's, the first-token limit is longer than the attempt's, {@code keepAlive} or {@code
      *     keepWarm} is set for another server than Ollama, {@code keepWarm} with a {@code
-     *     keepAlive} of zero, {@code queueFor} without {@code maxConcurrent}, a {@code dialect} for
-     *     a server that has none, a key stands beside a header {@code Authorization}, half of a
-     *     Cloudflare Access token is missing, or a credential would go in clear text to a host that
-     *     is not this machine
+     *     keepAlive} of zero or on a managed endpoint, {@code queueFor} without {@code
+     *     maxConcurrent}, a {@code dialect} for a server that has none, a key stands beside a
+     *     header {@code Authorization}, half of a Cloudflare Access token is missing, or a
+     *     credential would go in clear text to a host that is not this machine
      */
     public Endpoint build() {
       Builder copy = new Builder(this);
@@ -655,6 +656,28 @@ public final class Endpoint {
       if (maxLineBytes != null || maxAnswerBytes != null) {
         throw wrong("is a function: maxLineBytes and maxAnswerBytes are a server's");
       }
+      if (retries != 0 || dialect != Dialect.GENERIC || clearTextCredentials) {
+        throw wrong("is a function: retries, dialect and allowClearTextCredentials are a server's");
+      }
+      checkLine();
+    }
+
+    private void checkLine() {
+      if (!queueFor.isZero() && maxConcurrent == Integer.MAX_VALUE) {
+        throw wrong("must have a maxConcurrent to have a queueFor: without one it is never full");
+      }
+    }
+
+    private void checkKept(HttpUrl url) {
+      if (isKept() && !OllamaChat.API.equals(api)) {
+        throw wrong("must not have a keepAlive or keepWarm: only Ollama's native API knows them");
+      }
+      if (keepWarm && keepAlive != null && keepAlive.isZero()) {
+        throw wrong("must not have keepWarm with a keepAlive of zero, which unloads the model");
+      }
+      if (keepWarm && new Endpoint(this, url).locality() == Locality.MANAGED) {
+        throw wrong("must not have keepWarm: it is managed, where no model is loaded");
+      }
     }
 
     private void checkServer(HttpUrl url) {
@@ -664,15 +687,8 @@ public final class Endpoint {
       if (timeout != null && firstToken != null && firstToken.compareTo(timeout) > 0) {
         throw firstTokenTooLong(timeout, firstToken);
       }
-      if (isKept() && !OllamaChat.API.equals(api)) {
-        throw wrong("must not have a keepAlive or keepWarm: only Ollama's native API knows them");
-      }
-      if (keepWarm && keepAlive != null && keepAlive.isZero()) {
-        throw wrong("must not have keepWarm with a keepAlive of zero, which unloads the model");
-      }
-      if (!queueFor.isZero() && maxConcurrent == Integer.MAX_VALUE) {
-        throw wrong("must have a maxConcurrent to have a queueFor: without one it is never full");
-      }
+      checkKept(url);
+      checkLine();
       Dialect own = OllamaChat.API.equals(api) ? Dialect.OLLAMA : Dialect.GENERIC;
       if (dialect != own && !OpenAiChat.API.equals(api)) {
         throw wrong("must not have a dialect: only OpenAI-compatible servers have one");

@@ -144,6 +144,30 @@ class BadInputTest {
     assertThat(endpoint().keepAlive(Duration.ZERO).build()).isNotNull();
   }
 
+  @Test
+  void rejectsKeepWarmWhereNoModelIsLoaded() {
+    List<Endpoint.Builder> managed =
+        List.of(
+            Endpoint.ollama("mac", "https://ollama.com").model("m"),
+            endpoint().model("gpt-oss:120b-cloud"),
+            endpoint().locality(Locality.MANAGED));
+    for (Endpoint.Builder builder : managed) {
+      assertThat(builder.keepAlive(Duration.ofMinutes(5)).build()).isNotNull();
+      rejectsCombination(
+          () -> builder.keepWarm(true).build(),
+          "endpoint 'mac' must not have keepWarm: it is managed, where no model is loaded");
+    }
+    assertThat(endpoint().keepWarm(true).build()).isNotNull();
+    assertThat(
+            endpoint()
+                .model("m:cloud")
+                .locality(Locality.SELF_HOSTED)
+                .keepWarm(true)
+                .build()
+                .locality())
+        .isEqualTo(Locality.SELF_HOSTED);
+  }
+
   @ParameterizedTest
   @CsvSource({
     "http://192.168.1.20:11434, false",

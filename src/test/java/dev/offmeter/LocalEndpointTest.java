@@ -148,28 +148,45 @@ class LocalEndpointTest {
         .isInstanceOf(IllegalStateException.class);
   }
 
+  private static Endpoint.Builder template() {
+    return Endpoint.local("template", request -> "x");
+  }
+
   @Test
-  void takesNoLimitThatMeansNothingForIt() {
+  void takesNoSettingThatMeansNothingForIt() {
     Duration second = Duration.ofSeconds(1);
     List<Endpoint.Builder> meaningless =
         List.of(
-            Endpoint.local("template", request -> "x").connectTimeout(Duration.ofSeconds(3)),
-            Endpoint.local("template", request -> "x").firstTokenTimeout(second),
-            Endpoint.local("template", request -> "x").stallTimeout(second),
-            Endpoint.local("template", request -> "x").maxLineBytes(8 * 1024 * 1024),
-            Endpoint.local("template", request -> "x").maxAnswerBytes(4096));
+            template().connectTimeout(Duration.ofSeconds(3)),
+            template().firstTokenTimeout(second),
+            template().stallTimeout(second),
+            template().maxLineBytes(8 * 1024 * 1024),
+            template().maxAnswerBytes(4096),
+            template().retries(1),
+            template().dialect(Endpoint.Dialect.VLLM),
+            template().allowClearTextCredentials(true));
     for (Endpoint.Builder builder : meaningless) {
       assertThatThrownBy(builder::build)
           .isInstanceOf(IllegalStateException.class)
           .hasMessageStartingWith("endpoint 'template' is a function");
     }
     assertThat(
-            Endpoint.local("template", request -> "x")
+            template()
                 .timeout(second)
                 .maxConcurrent(2)
-                .retries(1)
+                .queueFor(second)
+                .requestsPerMinute(60)
                 .locality(Locality.MANAGED)
                 .build())
         .isNotNull();
+  }
+
+  @Test
+  void hasNoLineWithoutALimitOfPlaces() {
+    assertThatThrownBy(() -> template().queueFor(Duration.ofSeconds(1)).build())
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            "endpoint 'template' must have a maxConcurrent to have a queueFor: without one it is"
+                + " never full");
   }
 }

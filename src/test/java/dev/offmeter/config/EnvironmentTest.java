@@ -708,6 +708,16 @@ class EnvironmentTest {
                     "OFFMETER_ENDPOINTS_0_QUEUEFOR=2s"))
         .doesNotThrowAnyException();
     assertThatCode(() -> endpoints("OLLAMA_PRIMARY_KEEP_WARM=true")).doesNotThrowAnyException();
+    assertThat(
+            rejected(
+                IllegalStateException.class,
+                variables("OLLAMA_PRIMARY_KEEP_WARM=true", "OLLAMA_PRIMARY_MODEL=m:cloud")))
+        .hasMessage(
+            "OLLAMA_PRIMARY_*: endpoint 'primary' must not have keepWarm: it is managed, where no"
+                + " model is loaded");
+    assertThatCode(
+            () -> endpoints("OLLAMA_PRIMARY_KEEP_WARM=false", "OLLAMA_PRIMARY_MODEL=m:cloud"))
+        .doesNotThrowAnyException();
     assertThat(wrong("OLLAMA_PRIMARY_KEEP_WARM=yes"))
         .hasMessage("OLLAMA_PRIMARY_KEEP_WARM must be true or false, was 'yes'");
     assertThat(
