@@ -9,7 +9,7 @@ import java.util.Optional;
 
 /** The details of a Google error ({@code google.rpc.Status}), where its meaning may stand alone. */
 final class GeminiDetails {
-  /** A quota of a day comes back in hours; the API is asked again once in one. */
+  /** A quota of a day comes back in hours. For how long it is heeded is bounded elsewhere. */
   private static final Duration DAILY = Duration.ofHours(1);
 
   private static final double LONGEST_SECONDS = 24 * 3600;
