@@ -79,7 +79,8 @@ public final class Failover implements AutoCloseable {
   public CompletableFuture<ClientStatus> warmUp() {
     CompletableFuture<?>[] all =
         gates.stream().map(gate -> gate.health().warmUp()).toArray(CompletableFuture[]::new);
-    return CompletableFuture.allOf(all).thenApply(done -> status());
+    // What a client that is being closed can no longer do is no failure of the caller's.
+    return CompletableFuture.allOf(all).handle((done, unable) -> status());
   }
 
   /** Nothing is asked on the side any more. */
