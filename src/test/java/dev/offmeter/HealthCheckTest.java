@@ -14,6 +14,7 @@ import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.time.Duration;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -46,14 +47,17 @@ class HealthCheckTest {
     fallback = loopback.node(Replies.answering("FALLBACK"));
   }
 
+  private LlmClient newClientOf(Endpoint.Builder endpoint) {
+    return loopback.client(
+        LlmClient.builder()
+            .endpoint(endpoint.model("m").build())
+            .endpoint(ollama("fallback", fallback).build())
+            .time(time));
+  }
+
   /** A client that has just learnt that its first endpoint is down. */
   private LlmClient clientOf(Endpoint.Builder endpoint) {
-    LlmClient client =
-        loopback.client(
-            LlmClient.builder()
-                .endpoint(endpoint.model("m").build())
-                .endpoint(ollama("fallback", fallback).build())
-                .time(time));
+    LlmClient client = newClientOf(endpoint);
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
     return client;
   }
@@ -335,6 +339,29 @@ class HealthCheckTest {
 
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
     assertThat(node.asides()).isEmpty();
+  }
+
+  @Test
+  void aLookFromBeforeAnOutageIsNoEvidenceOfItsEnd() {
+    CompletableFuture<Void> held = new CompletableFuture<>();
+    Node.Script well = ollamaWith("{\"name\":\"m:latest\"}");
+    node.aside(
+        (connection, request) -> {
+          held.join();
+          well.answer(connection, request);
+        });
+    LlmClient client = newClientOf(endpoint());
+    CompletableFuture<?> warm = client.warmUp();
+    quickly(() -> node.asides().size() == 1);
+    time.advance(Duration.ofMillis(100));
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    time.advance(Duration.ofMillis(1250));
+
+    held.complete(null);
+    warm.join();
+    quickly(() -> !time.isChecking());
+
+    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
   }
 
   @Test

@@ -73,6 +73,11 @@ final class Looks {
       return sign() == Vitals.Sign.DEAD ? failure() : null;
     }
 
+    /** Whether it began when what came then was not known yet. */
+    boolean beganBefore(long nanos) {
+      return began - nanos < 0;
+    }
+
     /** Whether it has been heard of since, whatever this look says. */
     boolean isContradicted() {
       Failure failure = failure();

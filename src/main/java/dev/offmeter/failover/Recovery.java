@@ -159,7 +159,7 @@ final class Recovery {
       breaker.holdUntil(time.nanos() + delay + SAY);
     }
     schedule(delay);
-    return seenIll && well;
+    return seenIll && well && !look.beganBefore(downSince);
   }
 
   /** Unless there is nothing to be learnt from looking: then its pause alone counts. */
