@@ -15,7 +15,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -325,16 +324,14 @@ final class Breaker {
   /**
    * It is down, whatever it was.
    *
-   * @param first what is done before listeners are told, if it was not down
+   * @param first what is done before listeners are told
    */
   void takeDown(Failure failure, Runnable first) {
     change(
         () -> {
-          boolean changes = !states.isDown();
-          if (changes) {
+          if (!states.isDown()) {
             down(failure);
           }
-          return changes;
         },
         first);
   }
@@ -359,19 +356,21 @@ final class Breaker {
    *
    * @param again whether it was loaded a short while ago, and yet is cold: then a pause has to be
    *     kept that grows
-   * @param first what is done before listeners are told, if it is only now that this is so
+   * @param first what is done before listeners are told, if that is so
    * @return whether that is so; not while a pause has to be kept
    */
   boolean warms(Failure why, boolean again, Runnable first) {
     change(
         () -> {
-          boolean changes = !warming && (states.now() == EndpointState.UP || mayComeBack());
-          if (changes) {
+          if (!warming && (states.now() == EndpointState.UP || mayComeBack())) {
             beginWarming(why, again);
           }
-          return changes;
         },
-        first);
+        () -> {
+          if (warming) {
+            first.run();
+          }
+        });
     return warming;
   }
 
@@ -462,26 +461,18 @@ final class Breaker {
   }
 
   private void change(Runnable change) {
-    change(
-        () -> {
-          change.run();
-          return false;
-        },
-        () -> {});
+    change(change, () -> {});
   }
 
-  private void change(BooleanSupplier change, Runnable first) {
-    boolean changed;
+  private void change(Runnable change, Runnable first) {
     lock.lock();
     try {
-      changed = change.getAsBoolean();
+      change.run();
     } finally {
       lock.unlock();
     }
     try {
-      if (changed) {
-        first.run();
-      }
+      first.run();
     } finally {
       states.tell();
     }

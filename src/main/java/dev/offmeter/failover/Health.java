@@ -89,8 +89,14 @@ final class Health {
     if (death != null) {
       diesOf(death, look);
     } else if (look.sign() == Vitals.Sign.COLD && warmth.takesTooLong()) {
-      warmth.warm(Failure.of(FailureKind.MODEL_COLD, cold(look.failure())));
+      goneCold(Failure.of(FailureKind.MODEL_COLD, cold(look.failure())));
     }
+  }
+
+  /** Whether it can be loaded now or not: nobody is to wait for it. */
+  private void goneCold(Failure failure) {
+    warmth.warm(failure);
+    evacuate(failure);
   }
 
   private void diesOf(Failure death, Looks.Look look) {
