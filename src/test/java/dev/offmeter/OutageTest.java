@@ -223,47 +223,6 @@ class OutageTest {
     assertThat(first.get().endpoint()).isEqualTo("home");
   }
 
-  /** To its first call it sends a token for each permit; to others, nothing. */
-  private Node.Script talking(Semaphore tokens) {
-    return (connection, request) -> {
-      if (home.node().requests().size() > 1) {
-        connection.hang();
-        return;
-      }
-      connection.send(Replies.STREAM_HEAD);
-      for (int i = 0; i < 2; i++) {
-        tokens.acquireUninterruptibly();
-        connection.send(Replies.tokens("x"));
-      }
-      connection.hang();
-    };
-  }
-
-  @Test
-  void aNodeThatSendsTokensWhileALookIsLostIsNotDead() throws Exception {
-    Semaphore tokens = new Semaphore(1);
-    home.losesLooks(true);
-    home.node().behaves(talking(tokens));
-    try (ChatStream stream = client.stream(REQUEST)) {
-      Iterator<ChatEvent> events = stream.iterator();
-      events.next();
-      CompletableFuture<ChatResponse> waiting = ask();
-      CompletableFuture<ChatEvent> token = Reader.waitingFor(events::next);
-
-      time.advance(Duration.ofSeconds(5));
-      quickly(home::keepsALookWaiting);
-      time.advance(Duration.ofMillis(100));
-      tokens.release();
-      token.get();
-      time.advance(Duration.ofSeconds(2));
-      quickly(() -> !time.isChecking());
-
-      assertThat(status().state()).isEqualTo(EndpointState.UP);
-      assertThat(waiting).isNotDone();
-      waiting.cancel(true);
-    }
-  }
-
   @Test
   void whoFindsTheTunnelDownFreesThoseWhoWaitBehindIt() throws Exception {
     home.drop();
@@ -282,7 +241,7 @@ class OutageTest {
   @Test
   void nothingIsAskedOfANodeThatSendsTokens() throws Exception {
     Semaphore tokens = new Semaphore(1);
-    home.node().behaves(talking(tokens));
+    home.node().behaves(Replies.tokenByToken(tokens));
     try (ChatStream stream = client.stream(REQUEST)) {
       Iterator<ChatEvent> events = stream.iterator();
       events.next();

@@ -70,6 +70,11 @@ public final class ManualTime implements Time {
     return !checks.isEmpty();
   }
 
+  /** Whether a health check is under way, or what follows from it; a load is none. */
+  public boolean isLooking() {
+    return checks.stream().anyMatch(Task::endsALook);
+  }
+
   /** Whether no task at all is still due. */
   public boolean isEmpty() {
     synchronized (tasks) {
@@ -93,13 +98,18 @@ public final class ManualTime implements Time {
     /** In manual time a loopback connection is as quick as it is to an eye. */
     private static final Duration LOOPBACK = Duration.ofMillis(300);
 
+    /** A load may take much longer than a look. */
+    private static final long LOOK = Duration.ofSeconds(2).toNanos();
+
     private final long due;
+    private final long limit;
     private final String kind;
     private final CountDownLatch ended = new CountDownLatch(1);
 
-    Task(Callable<V> work, long due, String kind) {
+    Task(Callable<V> work, long limit, String kind) {
       super(work);
-      this.due = due;
+      this.due = now + limit;
+      this.limit = limit;
       this.kind = kind;
     }
 
@@ -109,6 +119,10 @@ public final class ManualTime implements Time {
 
     private boolean endsAHealthCheck() {
       return kind.endsWith(".Probes$Limit");
+    }
+
+    boolean endsALook() {
+      return endsAHealthCheck() && limit <= LOOK;
     }
 
     /** The test has moved the time on, while the reply was on its way. */
@@ -162,7 +176,7 @@ public final class ManualTime implements Time {
 
     private <V> ScheduledFuture<V> schedule(
         Callable<V> work, long delay, TimeUnit unit, String kind) {
-      Task<V> task = new Task<>(work, now + unit.toNanos(delay), kind);
+      Task<V> task = new Task<>(work, unit.toNanos(delay), kind);
       if (task.endsAHealthCheck()) {
         checks.add(task);
       }

@@ -3,6 +3,8 @@ package dev.offmeter.testing;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 
 /** Ollama's replies as bytes on the wire. */
@@ -45,6 +47,47 @@ public final class Replies {
   /** A script that takes the request and never says a word. */
   public static Node.Script hanging() {
     return (connection, request) -> connection.hang();
+  }
+
+  /**
+   * A script that answers one call with two tokens, each when there is a permit for it, and then
+   * says no more; to further calls it says nothing at all.
+   */
+  public static Node.Script tokenByToken(Semaphore permits) {
+    AtomicBoolean talking = new AtomicBoolean();
+    return (connection, request) -> {
+      if (talking.compareAndSet(false, true)) {
+        connection.send(STREAM_HEAD);
+        for (int i = 0; i < 2; i++) {
+          permits.acquireUninterruptibly();
+          connection.send(tokens("x"));
+        }
+      }
+      connection.hang();
+    };
+  }
+
+  /**
+   * A script that answers health checks.
+   *
+   * @param load answers the loads
+   * @param models those that are listed as being in memory
+   */
+  public static Node.Script aside(Node.Script load, String... models) {
+    String names =
+        Arrays.stream(models).map(m -> "{\"name\":\"" + m + "\"}").collect(Collectors.joining(","));
+    Node.Script listed = status(200, "application/json", "{\"models\":[" + names + "]}");
+    Node.Script version = status(200, "application/json", "{\"version\":\"0.32.15\"}");
+    return (connection, request) -> {
+      boolean lists = request.line().contains("/api/ps");
+      Node.Script looked = lists ? listed : version;
+      (request.line().startsWith("POST") ? load : looked).answer(connection, request);
+    };
+  }
+
+  /** A script for a load that is over at once. */
+  public static Node.Script loaded() {
+    return status(200, "application/json", "{\"done\":true,\"done_reason\":\"load\"}");
   }
 
   /** Lines of answer, each in a chunk of its own. */
