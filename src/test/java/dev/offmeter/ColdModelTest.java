@@ -82,9 +82,13 @@ class ColdModelTest {
   }
 
   private ChatResponse answer(LlmClient client) throws Exception {
+    return answer(client, Duration.ofMillis(500));
+  }
+
+  private ChatResponse answer(LlmClient client, Duration work) throws Exception {
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
     quickly(() -> call.isDone() || home.isAtWork());
-    time.advance(Duration.ofMillis(500));
+    time.advance(work);
     return call.get();
   }
 
@@ -145,6 +149,50 @@ class ColdModelTest {
     time.advance(Duration.ofSeconds(20));
     becomes(client, EndpointState.UP);
     assertThat(answer(client).endpoint()).isEqualTo("home");
+  }
+
+  @Test
+  void nobodyWaitsForALoadThatLeavesTooLittleTimeForTheAnswer() throws Exception {
+    home = new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofSeconds(6)).warm();
+    LlmClient client =
+        client(
+            home -> home.timeout(Duration.ofSeconds(25)).firstTokenTimeout(Duration.ofSeconds(22)));
+    assertThat(answer(client, Duration.ofSeconds(6)).endpoint()).isEqualTo("home");
+    home.drop();
+    client.warmUp();
+    quickly(() -> loads() == 1);
+    time.advance(Duration.ofSeconds(20));
+    becomes(client, EndpointState.UP);
+    home.drop();
+    time.advance(Duration.ofMinutes(6));
+    quickly(() -> !time.isChecking());
+
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(response.endpoint()).isEqualTo("fallback");
+    assertThat(response.elapsed()).isZero();
+    becomes(client, EndpointState.WARMING);
+  }
+
+  @Test
+  void whoWaitsAtANodeWhoseModelIsFoundColdMovesOnWhenItIsWarmed() throws Exception {
+    LlmClient client = client();
+    CompletableFuture<ChatResponse> first = client.chatAsync(REQUEST);
+    home.node().awaitAsked();
+    time.advance(Duration.ofSeconds(14));
+    CompletableFuture<ChatResponse> second = client.chatAsync(REQUEST);
+    quickly(() -> home.node().requests().size() == 2);
+    time.advance(Duration.ofSeconds(1));
+    assertThat(first.get().endpoint()).isEqualTo("fallback");
+    // The node's own clock, the two of the second call and that which watches the load.
+    quickly(() -> loads() == 1 && time.pending() == 4);
+
+    time.advance(Duration.ofSeconds(2));
+
+    assertThat(second.get().endpoint()).isEqualTo("fallback");
+    assertThat(second.get().elapsed()).isEqualTo(Duration.ofSeconds(3));
+    assertThat(second.get().attempts().get(0).failure()).contains(FailureKind.MODEL_COLD);
+    assertThat(status(client).state()).isEqualTo(EndpointState.WARMING);
   }
 
   @Test
@@ -273,18 +321,8 @@ class ColdModelTest {
   void aLoadThatFailsTakesItDownWithGrowingPauses() throws Exception {
     home.node()
         .aside(
-            (connection, request) -> {
-              if (request.line().startsWith("POST")) {
-                Replies.status(500, "application/json", "{\"error\":\"not enough memory\"}")
-                    .answer(connection, request);
-              } else {
-                String body =
-                    request.line().contains("/api/ps")
-                        ? "{\"models\":[]}"
-                        : "{\"version\":\"0.32.15\"}";
-                Replies.status(200, "application/json", body).answer(connection, request);
-              }
-            });
+            Replies.aside(
+                Replies.status(500, "application/json", "{\"error\":\"not enough memory\"}")));
     LlmClient client = client();
     client.warmUp().get();
 
@@ -379,6 +417,28 @@ class ColdModelTest {
     time.advance(Duration.ofSeconds(10));
     becomes(client, EndpointState.UP);
     assertThat(home.loadsBegun()).isOne();
+  }
+
+  /** Mute towards checks for as long as it loads, as a machine may be that is short of memory. */
+  @Test
+  void aModelWhoseLoadMakesTheNodeMuteIsLoadedInTheEnd() {
+    home = new LoadingNode(loopback, time, Duration.ofSeconds(12), Duration.ofMillis(500));
+    LlmClient client = client();
+    client.warmUp();
+    quickly(() -> home.loadsBegun() == 1);
+    home.losesLooks(true);
+
+    for (int second = 0;
+        second < 600 && !status(client).state().equals(EndpointState.UP);
+        second++) {
+      time.advance(Duration.ofSeconds(1));
+      quickly(() -> !time.isLooking() || home.keepsALookWaiting());
+      quickly(() -> status(client).state() != EndpointState.DOWN || !time.isChecking());
+      home.losesLooks(status(client).state() == EndpointState.WARMING);
+    }
+
+    assertThat(status(client).state()).isEqualTo(EndpointState.UP);
+    assertThat(home.loadsBegun()).as("loads, the first of which was given up").isEqualTo(2);
   }
 
   @Test

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.Loopback.quickly;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.observe.EndpointChange;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.LoadingNode;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Reader;
+import dev.offmeter.testing.Replies;
+import java.time.Duration;
+import java.util.Iterator;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.Semaphore;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/** A model that is listed while somebody else has it loaded, or uses it: only a load tells. */
+@Timeout(30)
+class SharedModelTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+
+  private final List<EndpointChange> changes = new CopyOnWriteArrayList<>();
+  private ManualTime time;
+  private LoadingNode home;
+  private Node fallback;
+  private LlmClient client;
+
+  @BeforeEach
+  void start() {
+    time = loopback.manualTime();
+    home = new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofMillis(500));
+    fallback = loopback.node(Replies.answering("FALLBACK"));
+    client = client(endpoint -> endpoint);
+  }
+
+  private LlmClient client(UnaryOperator<Endpoint.Builder> settings) {
+    return loopback.client(
+        LlmClient.builder()
+            .endpoint(settings.apply(ollama("home", home.node())).build())
+            .endpoint(ollama("fallback", fallback).build())
+            .listener(
+                new LlmListener() {
+                  @Override
+                  public void endpointChanged(EndpointChange change) {
+                    changes.add(change);
+                  }
+                })
+            .time(time));
+  }
+
+  private EndpointState state() {
+    return client.status().endpoints().get(0).state();
+  }
+
+  private long loads() {
+    return home.node().asides().stream().filter(aside -> aside.line().startsWith("POST")).count();
+  }
+
+  private void anotherClientLoadsIt() {
+    client(endpoint -> endpoint).warmUp();
+    quickly(() -> home.loadsBegun() == 1);
+  }
+
+  /** Its own load is late, and so found to be one that takes long. */
+  private void loadIsLate() {
+    // The node's own clock, and that which watches the load.
+    quickly(() -> loads() == 2 && time.pending() == 2);
+    time.advance(Duration.ofSeconds(2));
+    quickly(() -> state() == EndpointState.WARMING);
+  }
+
+  @Test
+  void warmUpSendsNoCallToAModelThatAnotherClientHasLoaded() {
+    anotherClientLoadsIt();
+    CompletableFuture<?> warm = client.warmUp();
+
+    loadIsLate();
+
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    time.advance(Duration.ofSeconds(18));
+    warm.join();
+    assertThat(state()).isEqualTo(EndpointState.UP);
+    assertThat(home.node().requests()).isEmpty();
+    assertThat(home.loadsBegun()).isOne();
+  }
+
+  @Test
+  void afterAnOutageNobodyTriesAModelThatAnotherClientLoads() {
+    home.off(true);
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    home.off(false);
+    anotherClientLoadsIt();
+    time.advance(Duration.ofMillis(1300));
+
+    loadIsLate();
+
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    time.advance(Duration.ofSeconds(18));
+    quickly(() -> state() == EndpointState.UP);
+    assertThat(home.node().requests()).as("the call that found it down").hasSize(1);
+    assertThat(home.loadsBegun()).isOne();
+  }
+
+  @Test
+  void aNodeThatSendsTokensIsNotLoadingItsModel() throws Exception {
+    client = client(e -> e.keepWarm(true).keepAlive(Duration.ofMinutes(1)));
+    Semaphore tokens = new Semaphore(1);
+    home.node().aside(Replies.aside(Replies.hanging(), "home-model:latest"));
+    home.node().behaves(Replies.tokenByToken(tokens));
+    try (ChatStream stream = client.stream(REQUEST)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      events.next();
+      time.advance(Duration.ofSeconds(30));
+      quickly(() -> loads() == 1 && !time.isLooking());
+      CompletableFuture<ChatEvent> token = Reader.waitingFor(events::next);
+      time.advance(Duration.ofMillis(1500));
+      tokens.release();
+      token.get();
+
+      time.advance(Duration.ofMillis(500));
+
+      looksOnceMore();
+      assertThat(changes).isEmpty();
+    }
+  }
+
+  /** What was found due before has been done by then. */
+  private void looksOnceMore() {
+    int asides = home.node().asides().size();
+    client.warmUp();
+    quickly(() -> home.node().asides().size() > asides && !time.isLooking());
+  }
+}
