@@ -16,12 +16,15 @@ import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Named;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
@@ -240,6 +243,49 @@ class HealthCheckTest {
     pass(Duration.ofSeconds(18));
 
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {401, 407})
+  void aSlowCallGoesOnWhereChecksAreRefused(int status) throws Exception {
+    node.behaves(Replies.hanging());
+    node.aside(Replies.status(status, "text/html", "<html>a login</html>"));
+    LlmClient client = newClientOf(endpoint());
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    node.awaitAsked();
+
+    time.advance(Duration.ofSeconds(5));
+    quickly(() -> node.asides().size() == 1 && !time.isChecking());
+
+    assertThat(state(client)).isEqualTo(EndpointState.UP);
+    assertThat(call).isNotDone();
+  }
+
+  /** What may come once, instead of the server's own reply. */
+  private static Stream<Named<Node.Script>> oddReplies() {
+    return Stream.of(
+        Named.of("too many requests", Replies.status(429, "text/plain", "slow down")),
+        Named.of(
+            "cut short",
+            (connection, request) -> {
+              connection.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"object\":");
+              connection.close();
+            }));
+  }
+
+  @ParameterizedTest
+  @MethodSource("oddReplies")
+  void oneOddReplyDoesNotEndTheLooks(Node.Script odd) {
+    node.aside(odd);
+    LlmClient client =
+        clientOf(Endpoint.openAi("node", node.url()).dialect(Endpoint.Dialect.LM_STUDIO));
+    look();
+    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
+    node.aside(Replies.status(200, "application/json", "{\"object\":\"list\",\"data\":[]}"));
+
+    look();
+
+    quickly(() -> state(client) == EndpointState.TRIAL);
   }
 
   @Test
