@@ -16,10 +16,12 @@ import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -279,8 +281,11 @@ class HedgeTest {
   }
 
   private LlmClient clientWithAPrimaryOnTrial() {
+    return withThePrimaryOnTrial(client());
+  }
+
+  private LlmClient withThePrimaryOnTrial(LlmClient client) {
     primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
-    LlmClient client = client();
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
     time.advance(Duration.ofSeconds(18));
     events.clear();
@@ -381,6 +386,31 @@ class HedgeTest {
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
 
     quickly(() -> state(client) == EndpointState.DOWN);
+  }
+
+  @Test
+  void aTrialThatHasFailedLeavesRoomForASecond() throws Exception {
+    Node third = loopback.node(Replies.answering("THIRD"));
+    LlmClient client =
+        withThePrimaryOnTrial(loopback.client(builder().endpoint(ollama("third", third).build())));
+    fallback.behaves(Replies.hanging());
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    quickly(() -> events.contains("ended primary") && fallback.requests().size() == 2);
+    quickly(() -> !runsBesideACall());
+
+    time.advance(Duration.ofSeconds(2));
+
+    assertThat(call.get(5, TimeUnit.SECONDS).endpoint()).isEqualTo("third");
+  }
+
+  /** Whether a thread is still occupied with a second endpoint, or has only just told its end. */
+  private static boolean runsBesideACall() {
+    return Thread.getAllStackTraces().values().stream()
+        .flatMap(Arrays::stream)
+        .anyMatch(
+            frame ->
+                frame.getClassName().equals("dev.offmeter.failover.Hedge")
+                    && frame.getMethodName().equals("run"));
   }
 
   @Test

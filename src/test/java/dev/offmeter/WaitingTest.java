@@ -183,6 +183,29 @@ class WaitingTest {
   }
 
   @Test
+  void whoStandsInLineForAnEndpointThatGoesDownMovesOn() throws Exception {
+    LlmClient client = clientThatQueues();
+    only.behaves(
+        (connection, request) -> {
+          connection.send(Replies.STREAM_HEAD + Replies.tokens("x"));
+          connection.hang();
+        });
+    try (ChatStream holder = client.stream(REQUEST)) {
+      holder.iterator().next();
+      CompletableFuture<ChatResponse> waiting = queues(client, REQUEST);
+      only.aside(Replies.status(530, "text/plain", "error code: 1033"));
+
+      client.warmUp().join();
+
+      ChatResponse response = waiting.get(5, TimeUnit.SECONDS);
+      assertThat(response.text()).isEqualTo("from the template");
+      assertThat(response.elapsed()).isZero();
+      assertThat(response.attempts().get(0).failure()).contains(FailureKind.CIRCUIT_OPEN);
+      assertThat(placesLeft(client)).as("the stream has it still").isZero();
+    }
+  }
+
+  @Test
   void aQueueForWithoutPlacesIsRejected() {
     Endpoint.Builder endpoint = ollama("only", only).queueFor(Duration.ofSeconds(2));
 
