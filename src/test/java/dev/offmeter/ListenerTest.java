@@ -2,22 +2,29 @@
 package dev.offmeter;
 
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
 import dev.offmeter.observe.EndpointChange;
+import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -132,6 +139,124 @@ class ListenerTest {
 
     assertThat(client.chat("a reminder").text()).isEqualTo("PRIMARY");
     assertThat(events).hasSize(4);
+  }
+
+  /** A client whose primary is as silent as one that is long in loading its model. */
+  private LlmClient clientThatTakesThePrimaryForCold(ManualTime time, Runnable heard)
+      throws Exception {
+    primary.behaves(Replies.hanging());
+    primary.aside(Replies.aside(Replies.hanging(), "primary-model:latest"));
+    LlmClient client =
+        loopback.client(client(hearing(EndpointState.WARMING, heard)).toBuilder().time(time));
+    CompletableFuture<ChatResponse> call =
+        client.chatAsync(ChatRequest.builder().user("a reminder").build());
+    primary.awaitAsked();
+    time.advance(Duration.ofSeconds(15));
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
+    // What is left is the clock that watches the load.
+    quickly(() -> time.pending() == 1);
+    fallback.behaves(Replies.hanging());
+    return client;
+  }
+
+  private static LlmListener hearing(EndpointState state, Runnable heard) {
+    return new LlmListener() {
+      @Override
+      public void endpointChanged(EndpointChange change) {
+        if (change.to() == state) {
+          heard.run();
+        }
+      }
+    };
+  }
+
+  /** A wait for which no time is left ends as soon as somebody looks at the clock. */
+  private static void goesOnUntil(ManualTime time, BooleanSupplier over) {
+    quickly(
+        () -> {
+          time.advance(Duration.ZERO);
+          return over.getAsBoolean();
+        });
+  }
+
+  private static ChatRequest hurried() {
+    return ChatRequest.builder().user("now").deadline(Duration.ofMillis(500)).build();
+  }
+
+  @Test
+  void aListenerThatIsSlowToHearOfALoadStopsNoClock() throws Exception {
+    ManualTime time = loopback.manualTime();
+    CountDownLatch hearing = new CountDownLatch(1);
+    CountDownLatch heard = new CountDownLatch(1);
+    LlmClient client =
+        clientThatTakesThePrimaryForCold(
+            time,
+            () -> {
+              hearing.countDown();
+              awaitQuietly(heard);
+            });
+    time.advance(Duration.ofSeconds(2));
+    hearing.await();
+    CompletableFuture<ChatResponse> call = client.chatAsync(hurried());
+    quickly(() -> fallback.requests().size() == 2);
+
+    time.advance(Duration.ofMillis(500));
+    goesOnUntil(time, call::isDone);
+
+    assertThatThrownBy(call::get).hasCauseInstanceOf(AllEndpointsFailedException.class);
+    heard.countDown();
+  }
+
+  @Test
+  void aListenerThatHearsOfALoadMayCallTheClient() throws Exception {
+    ManualTime time = loopback.manualTime();
+    CompletableFuture<LlmClient> made = new CompletableFuture<>();
+    CompletableFuture<Throwable> ended = new CompletableFuture<>();
+    made.complete(
+        clientThatTakesThePrimaryForCold(
+            time, () -> ended.complete(catchThrowable(() -> made.join().chat(hurried())))));
+
+    time.advance(Duration.ofSeconds(2));
+    quickly(() -> fallback.requests().size() == 2);
+    time.advance(Duration.ofMillis(500));
+    goesOnUntil(time, ended::isDone);
+
+    assertThat(ended.get()).isInstanceOf(AllEndpointsFailedException.class);
+  }
+
+  @Test
+  void whatOneListenerDoesChangesNoOrderForTheNext() {
+    ManualTime time = loopback.manualTime();
+    primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    CompletableFuture<LlmClient> made = new CompletableFuture<>();
+    Runnable sendsWhatHasPiledUp =
+        () -> {
+          primary.behaves(Replies.status(429, "", "", "Retry-After: 60"));
+          made.join().chat("a reminder");
+        };
+    LlmClient.Builder builder = client(hearing(EndpointState.UP, sendsWhatHasPiledUp)).toBuilder();
+    LlmClient client = loopback.client(builder.listener(new Recorder()).time(time));
+    made.complete(client);
+    client.chat("a reminder");
+    time.advance(Duration.ofSeconds(18));
+    primary.behaves(Replies.answering("PRIMARY"));
+    assertThat(client.chat("a reminder").endpoint()).isEqualTo("primary");
+
+    assertThat(events)
+        .filteredOn(event -> event.startsWith("primary "))
+        .containsExactly(
+            "primary UP to DOWN TUNNEL_DOWN",
+            "primary DOWN to TRIAL TUNNEL_DOWN",
+            "primary TRIAL to UP null",
+            "primary UP to DOWN RATE_LIMITED");
+  }
+
+  private static void awaitQuietly(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
   }
 
   @Test
