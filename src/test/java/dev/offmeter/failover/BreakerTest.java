@@ -178,6 +178,21 @@ class BreakerTest {
   }
 
   @Test
+  void aPauseThatTheServerHasNamedIsKeptWhateverIsFoundMeanwhile() throws Failure {
+    Duration minute = Duration.ofMinutes(1);
+    breaker
+        .admit()
+        .failed(Failure.of(FailureKind.RATE_LIMITED, "slow down").withRetryAfter(minute), 1);
+
+    assertThat(breaker.mayComeBack()).isFalse();
+    breaker.back();
+    assertThat(breaker.state()).isEqualTo(EndpointState.DOWN);
+    assertThat(breaker.warms(COLD, false, NOTHING_FIRST)).isFalse();
+    time.advance(Duration.ofSeconds(15));
+    assertThat(breaker.mayComeBack()).isTrue();
+  }
+
+  @Test
   void aModelThatIsColdSoonAfterItsLoadLeadsToAPause() {
     breaker.warms(COLD, true, NOTHING_FIRST);
     breaker.warmed();
