@@ -186,7 +186,7 @@ class BreakerTest {
 
     assertThat(breaker.mayComeBack()).isFalse();
     breaker.back();
-    assertThat(breaker.state()).isEqualTo(EndpointState.DOWN);
+    assertThat(breaker.standing().state()).isEqualTo(EndpointState.DOWN);
     assertThat(breaker.warms(COLD, false, NOTHING_FIRST)).isFalse();
     time.advance(Duration.ofSeconds(15));
     assertThat(breaker.mayComeBack()).isTrue();
