@@ -421,7 +421,7 @@ class HedgeTest {
 
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
 
-    quickly(() -> fallback.openConnections() == 0);
+    quickly(() -> fallback.callsInHand() == 0);
     assertThat(state(client)).isEqualTo(EndpointState.UP);
   }
 
