@@ -18,7 +18,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -37,6 +39,7 @@ class HedgeTest {
   private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
 
   private final List<String> events = new CopyOnWriteArrayList<>();
+  private final Map<String, Thread> endedOn = new ConcurrentHashMap<>();
   private ManualTime time;
   private Node primary;
   private Node fallback;
@@ -62,6 +65,7 @@ class HedgeTest {
 
               @Override
               public void attemptEnded(long call, Attempt attempt) {
+                endedOn.put(attempt.endpoint(), Thread.currentThread());
                 events.add("ended " + attempt.endpoint());
               }
 
@@ -396,17 +400,16 @@ class HedgeTest {
     fallback.behaves(Replies.hanging());
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
     quickly(() -> events.contains("ended primary") && fallback.requests().size() == 2);
-    quickly(() -> !runsBesideACall());
+    quickly(() -> !isBesideACall(endedOn.get("primary")));
 
     time.advance(Duration.ofSeconds(2));
 
     assertThat(call.get(5, TimeUnit.SECONDS).endpoint()).isEqualTo("third");
   }
 
-  /** Whether a thread is still occupied with a second endpoint, or has only just told its end. */
-  private static boolean runsBesideACall() {
-    return Thread.getAllStackTraces().values().stream()
-        .flatMap(Arrays::stream)
+  /** Whether it has told the end of a second endpoint, and not yet done what follows from it. */
+  private static boolean isBesideACall(Thread thread) {
+    return Arrays.stream(thread.getStackTrace())
         .anyMatch(
             frame ->
                 frame.getClassName().equals("dev.offmeter.failover.Hedge")

@@ -164,9 +164,17 @@ final class Warmth {
           }
         };
     Future<?> clock =
-        time.timer().schedule(() -> probes.aside(late), AT_ONCE.toNanos(), TimeUnit.NANOSECONDS);
+        time.timer().schedule(new Late(probes, late), AT_ONCE.toNanos(), TimeUnit.NANOSECONDS);
     CompletableFuture<Void> unused = load.thenRun(() -> clock.cancel(false));
     return load;
+  }
+
+  /** A clock's thread tells nobody. */
+  private record Late(Probes probes, Runnable found) implements Runnable {
+    @Override
+    public void run() {
+      probes.aside(found);
+    }
   }
 
   /**
