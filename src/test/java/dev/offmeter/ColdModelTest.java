@@ -63,6 +63,15 @@ class ColdModelTest {
     quickly(() -> status(client).state() == state);
   }
 
+  private static boolean isBack(LlmClient client) {
+    EndpointState state = status(client).state();
+    return state == EndpointState.UP || state == EndpointState.TRIAL;
+  }
+
+  private static boolean isDown(LlmClient client) {
+    return status(client).state() == EndpointState.DOWN;
+  }
+
   private long loads() {
     return home.node().asides().stream().filter(aside -> aside.line().startsWith("POST")).count();
   }
@@ -428,17 +437,15 @@ class ColdModelTest {
     quickly(() -> home.loadsBegun() == 1);
     home.losesLooks(true);
 
-    for (int second = 0;
-        second < 600 && !status(client).state().equals(EndpointState.UP);
-        second++) {
+    for (int second = 0; second < 600 && !isBack(client); second++) {
       time.advance(Duration.ofSeconds(1));
       quickly(() -> !time.isLooking() || home.keepsALookWaiting());
-      quickly(() -> status(client).state() != EndpointState.DOWN || !time.isChecking());
-      home.losesLooks(status(client).state() == EndpointState.WARMING);
+      quickly(() -> !isDown(client) || (!time.isChecking() && !home.isLoading()));
+      home.losesLooks(!isDown(client));
     }
 
-    assertThat(status(client).state()).isEqualTo(EndpointState.UP);
-    assertThat(home.loadsBegun()).as("loads, the first of which was given up").isEqualTo(2);
+    assertThat(isBack(client)).as("%s", status(client)).isTrue();
+    assertThat(home.loadsBegun()).as("loads, the first of which was given up").isBetween(2, 3);
   }
 
   @Test

@@ -40,6 +40,7 @@ class OutageTest {
   private Node fallback;
   private LlmClient client;
   private final List<CompletableFuture<ChatResponse>> asking = new ArrayList<>();
+  private volatile Runnable beforeHearing = () -> {};
 
   @BeforeEach
   void start() {
@@ -55,6 +56,7 @@ class OutageTest {
                     new LlmListener() {
                       @Override
                       public void endpointChanged(EndpointChange change) {
+                        beforeHearing.run();
                         changes.add(change);
                       }
                     })
@@ -102,6 +104,22 @@ class OutageTest {
     assertThat(response.attempts().get(0).failure()).contains(FailureKind.UNRESPONSIVE);
     assertThat(status().state()).isEqualTo(EndpointState.DOWN);
     assertThat(status().cause()).isEqualTo(FailureKind.UNRESPONSIVE);
+  }
+
+  @Test
+  void aListenerThatIsSlowToHearKeepsNobodyAtADeadNode() {
+    beforeHearing = () -> quickly(asking.get(0)::isDone);
+    home.freeze();
+    ask();
+
+    time.advance(Duration.ofSeconds(5));
+    quickly(() -> home.node().asides().size() == 1);
+    time.advance(Duration.ofSeconds(2));
+
+    assertThat(changes)
+        .as("what was heard of once nobody was there")
+        .extracting(EndpointChange::to)
+        .containsExactly(EndpointState.DOWN);
   }
 
   @Test

@@ -28,16 +28,34 @@ final class Announcements {
 
   /** Tells what is to be told. No lock may be held: a listener may do anything. */
   void tell() {
-    // A listener that brings about a change of its own hears of it when all have heard of the
-    // first.
-    while (!untold.isEmpty() && !telling.isHeldByCurrentThread() && telling.tryLock()) {
-      try {
-        for (EndpointChange change = untold.poll(); change != null; change = untold.poll()) {
-          listener.accept(change);
-        }
-      } finally {
-        telling.unlock();
+    while (!untold.isEmpty() && mayTell()) {
+      tellWithLock(() -> {});
+    }
+  }
+
+  /** Does {@code first} before anybody is told, on whatever thread. */
+  void tellAfter(Runnable first) {
+    if (mayTell()) {
+      tellWithLock(first);
+    } else {
+      first.run();
+    }
+    tell();
+  }
+
+  /** A listener that brings about a change itself hears of it when all have heard of the first. */
+  private boolean mayTell() {
+    return !telling.isHeldByCurrentThread() && telling.tryLock();
+  }
+
+  private void tellWithLock(Runnable first) {
+    try {
+      first.run();
+      for (EndpointChange change = untold.poll(); change != null; change = untold.poll()) {
+        listener.accept(change);
       }
+    } finally {
+      telling.unlock();
     }
   }
 }

@@ -471,11 +471,7 @@ final class Breaker {
     } finally {
       lock.unlock();
     }
-    try {
-      first.run();
-    } finally {
-      states.tell();
-    }
+    states.tellAfter(first);
   }
 
   private long afterCounted() {

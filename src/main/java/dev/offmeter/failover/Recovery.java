@@ -215,6 +215,10 @@ final class Recovery {
   }
 
   private void comesBack() {
+    if (breaker.isWarming()) {
+      // Its load tells when, and not a list that has what is being loaded.
+      return;
+    }
     if (health.warmth().canLoad() && breaker.mayComeBack()) {
       health.warmth().confirm(false, breaker::back);
     } else {

@@ -83,4 +83,13 @@ final class States {
     own.tell();
     announcements.tell();
   }
+
+  /** The same, once {@code first} is done, whoever else may be about to tell it. */
+  void tellAfter(Runnable first) {
+    announcements.tellAfter(
+        () -> {
+          first.run();
+          own.tell();
+        });
+  }
 }

@@ -120,8 +120,11 @@ final class Warmth {
    * @param why what they are told
    */
   void warm(Failure why) {
-    boolean idle = time.nanos() - usedAt() - spec.residence().toNanos() >= 0;
-    warm(why, everLoaded && !idle);
+    warm(why, wasLoadedLately());
+  }
+
+  private boolean wasLoadedLately() {
+    return everLoaded && time.nanos() - usedAt() - spec.residence().toNanos() < 0;
   }
 
   /**
@@ -156,11 +159,12 @@ final class Warmth {
    */
   CompletableFuture<Vitals> loadOrWarm() {
     long since = time.nanos();
+    boolean again = wasLoadedLately();
     CompletableFuture<Vitals> load = load();
     Runnable late =
         () -> {
-          if (!load.isDone() && !activity.hasServedSince(since)) {
-            warm(Failure.of(FailureKind.MODEL_COLD, "the model is still being loaded"));
+          if (isUnderWay(load) && !activity.hasServedSince(since)) {
+            warm(Failure.of(FailureKind.MODEL_COLD, "the model is still being loaded"), again);
           }
         };
     Future<?> clock =
@@ -196,6 +200,15 @@ final class Warmth {
     long since = time.nanos();
     probes.ask(Checkup.Kind.LOAD, LOAD, vitals -> isOver(begun, since, vitals));
     return begun;
+  }
+
+  private boolean isUnderWay(CompletableFuture<Vitals> load) {
+    lock.lock();
+    try {
+      return loading == load;
+    } finally {
+      lock.unlock();
+    }
   }
 
   private void isOver(CompletableFuture<Vitals> load, long since, Vitals vitals) {

@@ -83,6 +83,11 @@ public final class LoadingNode {
     return served != null;
   }
 
+  /** Whether it loads its model. */
+  public synchronized boolean isLoading() {
+    return loader != null;
+  }
+
   /** How often a load was begun. */
   public synchronized int loadsBegun() {
     return loadsBegun;
