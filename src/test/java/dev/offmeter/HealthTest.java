@@ -10,7 +10,7 @@ import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
-import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.Changes;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
@@ -53,13 +53,7 @@ class HealthTest {
             LlmClient.builder()
                 .endpoint(ollama("primary", primary).build())
                 .endpoint(ollama("fallback", fallback).build())
-                .listener(
-                    new LlmListener() {
-                      @Override
-                      public void endpointChanged(EndpointChange change) {
-                        changes.add(change);
-                      }
-                    })
+                .listener(Changes.into(changes))
                 .time(time));
   }
 

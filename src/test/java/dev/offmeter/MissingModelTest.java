@@ -8,7 +8,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.EndpointStatus;
-import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.Changes;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
@@ -45,13 +45,7 @@ class MissingModelTest {
             LlmClient.builder()
                 .endpoint(ollama("home", home).build())
                 .endpoint(ollama("fallback", loopback.node(Replies.answering("OTHER"))).build())
-                .listener(
-                    new LlmListener() {
-                      @Override
-                      public void endpointChanged(EndpointChange change) {
-                        changes.add(change);
-                      }
-                    })
+                .listener(Changes.into(changes))
                 .time(time));
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
   }

@@ -7,7 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
-import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.Changes;
 import dev.offmeter.testing.LoadingNode;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
@@ -52,13 +52,7 @@ class SharedModelTest {
         LlmClient.builder()
             .endpoint(settings.apply(ollama("home", home.node())).build())
             .endpoint(ollama("fallback", fallback).build())
-            .listener(
-                new LlmListener() {
-                  @Override
-                  public void endpointChanged(EndpointChange change) {
-                    changes.add(change);
-                  }
-                })
+            .listener(Changes.into(changes))
             .time(time));
   }
 
