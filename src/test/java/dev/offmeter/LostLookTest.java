@@ -128,6 +128,15 @@ class LostLookTest {
     assertThat(calls).noneMatch(CompletableFuture::isDone);
   }
 
+  private void aPieceComesAndTheLookIsLost(CompletableFuture<ChatEvent> token) throws Exception {
+    quickly(home::keepsALookWaiting);
+    time.advance(Duration.ofMillis(100));
+    tokens.release();
+    token.get();
+    time.advance(Duration.ofSeconds(2));
+    quickly(() -> !time.isChecking());
+  }
+
   @Test
   void aNodeThatSendsTokensWhileALookIsLostIsNotDead() throws Exception {
     home.losesLooks(true);
@@ -138,12 +147,7 @@ class LostLookTest {
       CompletableFuture<ChatEvent> token = Reader.waitingFor(events::next);
 
       time.advance(Duration.ofSeconds(5));
-      quickly(home::keepsALookWaiting);
-      time.advance(Duration.ofMillis(100));
-      tokens.release();
-      token.get();
-      time.advance(Duration.ofSeconds(2));
-      quickly(() -> !time.isChecking());
+      aPieceComesAndTheLookIsLost(token);
 
       assertThat(state()).isEqualTo(EndpointState.UP);
       assertThat(waiting).isNotDone();
@@ -161,12 +165,7 @@ class LostLookTest {
       CompletableFuture<ChatEvent> token = Reader.waitingFor(events::next);
 
       time.advance(Duration.ofMillis(3500));
-      quickly(home::keepsALookWaiting);
-      time.advance(Duration.ofMillis(100));
-      tokens.release();
-      token.get();
-      time.advance(Duration.ofSeconds(2));
-      quickly(() -> !time.isChecking());
+      aPieceComesAndTheLookIsLost(token);
 
       assertThat(home.node().asides()).as("looks").hasSize(1);
       assertThat(state()).isEqualTo(EndpointState.UP);

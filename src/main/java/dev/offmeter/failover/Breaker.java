@@ -89,7 +89,8 @@ final class Breaker {
 
   /** Whether a call goes there, if only for a trial. */
   boolean isOpenToCalls() {
-    return states.now() == EndpointState.UP || states.now() == EndpointState.TRIAL;
+    EndpointState now = states.now();
+    return now == EndpointState.UP || now == EndpointState.TRIAL;
   }
 
   /**

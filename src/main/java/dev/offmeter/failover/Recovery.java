@@ -205,10 +205,11 @@ final class Recovery {
 
   private void act(Looks.Look look, boolean back, boolean tooSilent) {
     Failure failure = look.failure();
+    Failure death = look.death();
     if (back) {
       comesBack();
-    } else if (look.sign() == Vitals.Sign.DEAD && failure != null) {
-      dead(failure, look, tooSilent);
+    } else if (death != null) {
+      dead(death, look, tooSilent);
     } else if (look.sign() == Vitals.Sign.COLD && failure != null) {
       cold(failure);
     }
@@ -219,18 +220,22 @@ final class Recovery {
       // Its load tells when, and not a list that has what is being loaded.
       return;
     }
-    if (health.warmth().canLoad() && breaker.mayComeBack()) {
+    if (isConfirmedByALoad()) {
       health.warmth().confirm(false, breaker::back);
     } else {
       breaker.back();
     }
   }
 
+  private boolean isConfirmedByALoad() {
+    return health.warmth().canLoad() && breaker.mayComeBack();
+  }
+
   /** Whether a model that it did not have has been got since shows only when it is to be loaded. */
   private void cold(Failure failure) {
     if (!breaker.missesModel()) {
       health.warmth().warm(failure, false);
-    } else if (health.warmth().canLoad() && breaker.mayComeBack()) {
+    } else if (isConfirmedByALoad()) {
       health.warmth().confirm(true, breaker::back);
     }
   }

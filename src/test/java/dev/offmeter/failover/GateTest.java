@@ -7,11 +7,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.offmeter.FailureKind;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Limits;
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.wire.Failure;
 import java.time.Duration;
-import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** A permit and a place go together. */
@@ -21,21 +19,7 @@ class GateTest {
   private Gate gate() {
     Duration any = Duration.ofSeconds(15);
     EndpointSpec spec =
-        new EndpointSpec(
-            "only",
-            "",
-            Locality.SELF_HOSTED,
-            true,
-            new Limits(any, any, any, any, null),
-            1,
-            Integer.MAX_VALUE,
-            Duration.ZERO,
-            false,
-            Duration.ofMinutes(5),
-            0,
-            List.of(),
-            null,
-            request -> "an answer");
+        Specs.function("only", new Limits(any, any, any, any, null), 1, request -> "an answer");
     return new Gate(
         spec,
         (request, progress) -> {

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Limits;
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.ManualTime;
 import java.time.Duration;
@@ -77,20 +76,6 @@ class HedgingTest {
   }
 
   private static EndpointSpec server() {
-    return new EndpointSpec(
-        "another",
-        "m",
-        Locality.SELF_HOSTED,
-        true,
-        new Limits(ANY, ANY, ANY, ANY, null),
-        1,
-        Integer.MAX_VALUE,
-        Duration.ZERO,
-        false,
-        Duration.ofMinutes(5),
-        0,
-        List.of(),
-        null,
-        null);
+    return Specs.server("another", new Limits(ANY, ANY, ANY, ANY, null), 1);
   }
 }

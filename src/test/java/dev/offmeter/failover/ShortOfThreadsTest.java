@@ -12,7 +12,6 @@ import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Exchange;
 import dev.offmeter.endpoint.Heard;
 import dev.offmeter.endpoint.Limits;
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.endpoint.Progress;
 import dev.offmeter.endpoint.Transport;
 import dev.offmeter.observe.LlmListener;
@@ -130,20 +129,7 @@ class ShortOfThreadsTest {
 
   /** It is doubted after 5 s of silence. */
   private static EndpointSpec spec() {
-    return new EndpointSpec(
-        "only",
-        "m",
-        Locality.SELF_HOSTED,
-        true,
-        new Limits(MINUTE, Duration.ofSeconds(3), MINUTE, Duration.ofSeconds(10), null),
-        Integer.MAX_VALUE,
-        Integer.MAX_VALUE,
-        Duration.ZERO,
-        false,
-        Duration.ofMinutes(5),
-        0,
-        List.of(),
-        null,
-        null);
+    Limits limits = new Limits(MINUTE, Duration.ofSeconds(3), MINUTE, Duration.ofSeconds(10), null);
+    return Specs.server("only", limits, Integer.MAX_VALUE);
   }
 }
