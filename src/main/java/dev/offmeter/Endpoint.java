@@ -36,7 +36,8 @@ import org.jspecify.annotations.Nullable;
  *       s
  *   <li>{@code connectTimeout}: 3 s
  *   <li>{@code firstTokenTimeout}: as {@code timeout}
- *   <li>{@code stallTimeout}: 10 s
+ *   <li>{@code stallTimeout}: 10 s, or {@code timeout} if that is less
+ *   <li>{@code streamTimeout}: 10 min
  *   <li>{@code minimumRate}: any
  *   <li>{@code maxConcurrent}: unlimited
  *   <li>{@code queueFor}: not at all
@@ -54,6 +55,7 @@ public final class Endpoint {
   private static final Duration ANY_OTHER = Duration.ofMinutes(2);
   private static final Duration CONNECT = Duration.ofSeconds(3);
   private static final Duration STALL = Duration.ofSeconds(10);
+  private static final Duration STREAM = Duration.ofMinutes(10);
   private static final Duration OLLAMA_KEEPS = Duration.ofMinutes(5);
   private static final Duration FOR_EVER = Duration.ofDays(36_500);
   private static final int LINE_BYTES = 8 * 1024 * 1024;
@@ -248,7 +250,8 @@ public final class Endpoint {
             attempt,
             Objects.requireNonNullElse(settings.connect, CONNECT),
             firstToken,
-            Objects.requireNonNullElse(settings.stall, STALL),
+            settings.stall == null ? shorter(STALL, attempt) : settings.stall,
+            Objects.requireNonNullElse(settings.stream, STREAM),
             settings.minimumRate),
         settings.maxConcurrent,
         settings.requestsPerMinute,
@@ -259,6 +262,10 @@ public final class Endpoint {
         List.copyOf(settings.headers),
         protocol(),
         settings.function);
+  }
+
+  private static Duration shorter(Duration one, Duration other) {
+    return one.compareTo(other) < 0 ? one : other;
   }
 
   /** How long the server keeps a model that is not used. */
@@ -281,6 +288,7 @@ public final class Endpoint {
     private @Nullable Duration connect;
     private @Nullable Duration firstToken;
     private @Nullable Duration stall;
+    private @Nullable Duration stream;
     private @Nullable MinimumRate minimumRate;
     private final List<Header> headers = new ArrayList<>();
     private boolean clearTextCredentials;
@@ -320,6 +328,7 @@ public final class Endpoint {
       connect = other.connect;
       firstToken = other.firstToken;
       stall = other.stall;
+      stream = other.stream;
       minimumRate = other.minimumRate;
       headers.addAll(other.headers);
       clearTextCredentials = other.clearTextCredentials;
@@ -373,9 +382,25 @@ public final class Endpoint {
       return this;
     }
 
-    /** The limit between two pieces once the answer has begun: 1 ms to 24 h, default 10 s. */
+    /**
+     * The limit between two pieces once the answer has begun: from 1 ms to 24 h. Default 10 s, or
+     * {@link #timeout} if that is less. One that is set may be longer than {@code timeout}: in a
+     * stream it takes effect all the same.
+     */
     public Builder stallTimeout(Duration stallTimeout) {
       this.stall = Requirements.timeSpan("stallTimeout", stallTimeout);
+      return this;
+    }
+
+    /**
+     * The limit of the delivery of one streamed answer, from the moment that its first piece is
+     * shown to its end, the pauses of its reader not counted: from 1 ms to 24 h, default 10 min. It
+     * ends an answer that goes on for ever, and does not speak against the endpoint. A deadline
+     * that was set may end the stream before. Of no effect on {@code chat}, whose limit is {@link
+     * #timeout}.
+     */
+    public Builder streamTimeout(Duration streamTimeout) {
+      this.stream = Requirements.timeSpan("streamTimeout", streamTimeout);
       return this;
     }
 
@@ -648,10 +673,10 @@ public final class Endpoint {
             "is a function: model, credentials, headers, options, keepAlive and keepWarm are a"
                 + " server's");
       }
-      if (connect != null || firstToken != null || stall != null || minimumRate != null) {
+      if (connect != null || firstToken != null || isMeteredAfterItBegan()) {
         throw wrong(
-            "is a function: connectTimeout, firstTokenTimeout, stallTimeout and minimumRate are a"
-                + " server's; use timeout");
+            "is a function: connectTimeout, firstTokenTimeout, stallTimeout, streamTimeout and"
+                + " minimumRate are a server's; use timeout");
       }
       if (maxLineBytes != null || maxAnswerBytes != null) {
         throw wrong("is a function: maxLineBytes and maxAnswerBytes are a server's");
@@ -660,6 +685,10 @@ public final class Endpoint {
         throw wrong("is a function: retries, dialect and allowClearTextCredentials are a server's");
       }
       checkLine();
+    }
+
+    private boolean isMeteredAfterItBegan() {
+      return stall != null || stream != null || minimumRate != null;
     }
 
     private void checkLine() {

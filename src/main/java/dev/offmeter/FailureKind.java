@@ -70,7 +70,10 @@ public enum FailureKind {
    * at least half of the limit, or if calls have waited here in vain for twice the limit in all.
    */
   ATTEMPT_TIMEOUT,
-  /** No complete answer within a share of the deadline that is less than half of the limit. */
+  /**
+   * No complete answer within a share of the deadline that is less than half of the limit, or of a
+   * stream within the stream timeout.
+   */
   SHARE_SPENT,
   /** A clock ran out while other calls on the same endpoint were making progress: a queue. */
   OVERLOADED,

@@ -208,9 +208,9 @@ public final class LlmClient implements AutoCloseable {
    * invisible as with {@link #chat(ChatRequest)}; what happens after it is the request's {@link
    * StreamRescue}. Nothing is sent before the stream is read; the stream must be closed.
    *
-   * <p>An endpoint's timeout covers the wait for the first piece of its answer; the stall timeout
-   * covers the rest. A deadline that was set covers the whole stream, its delivery included; the
-   * default one only the waits for an answer to begin.
+   * <p>An endpoint's timeout covers the wait for the first piece of its answer; the stall and
+   * stream timeouts cover the rest. A deadline that was set covers the whole stream, its delivery
+   * included; the default one only the waits for an answer to begin.
    *
    * @throws IllegalStateException if the client was closed before
    */

@@ -83,6 +83,7 @@ class BadInputTest {
         d -> endpoint().connectTimeout(d),
         d -> endpoint().firstTokenTimeout(d),
         d -> endpoint().stallTimeout(d),
+        d -> endpoint().streamTimeout(d),
         d -> endpoint().minimumRate(1, d),
         d -> ChatRequest.builder().deadline(d),
         d -> LlmClient.builder().deadline(d));
@@ -360,6 +361,7 @@ class BadInputTest {
             .connectTimeout(Duration.ofSeconds(1))
             .firstTokenTimeout(Duration.ofSeconds(8))
             .stallTimeout(Duration.ofSeconds(2))
+            .streamTimeout(Duration.ofSeconds(90))
             .minimumRate(2, Duration.ofSeconds(5))
             .apiKey("k")
             .maxConcurrent(3)

@@ -8,6 +8,7 @@ import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Header;
 import dev.offmeter.endpoint.Limits;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -25,6 +26,7 @@ class EnvironmentTimeoutsTest {
         Duration.ofMillis(connectMillis),
         Duration.ofSeconds(firstToken),
         Duration.ofSeconds(stall),
+        Duration.ofMinutes(10),
         null);
   }
 
@@ -58,14 +60,32 @@ class EnvironmentTimeoutsTest {
             "OFFMETER_ENDPOINTS_0_CONNECT", "500ms",
             "OFFMETER_ENDPOINTS_0_FIRSTTOKEN", "30s",
             "OFFMETER_ENDPOINTS_0_STALL", "5s",
+            "OFFMETER_ENDPOINTS_0_STREAMTIMEOUT", "3m",
             "OFFMETER_ENDPOINTS_0_CONCURRENCY", "2",
             "OFFMETER_ENDPOINTS_0_RETRIES", "3");
 
     EndpointSpec spec = spec(0, one);
 
-    assertThat(spec.limits()).isEqualTo(limits(60, 500, 30, 5));
+    assertThat(spec.limits())
+        .usingRecursiveComparison()
+        .ignoringFields("stream")
+        .isEqualTo(limits(60, 500, 30, 5));
+    assertThat(spec.limits().stream()).isEqualTo(Duration.ofMinutes(3));
     assertThat(spec.maxConcurrent()).isEqualTo(2);
     assertThat(spec.retries()).isEqualTo(3);
+  }
+
+  @Test
+  void aStallLimitThatIsNotSetIsNoLongerThanTheAttempts() {
+    Map<String, String> quick =
+        Map.of(
+            "OFFMETER_ENDPOINTS_0_URL", "http://localhost:1",
+            "OFFMETER_ENDPOINTS_0_TIMEOUT", "3s");
+    assertThat(spec(0, quick).limits()).isEqualTo(limits(3, 3000, 3, 3));
+
+    Map<String, String> set = new HashMap<>(quick);
+    set.put("OFFMETER_ENDPOINTS_0_STALL", "20s");
+    assertThat(spec(0, set).limits()).isEqualTo(limits(3, 3000, 3, 20));
   }
 
   @Test

@@ -25,6 +25,7 @@ final class IndexedScheme {
           "CONNECT",
           "FIRSTTOKEN",
           "STALL",
+          "STREAMTIMEOUT",
           "KEY",
           "ACCESSID",
           "ACCESSSECRET",
@@ -101,6 +102,7 @@ final class IndexedScheme {
     own.setDuration("CONNECT", builder::connectTimeout);
     own.setDuration("FIRSTTOKEN", builder::firstTokenTimeout);
     own.setDuration("STALL", builder::stallTimeout);
+    own.setDuration("STREAMTIMEOUT", builder::streamTimeout);
     own.setAccess("ACCESSID", "ACCESSSECRET", builder::cloudflareAccess);
     own.set("KEY", builder::apiKey);
     own.setFlag("CLEARTEXT", builder::allowClearTextCredentials);

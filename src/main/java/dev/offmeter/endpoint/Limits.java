@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param connect DNS, TCP and TLS
  * @param firstToken from dispatch to the first piece of answer or thinking
  * @param stall between two pieces, once the answer has begun
+ * @param stream the delivery of one streamed answer, its reader's pauses not counted
  * @param minimumRate the slowest that it may then come, null for any
  */
 public record Limits(
@@ -18,4 +19,5 @@ public record Limits(
     Duration connect,
     Duration firstToken,
     Duration stall,
+    Duration stream,
     @Nullable MinimumRate minimumRate) {}

@@ -65,6 +65,10 @@ final class TimedAttempt implements Progress {
   private final long share;
   private final boolean othersToCome;
   private volatile long shareEnds;
+
+  /** When the delivery must be over, its reader's pauses so far not counted. */
+  private volatile long streamEnds;
+
   private final @Nullable Hedge hedge;
   private volatile long doubtAt;
   private volatile long hedgeAt;
@@ -112,6 +116,7 @@ final class TimedAttempt implements Progress {
     this.pace = new Pace(limits.minimumRate());
     this.start = time.nanos();
     this.shareEnds = start + share;
+    this.streamEnds = start + FAR;
     this.doubtAfter = gate.health().isProbed() ? Health.doubtAfter(limits.firstToken()) : FAR;
     this.doubtAt = start + doubtAfter;
     this.hedge = hedge;
@@ -158,8 +163,15 @@ final class TimedAttempt implements Progress {
   /** The reader wants the next piece. What brings none is no progress, and moves no clock. */
   private void reads() {
     if (resting) {
-      readingSince = time.nanos();
+      long now = time.nanos();
+      readingSince = now;
+      // Its pause began with the last piece, near enough: so no piece costs a further look.
+      long ends = streamEnds + now - lastPiece;
+      streamEnds = ends;
       resting = false;
+      if (now - ends >= 0) {
+        outcome.completeExceptionally(streamSpent());
+      }
     }
   }
 
@@ -272,6 +284,9 @@ final class TimedAttempt implements Progress {
       // Their patience is shorter than the stall limit, and not known before the delivery begins.
       stall = Math.min(stall, Math.max(SOCKET_READ, share / 8));
     }
+    if (showsFrom < Integer.MAX_VALUE) {
+      stall = Math.min(stall, limits.stream().toNanos());
+    }
     return connected ? stall : Math.min(stall, limits.connect().toNanos());
   }
 
@@ -313,7 +328,8 @@ final class TimedAttempt implements Progress {
   }
 
   private long clockDueAt() {
-    return earlier(phaseDueAt(), shareEnds);
+    long delivery = resting ? start + FAR : streamEnds;
+    return earlier(phaseDueAt(), earlier(shareEnds, delivery));
   }
 
   private static long earlier(long one, long other) {
@@ -367,6 +383,9 @@ final class TimedAttempt implements Progress {
     if (now - shareEnds >= 0) {
       return shareSpent();
     }
+    if (now - streamEnds >= 0) {
+      return streamSpent();
+    }
     if (begun) {
       return stalled(now);
     }
@@ -385,6 +404,13 @@ final class TimedAttempt implements Progress {
             FailureKind.SHARE_SPENT,
             what + text(Duration.ofNanos(now - silentSince())) + ", half of what the deadline left",
             "");
+  }
+
+  /** An answer may be long; that says nothing against the endpoint. */
+  private Failure streamSpent() {
+    return Failure.of(
+        FailureKind.SHARE_SPENT,
+        "no complete answer in " + text(limits.stream()) + " of delivery, the streamTimeout");
   }
 
   private Failure shareSpent() {
@@ -467,6 +493,7 @@ final class TimedAttempt implements Progress {
 
   private void deliveryBegins() {
     shareEnds = deadline.deliveryBegins();
+    streamEnds = lastPiece + limits.stream().toNanos();
     delivering = true;
     limit.complete(null);
   }

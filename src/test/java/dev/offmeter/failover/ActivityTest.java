@@ -19,6 +19,7 @@ class ActivityTest {
               Duration.ofSeconds(3),
               Duration.ofSeconds(15),
               Duration.ofSeconds(10),
+              Duration.ofMinutes(10),
               null),
           START);
 

@@ -19,7 +19,8 @@ class GateTest {
   private Gate gate() {
     Duration any = Duration.ofSeconds(15);
     EndpointSpec spec =
-        Specs.function("only", new Limits(any, any, any, any, null), 1, request -> "an answer");
+        Specs.function(
+            "only", new Limits(any, any, any, any, any, null), 1, request -> "an answer");
     return new Gate(
         spec,
         (request, progress) -> {

@@ -76,6 +76,6 @@ class HedgingTest {
   }
 
   private static EndpointSpec server() {
-    return Specs.server("another", new Limits(ANY, ANY, ANY, ANY, null), 1);
+    return Specs.server("another", new Limits(ANY, ANY, ANY, ANY, ANY, null), 1);
   }
 }

@@ -63,7 +63,7 @@ final class OffmeterWay implements Year.Way {
         "m",
         Locality.SELF_HOSTED,
         false,
-        new Limits(limit, Assumptions.CONNECT_LIMIT, limit, Assumptions.STALL_LIMIT, null),
+        new Limits(limit, Assumptions.CONNECT_LIMIT, limit, Assumptions.STALL_LIMIT, limit, null),
         places,
         Integer.MAX_VALUE,
         Duration.ZERO,

@@ -129,7 +129,8 @@ class ShortOfThreadsTest {
 
   /** It is doubted after 5 s of silence. */
   private static EndpointSpec spec() {
-    Limits limits = new Limits(MINUTE, Duration.ofSeconds(3), MINUTE, Duration.ofSeconds(10), null);
+    Limits limits =
+        new Limits(MINUTE, Duration.ofSeconds(3), MINUTE, Duration.ofSeconds(10), MINUTE, null);
     return Specs.server("only", limits, Integer.MAX_VALUE);
   }
 }

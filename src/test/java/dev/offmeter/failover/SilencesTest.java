@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 class SilencesTest {
   private static final Duration ANY = Duration.ofSeconds(15);
 
-  private final Activity activity = new Activity(new Limits(ANY, ANY, ANY, ANY, null), 0);
+  private final Activity activity = new Activity(new Limits(ANY, ANY, ANY, ANY, ANY, null), 0);
   private final Silences silences = new Silences(activity);
 
   private boolean silentAt(long second) {
