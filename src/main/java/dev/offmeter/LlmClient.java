@@ -203,6 +203,11 @@ public final class LlmClient implements AutoCloseable {
     return future;
   }
 
+  /** Asks so with one user message and the defaults of {@link ChatRequest}. */
+  public CompletableFuture<ChatResponse> chatAsync(String userMessage) {
+    return chatAsync(ChatRequest.builder().user(userMessage).build());
+  }
+
   /**
    * Asks, and gives the answer while it comes. Until the first piece is shown, a failure is as
    * invisible as with {@link #chat(ChatRequest)}; what happens after it is the request's {@link
@@ -217,6 +222,11 @@ public final class LlmClient implements AutoCloseable {
   public ChatStream stream(ChatRequest request) {
     Objects.requireNonNull(request, "request");
     return new ChatStream(streamed(request), request.rescue());
+  }
+
+  /** Streams the answer to one user message, with the defaults of {@link ChatRequest}. */
+  public ChatStream stream(String userMessage) {
+    return stream(ChatRequest.builder().user(userMessage).build());
   }
 
   /**

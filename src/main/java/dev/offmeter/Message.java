@@ -63,6 +63,19 @@ public final class Message {
   }
 
   /**
+   * An answer of a model that called tools, for history that was kept elsewhere.
+   *
+   * @param text what the model said; blank only if there is a tool call
+   * @param toolCalls the tools that it called, in order; may be empty
+   * @throws IllegalArgumentException if {@code text} is blank and there is no tool call
+   */
+  public static Message assistant(String text, List<ToolCall> toolCalls) {
+    Objects.requireNonNull(text, "text");
+    Objects.requireNonNull(toolCalls, "toolCalls");
+    return toolCalls.isEmpty() ? assistant(text) : new Message(Role.ASSISTANT, text, toolCalls);
+  }
+
+  /**
    * What a tool gave back. It follows the answer that called it, {@link #assistant(ChatResponse)}.
    *
    * @param call the call
@@ -72,6 +85,22 @@ public final class Message {
     Objects.requireNonNull(call, "call");
     Objects.requireNonNull(result, "result");
     return new Message(Role.TOOL, result, List.of(call));
+  }
+
+  /**
+   * What a tool gave back, for history that was kept elsewhere. It follows the answer that called
+   * the tool, {@link #assistant(String, List)}.
+   *
+   * @param id the call's name in that history; empty if it had none: then the result belongs to the
+   *     first call of the tool that has none yet
+   * @param name the tool's name, which Gemini and Ollama want; not blank
+   * @param result what the model is to read; may be empty
+   * @throws IllegalArgumentException if {@code name} is blank
+   */
+  public static Message toolResult(String id, String name, String result) {
+    Objects.requireNonNull(id, "id");
+    Requirements.notBlank("tool name", name);
+    return toolResult(new ToolCall(id, name, "{}"), result);
   }
 
   /** Who speaks. */

@@ -11,8 +11,10 @@ import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import dev.offmeter.testing.Servers;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -189,6 +191,84 @@ class ToolTest {
 
     assertThat(client.chat(REQUEST).toolCalls().get(0).arguments())
         .isEqualTo("{\"a\":12345678901234567.890,\"b\":7}");
+  }
+
+  private static ChatRequest fromElsewhere(String... ids) {
+    List<ToolCall> calls = new ArrayList<>();
+    for (String id : ids) {
+      calls.add(new ToolCall(id, "get_weather", "{\"city\":\"city " + calls.size() + "\"}"));
+    }
+    ChatRequest.Builder request =
+        REQUEST.toBuilder().message(Message.assistant("I will look.", calls));
+    for (String id : ids) {
+      request.message(Message.toolResult(id, "get_weather", "11 C"));
+    }
+    return request.build();
+  }
+
+  private JsonNode sentTo(Function<String, Endpoint.Builder> server, Node.Script answer)
+      throws Exception {
+    node.behaves(answer);
+    LlmClient other =
+        loopback.client(LlmClient.builder().endpoint(server.apply(node.url()).model("m").build()));
+    other.chat(fromElsewhere("call_a", "call_b"));
+    return sent();
+  }
+
+  @Test
+  void historyFromElsewhereGoesToEveryServerInItsOwnForm() throws Exception {
+    JsonNode openAi = sentTo(url -> Endpoint.openAi("o", url), Servers.openAi("11"));
+    assertThat(openAi.at("/messages/1/content").asText()).isEqualTo("I will look.");
+    assertThat(openAi.at("/messages/1/tool_calls/1/id").asText()).isEqualTo("call_b");
+    assertThat(openAi.at("/messages/3/tool_call_id").asText()).isEqualTo("call_b");
+
+    JsonNode ollama = sentTo(url -> Endpoint.ollama("o", url), Replies.answering("11"));
+    assertThat(ollama.at("/messages/1/tool_calls/0/id").asText()).isEqualTo("call_a");
+    assertThat(ollama.at("/messages/2/tool_name").asText()).isEqualTo("get_weather");
+    assertThat(ollama.at("/messages/2/content").asText()).isEqualTo("11 C");
+
+    JsonNode gemini = sentTo(url -> Endpoint.gemini("g", url), Servers.gemini("11"));
+    assertThat(gemini.at("/contents/2/parts/1/functionResponse/name").asText())
+        .isEqualTo("get_weather");
+
+    JsonNode anthropic = sentTo(url -> Endpoint.anthropic("a", url), Servers.anthropic("11"));
+    assertThat(anthropic.at("/messages/2/content/0/tool_use_id").asText()).isEqualTo("call_a");
+  }
+
+  @Test
+  void resultsWithoutAnIdBelongToTheCallsOfTheirToolInOrder() throws Exception {
+    node.behaves(Servers.openAi("11"));
+    LlmClient other =
+        loopback.client(
+            LlmClient.builder().endpoint(Endpoint.openAi("o", node.url()).model("m").build()));
+    List<ToolCall> calls =
+        List.of(
+            new ToolCall("call_a", "get_time", "{\"zone\":\"UTC\"}"),
+            new ToolCall("call_b", "get_weather", "{\"city\":\"Oslo\"}"),
+            new ToolCall("", "get_weather", "{\"city\":\"Bergen\"}"));
+    other.chat(
+        REQUEST.toBuilder()
+            .message(Message.assistant("", calls))
+            .message(Message.toolResult("call_b", "get_weather", "11 C"))
+            .message(Message.toolResult("", "get_weather", "9 C"))
+            .message(Message.toolResult("", "get_time", "09:00"))
+            .build());
+
+    String made = sent().at("/messages/1/tool_calls/2/id").asText();
+    assertThat(made).isNotEmpty();
+    assertThat(sent().at("/messages/3/tool_call_id").asText()).isEqualTo(made);
+    assertThat(sent().at("/messages/4/tool_call_id").asText()).isEqualTo("call_a");
+  }
+
+  @Test
+  void aMessageOfAModelSaysSomethingOrCallsATool() {
+    assertThatThrownBy(() -> Message.assistant(" ", List.of()))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("message content must not be blank, role ASSISTANT");
+    assertThatThrownBy(() -> Message.toolResult("call_1", " ", "11 C"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("tool name must not be blank, was ' '");
+    assertThat(Message.assistant("Hello.", List.of()).toolCalls()).isEmpty();
   }
 
   private static ChatRequest.Builder withResult() {

@@ -60,6 +60,20 @@ class TwoNodeTest {
   }
 
   @Test
+  void oneUserMessageIsEnoughForEveryWayOfAsking() throws Exception {
+    primary.behaves(Replies.answering("Dear Zoë"));
+    LlmClient client = client();
+
+    assertThat(client.chatAsync("a reminder").get().text()).isEqualTo("Dear Zoë");
+    try (ChatStream stream = client.stream("a reminder")) {
+      assertThat(stream.response().text()).isEqualTo("Dear Zoë");
+    }
+    assertThat(primary.requests())
+        .hasSize(2)
+        .allSatisfy(request -> assertThat(request.body()).contains("a reminder"));
+  }
+
+  @Test
   void wordsOfAServerCannotSteerATerminal() {
     Node primary =
         loopback.node(

@@ -4,13 +4,9 @@ package dev.offmeter.wire;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.Message;
-import dev.offmeter.Role;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashSet;
-import java.util.Iterator;
 import java.util.List;
-import java.util.Queue;
 import java.util.Set;
 
 /**
@@ -19,7 +15,7 @@ import java.util.Set;
  * results follow in the order of the calls.
  */
 final class ToolIds {
-  private final Queue<ToolCall> unanswered = new ArrayDeque<>();
+  private final List<ToolCall> unanswered = new ArrayList<>();
   private final List<String> given = new ArrayList<>();
   private final Set<String> taken = new HashSet<>();
   private int next = 1;
@@ -41,17 +37,19 @@ final class ToolIds {
   /** The name of the call that the message answers. */
   String ofResult(Message message) {
     ToolCall answered = message.toolCalls().get(0);
-    if (message.role() != Role.TOOL || !answered.id().isEmpty()) {
-      return answered.id();
+    int position = answered.id().isEmpty() ? positionOf(answered) : given.indexOf(answered.id());
+    if (position < 0) {
+      return answered.id().isEmpty() ? made() : answered.id();
     }
-    int position = 0;
-    for (Iterator<ToolCall> calls = unanswered.iterator(); calls.hasNext(); position++) {
-      if (calls.next().equals(answered)) {
-        calls.remove();
-        return given.remove(position);
-      }
-    }
-    return made();
+    unanswered.remove(position);
+    return given.remove(position);
+  }
+
+  /** A result from a history that was kept elsewhere may know of its call no more than the tool. */
+  private int positionOf(ToolCall answered) {
+    int same = unanswered.indexOf(answered);
+    List<String> names = unanswered.stream().map(ToolCall::name).toList();
+    return same >= 0 ? same : names.indexOf(answered.name());
   }
 
   private String made() {
