@@ -546,16 +546,17 @@ public final class Endpoint {
      * {@code generationConfig}, such as {@code topK}. It is fixed per endpoint, because Ollama
      * loads the model anew when a load-time option changes.
      *
-     * @param name the option; not one that the request decides, such as {@code num_predict} or
-     *     {@code max_tokens}, which is {@link ChatRequest#maxTokens()}
+     * @param name the option; not a field that the library writes itself, such as {@code model},
+     *     {@code think} or {@code max_tokens}: the message says what to use instead
      * @param value a string, a finite number, a boolean, a list of these, or a map of names to any
      *     of these or to maps
      */
     public Builder option(String name, Object value) {
       Requirements.notBlank("option name", name);
       Objects.requireNonNull(value, "option value");
-      if (api != null && api.ownOptions().contains(name)) {
-        throw new IllegalArgumentException("option " + name + " is the request's own to decide");
+      String instead = api == null ? null : api.insteadOf(name);
+      if (instead != null) {
+        throw new IllegalArgumentException("option " + name + " must not be set: " + instead);
       }
       options.put(name, OptionValue.checked(name, value));
       return this;

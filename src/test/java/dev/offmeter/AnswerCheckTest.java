@@ -51,8 +51,22 @@ class AnswerCheckTest {
     Attempt rejected = response.attempts().get(0);
     assertThat(rejected.failure()).contains(FailureKind.ANSWER_REJECTED);
     assertThat(rejected.message())
-        .isEqualTo("a check turned the answer down: lacks a text it must mention");
+        .isEqualTo("a check turned the answer down: lacks \"INVOICE 1042\", which it must mention");
     assertThat(rejected.status()).hasValue(200);
+  }
+
+  @Test
+  void anObjectionNamesTheFirstTextThatIsLackingIfItIsShort() {
+    String sentence = "We thank you for your order of the third.";
+    ChatResponse answer = ChatResponse.builder().text("Dear Zoë, invoice 1042.").build();
+
+    assertThat(AnswerCheck.mentions("zoë", "1042", "1043").objection(answer))
+        .contains("lacks \"1043\", which it must mention");
+    assertThat(AnswerCheck.mentions("1042", sentence).objection(answer))
+        .contains("lacks text 2 of 2, which it must mention");
+    assertThat(AnswerCheck.mentions("two\nlines").objection(answer))
+        .contains("lacks text 1 of 1, which it must mention");
+    assertThat(AnswerCheck.mentions("DEAR", "1042").objection(answer)).isEmpty();
   }
 
   @Test

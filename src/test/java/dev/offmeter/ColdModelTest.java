@@ -125,7 +125,7 @@ class ColdModelTest {
     LlmClient client = client();
     firstCallFindsItCold(client);
 
-    assertThat(status(client).cause()).isEqualTo(FailureKind.MODEL_COLD);
+    assertThat(status(client).cause()).contains(FailureKind.MODEL_COLD);
     Attempt passedOver = client.chat(REQUEST).attempts().get(0);
     assertThat(passedOver.failure()).contains(FailureKind.CIRCUIT_OPEN);
     assertThat(passedOver.message()).contains("MODEL_COLD").contains("being loaded");
@@ -243,7 +243,7 @@ class ColdModelTest {
     ClientStatus status = client.warmUp().get();
 
     assertThat(status.endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
-    assertThat(status.endpoints().get(0).cause()).isEqualTo(FailureKind.TUNNEL_DOWN);
+    assertThat(status.endpoints().get(0).cause()).contains(FailureKind.TUNNEL_DOWN);
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
     assertThat(home.node().requests()).isEmpty();
   }
@@ -323,7 +323,7 @@ class ColdModelTest {
     }
 
     becomes(client, EndpointState.DOWN);
-    assertThat(status(client).cause()).isEqualTo(FailureKind.UNRESPONSIVE);
+    assertThat(status(client).cause()).contains(FailureKind.UNRESPONSIVE);
   }
 
   @Test
@@ -336,7 +336,7 @@ class ColdModelTest {
     client.warmUp().get();
 
     assertThat(status(client).state()).isEqualTo(EndpointState.DOWN);
-    assertThat(status(client).cause()).isEqualTo(FailureKind.SERVER_ERROR);
+    assertThat(status(client).cause()).contains(FailureKind.SERVER_ERROR);
     assertThat(status(client).message()).contains("not enough memory");
     for (int second = 0; second < 120; second++) {
       time.advance(Duration.ofSeconds(1));

@@ -24,7 +24,9 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Flow;
 import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -311,6 +313,82 @@ class ListenerTest {
       MDC.clear();
     }
     assertThat(events).containsExactly("77");
+  }
+
+  /** Notes the order that the log would have, at the end of each call. */
+  private LlmClient clientOfOrders() {
+    return client(
+        new LlmListener() {
+          @Override
+          public void callAnswered(long call, ChatResponse response) {
+            events.add(String.valueOf(MDC.get("order")));
+          }
+        });
+  }
+
+  private static <T> T inOrder(String order, Supplier<T> work) {
+    MDC.put("order", order);
+    try {
+      return work.get();
+    } finally {
+      MDC.clear();
+    }
+  }
+
+  @Test
+  void aPublishedCallKeepsTheLogContextOfTheThreadThatPublished() throws Exception {
+    ChatRequest request = ChatRequest.builder().user("a reminder").build();
+    LlmClient client = clientOfOrders();
+    Flow.Publisher<ChatEvent> published = inOrder("77", () -> client.publish(request));
+
+    CompletableFuture<Boolean> whole = new CompletableFuture<>();
+    inOrder(
+        "78",
+        () -> {
+          published.subscribe(new ToItsEnd(whole));
+          return whole.join();
+        });
+
+    assertThat(events).containsExactly("77");
+  }
+
+  private record ToItsEnd(CompletableFuture<Boolean> whole) implements Flow.Subscriber<ChatEvent> {
+    @Override
+    public void onSubscribe(Flow.Subscription subscription) {
+      subscription.request(Long.MAX_VALUE);
+    }
+
+    @Override
+    public void onNext(ChatEvent event) {}
+
+    @Override
+    public void onError(Throwable thrown) {
+      whole.completeExceptionally(thrown);
+    }
+
+    @Override
+    public void onComplete() {
+      whole.complete(true);
+    }
+  }
+
+  @Test
+  void aStreamHasTheLogContextOfItsReader() {
+    LlmClient client = clientOfOrders();
+    try (ChatStream stream = inOrder("77", () -> client.stream("a reminder"))) {
+      String text = inOrder("78", () -> stream.response().text());
+      assertThat(text).isEqualTo("PRIMARY");
+    }
+
+    assertThat(events).containsExactly("78");
+  }
+
+  @Test
+  void aFunctionRunsWithoutALogContext() {
+    Endpoint function = Endpoint.local("f", request -> String.valueOf(MDC.get("order"))).build();
+    LlmClient client = loopback.client(LlmClient.builder().endpoint(function));
+
+    assertThat(inOrder("77", () -> client.chat("a reminder").text())).isEqualTo("null");
   }
 
   @Test

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Servers of every kind behind one call. */
@@ -268,13 +269,57 @@ class ReserveTest {
         .hasMessageContaining("must not have a dialect");
     assertThatThrownBy(() -> openAi().option("max_tokens", 5))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("option max_tokens is the request's own to decide");
+        .hasMessage("option max_tokens must not be set: use ChatRequest.maxTokens");
     assertThatThrownBy(
             () -> Endpoint.openAi("o", "http://x/v1/chat/completions").model("m").build())
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("must be the server's root");
     assertThatThrownBy(() -> openAi().requestsPerMinute(0))
         .isInstanceOf(IllegalArgumentException.class);
+  }
+
+  private static List<Endpoint.Builder> oneOfEachProtocol() {
+    return List.of(
+        Endpoint.ollama("o", "http://localhost:11434"),
+        openAiAt("http://localhost:8080"),
+        Endpoint.gemini("g"),
+        Endpoint.anthropic("a"));
+  }
+
+  private static Endpoint.Builder openAiAt(String url) {
+    return Endpoint.openAi("c", url);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "model, use Endpoint.model",
+    "messages, use ChatRequest.message",
+    "stream, every call is streamed",
+    "think, use ChatRequest.thinking",
+    "format, use ChatRequest.answerSchema",
+    "response_format, use ChatRequest.answerSchema",
+    "tools, use ChatRequest.tool"
+  })
+  void aFieldThatTheLibraryWritesIsNoOptionOfAnyProtocol(String option, String instead) {
+    assertThat(oneOfEachProtocol())
+        .allSatisfy(
+            endpoint ->
+                assertThatThrownBy(() -> endpoint.option(option, "x"))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage("option " + option + " must not be set: " + instead));
+  }
+
+  @Test
+  void aFieldOfOneProtocolIsItsOwnThere() {
+    assertThatThrownBy(() -> Endpoint.ollama("o", "http://localhost").option("keep_alive", -1))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("option keep_alive must not be set: use Endpoint.keepAlive");
+    assertThatThrownBy(() -> Endpoint.anthropic("a").option("system", "Be kind."))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("option system must not be set: use ChatRequest.system");
+    assertThatThrownBy(() -> Endpoint.gemini("g").option("maxOutputTokens", 5))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("option maxOutputTokens must not be set: use ChatRequest.maxTokens");
   }
 
   @Test

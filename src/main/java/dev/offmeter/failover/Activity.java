@@ -13,6 +13,7 @@ final class Activity {
 
   private final long stall;
   private final long attempt;
+  private volatile boolean asked;
   private volatile long lastPiece;
   private volatile long lastAnswer;
   private long waitedUntil;
@@ -24,6 +25,19 @@ final class Activity {
     this.lastPiece = now - Math.max(stall, LIVELY);
     this.lastAnswer = now;
     this.waitedUntil = now;
+  }
+
+  /** A call or a health check goes there. */
+  void ask() {
+    // Read first: many threads come here, and only the first of them has news.
+    if (!asked) {
+      asked = true;
+    }
+  }
+
+  /** Whether any call or health check has been there. */
+  boolean isAsked() {
+    return asked;
   }
 
   /** Some call has got a piece of its answer. */

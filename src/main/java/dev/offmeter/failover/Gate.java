@@ -122,9 +122,10 @@ final class Gate {
     return new EndpointStatus(
         spec.name(),
         now.state(),
+        activity.isAsked(),
         now.since(),
         now.lasting(),
-        why == null ? null : why.kind(),
+        Optional.ofNullable(why).map(Failure::kind),
         why == null ? "" : why.message(),
         nextLook(now),
         places.getMaxAllowedConcurrentCalls() - places.getAvailableConcurrentCalls(),

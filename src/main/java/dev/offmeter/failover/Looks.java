@@ -68,6 +68,11 @@ final class Looks {
       return vitals.failure();
     }
 
+    /** Whether nobody was asked: the client was closed. */
+    boolean isOfNothing() {
+      return vitals.equals(Probes.NOTHING);
+    }
+
     /** Why it is taken for dead; null if it is not. */
     @Nullable Failure death() {
       return sign() == Vitals.Sign.DEAD ? failure() : null;
@@ -157,6 +162,9 @@ final class Looks {
   }
 
   private void seen(Look look) {
+    if (!look.isOfNothing()) {
+      activity.ask();
+    }
     if (look.sign() == Vitals.Sign.READY || look.sign() == Vitals.Sign.COLD) {
       silences.wellAgain(time.nanos());
     }

@@ -358,6 +358,7 @@ final class OneCall {
   /** One try at {@code gate}. */
   TimedAttempt attempt(Gate gate, ChatRequest asked, long share, Cancellation lane) {
     Hedge beside = lane == cancellation ? hedge : null;
+    gate.activity().ask();
     return new TimedAttempt(
         gate, around.time(), asked, lane, deadline, share, audience.showsFrom(), beside);
   }

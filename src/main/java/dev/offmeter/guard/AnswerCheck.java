@@ -26,16 +26,31 @@ public interface AnswerCheck {
    */
   Optional<String> objection(ChatResponse answer);
 
-  /** Turns down an answer that lacks one of the texts; upper and lower case are the same. */
+  /**
+   * Turns down an answer that lacks one of the texts; upper and lower case are the same. The
+   * objection, which goes into attempts, exceptions and logs, names the first that is lacking: by
+   * itself if it has up to 24 characters on one line, a longer one by its place among the texts.
+   */
   static AnswerCheck mentions(String... texts) {
-    List<String> wanted = List.of(texts).stream().map(AnswerCheck::folded).toList();
+    List<String> wanted = List.of(texts);
     if (wanted.isEmpty() || wanted.contains("")) {
       throw new IllegalArgumentException("texts must be some, none of them empty");
     }
     return answer -> {
       String text = folded(answer.text());
-      return objectionIf(!wanted.stream().allMatch(text::contains), "lacks a text it must mention");
+      return wanted.stream()
+          .filter(each -> !text.contains(folded(each)))
+          .findFirst()
+          .map(lacking -> "lacks " + shown(lacking, wanted) + ", which it must mention");
     };
+  }
+
+  /** A short one is a name or a number that somebody looks for; a long one may be a prompt. */
+  private static String shown(String lacking, List<String> wanted) {
+    boolean fit = lacking.length() <= 24 && lacking.chars().noneMatch(Character::isISOControl);
+    return fit
+        ? '"' + lacking + '"'
+        : "text " + (wanted.indexOf(lacking) + 1) + " of " + wanted.size();
   }
 
   /**

@@ -6,16 +6,17 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Locale;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
 
 /**
  * How one endpoint is at one moment.
  *
  * @param endpoint its name
  * @param state whether calls go there
+ * @param asked whether a call or a health check has been there since the client was made; until
+ *     then nothing is known of it, although it is {@code UP}
  * @param since when it came into this state; for one that was never down, when the client was made
  * @param lasting for how long that is
- * @param cause what took it down, null while it is up
+ * @param cause what took it down, empty while it is up
  * @param message the same in words, redacted; empty while it is up
  * @param nextLook how long until it is looked at again: by a health check, or, where there is none,
  *     by the first call after its pause; zero when that is due; empty while it is up or on trial
@@ -25,9 +26,10 @@ import org.jspecify.annotations.Nullable;
 public record EndpointStatus(
     String endpoint,
     EndpointState state,
+    boolean asked,
     Instant since,
     Duration lasting,
-    @Nullable FailureKind cause,
+    Optional<FailureKind> cause,
     String message,
     Optional<Duration> nextLook,
     int inFlight,
@@ -81,7 +83,7 @@ public record EndpointStatus(
         + state
         + " for "
         + age()
-        + (cause == null ? "" : " (" + why() + ")")
+        + cause.map(kind -> " (" + why() + ")").orElse(asked ? "" : ", " + why())
         + nextLook.map(left -> ", next look in " + seconds(left, 1) + " s").orElse("")
         + ", "
         + inFlight
@@ -89,9 +91,9 @@ public record EndpointStatus(
         + latency;
   }
 
-  /** The cause and its message; empty while there is none. */
+  /** The cause and its message; without a cause, whether anything is known at all. */
   String why() {
-    return cause == null ? "" : cause + ": " + message;
+    return cause.map(kind -> kind + ": " + message).orElse(asked ? "" : "not asked yet");
   }
 
   /** How long it has been in its state, in the two largest units. */

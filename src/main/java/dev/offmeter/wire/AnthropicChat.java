@@ -8,7 +8,7 @@ import dev.offmeter.Message;
 import dev.offmeter.Role;
 import java.io.IOException;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 import okhttp3.ResponseBody;
@@ -24,15 +24,11 @@ public final class AnthropicChat implements Protocol {
       new Api(
           "x-api-key",
           "",
-          Set.of(
-              "model",
-              "messages",
-              "system",
-              "stream",
-              "max_tokens",
-              "tools",
-              "stop_sequences",
-              "output_config"),
+          Map.of(
+              "system", Api.SYSTEM,
+              "max_tokens", Api.MAX_TOKENS,
+              "stop_sequences", Api.STOP,
+              "output_config", Api.ANSWER_SCHEMA),
           ".*/messages/?",
           true,
           AnthropicChat::new);

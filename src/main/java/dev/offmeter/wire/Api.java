@@ -4,7 +4,6 @@ package dev.offmeter.wire;
 import dev.offmeter.Endpoint;
 import java.time.Duration;
 import java.util.Map;
-import java.util.Set;
 import okhttp3.HttpUrl;
 import org.jspecify.annotations.Nullable;
 
@@ -14,7 +13,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param keyHeader the header that carries the key
  * @param keyPrefix what stands before the key in it
- * @param ownOptions options that the request decides, and no endpoint may fix
+ * @param ownOptions fields that the library writes itself, so that no option may fix them, beside
+ *     those that are its own everywhere; each with what to do instead
  * @param notTheRoot a pattern of paths that show a base URL to be more than a root
  * @param managed whether such servers are somebody else's
  * @param maker makes the protocol for one endpoint
@@ -22,10 +22,34 @@ import org.jspecify.annotations.Nullable;
 public record Api(
     String keyHeader,
     String keyPrefix,
-    Set<String> ownOptions,
+    Map<String, String> ownOptions,
     String notTheRoot,
     boolean managed,
     Maker maker) {
+  static final String MAX_TOKENS = "use ChatRequest.maxTokens";
+  static final String ANSWER_SCHEMA = "use ChatRequest.answerSchema";
+  static final String STOP = "use ChatRequest.stop";
+  static final String SYSTEM = "use ChatRequest.system";
+  static final String MESSAGE = "use ChatRequest.message";
+  static final String ONE_ANSWER = "every call has one answer";
+
+  /** Fields of one protocol that users set at another too, where they would be lost in silence. */
+  private static final Map<String, String> EVERYWHERE =
+      Map.of(
+          "model", "use Endpoint.model",
+          "messages", MESSAGE,
+          "stream", "every call is streamed",
+          "think", "use ChatRequest.thinking",
+          "format", ANSWER_SCHEMA,
+          "response_format", ANSWER_SCHEMA,
+          "tools", "use ChatRequest.tool");
+
+  /** What to do instead of setting an option; null if it may be set. */
+  public @Nullable String insteadOf(String option) {
+    String own = ownOptions.get(option);
+    return own != null ? own : EVERYWHERE.get(option);
+  }
+
   /** Makes the protocol for one endpoint. */
   public interface Maker {
     /** The protocol of one model on one server. */

@@ -8,7 +8,7 @@ import dev.offmeter.Message;
 import dev.offmeter.Role;
 import java.io.IOException;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 import java.util.stream.Collectors;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
@@ -24,13 +24,16 @@ public final class GeminiChat implements Protocol {
       new Api(
           "x-goog-api-key",
           "",
-          Set.of(
-              "maxOutputTokens",
-              "stopSequences",
-              "candidateCount",
-              "responseMimeType",
-              "responseSchema",
-              "responseJsonSchema"),
+          Map.of(
+              "maxOutputTokens", Api.MAX_TOKENS,
+              "stopSequences", Api.STOP,
+              "candidateCount", Api.ONE_ANSWER,
+              "responseMimeType", Api.ANSWER_SCHEMA,
+              "responseSchema", Api.ANSWER_SCHEMA,
+              "responseJsonSchema", Api.ANSWER_SCHEMA,
+              "contents", Api.MESSAGE,
+              "systemInstruction", Api.SYSTEM,
+              "generationConfig", "set each of its fields by its own name"),
           ".*(/models|:).*",
           true,
           GeminiChat::new);

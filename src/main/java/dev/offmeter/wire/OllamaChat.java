@@ -10,7 +10,6 @@ import dev.offmeter.Role;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import okhttp3.HttpUrl;
@@ -31,7 +30,11 @@ public final class OllamaChat implements Protocol {
       new Api(
           "Authorization",
           "Bearer ",
-          Set.of("num_predict"),
+          Map.of(
+              "num_predict", Api.MAX_TOKENS,
+              "keep_alive", "use Endpoint.keepAlive",
+              "truncate", "a prompt is never cut in silence",
+              "options", "set each of them by its own name"),
           ".*/(api/chat|v1)/?",
           false,
           OllamaChat::new);

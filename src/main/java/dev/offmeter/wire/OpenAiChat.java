@@ -8,7 +8,7 @@ import dev.offmeter.Endpoint.Dialect;
 import dev.offmeter.Message;
 import dev.offmeter.Role;
 import java.io.IOException;
-import java.util.Set;
+import java.util.Map;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 import okhttp3.ResponseBody;
@@ -24,16 +24,11 @@ public final class OpenAiChat implements Protocol {
       new Api(
           "Authorization",
           "Bearer ",
-          Set.of(
-              "model",
-              "messages",
-              "stream",
-              "stream_options",
-              "max_tokens",
-              "max_completion_tokens",
-              "tools",
-              "response_format",
-              "n"),
+          Map.of(
+              "stream_options", "the library asks for the usage",
+              "max_tokens", Api.MAX_TOKENS,
+              "max_completion_tokens", Api.MAX_TOKENS,
+              "n", Api.ONE_ANSWER),
           ".*/chat/completions/?",
           false,
           OpenAiChat::new);

@@ -68,7 +68,7 @@ class LlamaHealthIT {
   void killedAndStartedAgainItIsUsedAgainAtOnceAndNoCallIsLost() {
     first.kill();
     assertThat(client.chat(SHORT).endpoint()).isEqualTo("second");
-    assertThat(status().cause()).isEqualTo(FailureKind.CONNECTION_REFUSED);
+    assertThat(status().cause()).contains(FailureKind.CONNECTION_REFUSED);
 
     first.startAgain();
 
@@ -90,7 +90,7 @@ class LlamaHealthIT {
       assertThat(response.attempts().get(0).elapsed())
           .isBetween(Duration.ofSeconds(6), Duration.ofSeconds(9));
     }
-    assertThat(status().cause()).isEqualTo(FailureKind.UNRESPONSIVE);
+    assertThat(status().cause()).contains(FailureKind.UNRESPONSIVE);
 
     first.thaw();
 

@@ -33,8 +33,9 @@ final class EndpointTable {
         row("endpoint", "state", "for", "next", "in flight", "first p50/p95", "total p50/p95"));
     for (EndpointStatus endpoint : endpoints) {
       rows.add(row(endpoint));
-      if (endpoint.cause() != null) {
-        rows.add("  " + endpoint.cause() + ": " + endpoint.message());
+      endpoint.cause().ifPresent(cause -> rows.add("  " + cause + ": " + endpoint.message()));
+      if (!endpoint.asked()) {
+        rows.add("  not asked yet");
       }
     }
     return rows;
@@ -80,7 +81,9 @@ final class EndpointTable {
   /** What makes the table worth printing again: not the times, which always change. */
   List<String> news() {
     return endpoints.stream()
-        .map(endpoint -> endpoint.endpoint() + endpoint.state() + endpoint.cause())
+        .map(
+            endpoint ->
+                endpoint.endpoint() + endpoint.state() + endpoint.asked() + endpoint.cause())
         .toList();
   }
 }

@@ -80,16 +80,26 @@ final class EndpointTableTest {
   private static EndpointStatus up(String name, Latency latency) {
     Duration lasting = Duration.ofMillis(59_999);
     return new EndpointStatus(
-        name, EndpointState.UP, Instant.EPOCH, lasting, null, "", Optional.empty(), 3, latency);
+        name,
+        EndpointState.UP,
+        latency.answers() > 0,
+        Instant.EPOCH,
+        lasting,
+        Optional.empty(),
+        "",
+        Optional.empty(),
+        3,
+        latency);
   }
 
   private static EndpointStatus down(String name, Duration lasting, long nextMillis) {
     return new EndpointStatus(
         name,
         EndpointState.DOWN,
+        true,
         Instant.EPOCH,
         lasting,
-        FailureKind.CONNECTION_REFUSED,
+        Optional.of(FailureKind.CONNECTION_REFUSED),
         "Connection refused",
         Optional.of(Duration.ofMillis(nextMillis)),
         0,
@@ -100,9 +110,10 @@ final class EndpointTableTest {
     return new EndpointStatus(
         "cold",
         EndpointState.WARMING,
+        true,
         Instant.EPOCH,
         Duration.ofHours(3),
-        FailureKind.MODEL_COLD,
+        Optional.of(FailureKind.MODEL_COLD),
         "the model is being loaded",
         Optional.empty(),
         1,
