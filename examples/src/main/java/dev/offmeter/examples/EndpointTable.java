@@ -34,9 +34,6 @@ final class EndpointTable {
     for (EndpointStatus endpoint : endpoints) {
       rows.add(row(endpoint));
       endpoint.cause().ifPresent(cause -> rows.add("  " + cause + ": " + endpoint.message()));
-      if (!endpoint.asked()) {
-        rows.add("  not asked yet");
-      }
     }
     return rows;
   }
@@ -83,7 +80,7 @@ final class EndpointTable {
     return endpoints.stream()
         .map(
             endpoint ->
-                endpoint.endpoint() + endpoint.state() + endpoint.asked() + endpoint.cause())
+                endpoint.endpoint() + endpoint.state() + endpoint.cause())
         .toList();
   }
 }
