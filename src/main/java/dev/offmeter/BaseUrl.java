@@ -1,19 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
+import java.util.Optional;
+import java.util.regex.Pattern;
 import okhttp3.HttpUrl;
 
 /** The rules for an endpoint's address. */
 final class BaseUrl {
+  private static final Pattern ABSOLUTE = Pattern.compile("(?is)https?://[^/\\\\].*");
+  private static final Pattern TWICE = Pattern.compile("(?is).*://.*://.*|https?://https?(:?/.*)?");
+  private static final Pattern HOST = Pattern.compile("[A-Za-z0-9._:-]+");
+
   private BaseUrl() {}
 
   static HttpUrl parse(String endpoint, String value, String notTheRoot) {
-    HttpUrl url = HttpUrl.parse(value.strip());
-    if (value.isBlank() || url == null) {
+    HttpUrl url = HttpUrl.parse(value);
+    Optional<String> slip = Slip.in(value);
+    if (slip.isPresent() && !value.isBlank()) {
+      throw wrong(endpoint, slip.get(), masked(value));
+    }
+    if (url == null || !ABSOLUTE.matcher(value).matches()) {
       throw wrong(endpoint, "must be an absolute http or https URL", masked(value));
+    }
+    if (TWICE.matcher(value).matches()) {
+      throw wrong(endpoint, "must have one scheme", masked(value));
     }
     if (!url.username().isEmpty() || !url.password().isEmpty()) {
       throw wrong(endpoint, "must not carry user-info; use apiKey or header", masked(value));
+    }
+    if (!HOST.matcher(url.host()).matches()) {
+      throw wrong(endpoint, "must have the name or address of a host", masked(value));
     }
     if (url.query() != null || url.fragment() != null) {
       throw wrong(endpoint, "must not have a query or a fragment", masked(value));
@@ -34,7 +50,7 @@ final class BaseUrl {
 
   private static IllegalArgumentException wrong(String endpoint, String rule, String value) {
     return new IllegalArgumentException(
-        "endpoint '" + endpoint + "': baseUrl " + rule + ", was '" + value + "'");
+        "endpoint '" + endpoint + "': baseUrl " + rule + ", was '" + Slip.shown(value) + "'");
   }
 
   /**

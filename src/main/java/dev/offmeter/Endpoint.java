@@ -305,14 +305,14 @@ public final class Endpoint {
     private @Nullable Long maxAnswerBytes;
 
     private Builder(String name, String baseUrl, Api api) {
-      this.name = Requirements.notBlank("name", name);
+      this.name = Requirements.plain("name", name);
       this.baseUrl = Objects.requireNonNull(baseUrl, "baseUrl");
       this.api = api;
       this.function = null;
     }
 
     private Builder(String name, Function<ChatRequest, String> function) {
-      this.name = Requirements.notBlank("name", name);
+      this.name = Requirements.plain("name", name);
       this.baseUrl = null;
       this.api = null;
       this.function = function;
@@ -345,9 +345,12 @@ public final class Endpoint {
       maxAnswerBytes = other.maxAnswerBytes;
     }
 
-    /** The model, as the server names it; required for a server. */
+    /**
+     * The model, as the server names it; required for a server. Not blank, on one line, without
+     * spaces or quotes around it, and no placeholder such as {@code ${MODEL}}.
+     */
     public Builder model(String model) {
-      this.model = Requirements.notBlank("model", model);
+      this.model = Requirements.plain("model", model);
       return this;
     }
 
@@ -427,10 +430,12 @@ public final class Endpoint {
      * A key, sent as {@code Authorization: Bearer}, to Gemini as {@code x-goog-api-key}, to
      * Anthropic as {@code x-api-key}. Ollama itself ignores it; a proxy in front of it may ask for
      * one. The last one that is set wins; it does not go together with a header {@code
-     * Authorization} of your own.
+     * Authorization} of your own. The key alone: printable ASCII without spaces, quotes around it,
+     * {@code Bearer} before it or a placeholder in its stead.
      */
     public Builder apiKey(String apiKey) {
-      return add("apiKey", keyHeader(), keyPrefix(), apiKey);
+      Objects.requireNonNull(apiKey, "apiKey");
+      return add(Header.fixed(keyHeader(), keyPrefix(), HeaderRules.credential("apiKey", apiKey)));
     }
 
     private String keyHeader() {
@@ -455,8 +460,12 @@ public final class Endpoint {
      * CF-Access-Client-Secret} on every request.
      */
     public Builder cloudflareAccess(String clientId, String clientSecret) {
-      add("clientId", HeaderRules.ACCESS_ID, "", clientId);
-      return add("clientSecret", HeaderRules.ACCESS_SECRET, "", clientSecret);
+      Objects.requireNonNull(clientId, "clientId");
+      Objects.requireNonNull(clientSecret, "clientSecret");
+      String id = HeaderRules.credential("clientId", clientId);
+      String secret = HeaderRules.credential("clientSecret", clientSecret);
+      add(Header.fixed(HeaderRules.ACCESS_ID, "", id));
+      return add(Header.fixed(HeaderRules.ACCESS_SECRET, "", secret));
     }
 
     /** The same with both parts asked for at every attempt; see {@link #apiKey(Supplier)}. */
@@ -647,7 +656,8 @@ public final class Endpoint {
     /**
      * The endpoint. Opens no connection.
      *
-     * @throws IllegalArgumentException if the base URL is blank, relative, not http or https,
+     * @throws IllegalArgumentException if the base URL is blank, relative, not http or https, has
+     *     spaces or quotes around it, a second scheme, a placeholder or a host that is none,
      *     carries user-info, a query or a fragment, or has the path of a call
      * @throws IllegalStateException if a server has no model, a function has a setting that is a
      *     server's, the first-token limit is longer than the attempt's, {@code keepAlive} or {@code

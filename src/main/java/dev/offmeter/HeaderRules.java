@@ -5,6 +5,7 @@ import dev.offmeter.endpoint.Header;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /** The rules for an endpoint's headers, each alone and all together. */
 final class HeaderRules {
@@ -21,6 +22,12 @@ final class HeaderRules {
           "content-type",
           "transfer-encoding",
           "user-agent");
+
+  /** A scheme or a header's name before the value, as they stand in examples and dashboards. */
+  private static final Pattern NAMED =
+      Pattern.compile(
+          "(?is)(bearer|basic|token|api-?key)\\s.*"
+              + "|((proxy-)?authorization|(x-|x-goog-)?api-?key|cf-access-client-(id|secret)):.*");
 
   private HeaderRules() {}
 
@@ -45,6 +52,23 @@ final class HeaderRules {
           field + " must hold printable ASCII only, was *** with another at position " + illegal);
     }
     return value;
+  }
+
+  /** The value of a key or a token alone, as it stands in no header yet. */
+  static String credential(String field, String value) {
+    String checked = value(field, value);
+    Optional<String> slip = Slip.in(checked);
+    if (slip.isPresent()) {
+      throw new IllegalArgumentException(field + " " + slip.get() + ", was ***");
+    }
+    if (NAMED.matcher(checked).matches()) {
+      throw new IllegalArgumentException(
+          field + " must be the value alone, without Bearer or a header's name, was ***");
+    }
+    if (checked.chars().anyMatch(Character::isWhitespace)) {
+      throw new IllegalArgumentException(field + " must not hold a space, was ***");
+    }
+    return checked;
   }
 
   /** A key and an Authorization of the caller's own are both kept, so that build() can tell. */

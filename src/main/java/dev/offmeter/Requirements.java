@@ -20,10 +20,22 @@ final class Requirements {
     return value;
   }
 
+  /** A value of one line without the slips that configurations bring with them. */
+  static String plain(String field, String value) {
+    Slip.in(notBlank(field, value))
+        .ifPresent(
+            rule -> {
+              throw new IllegalArgumentException(
+                  field + " " + rule + ", was '" + Slip.shown(value) + "'");
+            });
+    return value;
+  }
+
   static String notBlank(String field, String value) {
     Objects.requireNonNull(value, field);
     if (value.isBlank()) {
-      throw new IllegalArgumentException(field + " must not be blank, was '" + value + "'");
+      throw new IllegalArgumentException(
+          field + " must not be blank, was '" + Slip.shown(value) + "'");
     }
     return value;
   }

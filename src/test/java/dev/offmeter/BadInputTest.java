@@ -12,6 +12,7 @@ import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What bad input gets: an error with field, rule and value, before any socket opens. */
@@ -55,11 +56,146 @@ class BadInputTest {
         "https://host#top",
         "http://localhost:11434/v1",
         "http://localhost:11434/v1/",
-        "http://localhost:11434/api/chat"
+        "http://localhost:11434/api/chat",
+        "http://localhost:11434/api",
+        "http://localhost:11434/api/",
+        "http://localhost:11434/llm/api//",
+        "http://localhost:11434/api/generate",
+        "http://localhost:11434/api/tags",
+        "http://localhost:11434/v1/chat/completions",
+        "http://localhost:11434/v1/models/",
+        "http://http://localhost:11434",
+        "https://http://localhost:11434",
+        "https://https//localhost",
+        "http://https:/localhost",
+        "http://a:11434,http://b:11434",
+        "http:/localhost:11434",
+        "http:///localhost:11434",
+        "http://a,b:11434",
+        "http://<host>:11434",
+        "http://$HOST:11434",
+        "http://${HOST}:11434",
+        "http://localhost:11434/${PREFIX}",
+        "http://{{ host }}",
+        "${URL}",
+        "$URL",
+        "%URL%",
+        "os.environ/URL",
+        "\"http://localhost:11434\"",
+        "'http://localhost:11434'",
+        "http://localhost:11434\"",
+        " http://localhost:11434",
+        "http://localhost:11434 ",
+        "http://localhost:11434\r",
+        "http://localhost:11434\n",
+        "\ufeffhttp://localhost:11434"
       })
   void rejectsAnAddressThatIsNoServersRoot(String url) {
     rejectsValue(
         () -> Endpoint.ollama("mac", url).model("m").build(), "endpoint 'mac'", "baseUrl", "was '");
+  }
+
+  @Test
+  void rejectsThePathOfACallOfEveryProtocol() {
+    List<Endpoint.Builder> calls =
+        List.of(
+            Endpoint.openAi("e", "http://localhost:8080/v1/chat/completions"),
+            Endpoint.openAi("e", "http://localhost:8080/chat/completions"),
+            Endpoint.openAi("e", "http://localhost:8080/v1/completions"),
+            Endpoint.openAi("e", "http://localhost:8080/v1/models"),
+            Endpoint.openAi("e", "http://localhost:11434/api/chat"),
+            Endpoint.gemini("e", "https://example.org/v1beta/models"),
+            Endpoint.gemini("e", "https://example.org/v1beta/models/m:generateContent"),
+            Endpoint.anthropic("e", "https://example.org/v1/messages"),
+            Endpoint.anthropic("e", "https://example.org/v1/models"));
+    for (Endpoint.Builder call : calls) {
+      rejectsValue(
+          () -> call.model("m").build(), "endpoint 'e': baseUrl must be the server's root");
+    }
+    for (String root : List.of("https://example.org/api/v1", "https://h/v1", "https://h/models")) {
+      assertThat(Endpoint.openAi("e", root).model("m").build()).isNotNull();
+    }
+  }
+
+  static List<String> slips() {
+    return List.of(
+        "\"x\"",
+        "'x'",
+        "`x`",
+        "\u201cx\u201d",
+        "x\"",
+        " x",
+        "x ",
+        "x\u00a0",
+        "x\r",
+        "x\n",
+        "\ufeffx",
+        "\u200bx",
+        "${X}",
+        "${X:-y}",
+        "a${X}",
+        "$X",
+        "$(x)",
+        "{{ x }}",
+        "<x>",
+        "%X%",
+        "@x@",
+        "#{x}",
+        "os.environ/X");
+  }
+
+  @ParameterizedTest
+  @MethodSource("slips")
+  void rejectsWhatAShellOrATemplateLeftInAName(String slip) {
+    rejectsValue(() -> endpoint().model(slip), "model must not", "was '");
+    rejectsValue(() -> Endpoint.local(slip, request -> "x"), "name must not", "was '");
+    assertThatThrownBy(() -> endpoint().model(slip)).hasMessageNotContainingAny("\r", "\n");
+  }
+
+  @ParameterizedTest
+  @MethodSource("slips")
+  void rejectsWhatAShellOrATemplateLeftInACredentialAndShowsNone(String slip) {
+    String secret = slip.replaceFirst("[xX]", "hunter2");
+    List<ThrowingCallable> calls =
+        List.of(
+            () -> endpoint().apiKey(secret),
+            () -> endpoint().cloudflareAccess(secret, "s"),
+            () -> endpoint().cloudflareAccess("i", secret));
+    for (ThrowingCallable call : calls) {
+      assertThatThrownBy(call)
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContainingAll("must ", "***")
+          .hasMessageNotContaining("hunter2");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "Bearer hunter2",
+        "bearer hunter2",
+        "Authorization: Bearer hunter2",
+        "Authorization:hunter2",
+        "x-api-key: hunter2",
+        "CF-Access-Client-Secret: hunter2",
+        "Basic hunter2",
+        "hun hunter2"
+      })
+  void rejectsACredentialThatIsMoreThanTheValue(String credential) {
+    assertThatThrownBy(() -> endpoint().apiKey(credential))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageMatching("apiKey must .*, was \\*\\*\\*");
+    assertThatThrownBy(() -> endpoint().cloudflareAccess("i", credential))
+        .hasMessageMatching("clientSecret must .*, was \\*\\*\\*");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"sk-1234", "a$b", "p@ss:word", "AIza-_09", "tokens", "id:secret", "x=y==", "<a"})
+  void acceptsWhatOnlyLooksLikeASlip(String credential) {
+    assertThat(endpoint().apiKey(credential).build()).isNotNull();
+    assertThat(endpoint().model("hf.co/org/Model-GGUF:Q4_K_M").build()).isNotNull();
+    assertThat(endpoint().model("my model (v2)").build()).isNotNull();
   }
 
   @ParameterizedTest

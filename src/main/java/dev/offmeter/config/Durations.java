@@ -17,10 +17,10 @@ final class Durations {
 
   /** {@code 15s}, {@code 500ms}, {@code 2m}, {@code 1h} or ISO-8601, from 1 ms to 24 h. */
   static Duration parse(String variable, String text) {
-    Duration duration = parseAny(variable, text.strip());
+    Duration duration = parseAny(variable, text);
     if (duration.compareTo(SHORTEST) < 0 || duration.compareTo(LONGEST) > 0) {
       throw new IllegalArgumentException(
-          variable + " must be from 1 ms to 24 h, was '" + text + "'");
+          variable + " must be from 1 ms to 24 h, was '" + Variables.shown(text) + "'");
     }
     return duration;
   }
@@ -40,7 +40,11 @@ final class Durations {
       return Duration.parse(text);
     } catch (DateTimeException e) {
       throw new IllegalArgumentException(
-          variable + " must be a time span such as 15s, 500ms, 2m or PT15S, was '" + text + "'", e);
+          variable
+              + " must be a time span such as 15s, 500ms, 2m or PT15S, was '"
+              + Variables.shown(text)
+              + "'",
+          e);
     }
   }
 }

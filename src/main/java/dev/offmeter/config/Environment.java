@@ -60,13 +60,15 @@ public final class Environment {
       }
     }
     rejectMixture(variables, simple, indices);
+    boolean simply = indices.isEmpty() && !variables.containsKey(CONFIG);
+    UnreadVariables.warn(variables.keySet(), simply ? SimpleScheme.names() : Set.of());
     return new Environment(
         endpoints(variables, indices), span(variables, DEADLINE), span(variables, HEDGE));
   }
 
   private static @Nullable Duration span(Map<String, String> variables, String name) {
-    String value = variables.get(name);
-    return value == null ? null : Durations.parse(name, value);
+    Variables own = new Variables(variables, "");
+    return own.get(name) == null ? null : Durations.parse(name, own.require(name));
   }
 
   private static void rejectMixture(

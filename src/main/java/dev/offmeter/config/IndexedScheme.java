@@ -96,15 +96,21 @@ final class IndexedScheme {
     ServerType type = own.type("TYPE");
     String name = own.get("NAME") == null ? "endpoint-" + index : own.require("NAME");
     String url = type.ownUrl();
-    Endpoint.Builder builder = type.endpoint(name, url == null ? own.require("URL") : own.url(url));
-    builder.model(model(own, type));
+    String address = url == null ? own.require("URL") : own.url(url);
+    own.named("NAME", () -> type.endpoint(name, address));
+    Endpoint.Builder builder = type.endpoint(name, address);
+    if (type != ServerType.OLLAMA || own.get("MODEL") != null) {
+      own.require("MODEL");
+    }
+    builder.model(Environment.DEFAULT_MODEL);
+    own.set("MODEL", builder::model);
     own.setDuration("TIMEOUT", builder::timeout);
     own.setDuration("CONNECT", builder::connectTimeout);
     own.setDuration("FIRSTTOKEN", builder::firstTokenTimeout);
     own.setDuration("STALL", builder::stallTimeout);
     own.setDuration("STREAMTIMEOUT", builder::streamTimeout);
     own.setAccess("ACCESSID", "ACCESSSECRET", builder::cloudflareAccess);
-    own.set("KEY", builder::apiKey);
+    own.setSecret("KEY", builder::apiKey);
     own.setFlag("CLEARTEXT", builder::allowClearTextCredentials);
     own.setFlag("KEEPWARM", builder::keepWarm);
     own.setInt("CONCURRENCY", builder::maxConcurrent);
@@ -113,11 +119,5 @@ final class IndexedScheme {
     own.setInt("RETRIES", builder::retries);
     own.setLocality("LOCALITY", builder::locality);
     return own.build(builder);
-  }
-
-  private static String model(Variables own, ServerType type) {
-    return type == ServerType.OLLAMA && own.get("MODEL") == null
-        ? Environment.DEFAULT_MODEL
-        : own.require("MODEL");
   }
 }

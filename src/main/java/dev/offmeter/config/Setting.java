@@ -188,7 +188,9 @@ final class Setting {
 
   /** A message without the value, if that came from a variable. */
   String masked(String message) {
-    return isFromVariable() ? message.replace(text(), "***") : message;
+    return isFromVariable()
+        ? message.replace(text(), "***").replaceFirst("(?s), was '.*'", ", was '***'")
+        : message;
   }
 
   IllegalArgumentException wrong(String rule) {

@@ -29,6 +29,16 @@ final class SimpleScheme {
     return matcher.matches() || name.equals(MODEL);
   }
 
+  /** Every name that is read. */
+  static Set<String> names() {
+    Set<String> names = new TreeSet<>(Set.of(MODEL));
+    for (String key : KEYS) {
+      names.add("OLLAMA_PRIMARY_" + key);
+      names.add("OLLAMA_FALLBACK_" + key);
+    }
+    return names;
+  }
+
   static List<Endpoint> read(Map<String, String> variables) {
     List<Endpoint> endpoints = new ArrayList<>();
     endpoints.add(endpoint(variables, "PRIMARY", Environment.DEFAULT_URL));
@@ -53,12 +63,12 @@ final class SimpleScheme {
     Variables own = new Variables(variables, "OLLAMA_" + role + "_");
     String name = role.toLowerCase(Locale.ROOT);
     Endpoint.Builder builder = Endpoint.ollama(name, own.url(url));
-    String shared = variables.getOrDefault(MODEL, Environment.DEFAULT_MODEL);
+    builder.model(Environment.DEFAULT_MODEL);
     new Variables(variables, "").set(MODEL, builder::model);
-    builder.model(own.get("MODEL") == null ? shared : own.require("MODEL"));
+    own.set("MODEL", builder::model);
     own.setDuration("TIMEOUT", builder::timeout);
     own.setAccess("ACCESS_ID", "ACCESS_SECRET", builder::cloudflareAccess);
-    own.set("KEY", builder::apiKey);
+    own.setSecret("KEY", builder::apiKey);
     own.setFlag("CLEARTEXT", builder::allowClearTextCredentials);
     own.setFlag("KEEP_WARM", builder::keepWarm);
     return own.build(builder);

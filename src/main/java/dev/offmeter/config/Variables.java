@@ -61,7 +61,7 @@ final class Variables {
                         + " must be one of "
                         + ServerType.labels()
                         + ", was '"
-                        + value
+                        + shown(value)
                         + "'"));
   }
 
@@ -74,6 +74,23 @@ final class Variables {
   void set(String key, Consumer<String> setter) {
     if (get(key) != null) {
       named(key, () -> setter.accept(require(key)));
+    }
+  }
+
+  /** A key or half of a token, which nobody forgot to put in. */
+  void setSecret(String key, Consumer<String> setter) {
+    set(
+        key,
+        value -> {
+          rejectToFillIn(key, value);
+          setter.accept(value);
+        });
+  }
+
+  private void rejectToFillIn(String key, String value) {
+    if (Placeholders.isToFillIn(value)) {
+      throw new IllegalArgumentException(
+          prefix + key + " must not be a placeholder that was to be replaced, was ***");
     }
   }
 
@@ -109,6 +126,8 @@ final class Variables {
               + (get(idKey) == null ? secretKey : idKey)
               + " is");
     }
+    rejectToFillIn(idKey, require(idKey));
+    rejectToFillIn(secretKey, require(secretKey));
     named(
         idKey + " and " + prefix + secretKey,
         () -> setter.accept(require(idKey), require(secretKey)));
@@ -132,34 +151,39 @@ final class Variables {
 
   private int wholeNumber(String key, String value) {
     try {
-      return Integer.parseInt(value.strip());
+      return Integer.parseInt(value);
     } catch (NumberFormatException e) {
       throw new IllegalArgumentException(
-          prefix + key + " must be a whole number, was '" + value + "'", e);
+          prefix + key + " must be a whole number, was '" + shown(value) + "'", e);
     }
   }
 
   private boolean flag(String key, String value) {
-    return switch (value.strip().toLowerCase(Locale.ROOT)) {
+    return switch (value.toLowerCase(Locale.ROOT)) {
       case "true" -> true;
       case "false" -> false;
       default ->
           throw new IllegalArgumentException(
-              prefix + key + " must be true or false, was '" + value + "'");
+              prefix + key + " must be true or false, was '" + shown(value) + "'");
     };
   }
 
   private Locality locality(String key, String value) {
-    return switch (value.strip().toLowerCase(Locale.ROOT).replace('-', '_')) {
+    return switch (value.toLowerCase(Locale.ROOT).replace('-', '_')) {
       case "self_hosted" -> Locality.SELF_HOSTED;
       case "managed" -> Locality.MANAGED;
       default ->
           throw new IllegalArgumentException(
-              prefix + key + " must be self_hosted or managed, was '" + value + "'");
+              prefix + key + " must be self_hosted or managed, was '" + shown(value) + "'");
     };
   }
 
-  private void named(String key, Runnable setting) {
+  /** A value on one line: a line end of a file is seen, and does not overwrite the message. */
+  static String shown(String value) {
+    return value.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t");
+  }
+
+  void named(String key, Runnable setting) {
     try {
       setting.run();
     } catch (IllegalArgumentException e) {

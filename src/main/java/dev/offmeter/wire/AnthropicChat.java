@@ -29,7 +29,7 @@ public final class AnthropicChat implements Protocol {
               "max_tokens", Api.MAX_TOKENS,
               "stop_sequences", Api.STOP,
               "output_config", Api.ANSWER_SCHEMA),
-          ".*/messages/?",
+          ".*/(messages|v1/(complete|models))/*",
           true,
           AnthropicChat::new);
 

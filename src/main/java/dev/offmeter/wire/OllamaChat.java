@@ -35,7 +35,7 @@ public final class OllamaChat implements Protocol {
               "keep_alive", "use Endpoint.keepAlive",
               "truncate", "a prompt is never cut in silence",
               "options", "set each of them by its own name"),
-          ".*/(api/chat|v1)/?",
+          ".*/(api(/(chat|generate|tags|ps|show|version|embed|embeddings))?|v1(/.*)?)/*",
           false,
           OllamaChat::new);
 

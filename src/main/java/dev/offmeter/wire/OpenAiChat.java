@@ -29,7 +29,8 @@ public final class OpenAiChat implements Protocol {
               "max_tokens", Api.MAX_TOKENS,
               "max_completion_tokens", Api.MAX_TOKENS,
               "n", Api.ONE_ANSWER),
-          ".*/chat/completions/?",
+          ".*/(chat/completions|v\\d+[a-z]*/(chat|completions|models|embeddings|responses)"
+              + "|api/(chat|generate|tags))/*",
           false,
           OpenAiChat::new);
 

@@ -90,10 +90,10 @@ class EnvironmentTest {
                 "OLLAMA_PRIMARY_ACCESS_ID=i",
                 "OLLAMA_PRIMARY_ACCESS_SECRET=s",
                 "OLLAMA_PRIMARY_CLEARTEXT=false",
-                "OLLAMA_FALLBACK_URL= http://192.0.2.7:11434 ",
+                "OLLAMA_FALLBACK_URL=http://192.0.2.7:11434",
                 "OLLAMA_FALLBACK_TIMEOUT=PT2M",
                 "OLLAMA_FALLBACK_KEY=k",
-                "OLLAMA_FALLBACK_CLEARTEXT= TRUE "))
+                "OLLAMA_FALLBACK_CLEARTEXT=TRUE"))
         .containsExactly(
             "Endpoint[primary, own at https://llm.example.org/prefix]",
             "Endpoint[fallback, shared at http://192.0.2.7:11434/]");
@@ -518,7 +518,7 @@ class EnvironmentTest {
         "TIMEOUT=24h",
         "CLEARTEXT=True",
         "CONCURRENCY=1",
-        "CONCURRENCY= 2147483647 ",
+        "CONCURRENCY=2147483647",
         "RPM=1",
         "RPM=100000",
         "RETRIES=0",
@@ -588,6 +588,15 @@ class EnvironmentTest {
         "http:user:hunter2@host",
         "http:\\\\user:hunter2@host",
         "http://host:11434/api/chat",
+        "http://host:11434/api",
+        "http://host:11434/api/generate",
+        "http://host:11434/v1/chat/completions",
+        "http://http://host:11434",
+        "\"http://host:11434\"",
+        "http://host:11434\r",
+        " http://host:11434",
+        "http://${HOST}:11434",
+        "http://user:${hunter2}@host",
         "http://host:11434/api/chat/",
         "https://host/v1",
         "https://host/v1/"
@@ -747,5 +756,76 @@ class EnvironmentTest {
         .contains(Duration.ofSeconds(4));
     assertThat(Environment.read(variables()).hedgeAfter()).isEmpty();
     assertThat(wrong("OFFMETER_HEDGE_AFTER=soon")).hasMessageContaining("OFFMETER_HEDGE_AFTER");
+  }
+
+  static Stream<Arguments> slips() {
+    Map<String, String> right =
+        Map.of(
+            "OLLAMA_MODEL", "qwen3:8b",
+            "OLLAMA_PRIMARY_MODEL", "qwen3:8b",
+            "OLLAMA_PRIMARY_TIMEOUT", "15s",
+            "OLLAMA_PRIMARY_KEEP_WARM", "true",
+            "OFFMETER_ENDPOINTS_0_NAME", "attic",
+            "OFFMETER_ENDPOINTS_0_TYPE", "ollama",
+            "OFFMETER_ENDPOINTS_0_MODEL", "qwen3:8b",
+            "OFFMETER_ENDPOINTS_0_RETRIES", "1",
+            "OFFMETER_ENDPOINTS_0_LOCALITY", "managed",
+            "OFFMETER_DEADLINE", "15s");
+    return right.entrySet().stream()
+        .flatMap(
+            entry ->
+                Stream.of("\"%s\"", "'%s'", "%s\r", "%s\n", " %s", "%s ", "${X}", "$X", "<%s>")
+                    .map(slip -> arguments(entry.getKey(), slip.formatted(entry.getValue()))));
+  }
+
+  @ParameterizedTest
+  @MethodSource("slips")
+  void aSlipOfAShellOrATemplateIsNamedWithItsVariableRuleAndValue(String name, String value) {
+    Map<String, String> variables = new HashMap<>();
+    if (name.startsWith("OFFMETER_ENDPOINTS_")) {
+      variables.put("OFFMETER_ENDPOINTS_0_URL", "http://localhost:1");
+    }
+    variables.put(name, value);
+
+    assertThat(rejected(IllegalArgumentException.class, variables))
+        .hasMessageStartingWith(name)
+        .hasMessageContaining("must ")
+        .hasMessageContaining(", was '" + value.replace("\r", "\\r").replace("\n", "\\n") + "'");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"hunter2\"",
+        "'hunter2'",
+        " hunter2",
+        "hunter2\r",
+        "Bearer hunter2",
+        "Authorization: Bearer hunter2",
+        "${hunter2}",
+        "$hunter2",
+        "{{ hunter2 }}",
+        "<your-hunter2-key>",
+        "your-api-key",
+        "YOUR_API_KEY_HERE",
+        "changeme",
+        "change-me",
+        "replace_this",
+        "sk-xxxx",
+        "sk-...",
+        "***",
+        "TODO"
+      })
+  void aKeyThatIsNoneIsNamedButNotShown(String value) {
+    for (String name : List.of("OLLAMA_PRIMARY_KEY", "OFFMETER_ENDPOINTS_0_KEY")) {
+      String url = name.replace("KEY", "URL=http://localhost:1");
+      assertThat(wrong(url, name + "=" + value))
+          .hasMessageStartingWith(name)
+          .hasMessageContaining("must ")
+          .hasMessageContaining("was ***");
+    }
+    assertThat(wrong("OLLAMA_PRIMARY_ACCESS_ID=i", "OLLAMA_PRIMARY_ACCESS_SECRET=" + value))
+        .hasMessageContaining("OLLAMA_PRIMARY_ACCESS_SECRET")
+        .hasMessageContaining("was ***");
   }
 }
