@@ -220,17 +220,17 @@ class HealthCheckTest {
   }
 
   @Test
-  void aServerWithoutSuchAPathIsAskedOnceAndComesBackByItsPause() {
+  void aServerWithoutSuchAPathIsAskedAgainAndComesBackByItsPause() {
     LlmClient client = clientOf(endpoint());
     look();
     node.behaves(Replies.answering("BACK"));
 
-    time.advance(Duration.ofSeconds(10));
+    pass(Duration.ofSeconds(9));
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
-    time.advance(Duration.ofSeconds(8));
+    pass(Duration.ofSeconds(8));
 
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node");
-    assertThat(node.asides()).hasSize(1);
+    assertThat(node.asides()).hasSizeGreaterThan(5);
   }
 
   @ParameterizedTest

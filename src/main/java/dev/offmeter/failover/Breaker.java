@@ -34,6 +34,13 @@ final class Breaker {
   private static final Set<Judgement.Health> SERVED_ALL_THE_SAME =
       EnumSet.of(Judgement.Health.COUNTS, Judgement.Health.TRIPS, Judgement.Health.WARMS);
 
+  /** An endpoint that has answered has the right path and model: these are an outage of it. */
+  private static final Set<FailureKind> SEEN_TO_BE_RIGHT =
+      EnumSet.of(FailureKind.WRONG_PATH, FailureKind.MODEL_MISSING);
+
+  /** A failure that took no longer costs a caller next to nothing. */
+  private static final long CHEAP = Duration.ofSeconds(1).toNanos();
+
   private static final Duration AT_ONCE = Duration.ofMillis(1);
 
   private final CircuitBreaker breaker;
@@ -43,6 +50,10 @@ final class Breaker {
   private final SteadyClock clock;
   private volatile @Nullable Failure lastFailure;
   private volatile boolean warming;
+  private volatile boolean hasAnswered;
+
+  /** Whether the failure that counts is told at once. Changed under the lock. */
+  private boolean cheap;
 
   /** What it was down for when its model began to be loaded; null if it was not down. */
   private @Nullable Failure wasDownFor;
@@ -201,6 +212,9 @@ final class Breaker {
 
     /** The call has its answer. */
     void answered(long nanos) {
+      if (!hasAnswered) {
+        hasAnswered = true;
+      }
       if (isCurrent() && breaker.getState() == CircuitBreaker.State.CLOSED) {
         spent = true;
         breaker.onSuccess(nanos, TimeUnit.NANOSECONDS);
@@ -232,7 +246,8 @@ final class Breaker {
     }
 
     private void judge(Failure failure, long nanos) {
-      switch (Judgement.of(failure.kind()).health()) {
+      cheap = nanos < CHEAP && mayPassSoon(failure);
+      switch (health(failure)) {
         case UNTOUCHED, WARMS -> giveBack();
         case COUNTS -> {
           lastFailure = failure;
@@ -331,6 +346,7 @@ final class Breaker {
     change(
         () -> {
           if (!states.isDown()) {
+            cheap = false;
             down(failure);
           }
         },
@@ -339,8 +355,22 @@ final class Breaker {
 
   private void down(Failure failure) {
     lastFailure = failure;
-    pause(Judgement.of(failure.kind()).health(), failure.retryAfter());
+    pause(health(failure), failure.retryAfter());
     open();
+  }
+
+  private Judgement.Health health(Failure failure) {
+    return hasAnswered && SEEN_TO_BE_RIGHT.contains(failure.kind())
+        ? Judgement.Health.TRIPS
+        : Judgement.of(failure.kind()).health();
+  }
+
+  /** A router says so while a model is being loaded, and its own health check is well meanwhile. */
+  private boolean mayPassSoon(Failure failure) {
+    Judgement.Health judged = health(failure);
+    boolean ofServer = judged == Judgement.Health.COUNTS || judged == Judgement.Health.COOLS_DOWN;
+    return (ofServer && failure.status() >= 500)
+        || (judged == Judgement.Health.TRIPS && SEEN_TO_BE_RIGHT.contains(failure.kind()));
   }
 
   /** How long it stays shut is decided here; the breaker's own wait is over at once. */
@@ -378,6 +408,7 @@ final class Breaker {
   private void beginWarming(Failure why, boolean again) {
     wasDownFor = states.isDown() ? lastFailure : null;
     if (again) {
+      cheap = false;
       pause(Judgement.Health.COUNTS, Optional.empty());
     }
     lastFailure = why;
@@ -409,7 +440,7 @@ final class Breaker {
     Failure before = wasDownFor;
     return before != null
         && before.kind() != FailureKind.MODEL_MISSING
-        && Judgement.of(before.kind()).health() == Judgement.Health.SET_ASIDE;
+        && health(before) == Judgement.Health.SET_ASIDE;
   }
 
   /** Whether it was set aside because it has no such model. */
@@ -422,7 +453,7 @@ final class Breaker {
     Failure before = wasDownFor;
     if (before != null) {
       lastFailure = before;
-      pause.goOnFor(Judgement.of(before.kind()).health());
+      pause.goOnFor(health(before));
     }
     pause.letGo();
     enter(EndpointState.DOWN);
@@ -482,7 +513,11 @@ final class Breaker {
   }
 
   private void pause(Judgement.Health why, Optional<Duration> asked) {
-    pause.begin(why, asked);
+    if (cheap && asked.isEmpty()) {
+      pause.beginShort(why);
+    } else {
+      pause.begin(why, asked);
+    }
     warming = false;
   }
 

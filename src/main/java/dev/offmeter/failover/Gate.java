@@ -3,6 +3,7 @@ package dev.offmeter.failover;
 
 import dev.offmeter.FailureKind;
 import dev.offmeter.endpoint.EndpointSpec;
+import dev.offmeter.endpoint.Locality;
 import dev.offmeter.endpoint.Transport;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
@@ -48,13 +49,19 @@ final class Gate {
     Gates registries = shared.registries();
     this.breaker =
         new Breaker(
-            spec.name(), time, shared.wayBack(), registries, this::changed, shared.changes());
+            spec.name(), time, wayBack(shared), registries, this::changed, shared.changes());
     this.bulkhead = registries.bulkheads().bulkhead(spec.name(), bulkheadConfig(spec));
     this.timeLimiter = registries.timeLimiters().timeLimiter(spec.name(), limiterConfig(spec));
     this.activity = new Activity(spec.limits(), time.nanos());
     Probes probes = new Probes(opener, time, shared.workers());
     this.health = new Health(spec, probes, breaker, activity, latencies, time, shared.pace());
     this.rate = new Rate(spec.requestsPerMinute());
+  }
+
+  /** To ask somebody else's server again soon may be billed, or limited. */
+  private WayBack wayBack(Shared shared) {
+    WayBack wayBack = shared.wayBack();
+    return spec.locality() == Locality.SELF_HOSTED ? wayBack : wayBack::pause;
   }
 
   private void changed(EndpointChange change) {

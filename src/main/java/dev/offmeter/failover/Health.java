@@ -101,9 +101,14 @@ final class Health {
 
   private void diesOf(Failure death, Looks.Look look) {
     if (look.isBelieved(death)) {
-      String how = ": " + death.kind() + ", " + death.message();
-      down(Failure.of(FailureKind.UNRESPONSIVE, "silent, and dead to a health check" + how));
+      down(Failure.of(FailureKind.UNRESPONSIVE, "silent, and " + deadTo(death)));
     }
+  }
+
+  private static String deadTo(Failure death) {
+    return death.kind() == FailureKind.UNRESPONSIVE
+        ? death.message()
+        : "dead to a health check: " + death.kind() + ", " + death.message();
   }
 
   private String cold(@Nullable Failure found) {

@@ -29,6 +29,9 @@ final class Looks {
           FailureKind.TLS_FAILED,
           FailureKind.TUNNEL_DOWN);
 
+  private static final Set<Vitals.Sign> ALIVE =
+      EnumSet.of(Vitals.Sign.READY, Vitals.Sign.COLD, Vitals.Sign.FOREIGN);
+
   /** So soon after one look there is nothing new to see. */
   private static final long RECENT = Duration.ofSeconds(1).toNanos();
 
@@ -157,7 +160,7 @@ final class Looks {
     return switch (vitals.sign()) {
       case READY, COLD -> vitals;
       case DEAD, NOT_READY -> new Vitals(Vitals.Sign.NOT_READY, vitals.failure());
-      case REFUSED, UNKNOWN -> Vitals.READY;
+      case REFUSED, FOREIGN, UNKNOWN -> Vitals.READY;
     };
   }
 
@@ -165,7 +168,7 @@ final class Looks {
     if (!look.isOfNothing()) {
       activity.ask();
     }
-    if (look.sign() == Vitals.Sign.READY || look.sign() == Vitals.Sign.COLD) {
+    if (ALIVE.contains(look.sign())) {
       silences.wellAgain(time.nanos());
     }
     CompletableFuture<Look> over;

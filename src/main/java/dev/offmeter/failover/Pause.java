@@ -27,7 +27,16 @@ final class Pause {
 
   /** It is down once more. */
   void begin(Judgement.Health why, Optional<Duration> asked) {
-    ends = time.nanos() + wayBack.pause(why, inARow.incrementAndGet(), asked).toNanos();
+    begin(why, asked, wayBack.pause(why, inARow.incrementAndGet(), asked));
+  }
+
+  /** The same, for something that may be over soon. */
+  void beginShort(Judgement.Health why) {
+    begin(why, Optional.empty(), wayBack.soon(inARow.incrementAndGet()));
+  }
+
+  private void begin(Judgement.Health why, Optional<Duration> asked, Duration length) {
+    ends = time.nanos() + length.toNanos();
     shutUntil = ends;
     this.why = why;
     namedByServer = why == Judgement.Health.COOLS_DOWN && asked.isPresent();

@@ -31,9 +31,12 @@ final class Recovery {
 
   private static final long BELIEVED_AT_MOST = Duration.ofHours(1).toNanos();
 
-  /** The server, or what is before it, has no such path, and will have none in a while. */
+  /** The server, or what is before it, has no such path, now at least. */
   private static final Set<FailureKind> NO_SUCH_CHECK =
       EnumSet.of(FailureKind.WRONG_PATH, FailureKind.MODEL_MISSING, FailureKind.BAD_REQUEST);
+
+  private static final Set<Vitals.Sign> KNOWN =
+      EnumSet.of(Vitals.Sign.READY, Vitals.Sign.COLD, Vitals.Sign.NOT_READY);
 
   /**
    * A server that loads a model may be too busy for one look, and its load is worth much. Twice as
@@ -57,6 +60,13 @@ final class Recovery {
   private int silencesInARow;
   private int loadsGivenUp;
   private boolean closed;
+
+  /** Whether the server has ever answered a check as only one does that knows it. */
+  private boolean knowsCheck;
+
+  /** Whether there is nothing to be learnt from looking, for the time being. */
+  private boolean teachesNothing;
+
   private long lookedAt;
   private @Nullable ScheduledFuture<?> next;
 
@@ -72,6 +82,7 @@ final class Recovery {
     lock.lock();
     try {
       stop();
+      teachesNothing = false;
       loadsGivenUp = change.to() == EndpointState.UP ? 0 : loadsGivenUp;
       boolean loading = change.to() == EndpointState.WARMING;
       if (loading) {
@@ -147,28 +158,35 @@ final class Recovery {
   /** Whether that is evidence that it is back. */
   private boolean judge(Looks.Look look) {
     long delay = untilNext();
-    Failure failure = look.failure();
-    if (look.sign() == Vitals.Sign.UNKNOWN) {
-      lookAgain(failure, delay);
+    schedule(delay);
+    boolean noSuchCheck = hasNoSuchCheck(look);
+    teachesNothing = noSuchCheck && !knowsCheck;
+    if (look.sign() == Vitals.Sign.UNKNOWN && !noSuchCheck) {
       return false;
     }
-    boolean well = look.sign() == Vitals.Sign.READY || isAsGoodAsWell(look);
+    boolean well = isWell(look);
+    knowsCheck |= KNOWN.contains(look.sign());
     seenIll |= !well && look.sign() != Vitals.Sign.COLD;
-    boolean keepsShut = !well && look.sign() != Vitals.Sign.REFUSED;
-    if (keepsShut && isTrusted(failure)) {
+    boolean told = noSuchCheck ? knowsCheck : look.sign() != Vitals.Sign.REFUSED;
+    if (!well && told && isTrusted(look.failure())) {
       breaker.holdUntil(time.nanos() + delay + SAY);
     }
-    schedule(delay);
     return seenIll && well && !look.beganBefore(downSince);
   }
 
-  /** Unless there is nothing to be learnt from looking: then its pause alone counts. */
-  private void lookAgain(@Nullable Failure failure, long delay) {
-    if (failure != null && NO_SUCH_CHECK.contains(failure.kind())) {
-      next = null;
-    } else {
-      schedule(delay);
-    }
+  /** A gateway in front of a server that is not there yet knows no path at all. */
+  private static boolean hasNoSuchCheck(Looks.Look look) {
+    Failure failure = look.failure();
+    return look.sign() == Vitals.Sign.UNKNOWN
+        && failure != null
+        && NO_SUCH_CHECK.contains(failure.kind());
+  }
+
+  /** Or as good as that: a server of another make says in other words that it is there. */
+  private boolean isWell(Looks.Look look) {
+    return look.sign() == Vitals.Sign.READY
+        || look.sign() == Vitals.Sign.FOREIGN
+        || isAsGoodAsWell(look);
   }
 
   /** Whether a server that loads its model has given no sign of life for too long. */
@@ -251,11 +269,11 @@ final class Recovery {
     }
   }
 
-  /** When it is looked at next; empty while it is not. */
+  /** When it is looked at next; empty while it is not, or only a call can tell. */
   Optional<Duration> nextLook() {
     lock.lock();
     try {
-      return next == null || next.isCancelled() || breaker.isOpenToCalls()
+      return next == null || next.isCancelled() || teachesNothing || breaker.isOpenToCalls()
           ? Optional.empty()
           : Optional.of(Duration.ofNanos(Math.max(0, next.getDelay(TimeUnit.NANOSECONDS))));
     } finally {

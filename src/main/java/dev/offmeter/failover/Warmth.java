@@ -42,7 +42,7 @@ final class Warmth {
 
   /** A proxy may let calls through, and nothing else. */
   private static final Set<Vitals.Sign> UNCLEAR =
-      EnumSet.of(Vitals.Sign.REFUSED, Vitals.Sign.UNKNOWN);
+      EnumSet.of(Vitals.Sign.REFUSED, Vitals.Sign.FOREIGN, Vitals.Sign.UNKNOWN);
 
   private static final long HOLD_AT_LEAST = Duration.ofSeconds(5).toNanos();
   private static final long HOLD_AT_MOST = Duration.ofMinutes(2).toNanos();

@@ -17,11 +17,10 @@ import org.slf4j.event.Level;
  * answer or a secret.
  *
  * <ul>
- *   <li>WARN when an endpoint goes down, or is still down for another cause than the one told last,
- *       and when it is up again; once for each endpoint that is sent more requests than it can work
- *       on, with what to set.
- *   <li>INFO when an endpoint warms its model, when it is up again after that alone, and when the
- *       model could not be loaded for the cause told last.
+ *   <li>WARN when an endpoint goes down, or is still down for another cause than the one told last;
+ *       once for each endpoint that is sent more requests than it can work on, with what to set.
+ *   <li>INFO when an endpoint is up again, when it warms its model, and when the model could not be
+ *       loaded for the cause told last.
  *   <li>DEBUG for a trial, one that failed for the cause told last, each fall-through and each
  *       answer.
  * </ul>
@@ -88,12 +87,13 @@ public final class Slf4jListener implements LlmListener {
   }
 
   private Level level(EndpointChange change) {
-    String endpoint = change.endpoint();
+    if (change.to() == EndpointState.UP) {
+      warned.remove(change.endpoint());
+    }
     return switch (change.to()) {
-      case UP -> warned.remove(endpoint) == null ? Level.INFO : Level.WARN;
       case DOWN -> levelOfDown(change);
-      // It mends itself, and happens whenever a model has been idle for long.
-      case WARMING -> Level.INFO;
+      // A load mends itself, and happens whenever a model has been idle for long.
+      case UP, WARMING -> Level.INFO;
       // It decides nothing yet.
       case TRIAL -> Level.DEBUG;
     };

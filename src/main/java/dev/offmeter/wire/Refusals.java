@@ -4,6 +4,7 @@ package dev.offmeter.wire;
 import dev.offmeter.FailureKind;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -19,6 +20,10 @@ final class Refusals {
   private static final Pattern TITLE =
       Pattern.compile("<title[^<>]*>([^<]{0,120})", Pattern.CASE_INSENSITIVE);
   private static final Pattern EDGE_CODE = Pattern.compile("error code: (1\\d{3})");
+
+  /** llama-server, and the routers that start one for each model. */
+  private static final Set<String> LOADING =
+      Set.of("loading model", "model is loading", "model is being loaded", "model_loading");
 
   private Refusals() {}
 
@@ -130,9 +135,21 @@ final class Refusals {
     return switch (reply.status() / 100) {
       case 2 -> Failure.of(FailureKind.NOT_AN_ANSWER, told(reply, error, "not an answer"));
       case 4 -> Failure.of(rejected(error), told(reply, error, "request rejected"));
-      case 5 -> Failure.of(FailureKind.SERVER_ERROR, told(reply, error, "server error"));
+      case 5 -> Failure.of(failed(told(reply, error, "")), told(reply, error, "server error"));
       default -> Failure.of(FailureKind.NOT_AN_ANSWER, told(reply, error, "unknown status"));
     };
+  }
+
+  /** A router tells in words that the server behind it is not there yet, or loads its model. */
+  private static FailureKind failed(String told) {
+    String text = told.toLowerCase(Locale.ROOT);
+    if (text.startsWith("proxy error") || text.contains("could not establish connection")) {
+      return FailureKind.ORIGIN_UNREACHABLE;
+    }
+    boolean loading = LOADING.stream().anyMatch(text::contains);
+    return loading && !text.contains("error") && !text.contains("fail")
+        ? FailureKind.SERVER_BUSY
+        : FailureKind.SERVER_ERROR;
   }
 
   /** LM Studio without a model answers HTTP 400, though the request is not at fault. */

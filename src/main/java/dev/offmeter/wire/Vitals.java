@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.offmeter.FailureKind;
 import java.util.EnumSet;
 import java.util.Set;
@@ -26,6 +27,8 @@ public record Vitals(Sign sign, @Nullable Failure failure) {
     DEAD,
     /** It wants a key, or a login; of its health that says nothing. */
     REFUSED,
+    /** It answers with HTTP 200 and JSON that is not known: a server, and perhaps another make. */
+    FOREIGN,
     /** It has no such check, or the answer came from somebody else or was cut too soon. */
     UNKNOWN
   }
@@ -64,10 +67,17 @@ public record Vitals(Sign sign, @Nullable Failure failure) {
   static Vitals of(Reply reply, Predicate<String> own) {
     if (reply.status() == 200) {
       Failure other = Failure.of(FailureKind.NOT_AN_ANSWER, "a reply of somebody else's");
-      return own.test(reply.body()) ? READY : of(Sign.UNKNOWN, other.withStatus(200));
+      Sign sign = isObject(reply.body()) ? Sign.FOREIGN : Sign.UNKNOWN;
+      return own.test(reply.body()) ? READY : of(sign, other.withStatus(200));
     }
     Failure failure = Refusals.of(reply);
     return of(sign(failure.kind()), failure);
+  }
+
+  /** LM Studio answers any path it does not know with HTTP 200 and an error. */
+  private static boolean isObject(String body) {
+    JsonNode tree = Json.tree(body);
+    return tree.isObject() && !tree.has("error");
   }
 
   private static Sign sign(FailureKind kind) {

@@ -46,6 +46,12 @@ class TimedWayBackTest {
     assertThat(wayBack.pause(why, 1, Optional.of(Duration.ofSeconds(asked)))).hasSeconds(seconds);
   }
 
+  @ParameterizedTest
+  @CsvSource({"1, 2", "2, 4", "5, 32", "8, 256", "9, 300", "1000000, 300"})
+  void whatMayBeOverSoonIsTriedSoon(int inARow, long seconds) {
+    assertThat(wayBack.soon(inARow)).hasSeconds(seconds);
+  }
+
   @Test
   void jitterIsAFifthEitherWay() {
     assertThat(new TimedWayBack(() -> 0).pause(Health.TRIPS, 1, Optional.empty())).hasSeconds(12);

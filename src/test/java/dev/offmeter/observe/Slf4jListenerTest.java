@@ -62,9 +62,9 @@ class Slf4jListenerTest {
   }
 
   @Test
-  void aRecoveryIsNewsAndSoIsTheNextOutage() {
+  void aRecoveryIsGoodNewsAndTheNextOutageIsAWarningAgain() {
     assertThat(levelOf(UP, DOWN, FailureKind.TUNNEL_DOWN)).isEqualTo(Level.WARN);
-    assertThat(levelOf(TRIAL, UP, null)).isEqualTo(Level.WARN);
+    assertThat(levelOf(TRIAL, UP, null)).isEqualTo(Level.INFO);
     assertThat(levelOf(UP, DOWN, FailureKind.TUNNEL_DOWN)).isEqualTo(Level.WARN);
   }
 
@@ -92,10 +92,10 @@ class Slf4jListenerTest {
   }
 
   @Test
-  void anOutageThatEndsByWarmingIsOverWithAWarning() {
+  void anOutageThatEndsByWarmingWakesNobodyAgain() {
     levelOf(UP, DOWN, FailureKind.TUNNEL_DOWN);
     assertThat(levelOf(DOWN, WARMING, FailureKind.MODEL_COLD)).isEqualTo(Level.INFO);
-    assertThat(levelOf(WARMING, UP, null)).isEqualTo(Level.WARN);
+    assertThat(levelOf(WARMING, UP, null)).isEqualTo(Level.INFO);
   }
 
   @Test

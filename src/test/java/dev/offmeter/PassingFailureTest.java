@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.Loopback.quickly;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.endpoint.Locality;
+import dev.offmeter.observe.EndpointChange;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.testing.Changes;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import dev.offmeter.testing.Servers;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What a gateway or router says while nobody is there yet is an outage, and passes. */
+@Timeout(20)
+class PassingFailureTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+  private static final Node.Script NOT_FOUND =
+      Replies.status(404, "text/plain; charset=utf-8", "404 page not found");
+  private static final Node.Script NO_SUCH_MODEL =
+      Replies.status(404, "application/json", "{\"error\":{\"message\":\"model 'm' not found\"}}");
+  private static final Node.Script NO_SUCH_METHOD = Replies.status(405, "text/html", "<html>no");
+  private static final Node.Script STILL_STARTING =
+      Replies.status(
+          500,
+          "application/json",
+          "{\"error\":{\"code\":500,\"message\":\"proxy error: Could not establish connection\","
+              + "\"type\":\"server_error\"}}");
+  private static final Node.Script WELL =
+      Replies.status(200, "application/json", "{\"object\":\"list\",\"data\":[]}");
+  private static final Node.Script OF_ANOTHER_MAKE = Replies.status(200, "text/plain", "{}");
+
+  private final List<EndpointChange> changes = new CopyOnWriteArrayList<>();
+  private ManualTime time;
+  private Node node;
+  private Node fallback;
+
+  @BeforeEach
+  void start() {
+    time = loopback.manualTime();
+    node = loopback.node(Servers.openAi("NODE"));
+    fallback = loopback.node(Replies.answering("FALLBACK"));
+  }
+
+  private LlmClient client(Endpoint.Builder endpoint) {
+    return loopback.client(
+        LlmClient.builder()
+            .endpoint(endpoint.model("m").build())
+            .endpoint(ollama("fallback", fallback).build())
+            .listener(Changes.into(changes))
+            .time(time));
+  }
+
+  private Endpoint.Builder openAi() {
+    return Endpoint.openAi("node", node.url());
+  }
+
+  private static EndpointState state(LlmClient client) {
+    return client.status().endpoints().get(0).state();
+  }
+
+  /** Time in which every look has its reply. */
+  private void pass(Duration duration) {
+    for (long left = duration.toMillis(); left > 0; left -= 250) {
+      time.advance(Duration.ofMillis(250));
+      quickly(() -> !time.isChecking());
+    }
+  }
+
+  private static void isAsked(LlmClient client, String... endpoints) {
+    for (String endpoint : endpoints) {
+      assertThat(client.chat(REQUEST).endpoint()).isEqualTo(endpoint);
+    }
+  }
+
+  private static Node.Script named(String name) {
+    return switch (name) {
+      case "path" -> NOT_FOUND;
+      case "model" -> NO_SUCH_MODEL;
+      default -> NO_SUCH_METHOD;
+    };
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void aGatewayThatKnowsNoPathYetIsLookedAtUntilItDoes(boolean known) {
+    node.behaves(NOT_FOUND);
+    node.aside(NOT_FOUND);
+    LlmClient client = client(openAi());
+    isAsked(client, "fallback");
+    pass(Duration.ofSeconds(10));
+    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
+
+    node.behaves(Servers.openAi("NODE"));
+    node.aside(known ? WELL : OF_ANOTHER_MAKE);
+    pass(Duration.ofMillis(1500));
+
+    isAsked(client, "node");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"path", "model", "method"})
+  void whatHasAnsweredHasTheRightPathAndModelAndIsBackAtOnce(String missing) {
+    node.aside(WELL);
+    LlmClient client = client(openAi());
+    isAsked(client, "node");
+    node.behaves(named(missing));
+    isAsked(client, "fallback", "fallback");
+    assertThat(changes.get(0).leftAlone()).isLessThan(Duration.ofSeconds(3));
+
+    node.behaves(Servers.openAi("NODE"));
+    pass(Duration.ofMillis(1500));
+
+    isAsked(client, "node");
+  }
+
+  @Test
+  void theSameHoldsForOllama() {
+    node.behaves(Replies.answering("NODE"));
+    LlmClient client = client(Endpoint.ollama("node", node.url()));
+    isAsked(client, "node");
+    node.behaves(NOT_FOUND);
+    isAsked(client, "fallback");
+
+    node.behaves(Replies.answering("NODE"));
+    node.aside(Replies.aside(Replies.loaded(), "m:latest"));
+    pass(Duration.ofMillis(2500));
+
+    isAsked(client, "node");
+  }
+
+  @Test
+  void aCheckThatWasKnownAndIsNotFoundKeepsItShut() {
+    node.aside(WELL);
+    LlmClient client = client(openAi());
+    isAsked(client, "node");
+    node.behaves(NOT_FOUND);
+    isAsked(client, "fallback");
+    pass(Duration.ofMillis(1250));
+    int asked = node.requests().size();
+    isAsked(client, "fallback");
+    assertThat(node.requests()).as("believed once").hasSize(asked + 1);
+
+    node.aside(NOT_FOUND);
+    pass(Duration.ofMinutes(2));
+    isAsked(client, "fallback");
+
+    assertThat(node.requests()).hasSize(asked + 1);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"LLAMA_SERVER, 500", "GENERIC, 502", "LOCAL_AI, 503"})
+  void aRouterWhoseOwnHealthIsWellIsTriedAgainSoon(Endpoint.Dialect dialect, int status) {
+    node.aside(WELL);
+    node.behaves(status == 500 ? STILL_STARTING : Replies.status(status, "text/plain", "starting"));
+    LlmClient client = client(openAi().dialect(dialect));
+    isAsked(client, "fallback", "fallback");
+    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
+
+    node.behaves(Servers.openAi("NODE"));
+    pass(Duration.ofMillis(2500));
+
+    isAsked(client, "node");
+  }
+
+  @Test
+  void aLoadOfAMinuteCostsARouterNoLongPause() {
+    node.aside(WELL);
+    node.behaves(STILL_STARTING);
+    LlmClient client = client(openAi().dialect(Endpoint.Dialect.LLAMA_SERVER));
+    for (int second = 0; second < 60; second++) {
+      isAsked(client, "fallback");
+      pass(Duration.ofSeconds(1));
+    }
+    assertThat(node.requests()).hasSizeBetween(5, 8);
+
+    node.behaves(Servers.openAi("NODE"));
+    pass(Duration.ofSeconds(20));
+
+    isAsked(client, "node");
+  }
+
+  @Test
+  void aFailureThatTookLongHasTheLongPause() {
+    node.aside(WELL);
+    node.behaves(
+        (connection, request) -> {
+          time.advance(Duration.ofSeconds(1));
+          STILL_STARTING.answer(connection, request);
+        });
+    LlmClient client = client(openAi());
+
+    isAsked(client, "fallback", "fallback");
+
+    assertThat(changes.get(0).leftAlone()).isGreaterThan(Duration.ofSeconds(11));
+  }
+
+  @Test
+  void somebodyElsesServerIsNotAskedSooner() {
+    LlmClient client = client(openAi().locality(Locality.MANAGED));
+    isAsked(client, "node");
+    node.behaves(NO_SUCH_MODEL);
+    isAsked(client, "fallback");
+
+    assertThat(changes.get(0).leftAlone())
+        .isBetween(Duration.ofSeconds(12), Duration.ofSeconds(18));
+  }
+}
