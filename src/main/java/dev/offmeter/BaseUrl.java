@@ -40,6 +40,13 @@ final class BaseUrl {
     return url;
   }
 
+  /** Scheme, host, and the port if it is not the scheme's own. */
+  static String origin(HttpUrl url) {
+    String host = url.host().indexOf(':') >= 0 ? "[" + url.host() + "]" : url.host();
+    boolean usual = url.port() == HttpUrl.defaultPort(url.scheme());
+    return url.scheme() + "://" + host + (usual ? "" : ":" + url.port());
+  }
+
   static boolean isLoopback(HttpUrl url) {
     String host = url.host();
     return host.equals("localhost")

@@ -17,6 +17,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -191,6 +192,31 @@ public final class Endpoint {
       return Locality.SELF_HOSTED;
     }
     return api.managed() ? Locality.MANAGED : DefaultLocality.of(url, model(), dialect(url));
+  }
+
+  /** The kind of server, as configurations name it; {@code function} for one in this process. */
+  String type() {
+    Api api = settings.api;
+    if (url == null || api == null) {
+      return "function";
+    }
+    if (api.equals(OllamaChat.API)) {
+      return "ollama";
+    }
+    if (!api.equals(OpenAiChat.API)) {
+      return api.equals(GeminiChat.API) ? "gemini" : "anthropic";
+    }
+    return switch (dialect(url)) {
+      case GENERIC, OPENAI -> "openai";
+      case LOCAL_AI -> "localai";
+      case LM_STUDIO -> "lmstudio";
+      default -> dialect(url).name().toLowerCase(Locale.ROOT).replace('_', '-');
+    };
+  }
+
+  /** Scheme, host and port: a path may hold what is not to be shown. Empty for a function. */
+  String origin() {
+    return url == null ? "" : BaseUrl.origin(url);
   }
 
   private Dialect dialect(HttpUrl url) {

@@ -82,6 +82,7 @@ public final class LlmClient implements AutoCloseable {
             () -> ThreadLocalRandom.current().nextDouble(),
             settings.hedging(workers),
             new GuardedListener(settings.listeners));
+    StartLog.write(settings.endpoints, specs);
   }
 
   private static Duration sumOfAttempts(List<EndpointSpec> specs) {

@@ -418,7 +418,7 @@ class BadInputTest {
 
   @Test
   void rejectsOptionsThatAreNotPlain() {
-    rejectsValue(() -> endpoint().option("num_predict", 5), "num_predict", "request's own");
+    rejectsValue(() -> endpoint().option("num_predict", 5), "num_predict", "ChatRequest.maxTokens");
     rejectsValue(() -> endpoint().option("x", new Object()), "option x", "java.lang.Object");
     rejectsValue(() -> endpoint().option("x", Double.NaN), "option x");
     rejectsValue(() -> endpoint().option("x", List.of(List.of())), "option x");
