@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Attempt {
   private final String endpoint;
+  private final String origin;
   private final String model;
   private final @Nullable FailureKind failure;
   private final int status;
@@ -22,6 +23,7 @@ public final class Attempt {
 
   private Attempt(Builder builder) {
     endpoint = builder.endpoint;
+    origin = builder.origin;
     model = builder.model;
     failure = builder.failure;
     status = builder.status;
@@ -37,7 +39,12 @@ public final class Attempt {
   /** A builder that starts from this attempt. */
   public Builder toBuilder() {
     Builder builder =
-        new Builder(endpoint).model(model).status(status).elapsed(elapsed).message(message);
+        new Builder(endpoint)
+            .origin(origin)
+            .model(model)
+            .status(status)
+            .elapsed(elapsed)
+            .message(message);
     builder.failure = failure;
     return builder;
   }
@@ -45,6 +52,14 @@ public final class Attempt {
   /** The name of the endpoint. */
   public String endpoint() {
     return endpoint;
+  }
+
+  /**
+   * Where the endpoint is: scheme, host and port, such as {@code https://llm.example.org} or {@code
+   * http://10.0.0.5:11434}, without a path; empty for a function in this process.
+   */
+  public String origin() {
+    return origin;
   }
 
   /** The model that was asked for; for an attempt that answered, the one the server reported. */
@@ -75,10 +90,13 @@ public final class Attempt {
     return message;
   }
 
-  /** One line: endpoint, model, outcome, status, time, message. */
+  /** One line: endpoint and where it is, model, outcome, status, time, message. */
   @Override
   public String toString() {
     StringBuilder line = new StringBuilder(endpoint);
+    if (!origin.isEmpty()) {
+      line.append(" at ").append(origin);
+    }
     if (!model.isEmpty()) {
       line.append(" [").append(model).append(']');
     }
@@ -93,6 +111,7 @@ public final class Attempt {
   /** Builds an {@link Attempt}. Not safe for use by several threads. */
   public static final class Builder {
     private final String endpoint;
+    private String origin = "";
     private String model = "";
     private @Nullable FailureKind failure;
     private int status;
@@ -101,6 +120,12 @@ public final class Attempt {
 
     private Builder(String endpoint) {
       this.endpoint = Objects.requireNonNull(endpoint, "endpoint");
+    }
+
+    /** Where the endpoint is; default empty. Must hold no user info, path or secret. */
+    public Builder origin(String origin) {
+      this.origin = Objects.requireNonNull(origin, "origin");
+      return this;
     }
 
     /** The model; default empty. */

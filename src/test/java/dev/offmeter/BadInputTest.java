@@ -522,6 +522,7 @@ class BadInputTest {
             .attempts(
                 List.of(
                     Attempt.builder("e")
+                        .origin("https://llm.example.org")
                         .model("m")
                         .failure(FailureKind.STALLED)
                         .status(200)

@@ -287,7 +287,7 @@ class ListenerTest {
         .satisfies(
             event ->
                 assertThat(event.getFormattedMessage())
-                    .contains("endpoint primary is DOWN")
+                    .contains("endpoint primary at " + primary.url() + " is DOWN")
                     .contains("TUNNEL_DOWN")
                     .contains("asked again in"));
     assertThat(log.list)

@@ -150,7 +150,9 @@ class StatusTest {
             "endpoint  state        for  next look  in flight  answers  first p50/p95  total p50/p95"
                 + "  why",
             "primary   DOWN         5 s     35.0 s          0        0              -              -"
-                + "  RATE_LIMITED: slow down",
+                + "  RATE_LIMITED at "
+                + primary.url()
+                + ": slow down",
             "fallback  UP     1 h 1 min          -          0        1    0.00/0.00 s    0.00/0.00 s");
   }
 
@@ -163,8 +165,9 @@ class StatusTest {
     assertThat(client.status().endpoints())
         .extracting(EndpointStatus::toString)
         .containsExactly(
-            "primary: DOWN for 5 s (RATE_LIMITED: slow down), next look in 35.0 s, 0 in flight, no"
-                + " answer yet",
+            "primary: DOWN for 5 s (RATE_LIMITED at "
+                + primary.url()
+                + ": slow down), next look in 35.0 s, 0 in flight, no answer yet",
             "fallback: UP for 5 s, 0 in flight, first token 0.00/0.00 s, total 0.00/0.00 s"
                 + " (median/95th of 1)");
   }

@@ -482,9 +482,13 @@ class TwoNodeTest {
                     .containsExactly(FailureKind.TUNNEL_DOWN, FailureKind.MODEL_MISSING))
         .hasMessageMatching(
             "(?s)no endpoint answered in \\d+\\.\\d{3} s:\n"
-                + "  1\\. primary \\[primary-model\\]: TUNNEL_DOWN, HTTP 530, \\d+\\.\\d{3} s: "
+                + "  1\\. primary at \\Q"
+                + primary.url()
+                + "\\E \\[primary-model\\]: TUNNEL_DOWN, HTTP 530, \\d+\\.\\d{3} s: "
                 + "Cloudflare error 1033: no cloudflared is connected\n"
-                + "  2\\. fallback \\[fallback-model\\]: MODEL_MISSING, HTTP 404, \\d+\\.\\d{3} s: "
+                + "  2\\. fallback at \\Q"
+                + fallback.url()
+                + "\\E \\[fallback-model\\]: MODEL_MISSING, HTTP 404, \\d+\\.\\d{3} s: "
                 + "model 'x' not found\n"
                 + "see \\S+docs/troubleshooting\\.md#tunnel-down");
   }

@@ -41,7 +41,11 @@ final class AbandonableDns implements Dns {
     Aside asking = ASKING.get();
     Aside aside = asking == null ? new Aside(workers) : asking;
     try {
-      return aside.call(() -> dns.lookup(host));
+      List<InetAddress> found = aside.call(() -> dns.lookup(host));
+      if (found.isEmpty()) {
+        throw unknown(host, null);
+      }
+      return found;
     } catch (ExecutionException e) {
       throw unknown(host, e.getCause());
     } catch (CancellationException e) {

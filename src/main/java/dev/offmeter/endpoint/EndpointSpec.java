@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  * All that is known of one endpoint, checked and settled.
  *
  * @param name its name, unique in a client
+ * @param origin scheme, host and port; empty for an in-process function
  * @param model the model asked for, empty for an in-process function
  * @param locality on whose hardware it runs
  * @param onThisMachine whether its address is a loopback one
@@ -28,6 +29,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record EndpointSpec(
     String name,
+    String origin,
     String model,
     Locality locality,
     boolean onThisMachine,

@@ -11,15 +11,19 @@ import java.net.ProtocolException;
 import java.net.SocketException;
 import java.net.SocketTimeoutException;
 import java.net.UnknownHostException;
+import java.util.regex.Pattern;
 import javax.net.ssl.SSLException;
+import org.jspecify.annotations.Nullable;
 
 /** What an I/O exception means, by how far the exchange had come. */
 final class TransportFailure {
+  private static final Pattern HOST = Pattern.compile("[\\p{Alnum}._:-]{1,253}");
+
   private TransportFailure() {}
 
   static Failure connecting(IOException e) {
     if (e instanceof UnknownHostException) {
-      return Failure.of(FailureKind.HOST_UNKNOWN, "the host name does not resolve");
+      return Failure.of(FailureKind.HOST_UNKNOWN, unresolved(e.getMessage()));
     }
     if (e instanceof SSLException) {
       return Failure.of(FailureKind.TLS_FAILED, "TLS handshake failed: " + root(e));
@@ -31,6 +35,12 @@ final class TransportFailure {
       return Failure.of(FailureKind.CONNECTION_REFUSED, root(e));
     }
     return Failure.of(FailureKind.CONNECTION_LOST, "lost while connecting: " + root(e));
+  }
+
+  /** With a proxy it is the proxy's name. An interceptor's message may be anything but a name. */
+  private static String unresolved(@Nullable String host) {
+    boolean named = host != null && HOST.matcher(host).matches();
+    return "the host name " + (named ? host + " " : "") + "does not resolve";
   }
 
   /** A channel's socket says so with a class that may mean anything. */

@@ -2,6 +2,7 @@
 package dev.offmeter.failover;
 
 import dev.offmeter.FailureKind;
+import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.wire.Failure;
@@ -59,7 +60,7 @@ final class Breaker {
   private @Nullable Failure wasDownFor;
 
   Breaker(
-      String endpoint,
+      EndpointSpec spec,
       Time time,
       WayBack wayBack,
       Gates registries,
@@ -67,8 +68,8 @@ final class Breaker {
       Consumer<EndpointChange> changes) {
     this.pause = new Pause(time, wayBack);
     this.clock = new SteadyClock(time);
-    this.states = new States(endpoint, clock, own, changes);
-    this.breaker = registries.circuitBreakers().circuitBreaker(endpoint, config());
+    this.states = new States(spec, clock, own, changes);
+    this.breaker = registries.circuitBreakers().circuitBreaker(spec.name(), config());
     breaker.getEventPublisher().onStateTransition(this::changed);
   }
 

@@ -48,8 +48,7 @@ final class Gate {
     Time time = shared.time();
     Gates registries = shared.registries();
     this.breaker =
-        new Breaker(
-            spec.name(), time, wayBack(shared), registries, this::changed, shared.changes());
+        new Breaker(spec, time, wayBack(shared), registries, this::changed, shared.changes());
     this.bulkhead = registries.bulkheads().bulkhead(spec.name(), bulkheadConfig(spec));
     this.timeLimiter = registries.timeLimiters().timeLimiter(spec.name(), limiterConfig(spec));
     this.activity = new Activity(spec.limits(), time.nanos());
@@ -128,6 +127,7 @@ final class Gate {
     Bulkhead.Metrics places = bulkhead.getMetrics();
     return new EndpointStatus(
         spec.name(),
+        spec.origin(),
         now.state(),
         activity.isAsked(),
         now.since(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.failover;
 
+import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.wire.Failure;
@@ -15,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * new era. Changed under its breaker's lock; read by any thread.
  */
 final class States {
-  private final String endpoint;
+  private final EndpointSpec spec;
   private final SteadyClock clock;
   private final AtomicInteger era = new AtomicInteger();
 
@@ -27,11 +28,11 @@ final class States {
   private volatile Instant since;
 
   States(
-      String endpoint,
+      EndpointSpec spec,
       SteadyClock clock,
       Consumer<EndpointChange> own,
       Consumer<EndpointChange> changes) {
-    this.endpoint = endpoint;
+    this.spec = spec;
     this.clock = clock;
     this.own = new Announcements(own);
     this.announcements = new Announcements(changes);
@@ -68,7 +69,8 @@ final class States {
     since = clock.instant();
     EndpointChange change =
         new EndpointChange(
-            endpoint,
+            spec.name(),
+            spec.origin(),
             from,
             to,
             why == null ? null : why.kind(),

@@ -96,6 +96,7 @@ final class Story {
 
   static Attempt attempt(EndpointSpec spec, Failure failure, Duration elapsed) {
     return Attempt.builder(spec.name())
+        .origin(spec.origin())
         .model(spec.model())
         .failure(failure.kind())
         .status(failure.status())
@@ -118,6 +119,7 @@ final class Story {
     String model = answer.model().isEmpty() ? spec.model() : answer.model();
     Attempt attempt =
         Attempt.builder(spec.name())
+            .origin(spec.origin())
             .model(model)
             .status(answer.status())
             .elapsed(Duration.ofNanos(nanos))

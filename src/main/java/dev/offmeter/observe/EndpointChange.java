@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
  * An endpoint's state has changed.
  *
  * @param endpoint its name
+ * @param origin where it is: scheme, host and port, without a path; empty for a function
  * @param from the state before
  * @param to the state now
  * @param cause what went wrong last, null when it is up
@@ -18,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record EndpointChange(
     String endpoint,
+    String origin,
     EndpointState from,
     EndpointState to,
     @Nullable FailureKind cause,

@@ -11,6 +11,7 @@ import java.util.Optional;
  * How one endpoint is at one moment.
  *
  * @param endpoint its name
+ * @param origin where it is: scheme, host and port, without a path; empty for a function
  * @param state whether calls go there
  * @param asked whether a call or a health check has been there since the client was made; until
  *     then nothing is known of it, although it is {@code UP}
@@ -25,6 +26,7 @@ import java.util.Optional;
  */
 public record EndpointStatus(
     String endpoint,
+    String origin,
     EndpointState state,
     boolean asked,
     Instant since,
@@ -91,9 +93,10 @@ public record EndpointStatus(
         + latency;
   }
 
-  /** The cause and its message; without a cause, whether anything is known at all. */
+  /** The cause, where, and its message; without a cause, whether anything is known at all. */
   String why() {
-    return cause.map(kind -> kind + ": " + message).orElse(asked ? "" : "not asked yet");
+    String where = origin.isEmpty() ? "" : " at " + origin;
+    return cause.map(kind -> kind + where + ": " + message).orElse(asked ? "" : "not asked yet");
   }
 
   /** How long it has been in its state, in the two largest units. */

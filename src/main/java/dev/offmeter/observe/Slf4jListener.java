@@ -73,7 +73,7 @@ public final class Slf4jListener implements LlmListener {
           .addKeyValue("call", call)
           .addKeyValue("endpoint", attempt.endpoint())
           .addKeyValue("failure", FailureKind.OVERLOADED.name())
-          .log("endpoint {} " + ADVICE, attempt.endpoint());
+          .log("endpoint {} " + ADVICE, named(attempt.endpoint(), attempt.origin()));
     }
   }
 
@@ -83,7 +83,15 @@ public final class Slf4jListener implements LlmListener {
         .addKeyValue("endpoint", change.endpoint())
         .addKeyValue("state", change.to())
         .addKeyValue("cause", change.cause())
-        .log("endpoint {} is {}{}", change.endpoint(), change.to(), details(change));
+        .log(
+            "endpoint {} is {}{}",
+            named(change.endpoint(), change.origin()),
+            change.to(),
+            details(change));
+  }
+
+  private static String named(String endpoint, String origin) {
+    return origin.isEmpty() ? endpoint : endpoint + " at " + origin;
   }
 
   private Level level(EndpointChange change) {

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.offmeter.FailureKind;
+import dev.offmeter.endpoint.EndpointSpec;
+import dev.offmeter.endpoint.Limits;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.testing.ManualTime;
@@ -21,6 +23,10 @@ import org.junit.jupiter.api.Test;
 class BreakerTest {
   private static final Runnable NOTHING_FIRST = () -> {};
   private static final Failure DOWN = Failure.of(FailureKind.TUNNEL_DOWN, "nobody there");
+  private static final Duration LIMIT = Duration.ofSeconds(15);
+  private static final EndpointSpec PRIMARY =
+      Specs.server(
+          "primary", new Limits(LIMIT, LIMIT, LIMIT, LIMIT, LIMIT, null), Integer.MAX_VALUE);
   private static final Failure COLD = Failure.of(FailureKind.MODEL_COLD, "not in memory");
 
   private final ManualTime time = new ManualTime();
@@ -31,7 +37,7 @@ class BreakerTest {
   void start() {
     breaker =
         new Breaker(
-            "primary",
+            PRIMARY,
             time,
             (why, inARow, asked) -> Duration.ofSeconds(15),
             Gates.empty(),
@@ -221,7 +227,7 @@ class BreakerTest {
   void timeMayBeNegative() {
     Breaker early =
         new Breaker(
-            "primary",
+            PRIMARY,
             new ManualTime(-3_000_000_000_000_000_000L),
             (why, inARow, asked) -> Duration.ofSeconds(15),
             Gates.empty(),

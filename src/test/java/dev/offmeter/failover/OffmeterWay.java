@@ -60,6 +60,7 @@ final class OffmeterWay implements Year.Way {
     Duration limit = name.equals(Year.HOME) ? Assumptions.HOME_LIMIT : Assumptions.ARM_LIMIT;
     return new EndpointSpec(
         name,
+        "",
         "m",
         Locality.SELF_HOSTED,
         false,

@@ -31,6 +31,7 @@ final class Specs {
       @Nullable Function<ChatRequest, String> function) {
     return new EndpointSpec(
         name,
+        function == null ? "http://127.0.0.1:11434" : "",
         model,
         Locality.SELF_HOSTED,
         true,

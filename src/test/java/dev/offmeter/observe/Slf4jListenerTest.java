@@ -44,7 +44,14 @@ class Slf4jListenerTest {
 
   private Level levelOf(EndpointState from, EndpointState to, @Nullable FailureKind cause) {
     listener.endpointChanged(
-        new EndpointChange("primary", from, to, cause, "in words", Duration.ofSeconds(15)));
+        new EndpointChange(
+            "primary",
+            "https://llm.example.org",
+            from,
+            to,
+            cause,
+            "in words",
+            Duration.ofSeconds(15)));
     return log.list.get(log.list.size() - 1).getLevel();
   }
 
@@ -78,17 +85,18 @@ class Slf4jListenerTest {
 
     assertThat(message())
         .isEqualTo(
-            "endpoint primary is DOWN (TUNNEL_DOWN: in words), asked again in 15.0 s unless a"
+            "endpoint primary at https://llm.example.org is DOWN (TUNNEL_DOWN: in words), asked again in 15.0 s unless a"
                 + " health check or an answer says otherwise");
   }
 
   @Test
   void aColdModelWakesNobodyButIsTold() {
     assertThat(levelOf(UP, WARMING, FailureKind.MODEL_COLD)).isEqualTo(Level.INFO);
-    assertThat(message()).isEqualTo("endpoint primary is WARMING (MODEL_COLD: in words)");
+    assertThat(message())
+        .isEqualTo("endpoint primary at https://llm.example.org is WARMING (MODEL_COLD: in words)");
 
     assertThat(levelOf(WARMING, UP, null)).isEqualTo(Level.INFO);
-    assertThat(message()).isEqualTo("endpoint primary is UP");
+    assertThat(message()).isEqualTo("endpoint primary at https://llm.example.org is UP");
   }
 
   @Test

@@ -78,9 +78,7 @@ final class EndpointTable {
   /** What makes the table worth printing again: not the times, which always change. */
   List<String> news() {
     return endpoints.stream()
-        .map(
-            endpoint ->
-                endpoint.endpoint() + endpoint.state() + endpoint.cause())
+        .map(endpoint -> endpoint.endpoint() + endpoint.state() + endpoint.cause())
         .toList();
   }
 }

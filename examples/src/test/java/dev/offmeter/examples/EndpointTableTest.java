@@ -81,6 +81,7 @@ final class EndpointTableTest {
     Duration lasting = Duration.ofMillis(59_999);
     return new EndpointStatus(
         name,
+        "",
         EndpointState.UP,
         latency.answers() > 0,
         Instant.EPOCH,
@@ -95,6 +96,7 @@ final class EndpointTableTest {
   private static EndpointStatus down(String name, Duration lasting, long nextMillis) {
     return new EndpointStatus(
         name,
+        "",
         EndpointState.DOWN,
         true,
         Instant.EPOCH,
@@ -109,6 +111,7 @@ final class EndpointTableTest {
   private static EndpointStatus warming() {
     return new EndpointStatus(
         "cold",
+        "",
         EndpointState.WARMING,
         true,
         Instant.EPOCH,

@@ -99,7 +99,7 @@ final class StreamedFollowUpsTest {
       System.setErr(before);
     }
 
-    assertThat(out.text()).contains(draft() + "\nWARN endpoint primary is DOWN");
+    assertThat(out.text()).contains(draft() + "\nWARN endpoint primary at ");
   }
 
   @Test
