@@ -269,7 +269,7 @@ public final class Endpoint {
     }
     return new EndpointSpec(
         name(),
-        url == null ? "" : BaseUrl.origin(url),
+        origin(),
         model(),
         locality(),
         url != null && BaseUrl.isLoopback(url),
