@@ -13,8 +13,8 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * Threads of the library's own carry nothing of the code that happened to start them: no
- * inheritable thread-local (a tenant, a security context), no context class loader but the
- * library's, no priority. A pooled thread would keep all of that for calls of others.
+ * inheritable thread-local (a tenant, a security context), and no context class loader but the
+ * library's. A pooled thread would keep both for the calls of others.
  */
 public final class DetachedThreads {
   private DetachedThreads() {}
@@ -24,7 +24,6 @@ public final class DetachedThreads {
     return task -> {
       Thread thread = new Thread(null, task, name, 0, false);
       thread.setDaemon(true);
-      thread.setPriority(Thread.NORM_PRIORITY);
       return detached(thread);
     };
   }

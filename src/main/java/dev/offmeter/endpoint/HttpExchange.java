@@ -46,14 +46,13 @@ final class HttpExchange implements Exchange, Progress {
       EndpointSpec spec,
       ChatRequest request,
       Progress progress,
-      Executor workers,
+      Aside aside,
       Executor canceller) {
     this.protocol = Objects.requireNonNull(spec.protocol());
     this.model = spec.model();
     this.request = request;
     this.progress = progress;
     this.gathered = new Gathered(progress);
-    Aside aside = new Aside(workers);
     this.call = new EndableCall(client, aside, canceller);
     this.credentials = new Credentials(spec.headers(), aside);
   }
