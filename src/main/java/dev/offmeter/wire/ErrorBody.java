@@ -2,15 +2,18 @@
 package dev.offmeter.wire;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.util.List;
+import java.util.Iterator;
 import java.util.Locale;
 import java.util.Set;
+import java.util.regex.Pattern;
 
 /**
  * What the body of an error says, whatever its shape: {@code {"error":"text"}}, {@code
  * {"error":{"message":…,"type":…}}}, either of them as JSON inside the error string (Ollama 0.30
- * and later forwards its engine's errors so), the same in an array of one (Gemini), {@code
- * {"error":"text","error_type":"overloaded"}} (TGI), or RFC 9457 fields.
+ * and later forwards its engine's errors so) or behind a few words (LiteLLM), the same in an array
+ * of one (Gemini), {@code {"error":"text","error_type":"overloaded"}} (TGI), {@code
+ * {"object":"error","message":…}} (older vLLM), the lists of FastAPI and of Cloudflare's Workers
+ * AI, or RFC 9457 fields. What it means is {@link ErrorClassifier}'s affair.
  *
  * @param json whether the body was JSON with an error in it
  * @param message the text, empty if there was none
@@ -20,32 +23,22 @@ import java.util.Set;
 record ErrorBody(boolean json, String message, String type, String code) {
   private static final ErrorBody NONE = new ErrorBody(false, "", "", "");
 
-  private static final Set<String> OVERFLOW_TYPES =
-      Set.of("exceed_context_size_error", "context_length_exceeded");
-  private static final List<String> OVERFLOW_WORDS =
-      List.of(
-          "exceeds the available context size",
-          "exceeds the context length",
-          "maximum context length",
-          "longer than the context",
-          "greater than the context length",
-          "exceed context limit",
-          "prompt is too long",
-          "input context too long",
-          "input context is too long",
-          "input token count",
-          "inputs` must have less than",
-          "inputs` tokens + `max_new_tokens` must be",
-          "longer than the maximum model length");
-  private static final Set<String> QUOTA_TYPES = Set.of("insufficient_quota", "billing_error");
-  private static final Set<String> FILTER_TYPES =
-      Set.of("content_filter", "content_policy_violation");
-  private static final Set<String> OVERLOAD_TYPES =
-      Set.of("overloaded", "overloaded_error", "unavailable", "unavailable_error");
-  private static final Set<String> RATE_TYPES =
-      Set.of("rate_limit_error", "rate_limit_exceeded", "resource_exhausted");
-  private static final Set<String> KEY_TYPES =
-      Set.of("authentication_error", "permission_error", "unauthenticated", "permission_denied");
+  /** The type of a list of validation errors, which have types of their own. */
+  private static final String VALIDATION = "validation_error";
+
+  /** Words before an error in JSON that was passed on. */
+  private static final int LONGEST_LEAD = 200;
+
+  /** What frameworks put into {@code error} beside a {@code message} that says more. */
+  private static final Pattern REASON_PHRASE =
+      Pattern.compile(
+          "(?i)bad request|not found|forbidden|unauthorized|unprocessable \\w+|not implemented|"
+              + "internal server error|service unavailable|bad gateway|gateway timeout|"
+              + "too many requests|payload too large|content too large|conflict");
+
+  /** The source of the chat template that llama-server prints before what went wrong in it. */
+  private static final Pattern TEMPLATE_SOURCE =
+      Pattern.compile("(?s)^.{0,40}While executing .{0,3000}\\bError: (?=\\S)");
 
   static ErrorBody parse(String body) {
     String trimmed = body.strip();
@@ -58,79 +51,133 @@ record ErrorBody(boolean json, String message, String type, String code) {
     if (!node.isObject()) {
       return NONE;
     }
-    JsonNode error = node.get("error");
-    if (error == null) {
-      return described(node, "", node.path("detail").asText(node.path("title").asText("")));
+    JsonNode error = node.path("error");
+    if (error.isTextual()) {
+      String other = node.path("message").asText("");
+      boolean phrase = !other.isEmpty() && REASON_PHRASE.matcher(error.asText()).matches();
+      String type = node.path("error_type").asText("");
+      return unwrapped(phrase ? other : error.asText(), type, code(node));
     }
-    return error.isTextual()
-        ? unwrapped(error.asText(), node.path("error_type").asText(""))
-        : described(error, error.path("status").asText(""), "");
+    if (error.isObject()) {
+      return described(error);
+    }
+    if (error.isArray()) {
+      return listed(error, "", code(node));
+    }
+    ErrorBody told = described(node);
+    // A status alone is said of good things too.
+    return told.message().isEmpty() && !node.path("type").isTextual() ? NONE : told;
   }
 
   /** What an error's text says, which may be JSON once more. */
   static ErrorBody ofText(String text) {
-    return unwrapped(text, "");
+    return unwrapped(text, "", "");
   }
 
-  private static ErrorBody unwrapped(String text, String type) {
-    ErrorBody inner = parse(text);
-    return inner.json() ? inner : new ErrorBody(true, text, type, "");
+  /** A text that is not JSON, for what it is worth. */
+  static ErrorBody ofPlain(String text) {
+    return new ErrorBody(false, text, "", "");
   }
 
-  private static ErrorBody described(JsonNode node, String status, String otherwise) {
-    String message = node.path("message").asText(otherwise);
-    String type = node.path("type").asText(status);
-    boolean some = !message.isEmpty() || !type.isEmpty();
-    return new ErrorBody(some, message, type, node.path("code").asText(""));
+  private static ErrorBody unwrapped(String text, String type, String code) {
+    int at = text.indexOf('{');
+    if (at > LONGEST_LEAD) {
+      return new ErrorBody(true, text, type, code);
+    }
+    int start = at > 0 && text.charAt(at - 1) == '[' ? at - 1 : at;
+    ErrorBody inner = start < 0 ? NONE : parse(passedOn(text.substring(start)));
+    if (!inner.json()) {
+      String told = TEMPLATE_SOURCE.matcher(text).replaceFirst("");
+      return new ErrorBody(true, ValidationDetails.ofPrinted(told), type, code);
+    }
+    String lead = text.substring(0, start).strip();
+    return new ErrorBody(
+        true,
+        lead.isEmpty() ? inner.message() : lead + " " + inner.message(),
+        inner.type().isEmpty() ? type : inner.type(),
+        inner.code().isEmpty() ? code : inner.code());
   }
 
-  /** Whether the prompt is longer than the model's context, in any of the known wordings. */
-  boolean isContextOverflow() {
-    return isOneOf(OVERFLOW_TYPES) || OVERFLOW_WORDS.stream().anyMatch(lowerCase()::contains);
+  /** An error in JSON may have words behind it, too. */
+  private static String passedOn(String text) {
+    int end = text.lastIndexOf(text.startsWith("[") ? ']' : '}');
+    return end < 0 ? "" : text.substring(0, end + 1);
   }
 
-  /** Whether the account has no money or no quota left. */
-  boolean isQuotaSpent() {
-    return isOneOf(QUOTA_TYPES) || lowerCase().contains("credit balance is too low");
+  private static ErrorBody described(JsonNode node) {
+    String type = node.path("type").asText(node.path("error_type").asText(""));
+    String code = code(node);
+    for (String field : new String[] {"message", "detail", "msg", "errors", "error", "title"}) {
+      ErrorBody told = told(node.path(field), type, code);
+      if (told.json() && !told.message().isEmpty()) {
+        return passedOnBy(node, status(told, node));
+      }
+    }
+    String odd = oddlyNamed(node);
+    boolean some = !type.isEmpty() || !odd.isEmpty();
+    return status(new ErrorBody(some, odd, type, code), node);
   }
 
-  /** Whether a content filter refused the prompt. */
-  boolean isContentFilter() {
-    return isOneOf(FILTER_TYPES);
+  private static ErrorBody told(JsonNode value, String type, String code) {
+    if (value.isTextual()) {
+      return unwrapped(value.asText(), type, code);
+    }
+    if (value.isArray()) {
+      return listed(value, type, code);
+    }
+    return value.isObject() ? described(value) : NONE;
   }
 
-  boolean isOverload() {
-    return saysOverload() || code.equals("503");
+  private static ErrorBody listed(JsonNode list, String type, String code) {
+    String details = ValidationDetails.of(list);
+    boolean validation = list.path(0).has("loc") || list.path(0).has("msg");
+    if (validation && !details.isEmpty()) {
+      return new ErrorBody(true, details, VALIDATION, code);
+    }
+    return told(list.path(0), type, code);
   }
 
-  /** The same in words; a code that repeats the status says no more than it. */
-  boolean saysOverload() {
-    return isOneOf(OVERLOAD_TYPES) || lowerCase().contains("overloaded");
+  /** OpenRouter passes on what its provider said; of its own it says no more than that. */
+  private static ErrorBody passedOnBy(JsonNode node, ErrorBody own) {
+    JsonNode raw = node.path("metadata").path("raw");
+    ErrorBody inner = raw.isTextual() ? parse(raw.asText()) : NONE;
+    boolean nothing = own.message().startsWith("Provider returned error");
+    return nothing && inner.json() && !inner.message().isEmpty() ? inner : own;
   }
 
-  boolean isRateLimit() {
-    return isOneOf(RATE_TYPES) || code.equals("429");
+  /** Google's {@code status} is a word, and stands for a type. */
+  private static ErrorBody status(ErrorBody error, JsonNode node) {
+    String status = node.path("status").isTextual() ? node.path("status").asText() : "";
+    return error.type().isEmpty()
+        ? new ErrorBody(error.json() || !status.isEmpty(), error.message(), status, error.code())
+        : error;
   }
 
-  boolean isKeyRejected() {
-    return isOneOf(KEY_TYPES) || code.equals("401") || code.equals("403");
+  private static String code(JsonNode node) {
+    for (String field : new String[] {"code", "statusCode", "status_code"}) {
+      String code = node.path(field).asText("");
+      if (!code.isEmpty() && !code.equals("null")) {
+        return code;
+      }
+    }
+    JsonNode status = node.path("status");
+    return status.isInt() && status.asInt() >= 400 ? status.asText() : "";
   }
 
-  boolean speaksOfModel() {
-    return json && lowerCase().contains("model");
+  /** Ollama 0.11 puts its words into the name of the field: {@code "error parsing tool call"}. */
+  private static String oddlyNamed(JsonNode node) {
+    Iterator<String> names = node.fieldNames();
+    while (names.hasNext()) {
+      String name = names.next();
+      if (name.startsWith("error ") && node.path(name).isTextual()) {
+        return name + ": " + node.path(name).asText();
+      }
+    }
+    return "";
   }
 
-  /** LM Studio answers a path that it does not know with HTTP 200 and words like these. */
-  boolean isUnknownPath() {
-    return lowerCase().startsWith("unexpected endpoint");
-  }
-
-  private boolean isOneOf(Set<String> names) {
+  boolean isOneOf(Set<String> names) {
     return names.contains(type.toLowerCase(Locale.ROOT))
         || names.contains(code.toLowerCase(Locale.ROOT));
-  }
-
-  private String lowerCase() {
-    return message.toLowerCase(Locale.ROOT);
   }
 }

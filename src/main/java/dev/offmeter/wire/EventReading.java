@@ -23,6 +23,10 @@ import org.jspecify.annotations.Nullable;
  */
 final class EventReading implements Reading {
   private static final ByteString DATA = ByteString.encodeUtf8("data:");
+
+  /** llama-server before 2026 sent an error as a field of its own. */
+  private static final ByteString ERROR = ByteString.encodeUtf8("error:");
+
   private static final ByteString DONE = ByteString.encodeUtf8("[DONE]");
   private static final int BYTE_ORDER_MARK = 3;
 
@@ -113,6 +117,10 @@ final class EventReading implements Reading {
     }
     if (first == '<') {
       throw Failure.of(FailureKind.NOT_AN_ANSWER, "a page in the middle of a stream");
+    }
+    if (line.rangeEquals(0, ERROR)) {
+      line.skip(ERROR.size());
+      throw InBandError.ofText(line.readUtf8().strip());
     }
     if (line.rangeEquals(0, DATA)) {
       take(line);

@@ -2,7 +2,6 @@
 package dev.offmeter.wire;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.MissingNode;
 import dev.offmeter.FailureKind;
 import java.time.Duration;
 import java.util.Optional;
@@ -18,23 +17,20 @@ final class GeminiDetails {
 
   /** The failure with what only the details say; Gemini's compatible endpoint has them too. */
   static Failure refined(Failure failure, Reply reply) {
-    JsonNode error = error(reply.body());
+    String text = reply.body().strip();
+    boolean json = text.startsWith("{") || text.startsWith("[");
+    return json ? refined(failure, Json.tree(text)) : failure;
+  }
+
+  /** The same for an error in an answer, whether it stands alone or in an array of one. */
+  static Failure refined(Failure failure, JsonNode body) {
+    JsonNode error = (body.isArray() ? body.path(0) : body).path("error");
     if (failure.kind() == FailureKind.BAD_REQUEST && isForAPerson(error)) {
       return failure.withKind(FailureKind.UNAUTHORIZED);
     }
     return failure.kind() == FailureKind.RATE_LIMITED
         ? retryDelay(error).map(failure::withRetryAfter).orElse(failure)
         : failure;
-  }
-
-  /** The error in the body, whether it stands alone or in an array of one. */
-  private static JsonNode error(String body) {
-    String text = body.strip();
-    if (!text.startsWith("{") && !text.startsWith("[")) {
-      return MissingNode.getInstance();
-    }
-    JsonNode tree = Json.tree(text);
-    return (tree.isArray() ? tree.path(0) : tree).path("error");
   }
 
   /**

@@ -3,58 +3,77 @@ package dev.offmeter.wire;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.offmeter.FailureKind;
+import java.util.Set;
 
 /**
- * An error that comes where an answer should, after HTTP 200. What it is stands in its own type and
- * code: vLLM, TGI, LocalAI and Anthropic send errors so that would else have had a status. TGI's
- * {@code http_status_code} is not read: its source says 422 of every error in a stream.
+ * An error that comes where an answer should, after HTTP 200. What it is stands in its own words,
+ * type and code: vLLM, TGI, LocalAI and Anthropic send errors so that would else have had a status.
+ * TGI's {@code http_status_code} is not read: its source says 422 of every error in a stream.
  */
 final class InBandError {
+  /** What only a reply has; beside these, a field that may belong to an error does not make one. */
+  private static final Set<String> REPLY =
+      Set.of(
+          "choices", "candidates", "usageMetadata", "promptFeedback", "delta", "done", "content");
+
   private InBandError() {}
 
-  /** Whether the object holds an error, or an array of one does. */
+  /** Whether the object holds an error, or is one, or an array of one does. */
   static boolean isIn(JsonNode node) {
     JsonNode single = node.isArray() && node.size() == 1 ? node.get(0) : node;
-    JsonNode error = single.get("error");
-    return error != null && !error.isNull();
+    if (!single.isObject()) {
+      return false;
+    }
+    JsonNode error = single.path("error");
+    return error.isMissingNode() || error.isNull()
+        ? isError(single)
+        : !isNothing(error) || REPLY.stream().noneMatch(single::has);
+  }
+
+  /** Some servers have the field in every chunk: false, empty or zero. */
+  private static boolean isNothing(JsonNode error) {
+    return error.isContainerNode() ? error.isEmpty() : !error.asBoolean(!error.asText().isEmpty());
+  }
+
+  /** An error without the field {@code error}, which looks like no part of a reply. */
+  private static boolean isError(JsonNode node) {
+    if (node.path("object").asText("").equals("error")) {
+      return true;
+    }
+    String type = node.path("type").asText("");
+    boolean event = type.startsWith("message") || type.startsWith("content_block");
+    if (event || REPLY.stream().anyMatch(node::has)) {
+      return false;
+    }
+    JsonNode message = node.path("message");
+    boolean listed = isFilled(node.path("detail")) || isFilled(node.path("errors"));
+    boolean nested = message.has("detail") || message.has("error");
+    boolean problem = node.has("title") && node.path("status").asInt() >= 400;
+    boolean told =
+        message.isTextual() && (node.has("code") || node.has("status") || node.size() < 3);
+    return listed || nested || problem || told || hasOddName(node);
+  }
+
+  private static boolean isFilled(JsonNode value) {
+    return value.isContainerNode() ? !value.isEmpty() : !value.asText("").isEmpty();
+  }
+
+  private static boolean hasOddName(JsonNode node) {
+    return node.size() == 1 && node.fieldNames().next().startsWith("error ");
   }
 
   static Failure of(JsonNode node) {
-    ErrorBody error = ErrorBody.of(node);
-    String message = error.message().strip();
-    return Failure.of(kind(error), message.isEmpty() ? "an error without words" : message);
+    return GeminiDetails.refined(of(ErrorBody.of(node)), node);
   }
 
-  private static FailureKind kind(ErrorBody error) {
-    if (error.isContextOverflow()) {
-      return FailureKind.CONTEXT_OVERFLOW;
-    }
-    if (error.isQuotaSpent()) {
-      return FailureKind.QUOTA_SPENT;
-    }
-    if (error.isContentFilter()) {
-      return FailureKind.CONTENT_FILTERED;
-    }
-    if (error.isUnknownPath()) {
-      return FailureKind.WRONG_PATH;
-    }
-    return byCode(error);
+  /** An error that is a text, or JSON in a text. */
+  static Failure ofText(String text) {
+    return of(ErrorBody.ofText(text));
   }
 
-  private static FailureKind byCode(ErrorBody error) {
-    if (error.isRateLimit()) {
-      return FailureKind.RATE_LIMITED;
-    }
-    if (error.isOverload()) {
-      return FailureKind.SERVER_BUSY;
-    }
-    if (error.isKeyRejected()) {
-      return FailureKind.UNAUTHORIZED;
-    }
-    return switch (error.code()) {
-      case "400" -> FailureKind.BAD_REQUEST;
-      case "404" -> error.speaksOfModel() ? FailureKind.MODEL_MISSING : FailureKind.WRONG_PATH;
-      default -> FailureKind.STREAM_ERROR;
-    };
+  private static Failure of(ErrorBody error) {
+    FailureKind kind = ErrorClassifier.of(error).inBand(false);
+    String message = ErrorClassifier.shown(kind, error.message());
+    return Failure.of(kind, message.isEmpty() ? "an error without words" : message);
   }
 }

@@ -4,6 +4,8 @@ package dev.offmeter.wire;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
@@ -20,7 +22,7 @@ final class OllamaLine {
   private String content = "";
   private String thinking = "";
   private final List<ToolCall> toolCalls = new ArrayList<>(0);
-  private @Nullable String error;
+  private @Nullable ObjectNode error;
   private boolean reply;
   private boolean done;
   private String doneReason = "";
@@ -61,13 +63,27 @@ final class OllamaLine {
         case "done_reason" -> doneReason = text(parser, value);
         case "prompt_eval_count" -> inputTokens = count(parser, value);
         case "eval_count" -> outputTokens = count(parser, value);
-        case "error" -> {
-          String told = errorText(parser, value);
-          error = told == null ? error : told;
+        case "error", "error_type", "code", "detail", "errors", "title", "status", "object" ->
+            readError(name, value, parser);
+        default -> {
+          if (name.startsWith("error ")) {
+            readError(name, value, parser);
+          } else {
+            parser.skipChildren();
+          }
         }
-        default -> parser.skipChildren();
       }
     }
+  }
+
+  /** Kept as it is: what it means is weighed as a whole. */
+  private void readError(String name, JsonToken value, JsonParser parser) throws IOException {
+    if (value == JsonToken.VALUE_NULL) {
+      return;
+    }
+    ObjectNode told = error == null ? JsonNodeFactory.instance.objectNode() : error;
+    told.set(name, parser.readValueAsTree());
+    error = told;
   }
 
   private void readMessage(JsonParser parser, JsonToken message) throws IOException, Failure {
@@ -151,14 +167,6 @@ final class OllamaLine {
     return 0;
   }
 
-  private static @Nullable String errorText(JsonParser parser, JsonToken value) throws IOException {
-    return switch (value) {
-      case VALUE_NULL -> null;
-      case VALUE_STRING -> parser.getText();
-      default -> parser.readValueAsTree().toString();
-    };
-  }
-
   String content() {
     return content;
   }
@@ -181,13 +189,9 @@ final class OllamaLine {
   }
 
   void throwIfError() throws Failure {
-    if (error == null) {
-      return;
+    if (error != null && InBandError.isIn(error)) {
+      throw InBandError.of(error);
     }
-    ErrorBody inner = ErrorBody.ofText(error);
-    FailureKind kind =
-        inner.isContextOverflow() ? FailureKind.CONTEXT_OVERFLOW : FailureKind.STREAM_ERROR;
-    throw Failure.of(kind, inner.message().strip());
   }
 
   /** What the last object of a reply says; only {@code stop} and {@code length} end an answer. */

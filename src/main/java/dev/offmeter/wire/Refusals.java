@@ -19,6 +19,10 @@ import java.util.regex.Pattern;
 final class Refusals {
   private static final Pattern TITLE =
       Pattern.compile("<title[^<>]*>([^<]{0,120})", Pattern.CASE_INSENSITIVE);
+
+  /** The longest text without a form that is shown. */
+  private static final int PLAIN = 200;
+
   private static final Pattern EDGE_CODE = Pattern.compile("error code: (1\\d{3})");
 
   /** llama-server, and the routers that start one for each model. */
@@ -28,11 +32,26 @@ final class Refusals {
   private Refusals() {}
 
   static Failure of(Reply reply) {
-    Failure failure = judge(reply, ErrorBody.parse(reply.body())).withStatus(reply.status());
+    Failure failure = judge(reply, error(reply)).withStatus(reply.status());
     Failure dated = RetryAfter.of(reply.headers()).map(failure::withRetryAfter).orElse(failure);
-    // OpenAI and Anthropic say so, and their own clients heed it.
-    boolean definite = "false".equalsIgnoreCase(reply.headers().get("x-should-retry"));
-    return definite ? dated.asDefinite() : dated;
+    return isDefinite(reply) ? dated.asDefinite() : dated;
+  }
+
+  /** A short text that is not JSON speaks for itself: llama-swap and Go's servers send such. */
+  private static ErrorBody error(Reply reply) {
+    ErrorBody error = ErrorBody.parse(reply.body());
+    String text = reply.body().strip();
+    boolean plain = !error.json() && text.length() <= PLAIN && !text.startsWith("{");
+    return plain && !isHtml(text) ? ErrorBody.ofPlain(text) : error;
+  }
+
+  /**
+   * OpenAI and Anthropic say so, and their own clients heed it. A page under HTTP 200 is somebody
+   * else's, who will be there the next time too.
+   */
+  private static boolean isDefinite(Reply reply) {
+    return "false".equalsIgnoreCase(reply.headers().get("x-should-retry"))
+        || (reply.status() == 200 && isHtml(reply.body()));
   }
 
   static boolean isHtml(String body) {
@@ -55,22 +74,34 @@ final class Refusals {
     if (reply.status() / 100 == 3) {
       return Failure.of(FailureKind.REDIRECTED, "a redirect, which is never followed");
     }
-    return byWords(reply, error).orElseGet(() -> byStatus(reply, error));
+    return TunnelPages.of(reply, error).orElseGet(() -> byWordsOrStatus(reply, error));
   }
 
   /** What a server says in so many words outweighs its status. */
-  private static Optional<Failure> byWords(Reply reply, ErrorBody error) {
-    if (reply.status() == 402 || error.isQuotaSpent()) {
-      return Optional.of(
-          Failure.of(FailureKind.QUOTA_SPENT, told(reply, error, "payment required")));
+  private static Failure byWordsOrStatus(Reply reply, ErrorBody error) {
+    ErrorClassifier words = ErrorClassifier.of(error);
+    Optional<FailureKind> said =
+        reply.status() == 402
+            ? Optional.of(FailureKind.QUOTA_SPENT)
+            : words
+                .refusal(RetryAfter.of(reply.headers()).isPresent())
+                .or(() -> isOfRequest(reply.status()) ? words.request() : Optional.empty());
+    if (said.isPresent()) {
+      String told = told(reply, error, "payment required");
+      return Failure.of(said.get(), ErrorClassifier.shown(said.get(), told));
     }
-    if (error.isContentFilter()) {
-      return Optional.of(Failure.of(FailureKind.CONTENT_FILTERED, told(reply, error, "refused")));
-    }
-    boolean mayOverflow = reply.status() / 100 == 4 || reply.status() == 500;
-    return mayOverflow && error.isContextOverflow()
-        ? Optional.of(Failure.of(FailureKind.CONTEXT_OVERFLOW, told(reply, error, "")))
-        : Optional.empty();
+    return byStatus(reply, error, words);
+  }
+
+  /** Whether the status leaves room for a fault of the request, the model or its output. */
+  private static boolean isOfRequest(int status) {
+    return switch (status) {
+      // These name a door, a clock, a limit or a path, and are taken at their word; 403 and 404
+      // are weighed apart.
+      case 401, 403, 404, 405, 407, 408, 425, 429 -> false;
+      case 500, 501, 502, 503 -> true;
+      default -> status / 100 == 4;
+    };
   }
 
   /** Cloudflare's own 1xxx number, from a plain body or from an RFC 9457 one; 0 when none. */
@@ -109,33 +140,36 @@ final class Refusals {
     return marked.contains("cloudflareaccess.com") || marked.contains("/cdn-cgi/access/");
   }
 
-  private static Failure byStatus(Reply reply, ErrorBody error) {
+  private static Failure byStatus(Reply reply, ErrorBody error, ErrorClassifier words) {
     return switch (reply.status()) {
       case 401, 407 -> Failure.of(FailureKind.UNAUTHORIZED, told(reply, error, "key rejected"));
-      case 403 -> forbidden(reply, error);
-      case 404 -> notFound(reply, error);
+      case 403 -> forbidden(reply, error, words);
+      case 404 -> notFound(reply, error, words);
       case 405 -> Failure.of(FailureKind.WRONG_PATH, told(reply, error, "method not allowed"));
       case 408, 504, 524 ->
           Failure.of(FailureKind.GATEWAY_TIMEOUT, told(reply, error, "the server was too slow"));
       case 425 -> Failure.of(FailureKind.SERVER_BUSY, told(reply, error, "too early"));
       // TGI fails a request that it was working on with 424.
       case 424 -> Failure.of(FailureKind.SERVER_ERROR, told(reply, error, "generation failed"));
-      case 429 -> tooMany(reply, error);
+      case 429 -> tooMany(reply, error, words);
       case 502, 520, 521, 522, 523, 525, 526 ->
           Failure.of(
               FailureKind.ORIGIN_UNREACHABLE, told(reply, error, "the server is not reachable"));
-      case 503 -> unavailable(reply, error);
+      case 503 -> unavailable(reply, error, words);
       // Anthropic's own status for too much load.
       case 529 -> Failure.of(FailureKind.SERVER_BUSY, told(reply, error, "overloaded"));
-      default -> byClass(reply, error);
+      default -> byClass(reply, error, words);
     };
   }
 
-  private static Failure byClass(Reply reply, ErrorBody error) {
+  private static Failure byClass(Reply reply, ErrorBody error, ErrorClassifier words) {
     return switch (reply.status() / 100) {
       case 2 -> Failure.of(FailureKind.NOT_AN_ANSWER, told(reply, error, "not an answer"));
-      case 4 -> Failure.of(rejected(error), told(reply, error, "request rejected"));
-      case 5 -> Failure.of(failed(told(reply, error, "")), told(reply, error, "server error"));
+      case 4 -> {
+        FailureKind kind = words.isCrash() ? FailureKind.SERVER_ERROR : FailureKind.BAD_REQUEST;
+        yield Failure.of(kind, told(reply, error, "request rejected"));
+      }
+      case 5 -> serverError(reply, error, words);
       default -> Failure.of(FailureKind.NOT_AN_ANSWER, told(reply, error, "unknown status"));
     };
   }
@@ -152,17 +186,23 @@ final class Refusals {
         : FailureKind.SERVER_ERROR;
   }
 
-  /** LM Studio without a model answers HTTP 400, though the request is not at fault. */
-  private static FailureKind rejected(ErrorBody error) {
-    return error.message().toLowerCase(Locale.ROOT).startsWith("no models loaded")
-        ? FailureKind.MODEL_MISSING
-        : FailureKind.BAD_REQUEST;
+  /** A 501 with words, or a type that says so, is about what the request wants. */
+  private static Failure serverError(Reply reply, ErrorBody error, ErrorClassifier words) {
+    boolean wanted = reply.status() == 501 && error.json() && !words.isServer();
+    FailureKind kind =
+        wanted || words.isRequestByType()
+            ? FailureKind.BAD_REQUEST
+            : failed(told(reply, error, ""));
+    return Failure.of(kind, told(reply, error, "server error"));
   }
 
-  private static Failure forbidden(Reply reply, ErrorBody error) {
+  private static Failure forbidden(Reply reply, ErrorBody error, ErrorClassifier words) {
     if (reply.body().isBlank()) {
       return Failure.of(
           FailureKind.HOST_REJECTED, "empty body: the server does not accept the Host header");
+    }
+    if (error.json()) {
+      return worded(words.forbidden(), told(reply, error, "forbidden"));
     }
     // A 403 page is Access without its marks, or a firewall rule: for a person, either way.
     FailureKind kind = isHtml(reply.body()) ? FailureKind.ACCESS_DENIED : FailureKind.UNAUTHORIZED;
@@ -170,26 +210,31 @@ final class Refusals {
   }
 
   /** TGI says 429 when it is full, whoever asks. */
-  private static Failure tooMany(Reply reply, ErrorBody error) {
-    FailureKind kind = error.isOverload() ? FailureKind.SERVER_BUSY : FailureKind.RATE_LIMITED;
+  private static Failure tooMany(Reply reply, ErrorBody error, ErrorClassifier words) {
+    FailureKind kind = words.isOverload() ? FailureKind.SERVER_BUSY : FailureKind.RATE_LIMITED;
     return Failure.of(kind, told(reply, error, "too many requests"));
   }
 
-  private static Failure notFound(Reply reply, ErrorBody error) {
-    return error.speaksOfModel()
-        ? Failure.of(FailureKind.MODEL_MISSING, told(reply, error, ""))
-        : Failure.of(FailureKind.WRONG_PATH, told(reply, error, "no such path, empty body"));
+  private static Failure notFound(Reply reply, ErrorBody error, ErrorClassifier words) {
+    return worded(words.notFound(), told(reply, error, "no such path, empty body"));
   }
 
-  private static Failure unavailable(Reply reply, ErrorBody error) {
+  private static Failure worded(FailureKind kind, String told) {
+    return Failure.of(kind, ErrorClassifier.shown(kind, told));
+  }
+
+  private static Failure unavailable(Reply reply, ErrorBody error, ErrorClassifier words) {
     String text = error.message().toLowerCase(Locale.ROOT);
     boolean busy =
         text.contains("busy")
-            || error.saysOverload()
+            || words.saysOverload()
             || text.contains("overload")
             || text.contains("loading")
             || text.contains("concurrent request slot")
             || RetryAfter.of(reply.headers()).isPresent();
+    if (!busy && words.isRequestByType()) {
+      return Failure.of(FailureKind.BAD_REQUEST, told(reply, error, "unavailable"));
+    }
     return Failure.of(
         busy ? FailureKind.SERVER_BUSY : FailureKind.SERVER_ERROR,
         told(reply, error, "unavailable"));
@@ -206,7 +251,6 @@ final class Refusals {
       String name = title.find() ? title.group(1).strip() : "";
       return name.isEmpty() ? "an HTML page" : "an HTML page titled \"" + name + "\"";
     }
-    boolean plain = !body.isEmpty() && body.length() <= 200 && !error.json();
-    return plain && !body.startsWith("{") ? body : otherwise;
+    return otherwise;
   }
 }

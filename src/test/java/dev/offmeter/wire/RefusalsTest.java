@@ -8,9 +8,11 @@ import static dev.offmeter.FailureKind.CONTEXT_OVERFLOW;
 import static dev.offmeter.FailureKind.GATEWAY_TIMEOUT;
 import static dev.offmeter.FailureKind.HOST_REJECTED;
 import static dev.offmeter.FailureKind.MODEL_MISSING;
+import static dev.offmeter.FailureKind.MODEL_STOPPED;
 import static dev.offmeter.FailureKind.NOT_AN_ANSWER;
 import static dev.offmeter.FailureKind.OPTION_REJECTED;
 import static dev.offmeter.FailureKind.ORIGIN_UNREACHABLE;
+import static dev.offmeter.FailureKind.QUOTA_SPENT;
 import static dev.offmeter.FailureKind.RATE_LIMITED;
 import static dev.offmeter.FailureKind.REDIRECTED;
 import static dev.offmeter.FailureKind.SERVER_BUSY;
@@ -84,7 +86,7 @@ class RefusalsTest {
         arguments(
             "0.24-option-rejected", OPTION_REJECTED, "option \"temperature\" must be of type"),
         arguments("0.32-stop-rejected", OPTION_REJECTED, "option \"stop\" must be of type array"),
-        arguments("0.24-format-rejected", SERVER_ERROR, "invalid format"),
+        arguments("0.24-format-rejected", BAD_REQUEST, "invalid format"),
         arguments("0.32-load-failed", SERVER_ERROR, "llama-server process has terminated"),
         arguments("0.32-error-before-answer", SERVER_ERROR, "running the model: unexpected EOF"),
         arguments("0.32-queue-full", SERVER_BUSY, "maximum pending requests exceeded"),
@@ -108,7 +110,7 @@ class RefusalsTest {
   static Stream<Arguments> servers() {
     return Stream.of(
         arguments(400, error("missing request body"), BAD_REQUEST, "missing request body"),
-        arguments(400, error("invalid model name"), BAD_REQUEST, "invalid model name"),
+        arguments(400, error("invalid model name"), MODEL_MISSING, "invalid model name"),
         arguments(400, error("\"m\" does not support chat"), BAD_REQUEST, "does not support chat"),
         arguments(400, "", BAD_REQUEST, "request rejected"),
         arguments(400, "Bad Request", BAD_REQUEST, "Bad Request"),
@@ -184,7 +186,7 @@ class RefusalsTest {
             422,
             "{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"missing\"}]}",
             BAD_REQUEST,
-            "rejected"),
+            "body: missing"),
         arguments(425, "", SERVER_BUSY, "too early"),
         arguments(429, "", RATE_LIMITED, "too many requests"),
         arguments(
@@ -193,14 +195,14 @@ class RefusalsTest {
             SERVER_BUSY,
             "overloaded"),
         arguments(
-            429, error("you have reached your session usage limit"), RATE_LIMITED, "session usage"),
+            429, error("you have reached your session usage limit"), QUOTA_SPENT, "session usage"),
         arguments(429, "[{\"error\":{\"code\":429,\"message\":\"quota\"}}]", RATE_LIMITED, "quota"),
         arguments(499, error("request canceled"), BAD_REQUEST, "request canceled"),
         arguments(500, "", SERVER_ERROR, "server error"),
         arguments(
             500,
             error("prediction aborted, token repeat limit reached"),
-            SERVER_ERROR,
+            MODEL_STOPPED,
             "token repeat"),
         arguments(
             500,
@@ -211,7 +213,7 @@ class RefusalsTest {
             500, error("option \"num_ctx\" must be of type integer"), OPTION_REJECTED, "num_ctx"),
         arguments(500, error("the option is yours"), SERVER_ERROR, "the option is yours"),
         arguments(400, error("option \"x\" must be of type integer"), BAD_REQUEST, "must be of"),
-        arguments(501, error("not supported"), SERVER_ERROR, "not supported"),
+        arguments(501, error("not supported"), BAD_REQUEST, "not supported"),
         arguments(502, "", ORIGIN_UNREACHABLE, "not reachable"),
         arguments(502, error("ollama.com unreachable"), ORIGIN_UNREACHABLE, "ollama.com"),
         arguments(503, "", SERVER_ERROR, "unavailable"),

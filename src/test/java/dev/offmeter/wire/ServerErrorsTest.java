@@ -104,7 +104,7 @@ class ServerErrorsTest {
             "llama-server",
             501,
             openAi("This server does not support tools", "not_supported_error", "501"),
-            SERVER_ERROR),
+            BAD_REQUEST),
         row(
             "llama-server",
             404,
@@ -361,8 +361,8 @@ class ServerErrorsTest {
     "too-long-stream, CONTEXT_OVERFLOW, exceeds the available context size",
     "key-wrong, UNAUTHORIZED, Invalid API Key",
     "unknown-path, WRONG_PATH, File Not Found",
-    "no-role, SERVER_ERROR, Missing 'role'",
-    "not-supported, SERVER_ERROR, support"
+    "no-role, BAD_REQUEST, Missing 'role'",
+    "not-supported, BAD_REQUEST, support"
   })
   void meansWhatARealLlamaServerSaid(String name, FailureKind kind, String words) {
     Failure failure = Spoken.OPENAI.protocol().refused(Recorded.read("llama-server", name).reply());
