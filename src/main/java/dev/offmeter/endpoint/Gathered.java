@@ -71,11 +71,18 @@ final class Gathered implements Pieces, Heard {
     return withdrawals;
   }
 
+  /** All that the model has written so far. */
+  List<CharSequence> said() {
+    List<CharSequence> said = new ArrayList<>(List.of(text, thinking));
+    toolCalls.forEach(call -> said.add(call.arguments()));
+    return said;
+  }
+
   Answer answer(ChatRequest request, Ending ending, int status) throws Failure {
     String whole = text.toString();
     boolean cut = ending.finishReason() == FinishReason.LENGTH;
     if (toolCalls.isEmpty() && Visible.nothingIn(whole)) {
-      throw empty(request, cut, ending.atOwnLimit());
+      throw EmptyAnswer.of(request, ending, !Visible.nothingIn(thinking));
     }
     int tokens = ending.usage().outputTokens();
     if (cut && !ending.atOwnLimit() && tokens > 0 && tokens < request.maxTokens()) {
@@ -91,17 +98,6 @@ final class Gathered implements Pieces, Heard {
         toolCalls.isEmpty() || cut ? ending.finishReason() : FinishReason.TOOL_CALLS,
         List.copyOf(toolCalls),
         status);
-  }
-
-  /** Gemini keeps its thinking to itself, but it counts against the limit. */
-  private Failure empty(ChatRequest request, boolean cut, boolean atOwnLimit) {
-    if (cut && (atOwnLimit || !thinking.isEmpty())) {
-      return Failure.of(
-          FailureKind.THINKING_ONLY,
-          "all " + request.maxTokens() + " tokens went into thinking: raise maxTokens");
-    }
-    String without = Visible.nothingIn(thinking) ? "without text" : "with thinking but no text";
-    return Failure.of(FailureKind.EMPTY_ANSWER, "a complete reply " + without);
   }
 
   /** The name that a server gives its model, empty if it is not fit for a line of log. */

@@ -46,13 +46,14 @@ final class HttpExchange implements Exchange, Progress {
       EndpointSpec spec,
       ChatRequest request,
       Progress progress,
-      Aside aside,
+      Executor workers,
       Executor canceller) {
     this.protocol = Objects.requireNonNull(spec.protocol());
     this.model = spec.model();
     this.request = request;
     this.progress = progress;
     this.gathered = new Gathered(progress);
+    Aside aside = new Aside(workers);
     this.call = new EndableCall(client, aside, canceller);
     this.credentials = new Credentials(spec.headers(), aside);
   }
@@ -121,7 +122,8 @@ final class HttpExchange implements Exchange, Progress {
     try {
       Response head = call.execute(http);
       response = head;
-      if (head.code() != 200) {
+      // ngrok's page for browsers is an HTTP 200, which its header tells from the server's.
+      if (head.code() != 200 || head.header("ngrok-error-code") != null) {
         throw redacted(protocol.refused(reply(head)));
       }
       Reading begun = protocol.read(request, head.body(), gathered);
@@ -175,7 +177,7 @@ final class HttpExchange implements Exchange, Progress {
   }
 
   private Redactor redactor() {
-    return new Redactor(credentials.secrets(), request, gathered.text(), gathered.thinking());
+    return new Redactor(credentials.secrets(), model, request, gathered.said());
   }
 
   private Failure failure(IOException e) {

@@ -4,15 +4,20 @@ package dev.offmeter.endpoint;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.Message;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.Quotations;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Makes a server's words fit to be shown: known secrets and what looks like one are masked, and a
- * text that quotes the conversation is withheld whole.
+ * Makes words that came from outside fit to be shown, and is the one place that all of them pass:
+ * known secrets and what looks like one are masked, what the words quote is cut out of them, and
+ * what still shares a run with the conversation is withheld whole.
  */
 final class Redactor {
   private static final int LONGEST = 300;
@@ -20,24 +25,42 @@ final class Redactor {
   /** A value shorter than this is no secret, and masking it would blot out ordinary words. */
   private static final int SHORTEST = 4;
 
-  /** So many characters in common with the conversation are no coincidence. */
+  /** So many letters and digits in common with the conversation are no coincidence. */
   private static final int QUOTE = 16;
 
   /** A conversation beyond this is not searched; the message is withheld unread. */
   private static final int SEARCHED = 256 * 1024;
 
-  /** White space, and what could steer a terminal that shows a log. */
-  private static final Pattern UNPRINTABLE = Pattern.compile("[\\s\\p{Cc}\\p{Cf}]+");
+  /** As much of a message as is compared with what is shown of it. */
+  private static final int LOOKED_AT = 4096;
+
+  /** White space, what could steer a terminal or the eye, and what is no character. */
+  private static final Pattern UNPRINTABLE =
+      Pattern.compile("[\\s\\p{Cc}\\p{Cf}\\p{Co}\\p{Cn}\\p{Cs}\\p{Zl}\\p{Zp}]+");
 
   private static final Pattern LOOKS_SECRET =
       Pattern.compile(
           "(?i)\\b(bearer\\s+\\S+|cfast_\\w+|sk-[\\w-]{8,}|AIza[\\w-]{20,}|[0-9a-f]{40,})");
 
+  /** The library's own words around the title of a page. */
+  private static final Pattern TITLED = Pattern.compile("an HTML page titled \"([^\"]*)\"");
+
+  /** A framework's page for programmers puts its exception there, with what it was about. */
+  private static final Pattern EXCEPTION = Pattern.compile("(\\w*(?:Error|Exception))\\b.*");
+
+  /** Where bytes were no text. */
+  private static final String NO_TEXT = "\ufffd\ufffd";
+
   private final List<String> secrets;
-  private final List<String> conversation = new ArrayList<>();
+  private final Set<String> known;
+  private final List<CharSequence> conversation = new ArrayList<>();
 
   /** For the words of a server that was told nothing of a conversation. */
   Redactor(Collection<String> secrets) {
+    this(secrets, Set.of());
+  }
+
+  private Redactor(Collection<String> secrets, Set<String> known) {
     // Folded like the message, or their own white space would hide them; the longest first, or a
     // short one would cut a piece out of it and so uncover the rest.
     this.secrets =
@@ -45,17 +68,30 @@ final class Redactor {
             .map(Redactor::folded)
             .sorted(Comparator.comparingInt(String::length).reversed())
             .toList();
+    this.known = known;
   }
 
-  Redactor(Collection<String> secrets, ChatRequest request, CharSequence... answer) {
-    this(secrets);
+  /**
+   * For the words of a server that knows a conversation.
+   *
+   * @param model the endpoint's model, which may be named
+   * @param heard what has come of the answer
+   */
+  Redactor(
+      Collection<String> secrets, String model, ChatRequest request, List<CharSequence> heard) {
+    this(secrets, names(model, request));
     for (Message message : request.messages()) {
       conversation.add(message.content());
       message.toolCalls().forEach(call -> conversation.add(call.arguments()));
     }
-    for (CharSequence text : answer) {
-      conversation.add(text.toString());
-    }
+    conversation.addAll(heard);
+  }
+
+  private static Set<String> names(String model, ChatRequest request) {
+    Set<String> names = new HashSet<>();
+    names.add(model);
+    request.tools().forEach(tool -> names.add(tool.name()));
+    return names;
   }
 
   Failure clean(Failure failure) {
@@ -69,38 +105,56 @@ final class Redactor {
 
   private String clean(String message) {
     String text = folded(message);
-    for (String known : secrets) {
-      text = known.length() < SHORTEST ? text : text.replace(known, "***");
+    for (String secret : secrets) {
+      text = secret.length() < SHORTEST ? text : text.replace(secret, "***");
     }
     text = LOOKS_SECRET.matcher(text).replaceAll("***");
-    text = text.length() <= LONGEST ? text : text.substring(0, LONGEST) + "...";
-    return quotesConversation(text)
-        ? "the server's message is withheld: it quotes the conversation"
-        : text;
+    if (text.contains(NO_TEXT)) {
+      return "the server's message is withheld: it is no text";
+    }
+    String shown = cut(text);
+    if (quotesConversation(text, shown)) {
+      return "the server's message is withheld: it quotes the conversation";
+    }
+    return shown.length() <= LONGEST ? shown : shortened(shown, LONGEST) + "...";
+  }
+
+  private String cut(String text) {
+    Matcher titled = TITLED.matcher(text);
+    if (!titled.matches()) {
+      return Quotations.cut(text, known);
+    }
+    String title = EXCEPTION.matcher(titled.group(1)).replaceFirst("$1 ...");
+    return "an HTML page titled \"" + Quotations.cut(title, known) + "\"";
+  }
+
+  private static String shortened(String text, int length) {
+    if (text.length() <= length) {
+      return text;
+    }
+    boolean half = Character.isHighSurrogate(text.charAt(length - 1));
+    return text.substring(0, half ? length - 1 : length);
   }
 
   private static String folded(String text) {
     return UNPRINTABLE.matcher(text).replaceAll(" ").strip();
   }
 
-  private boolean quotesConversation(String text) {
+  private boolean quotesConversation(String text, String shown) {
+    if (conversation.isEmpty()) {
+      return false;
+    }
+    // Looked at a little beyond what is shown, or half a quotation could end or begin it.
+    String near = shortened(shown, LONGEST + 2 * QUOTE);
+    List<String> seen = Echo.withEdges(shortened(text, LOOKED_AT), near, QUOTE);
     int length = 0;
-    for (String said : conversation) {
+    for (CharSequence said : conversation) {
       length += said.length();
-      if (length > SEARCHED || quotes(text, folded(said))) {
+      if (length > SEARCHED) {
         return true;
       }
-    }
-    return false;
-  }
-
-  /** Whether the two have a run in common, or one holds the other whole, if that is short. */
-  private static boolean quotes(String text, String said) {
-    if (said.length() < QUOTE) {
-      return said.length() >= QUOTE / 2 && text.contains(said);
-    }
-    for (int i = 0; i + QUOTE <= text.length(); i++) {
-      if (said.contains(text.substring(i, i + QUOTE))) {
+      String plain = Echo.plain(said.toString());
+      if (seen.stream().anyMatch(part -> Echo.isIn(part, plain, QUOTE))) {
         return true;
       }
     }

@@ -98,14 +98,13 @@ public final class Transport implements AutoCloseable {
 
   private final class Server implements Opener {
     private final OkHttpClient there;
-    private final OkHttpClient asideClient;
+    private final OkHttpClient aside;
     private final EndpointSpec spec;
-    private final LeftBehind leftBehind = new LeftBehind();
     private final Map<Checkup.Kind, Check> checks = new EnumMap<>(Checkup.Kind.class);
 
     Server(OkHttpClient there, EndpointSpec spec, Checks checks) {
       this.there = there;
-      this.asideClient = there.newBuilder().connectionPool(asidePool).build();
+      this.aside = there.newBuilder().connectionPool(asidePool).build();
       this.spec = spec;
       add(Checkup.Kind.ALIVE, checks.alive());
       add(Checkup.Kind.RESIDENT, checks.resident());
@@ -118,19 +117,15 @@ public final class Transport implements AutoCloseable {
       }
     }
 
-    private Aside aside() {
-      return new Aside(workers, leftBehind);
-    }
-
     @Override
     public Exchange open(ChatRequest request, Progress progress) {
-      return new HttpExchange(there, spec, request, progress, aside(), canceller);
+      return new HttpExchange(there, spec, request, progress, workers, canceller);
     }
 
     @Override
     public @Nullable Checkup checkup(Checkup.Kind kind) {
       Check check = checks.get(kind);
-      return check == null ? null : new HttpCheckup(asideClient, spec, check, aside(), canceller);
+      return check == null ? null : new HttpCheckup(aside, spec, check, workers, canceller);
     }
   }
 
