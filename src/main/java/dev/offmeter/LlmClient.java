@@ -2,7 +2,6 @@
 package dev.offmeter;
 
 import dev.offmeter.config.Environment;
-import dev.offmeter.endpoint.DetachedThreads;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Transport;
 import dev.offmeter.failover.Acceptance;
@@ -72,7 +71,7 @@ public final class LlmClient implements AutoCloseable {
     List<EndpointSpec> specs = settings.specs();
     this.deadline = settings.deadline == null ? sumOfAttempts(specs) : settings.deadline;
     this.time = settings.time == null ? Time.system() : settings.time;
-    this.workers = DetachedThreads.executor("offmeter-worker");
+    this.workers = Workers.create();
     this.transport = new Transport(settings.httpClient, workers);
     this.failover =
         new Failover(
