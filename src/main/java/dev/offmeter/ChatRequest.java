@@ -17,6 +17,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * One question to whichever endpoint can answer it. Immutable, so safe for use by many threads.
  *
+ * <p>What a request leaves unset is taken from the endpoint's defaults, then from the client's
+ * ({@link LlmClient.Builder#defaults}), then it is:
+ *
  * <ul>
  *   <li>{@code maxTokens}: 1024
  *   <li>{@code thinking}: off
@@ -35,21 +38,21 @@ public final class ChatRequest {
   static final int DEFAULT_MAX_TOKENS = 1024;
 
   private final List<Message> messages;
-  private final int maxTokens;
+  private final @Nullable Integer maxTokens;
   private final @Nullable Double temperature;
   private final @Nullable Double topP;
   private final @Nullable Long seed;
   private final List<String> stop;
-  private final boolean thinking;
+  private final @Nullable Boolean thinking;
   private final @Nullable Duration deadline;
   private final Map<String, String> tags;
   private final @Nullable StreamRescue rescue;
   private final List<Tool> tools;
   private final boolean selfHostedOnly;
   private final @Nullable String answerSchema;
-  private final boolean repairTurn;
+  private final @Nullable Boolean repairTurn;
   private final List<AnswerCheck> checks;
-  private final boolean continueWhenFiltered;
+  private final @Nullable Boolean continueWhenFiltered;
 
   private ChatRequest(Builder builder) {
     messages = List.copyOf(builder.messages);
@@ -97,14 +100,48 @@ public final class ChatRequest {
     return builder;
   }
 
+  /** With what a client has for calls of whatever endpoint, where this leaves it unset. */
+  ChatRequest withCallDefaults(Builder defaults) {
+    Builder filled = toBuilder();
+    filled.deadline = deadline == null ? defaults.deadline : deadline;
+    // A tool's result keeps its caution: what one model began, another is not to begin again.
+    boolean cautious = rescue != null || rescue() == StreamRescue.FAIL;
+    filled.rescue = cautious ? rescue : defaults.rescue;
+    filled.selfHostedOnly = selfHostedOnly || defaults.selfHostedOnly;
+    filled.repairTurn = repairTurn == null ? defaults.repairTurn : repairTurn;
+    filled.continueWhenFiltered =
+        continueWhenFiltered == null ? defaults.continueWhenFiltered : continueWhenFiltered;
+    defaults.tags.forEach(filled.tags::putIfAbsent);
+    if (checks.isEmpty()) {
+      filled.checks.addAll(defaults.checks);
+    }
+    return new ChatRequest(filled);
+  }
+
+  /** With what an endpoint or a client has for the model, where this leaves it unset. */
+  ChatRequest withModelDefaults(Builder defaults) {
+    Builder filled = toBuilder();
+    filled.maxTokens = maxTokens == null ? defaults.maxTokens : maxTokens;
+    filled.temperature = temperature == null ? defaults.temperature : temperature;
+    filled.topP = topP == null ? defaults.topP : topP;
+    filled.seed = seed == null ? defaults.seed : seed;
+    filled.stop = stop.isEmpty() ? defaults.stop : stop;
+    filled.thinking = thinking == null ? defaults.thinking : thinking;
+    return new ChatRequest(filled);
+  }
+
   /** The conversation in order; the last message is the user's, or a tool's result. */
   public List<Message> messages() {
     return messages;
   }
 
-  /** The most tokens that the answer may have, at least 1. */
+  /** The most tokens that the answer may have, at least 1; 1024 if nobody has set it. */
   public int maxTokens() {
-    return maxTokens;
+    return maxTokens == null ? DEFAULT_MAX_TOKENS : maxTokens;
+  }
+
+  boolean hasMaxTokens() {
+    return maxTokens != null;
   }
 
   /** The sampling temperature; empty for the model's own. */
@@ -129,7 +166,7 @@ public final class ChatRequest {
 
   /** Whether the model may think before it answers. */
   public boolean thinking() {
-    return thinking;
+    return Boolean.TRUE.equals(thinking);
   }
 
   /** The limit of the whole call; empty for the client's. */
@@ -197,7 +234,7 @@ public final class ChatRequest {
 
   /** Whether an endpoint whose answer does not fit may mend it once. */
   public boolean repairTurn() {
-    return repairTurn;
+    return Boolean.TRUE.equals(repairTurn);
   }
 
   /** The caller's checks of the finished answer, in order. */
@@ -207,7 +244,7 @@ public final class ChatRequest {
 
   /** Whether an explicit refusal is treated as any other failed attempt. */
   public boolean continueWhenFiltered() {
-    return continueWhenFiltered;
+    return Boolean.TRUE.equals(continueWhenFiltered);
   }
 
   @Override
@@ -215,9 +252,9 @@ public final class ChatRequest {
     return "ChatRequest[messages "
         + messages.size()
         + ", maxTokens "
-        + maxTokens
+        + maxTokens()
         + ", thinking "
-        + thinking
+        + thinking()
         + (selfHostedOnly ? ", self-hosted only" : "")
         + ", tags "
         + tags.keySet()
@@ -227,21 +264,21 @@ public final class ChatRequest {
   /** Builds a {@link ChatRequest}. Not safe for use by several threads. */
   public static final class Builder {
     private final List<Message> messages = new ArrayList<>();
-    private int maxTokens = DEFAULT_MAX_TOKENS;
+    private @Nullable Integer maxTokens;
     private @Nullable Double temperature;
     private @Nullable Double topP;
     private @Nullable Long seed;
     private List<String> stop = List.of();
-    private boolean thinking;
+    private @Nullable Boolean thinking;
     private @Nullable Duration deadline;
     private final Map<String, String> tags = new LinkedHashMap<>();
     private @Nullable StreamRescue rescue;
     private final List<Tool> tools = new ArrayList<>();
     private boolean selfHostedOnly;
     private @Nullable String answerSchema;
-    private boolean repairTurn;
+    private @Nullable Boolean repairTurn;
     private final List<AnswerCheck> checks = new ArrayList<>();
-    private boolean continueWhenFiltered;
+    private @Nullable Boolean continueWhenFiltered;
 
     private Builder() {}
 
@@ -267,8 +304,10 @@ public final class ChatRequest {
     }
 
     /**
-     * The most tokens that the answer may have: at least 1, default 1024. There is no way to ask
-     * for an unlimited answer, which would hold a small node for minutes; Ollama takes 0 for
+     * The most tokens that the answer may have: at least 1. Default: the endpoint's ({@link
+     * Endpoint.Builder#maxTokens}), else the client's ({@link LlmClient.Builder#defaults}), else
+     * 1024. An answer that reaches it ends there, with {@link FinishReason#LENGTH}. There is no way
+     * to ask for an unlimited answer, which would hold a small node for minutes; Ollama takes 0 for
      * unlimited (observed on 0.24 and 0.32).
      */
     public Builder maxTokens(int maxTokens) {
@@ -420,6 +459,26 @@ public final class ChatRequest {
     public Builder continueWhenFiltered(boolean continueWhenFiltered) {
       this.continueWhenFiltered = continueWhenFiltered;
       return this;
+    }
+
+    boolean hasMaxTokens() {
+      return maxTokens != null;
+    }
+
+    /** Whether it has what only a request can have: what is asked, and in what form. */
+    boolean asks() {
+      return !messages.isEmpty() || !tools.isEmpty() || answerSchema != null;
+    }
+
+    /** Whether it has what concerns a whole call, and not the model alone. */
+    boolean concernsTheCall() {
+      return deadline != null
+          || rescue != null
+          || selfHostedOnly
+          || repairTurn != null
+          || continueWhenFiltered != null
+          || !tags.isEmpty()
+          || !checks.isEmpty();
     }
 
     /**

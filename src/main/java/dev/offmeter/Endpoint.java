@@ -21,6 +21,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import okhttp3.HttpUrl;
@@ -48,6 +49,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code requestsPerMinute}: unlimited
  *   <li>{@code locality}: self-hosted for Ollama and functions, managed for Gemini and Anthropic;
  *       by {@link Dialect} for OpenAI-compatible servers
+ *   <li>{@code maxTokens}, {@code defaults}: the client's
  *   <li>{@code maxLineBytes}: 8 MiB, {@code maxAnswerBytes}: 32 MiB
  * </ul>
  */
@@ -63,10 +65,12 @@ public final class Endpoint {
   private static final long ANSWER_BYTES = 32L * 1024 * 1024;
 
   private final Builder settings;
+  private final RequestDefaults defaults;
   private final @Nullable HttpUrl url;
 
   private Endpoint(Builder settings, @Nullable HttpUrl url) {
     this.settings = settings;
+    this.defaults = RequestDefaults.ofEndpoint(settings.name, settings.defaults);
     this.url = url;
   }
 
@@ -194,6 +198,11 @@ public final class Endpoint {
     return api.managed() ? Locality.MANAGED : DefaultLocality.of(url, model(), dialect(url));
   }
 
+  /** Whether it has a {@code maxTokens} of its own. */
+  boolean hasMaxTokens() {
+    return defaults.hasMaxTokens();
+  }
+
   /** The kind of server, as configurations name it; {@code function} for one in this process. */
   String type() {
     Api api = settings.api;
@@ -259,6 +268,11 @@ public final class Endpoint {
 
   /** Settled for its place in a client's list. */
   EndpointSpec spec(boolean firstOfMany) {
+    return spec(firstOfMany, RequestDefaults.NONE);
+  }
+
+  /** The same in a client that has defaults for requests. */
+  EndpointSpec spec(boolean firstOfMany, RequestDefaults clients) {
     Duration attempt = settings.timeout;
     if (attempt == null) {
       attempt = firstOfMany ? FIRST_OF_MANY : ANY_OTHER;
@@ -286,6 +300,7 @@ public final class Endpoint {
         settings.keepWarm,
         residence(),
         settings.retries,
+        defaults.before(clients),
         List.copyOf(settings.headers),
         protocol(),
         settings.function);
@@ -328,6 +343,7 @@ public final class Endpoint {
     private int requestsPerMinute = Integer.MAX_VALUE;
     private Duration queueFor = Duration.ZERO;
     private boolean keepWarm;
+    private final List<Consumer<ChatRequest.Builder>> defaults = new ArrayList<>();
     private @Nullable Integer maxLineBytes;
     private @Nullable Long maxAnswerBytes;
 
@@ -368,6 +384,7 @@ public final class Endpoint {
       requestsPerMinute = other.requestsPerMinute;
       queueFor = other.queueFor;
       keepWarm = other.keepWarm;
+      defaults.addAll(other.defaults);
       maxLineBytes = other.maxLineBytes;
       maxAnswerBytes = other.maxAnswerBytes;
     }
@@ -661,6 +678,31 @@ public final class Endpoint {
       return this;
     }
 
+    /**
+     * The most tokens of an answer, for requests that set none: at least 1. It is a default and no
+     * cap: what a request sets itself wins. For servers only. Default: the client's ({@link
+     * LlmClient.Builder#defaults}), else 1024.
+     */
+    public Builder maxTokens(int maxTokens) {
+      if (maxTokens < 1) {
+        throw new IllegalArgumentException("maxTokens must be at least 1, was " + maxTokens);
+      }
+      return defaults(request -> request.maxTokens(maxTokens));
+    }
+
+    /**
+     * What requests to this endpoint have where they set nothing themselves: {@code maxTokens},
+     * {@code temperature}, {@code topP}, {@code seed}, {@code stop} and {@code thinking}. It wins
+     * over the client's defaults, and over an {@link #option} of the same meaning. Called again, it
+     * adds to what was set before; of one setting the last wins. For servers only.
+     *
+     * @param defaults sets them on an empty request; called when the endpoint is built
+     */
+    public Builder defaults(Consumer<ChatRequest.Builder> defaults) {
+      this.defaults.add(Objects.requireNonNull(defaults, "defaults"));
+      return this;
+    }
+
     /** The most bytes of one line of a reply, at least 1024; default 8 MiB. */
     public Builder maxLineBytes(int maxLineBytes) {
       this.maxLineBytes = (int) atLeast1024("maxLineBytes", maxLineBytes);
@@ -686,13 +728,14 @@ public final class Endpoint {
      * @throws IllegalArgumentException if the base URL is blank, relative, not http or https, has
      *     spaces or quotes around it, a second scheme, a placeholder or a host that is none,
      *     carries user-info, a query or a fragment, or has the path of a call
-     * @throws IllegalStateException if a server has no model, a function has a setting that is a
-     *     server's, the first-token limit is longer than the attempt's, {@code keepAlive} or {@code
-     *     keepWarm} is set for another server than Ollama, {@code keepWarm} with a {@code
-     *     keepAlive} of zero or on a managed endpoint, {@code queueFor} without {@code
-     *     maxConcurrent}, a {@code dialect} for a server that has none, a key stands beside a
-     *     header {@code Authorization}, half of a Cloudflare Access token is missing, or a
-     *     credential would go in clear text to a host that is not this machine
+     * @throws IllegalStateException if a server has no model, the defaults have what only a request
+     *     or a client can have, a function has a setting that is a server's, the first-token limit
+     *     is longer than the attempt's, {@code keepAlive} or {@code keepWarm} is set for another
+     *     server than Ollama, {@code keepWarm} with a {@code keepAlive} of zero or on a managed
+     *     endpoint, {@code queueFor} without {@code maxConcurrent}, a {@code dialect} for a server
+     *     that has none, a key stands beside a header {@code Authorization}, half of a Cloudflare
+     *     Access token is missing, or a credential would go in clear text to a host that is not
+     *     this machine
      */
     public Endpoint build() {
       Builder copy = new Builder(this);
@@ -706,6 +749,9 @@ public final class Endpoint {
     }
 
     private void checkLocal() {
+      if (!defaults.isEmpty()) {
+        throw wrong("is a function: maxTokens and defaults are a server's");
+      }
       if (model != null || !headers.isEmpty() || !options.isEmpty() || isKept()) {
         throw wrong(
             "is a function: model, credentials, headers, options, keepAlive and keepWarm are a"

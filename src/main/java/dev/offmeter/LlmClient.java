@@ -29,6 +29,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Flow;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Consumer;
 import okhttp3.OkHttpClient;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.MDC;
@@ -58,6 +59,8 @@ public final class LlmClient implements AutoCloseable {
   private static final Duration BETWEEN_ATTEMPTS = Duration.ofMillis(250);
 
   private final Builder settings;
+  private final RequestDefaults defaults;
+  private final DefaultLimit defaultLimit;
   private final Duration deadline;
   private final Time time;
   private final ExecutorService workers;
@@ -68,7 +71,9 @@ public final class LlmClient implements AutoCloseable {
 
   private LlmClient(Builder settings) {
     this.settings = settings;
-    List<EndpointSpec> specs = settings.specs();
+    this.defaults = RequestDefaults.ofClient(settings.defaults);
+    this.defaultLimit = new DefaultLimit(settings.endpoints, defaults);
+    List<EndpointSpec> specs = settings.specs(defaults);
     this.deadline = settings.deadline == null ? sumOfAttempts(specs) : settings.deadline;
     this.time = settings.time == null ? Time.system() : settings.time;
     this.workers = Workers.create();
@@ -222,7 +227,7 @@ public final class LlmClient implements AutoCloseable {
    */
   public ChatStream stream(ChatRequest request) {
     Objects.requireNonNull(request, "request");
-    return new ChatStream(streamed(request), request.rescue());
+    return new ChatStream(streamed(request), defaults.forCall(request).rescue());
   }
 
   /** Streams the answer to one user message, with the defaults of {@link ChatRequest}. */
@@ -241,11 +246,21 @@ public final class LlmClient implements AutoCloseable {
     return new EventPublisher(() -> streamed(request), workersInThisLogContext());
   }
 
-  private StreamedCall streamed(ChatRequest request) {
+  private StreamedCall streamed(ChatRequest asked) {
+    ChatRequest request = defaults.forCall(asked);
     Cancellation cancellation = begin();
     boolean set = request.deadline().isPresent() || settings.deadline != null;
     return failover.stream(
-        request, request.deadline().orElse(deadline), set, cancellation, () -> over(cancellation));
+        request,
+        request.deadline().orElse(deadline),
+        set,
+        cancellation,
+        response -> {
+          over(cancellation);
+          if (response != null) {
+            defaultLimit.onAnswer(request, response);
+          }
+        });
   }
 
   private Executor workersInThisLogContext() {
@@ -287,10 +302,13 @@ public final class LlmClient implements AutoCloseable {
     return new IllegalStateException("the client must be open, was closed");
   }
 
-  private ChatResponse run(ChatRequest request, Cancellation cancellation, Acceptance acceptance) {
+  private ChatResponse run(ChatRequest asked, Cancellation cancellation, Acceptance acceptance) {
     try {
+      ChatRequest request = defaults.forCall(asked);
       Duration limit = request.deadline().orElse(deadline);
-      return failover.chat(request, limit, cancellation, acceptance);
+      ChatResponse response = failover.chat(request, limit, cancellation, acceptance);
+      defaultLimit.onAnswer(request, response);
+      return response;
     } finally {
       over(cancellation);
     }
@@ -370,6 +388,7 @@ public final class LlmClient implements AutoCloseable {
   public static final class Builder {
     private final List<Endpoint> endpoints = new ArrayList<>();
     private final List<LlmListener> listeners = new ArrayList<>();
+    private final List<Consumer<ChatRequest.Builder>> defaults = new ArrayList<>();
     private @Nullable Duration deadline;
     private @Nullable Duration hedgeAfter;
     private @Nullable Double hedgeAtMost;
@@ -381,6 +400,7 @@ public final class LlmClient implements AutoCloseable {
     private Builder(Builder other) {
       endpoints.addAll(other.endpoints);
       listeners.addAll(other.listeners);
+      defaults.addAll(other.defaults);
       deadline = other.deadline;
       hedgeAfter = other.hedgeAfter;
       hedgeAtMost = other.hedgeAtMost;
@@ -400,12 +420,14 @@ public final class LlmClient implements AutoCloseable {
     }
 
     /**
-     * Adds what {@code environment} names: its endpoints; its deadline and hedging if it has them.
+     * Adds what {@code environment} names: its endpoints; its deadline, hedging and token limit if
+     * it has them.
      */
     public Builder fromEnv(Map<String, String> environment) {
       Environment read = Environment.read(environment);
       read.endpoints().forEach(this::endpoint);
       read.hedgeAfter().ifPresent(this::hedgeAfter);
+      read.maxTokens().ifPresent(tokens -> defaults(request -> request.maxTokens(tokens)));
       return read.deadline().map(this::deadline).orElse(this);
     }
 
@@ -430,6 +452,23 @@ public final class LlmClient implements AutoCloseable {
      */
     public Builder deadline(Duration deadline) {
       this.deadline = Requirements.timeSpan("deadline", deadline);
+      return this;
+    }
+
+    /**
+     * What requests have where they set nothing themselves, such as {@code request ->
+     * request.maxTokens(4096).temperature(0.2)}. A setting of the request wins; then one of the
+     * endpoint ({@link Endpoint.Builder#defaults}); then these; then the defaults of {@link
+     * ChatRequest}. A tag is set or not by its key, checks all together. {@code selfHostedOnly}
+     * cannot be undone by a request; a {@code rescue} does not hold for a conversation with a
+     * tool's result. Messages, tools and an answer schema are rejected.
+     *
+     * <p>Called again, it adds to what was set before; of one setting the last wins.
+     *
+     * @param defaults sets them on an empty request; called when the client is built
+     */
+    public Builder defaults(Consumer<ChatRequest.Builder> defaults) {
+      this.defaults.add(Objects.requireNonNull(defaults, "defaults"));
       return this;
     }
 
@@ -493,11 +532,11 @@ public final class LlmClient implements AutoCloseable {
       return this;
     }
 
-    private List<EndpointSpec> specs() {
+    private List<EndpointSpec> specs(RequestDefaults defaults) {
       List<EndpointSpec> specs = new ArrayList<>();
       for (Endpoint endpoint : endpoints) {
         boolean firstOfMany = specs.isEmpty() && endpoints.size() > 1;
-        specs.add(endpoint.spec(firstOfMany));
+        specs.add(endpoint.spec(firstOfMany, defaults));
       }
       return specs;
     }
@@ -505,9 +544,11 @@ public final class LlmClient implements AutoCloseable {
     /**
      * The client. Opens no connection.
      *
-     * @throws IllegalStateException if there is no endpoint, two have one name, an endpoint's
-     *     first-token limit is longer than the timeout that its place in the list gives it, or
-     *     there is a {@code hedgeAtMost} without a {@code hedgeAfter}
+     * @throws IllegalArgumentException if a default for requests has a wrong value
+     * @throws IllegalStateException if there is no endpoint, the defaults have what only a request
+     *     can have, two have one name, an endpoint's first-token limit is longer than the timeout
+     *     that its place in the list gives it, or there is a {@code hedgeAtMost} without a {@code
+     *     hedgeAfter}
      */
     public LlmClient build() {
       if (endpoints.isEmpty()) {

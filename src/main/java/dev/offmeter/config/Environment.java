@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
@@ -27,17 +28,24 @@ public final class Environment {
   private static final String CONFIG = "OFFMETER_CONFIG";
   private static final String CONFIG_MODEL = "OFFMETER_CONFIG_MODEL";
   private static final String HEDGE = "OFFMETER_HEDGE_AFTER";
-  private static final Set<String> SINGLE = Set.of(DEADLINE, CONFIG, CONFIG_MODEL, HEDGE);
+  private static final String MAX_TOKENS = "OFFMETER_MAXTOKENS";
+  private static final Set<String> SINGLE =
+      Set.of(DEADLINE, CONFIG, CONFIG_MODEL, HEDGE, MAX_TOKENS);
 
   private final List<Endpoint> endpoints;
   private final @Nullable Duration deadline;
   private final @Nullable Duration hedgeAfter;
+  private final OptionalInt maxTokens;
 
   private Environment(
-      List<Endpoint> endpoints, @Nullable Duration deadline, @Nullable Duration hedgeAfter) {
+      List<Endpoint> endpoints,
+      @Nullable Duration deadline,
+      @Nullable Duration hedgeAfter,
+      OptionalInt maxTokens) {
     this.endpoints = List.copyOf(endpoints);
     this.deadline = deadline;
     this.hedgeAfter = hedgeAfter;
+    this.maxTokens = maxTokens;
   }
 
   /**
@@ -63,12 +71,30 @@ public final class Environment {
     boolean simply = indices.isEmpty() && !variables.containsKey(CONFIG);
     UnreadVariables.warn(variables.keySet(), simply ? SimpleScheme.names() : Set.of());
     return new Environment(
-        endpoints(variables, indices), span(variables, DEADLINE), span(variables, HEDGE));
+        endpoints(variables, indices),
+        span(variables, DEADLINE),
+        span(variables, HEDGE),
+        maxTokens(variables));
   }
 
   private static @Nullable Duration span(Map<String, String> variables, String name) {
     Variables own = new Variables(variables, "");
     return own.get(name) == null ? null : Durations.parse(name, own.require(name));
+  }
+
+  private static OptionalInt maxTokens(Map<String, String> variables) {
+    int[] limit = new int[1];
+    new Variables(variables, "")
+        .setInt(
+            MAX_TOKENS,
+            tokens -> {
+              if (tokens < 1) {
+                throw new IllegalArgumentException(
+                    MAX_TOKENS + " must be at least 1, was " + tokens);
+              }
+              limit[0] = tokens;
+            });
+    return limit[0] == 0 ? OptionalInt.empty() : OptionalInt.of(limit[0]);
   }
 
   private static void rejectMixture(
@@ -127,7 +153,8 @@ public final class Environment {
   public static Environment readLiteLlmConfig(Path file, Map<String, String> variables) {
     Objects.requireNonNull(file, "file");
     Objects.requireNonNull(variables, "variables");
-    return new Environment(LiteLlmConfig.read(file, null, "modelName", variables), null, null);
+    return new Environment(
+        LiteLlmConfig.read(file, null, "modelName", variables), null, null, OptionalInt.empty());
   }
 
   /**
@@ -140,7 +167,11 @@ public final class Environment {
     Objects.requireNonNull(file, "file");
     Objects.requireNonNull(modelName, "modelName");
     Objects.requireNonNull(variables, "variables");
-    return new Environment(LiteLlmConfig.read(file, modelName, "modelName", variables), null, null);
+    return new Environment(
+        LiteLlmConfig.read(file, modelName, "modelName", variables),
+        null,
+        null,
+        OptionalInt.empty());
   }
 
   /** The endpoints in order of preference. */
@@ -156,5 +187,10 @@ public final class Environment {
   /** After how much silence the next endpoint is asked too, if that is set. */
   public Optional<Duration> hedgeAfter() {
     return Optional.ofNullable(hedgeAfter);
+  }
+
+  /** The most tokens of an answer, for requests that set none, if that is set. */
+  public OptionalInt maxTokens() {
+    return maxTokens;
   }
 }

@@ -34,6 +34,7 @@ final class IndexedScheme {
           "CONCURRENCY",
           "QUEUEFOR",
           "RPM",
+          "MAXTOKENS",
           "RETRIES",
           "LOCALITY");
 
@@ -47,7 +48,7 @@ final class IndexedScheme {
         throw new IllegalArgumentException(
             name
                 + " is not a known variable; use OFFMETER_DEADLINE, OFFMETER_HEDGE_AFTER,"
-                + " OFFMETER_CONFIG, OFFMETER_CONFIG_MODEL or OFFMETER_ENDPOINTS_<n>_<key>");
+                + " OFFMETER_MAXTOKENS, OFFMETER_CONFIG, OFFMETER_CONFIG_MODEL or OFFMETER_ENDPOINTS_<n>_<key>");
       }
       return Optional.empty();
     }
@@ -116,6 +117,7 @@ final class IndexedScheme {
     own.setInt("CONCURRENCY", builder::maxConcurrent);
     own.setDuration("QUEUEFOR", builder::queueFor);
     own.setInt("RPM", builder::requestsPerMinute);
+    own.setInt("MAXTOKENS", builder::maxTokens);
     own.setInt("RETRIES", builder::retries);
     own.setLocality("LOCALITY", builder::locality);
     return own.build(builder);

@@ -6,6 +6,7 @@ import dev.offmeter.wire.Protocol;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  * @param keepWarm whether its model is kept in the server's memory
  * @param residence how long the server keeps a model that is not used
  * @param retries further tries here before the next endpoint
+ * @param defaults fills in what a request leaves unset
  * @param headers sent with every request
  * @param protocol how a server is asked, null for an in-process function
  * @param function the in-process function, null for a server
@@ -40,6 +42,7 @@ public record EndpointSpec(
     boolean keepWarm,
     Duration residence,
     int retries,
+    UnaryOperator<ChatRequest> defaults,
     List<Header> headers,
     @Nullable Protocol protocol,
     @Nullable Function<ChatRequest, String> function) {

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import java.util.function.DoubleSupplier;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -115,14 +116,14 @@ public final class Failover implements AutoCloseable {
    *
    * @param total the limit of the whole call, or of its waits for an answer to begin
    * @param coversDelivery which of the two
-   * @param whenOver run once, when the call has ended in whatever way
+   * @param whenOver told once, when the call has ended in whatever way: the answer, or null
    */
   public StreamedCall stream(
       ChatRequest request,
       Duration total,
       boolean coversDelivery,
       Cancellation cancellation,
-      Runnable whenOver) {
+      Consumer<@Nullable ChatResponse> whenOver) {
     Showing showing = new Showing(request.rescue());
     Supplier<OneCall> beginning =
         () -> {

@@ -6,6 +6,7 @@ import dev.offmeter.ChatResponse;
 import dev.offmeter.LlmException;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -18,7 +19,7 @@ public final class StreamedCall implements AutoCloseable {
   private final Showing showing;
   private final Cancellation cancellation;
   private final Supplier<OneCall> beginning;
-  private final Runnable whenOver;
+  private final Consumer<@Nullable ChatResponse> whenOver;
   private final ReentrantLock reading = new ReentrantLock();
   private @Nullable OneCall call;
   private @Nullable ChatResponse response;
@@ -26,7 +27,10 @@ public final class StreamedCall implements AutoCloseable {
   private boolean over;
 
   StreamedCall(
-      Showing showing, Cancellation cancellation, Supplier<OneCall> beginning, Runnable whenOver) {
+      Showing showing,
+      Cancellation cancellation,
+      Supplier<OneCall> beginning,
+      Consumer<@Nullable ChatResponse> whenOver) {
     this.showing = showing;
     this.cancellation = cancellation;
     this.beginning = beginning;
@@ -93,7 +97,7 @@ public final class StreamedCall implements AutoCloseable {
 
   private void end() {
     over = true;
-    whenOver.run();
+    whenOver.accept(response);
   }
 
   /** The whole answer, once the last event has been read; null before. */

@@ -38,7 +38,7 @@ final class Visit {
     this.permit = permit;
     this.later = later;
     this.lane = lane;
-    this.wanted = new Wanted(call.request(), call.acceptance());
+    this.wanted = new Wanted(gate.spec().defaults().apply(call.request()), call.acceptance());
     this.entered = call.time().nanos();
   }
 

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** Calls as this library makes them. */
@@ -71,6 +72,7 @@ final class OffmeterWay implements Year.Way {
         keepWarm,
         residence,
         0,
+        UnaryOperator.identity(),
         List.of(),
         null,
         function);

@@ -8,6 +8,7 @@ import dev.offmeter.endpoint.Locality;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** Self-hosted endpoints whose exchanges a test makes itself. */
@@ -42,6 +43,7 @@ final class Specs {
         false,
         Duration.ofMinutes(5),
         0,
+        UnaryOperator.identity(),
         List.of(),
         null,
         function);

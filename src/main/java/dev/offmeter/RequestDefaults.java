@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
+
+/** Values for what requests leave unset. Immutable once made. */
+final class RequestDefaults {
+  static final RequestDefaults NONE = new RequestDefaults(ChatRequest.builder(), true);
+
+  private final ChatRequest.Builder values;
+  private final boolean empty;
+
+  private RequestDefaults(ChatRequest.Builder values, boolean empty) {
+    this.values = values;
+    this.empty = empty;
+  }
+
+  /**
+   * Those of a client.
+   *
+   * @throws IllegalArgumentException if a value is wrong
+   * @throws IllegalStateException if something is set that only a request can have
+   */
+  static RequestDefaults ofClient(List<Consumer<ChatRequest.Builder>> settings) {
+    return of("defaults", settings);
+  }
+
+  /** Those of an endpoint, which concern the model only. */
+  static RequestDefaults ofEndpoint(String name, List<Consumer<ChatRequest.Builder>> settings) {
+    String who = "endpoint '" + name + "': defaults";
+    RequestDefaults defaults = of(who, settings);
+    if (defaults.values.concernsTheCall()) {
+      throw new IllegalStateException(
+          who
+              + " must be of maxTokens, temperature, topP, seed, stop and thinking only; the others"
+              + " are the client's");
+    }
+    return defaults;
+  }
+
+  private static RequestDefaults of(String who, List<Consumer<ChatRequest.Builder>> settings) {
+    if (settings.isEmpty()) {
+      return NONE;
+    }
+    ChatRequest.Builder values = ChatRequest.builder();
+    settings.forEach(setting -> setting.accept(values));
+    if (values.asks()) {
+      throw new IllegalStateException(
+          who + " must not have messages, tools or an answerSchema: these are the request's own");
+    }
+    return new RequestDefaults(values, false);
+  }
+
+  /** Fills in what concerns the model: these first, then the others. */
+  UnaryOperator<ChatRequest> before(RequestDefaults others) {
+    return empty && others.empty
+        ? UnaryOperator.identity()
+        : request -> others.forModel(forModel(request));
+  }
+
+  private ChatRequest forModel(ChatRequest request) {
+    return empty ? request : request.withModelDefaults(values);
+  }
+
+  /** Fills in what concerns the whole call. */
+  ChatRequest forCall(ChatRequest request) {
+    return empty ? request : request.withCallDefaults(values);
+  }
+
+  boolean hasMaxTokens() {
+    return values.hasMaxTokens();
+  }
+}
