@@ -35,7 +35,10 @@ final class BaseUrl {
       throw wrong(endpoint, "must not have a query or a fragment", masked(value));
     }
     if (url.encodedPath().matches(notTheRoot)) {
-      throw wrong(endpoint, "must be the server's root, without the path of a call", masked(value));
+      throw wrong(
+          endpoint,
+          "must be the server's root, without the path of a call (path sets one)",
+          masked(value));
     }
     return url;
   }

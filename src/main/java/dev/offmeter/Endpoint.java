@@ -16,12 +16,14 @@ import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import okhttp3.HttpUrl;
@@ -46,6 +48,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code keepAlive}: the server's own, taken for 5 min
  *   <li>{@code keepWarm}: false
  *   <li>{@code retries}: 0
+ *   <li>{@code omit}: nothing, {@code path}: the protocol's own
  *   <li>{@code requestsPerMinute}: unlimited
  *   <li>{@code locality}: self-hosted for Ollama and functions, managed for Gemini and Anthropic;
  *       by {@link Dialect} for OpenAI-compatible servers
@@ -252,6 +255,7 @@ public final class Endpoint {
                 Map.copyOf(settings.options),
                 settings.keepAlive,
                 dialect(url),
+                new Api.Variant(Set.copyOf(settings.omitted), settings.path),
                 Objects.requireNonNullElse(settings.maxLineBytes, LINE_BYTES),
                 Objects.requireNonNullElse(settings.maxAnswerBytes, ANSWER_BYTES)));
   }
@@ -344,6 +348,8 @@ public final class Endpoint {
     private Duration queueFor = Duration.ZERO;
     private boolean keepWarm;
     private final List<Consumer<ChatRequest.Builder>> defaults = new ArrayList<>();
+    private final Set<String> omitted = new LinkedHashSet<>();
+    private String path = "";
     private @Nullable Integer maxLineBytes;
     private @Nullable Long maxAnswerBytes;
 
@@ -379,6 +385,8 @@ public final class Endpoint {
       retries = other.retries;
       options.putAll(other.options);
       keepAlive = other.keepAlive;
+      omitted.addAll(other.omitted);
+      path = other.path;
       locality = other.locality;
       dialect = other.dialect;
       requestsPerMinute = other.requestsPerMinute;
@@ -616,6 +624,61 @@ public final class Endpoint {
     }
 
     /**
+     * Fields that are left out of every request, for a server that refuses them: an
+     * OpenAI-compatible one may refuse {@code stream_options} (the usage is then unknown, {@link
+     * Usage#NONE}), {@code max_tokens} (the limit goes under its other name, {@code
+     * max_completion_tokens}; without both there is none), {@code chat_template_kwargs}, {@code
+     * reasoning_effort}, {@code temperature}, {@code top_p}, {@code seed} or {@code
+     * response_format}; Ollama's API {@code think}, {@code truncate}, {@code keep_alive}, {@code
+     * temperature}, {@code top_p}, {@code seed} or {@code format}; Gemini's {@code thinkingConfig},
+     * {@code temperature}, {@code topP}, {@code seed} or {@code responseJsonSchema}; Anthropic's
+     * {@code temperature}, {@code top_p} or {@code output_config}. A field that a server refuses by
+     * its name is left out without this too, but for the form of a schema. Default: none.
+     *
+     * @param fields one or more of these; they add to those named before
+     * @throws IllegalArgumentException if one of them is none that this kind of server can do
+     *     without
+     */
+    public Builder omit(String... fields) {
+      for (String field : fields) {
+        omitted.add(omissible(Objects.requireNonNull(field, "omit")));
+      }
+      return this;
+    }
+
+    private String omissible(String field) {
+      List<String> known = api == null ? List.of() : api.omissibleNames();
+      if (!known.contains(field)) {
+        throw new IllegalArgumentException(
+            "omit must be "
+                + (known.isEmpty() ? "left alone for a function" : "one of " + known)
+                + ", was '"
+                + field
+                + "'");
+      }
+      return field;
+    }
+
+    /**
+     * The path of a call below the base URL, such as {@code /chat/completions} where there is no
+     * {@code /v1}, or {@code /openai/deployments/x/chat/completions}. For OpenAI-compatible servers
+     * only. Default: {@code /v1/chat/completions}, without {@code /v1} if the base URL has it or
+     * the server answers {@code /chat/completions} alone.
+     *
+     * @param path not blank, without a query, a fragment, spaces or {@code ..}
+     */
+    public Builder path(String path) {
+      String checked = Requirements.notBlank("path", path);
+      if (!checked.matches("/?[^/?#\\s\\\\]+(/[^/?#\\s\\\\]+)*")
+          || checked.matches("(.*/)?\\.\\.?(/.*)?")) {
+        throw new IllegalArgumentException(
+            "path must be one of a URL, such as /chat/completions, was '" + path + "'");
+      }
+      this.path = checked.startsWith("/") ? checked.substring(1) : checked;
+      return this;
+    }
+
+    /**
      * How long Ollama keeps the model loaded after a request: whole seconds; zero unloads it,
      * negative keeps it for ever. Sent with every request and every load; with zero the model is
      * neither loaded nor looked for beforehand. For Ollama's native API only. Default: the server's
@@ -765,6 +828,9 @@ public final class Endpoint {
       if (maxLineBytes != null || maxAnswerBytes != null) {
         throw wrong("is a function: maxLineBytes and maxAnswerBytes are a server's");
       }
+      if (!path.isEmpty()) {
+        throw wrong("is a function: path is a server's");
+      }
       if (retries != 0 || dialect != Dialect.GENERIC || clearTextCredentials) {
         throw wrong("is a function: retries, dialect and allowClearTextCredentials are a server's");
       }
@@ -805,6 +871,14 @@ public final class Endpoint {
       Dialect own = OllamaChat.API.equals(api) ? Dialect.OLLAMA : Dialect.GENERIC;
       if (dialect != own && !OpenAiChat.API.equals(api)) {
         throw wrong("must not have a dialect: only OpenAI-compatible servers have one");
+      }
+      if (!path.isEmpty() && !OpenAiChat.API.equals(api)) {
+        throw wrong("must not have a path: only OpenAI-compatible servers have one of their own");
+      }
+      for (String field : omitted) {
+        if (options.containsKey(field)) {
+          throw wrong("must not omit " + field + ", which is set by an option");
+        }
       }
       Optional<String> broken = HeaderRules.broken(headers);
       if (broken.isPresent()) {

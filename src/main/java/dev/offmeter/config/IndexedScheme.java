@@ -36,7 +36,9 @@ final class IndexedScheme {
           "RPM",
           "MAXTOKENS",
           "RETRIES",
-          "LOCALITY");
+          "LOCALITY",
+          "OMIT",
+          "PATH");
 
   private IndexedScheme() {}
 
@@ -120,6 +122,8 @@ final class IndexedScheme {
     own.setInt("MAXTOKENS", builder::maxTokens);
     own.setInt("RETRIES", builder::retries);
     own.setLocality("LOCALITY", builder::locality);
+    own.setList("OMIT", builder::omit);
+    own.set("PATH", builder::path);
     return own.build(builder);
   }
 }

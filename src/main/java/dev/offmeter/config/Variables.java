@@ -106,6 +106,11 @@ final class Variables {
     set(key, value -> setter.accept(flag(key, value)));
   }
 
+  /** Names with commas between. */
+  void setList(String key, Consumer<String[]> setter) {
+    set(key, value -> setter.accept(value.strip().split("\\s*,\\s*")));
+  }
+
   void setLocality(String key, Consumer<Locality> setter) {
     set(key, value -> setter.accept(locality(key, value)));
   }

@@ -78,6 +78,10 @@ final class Gathered implements Pieces, Heard {
     return said;
   }
 
+  boolean isEmpty() {
+    return text.isEmpty() && thinking.isEmpty() && toolCalls.isEmpty();
+  }
+
   Answer answer(ChatRequest request, Ending ending, int status) throws Failure {
     String whole = text.toString();
     boolean cut = ending.finishReason() == FinishReason.LENGTH;

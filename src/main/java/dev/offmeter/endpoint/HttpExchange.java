@@ -11,9 +11,9 @@ import dev.offmeter.wire.Reply;
 import java.io.EOFException;
 import java.io.IOException;
 import java.net.SocketException;
-import java.util.Objects;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import okhttp3.Headers;
 import okhttp3.OkHttpClient;
 import okhttp3.Request;
 import okhttp3.Response;
@@ -24,10 +24,15 @@ import org.jspecify.annotations.Nullable;
 final class HttpExchange implements Exchange, Progress {
   private static final long REPLY_BYTES = 64 * 1024;
 
+  /** A server may refuse several fields, one after the other. */
+  private static final int ADAPTATIONS = 4;
+
+  private static final Headers NO_HEADERS = new Headers.Builder().build();
+
   /** How long after it was sent a request may find that its connection had been closed before. */
   private static final long STALE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
-  private final Protocol protocol;
+  private final AdaptedProtocol adapted;
   private final String model;
   private final Credentials credentials;
   private final ChatRequest request;
@@ -35,20 +40,27 @@ final class HttpExchange implements Exchange, Progress {
   private final Gathered gathered;
   private final EndableCall call;
   private boolean connected;
+  private boolean begun;
   private boolean reused;
   private boolean renewed;
   private long sent;
+  private Protocol protocol;
+  private Protocol.@Nullable Adaptation adaptation;
+  private int adaptations;
+  private @Nullable Failure refusal;
   private @Nullable Response response;
   private @Nullable Reading reading;
 
   HttpExchange(
       OkHttpClient client,
       EndpointSpec spec,
+      AdaptedProtocol adapted,
       ChatRequest request,
       Progress progress,
       Executor workers,
       Executor canceller) {
-    this.protocol = Objects.requireNonNull(spec.protocol());
+    this.adapted = adapted;
+    this.protocol = adapted.get();
     this.model = spec.model();
     this.request = request;
     this.progress = progress;
@@ -124,7 +136,7 @@ final class HttpExchange implements Exchange, Progress {
       response = head;
       // ngrok's page for browsers is an HTTP 200, which its header tells from the server's.
       if (head.code() != 200 || head.header("ngrok-error-code") != null) {
-        throw redacted(protocol.refused(reply(head)));
+        return askOtherwise(reply(head), head.request().url().encodedPath());
       }
       Reading begun = protocol.read(request, head.body(), gathered);
       reading = begun;
@@ -137,6 +149,48 @@ final class HttpExchange implements Exchange, Progress {
       // An interceptor of the application's own may say anything.
       throw redacted(failure(e));
     }
+  }
+
+  /** Asks once more, in a way that the refusal leaves open. */
+  private Reading askOtherwise(Reply reply, String path) throws Failure {
+    Failure refused = redacted(withPath(protocol.refused(reply), path));
+    Protocol.Adaptation other = otherWay(reply);
+    if (other == null) {
+      throw ofTheFirstPath(refused);
+    }
+    refusal = refused;
+    return ask(other);
+  }
+
+  private static Failure withPath(Failure refused, String path) {
+    return refused.kind() == FailureKind.WRONG_PATH
+        ? refused.withMessage(refused.message() + " (asked for " + path + ")")
+        : refused;
+  }
+
+  private Protocol.@Nullable Adaptation otherWay(Reply reply) {
+    return adaptations < ADAPTATIONS && !call.isCancelled()
+        ? protocol.adapted(request, reply, adapted.isKnown())
+        : null;
+  }
+
+  private Reading ask(Protocol.Adaptation other) throws Failure {
+    close();
+    response = null;
+    reading = null;
+    adaptations++;
+    progress.askingAgain();
+    adaptation = other;
+    protocol = other.protocol();
+    return ask(credentials.on(protocol.request(request), this));
+  }
+
+  /** That there is nothing at another path either is no news: the one that was meant is named. */
+  private Failure ofTheFirstPath(Failure failure) {
+    Failure before = refusal;
+    boolean nowhere =
+        failure.kind() == FailureKind.WRONG_PATH || failure.kind() == FailureKind.NOT_AN_ANSWER;
+    return before != null && before.kind() == FailureKind.WRONG_PATH && nowhere ? before : failure;
   }
 
   /**
@@ -157,12 +211,28 @@ final class HttpExchange implements Exchange, Progress {
   private @Nullable Answer answerIfComplete(Reading reading) throws Failure {
     try {
       Ending ending = reading.next();
+      if (!begun && (ending != null || !gathered.isEmpty())) {
+        begun = true;
+        adapted.onAnswer(adaptation);
+      }
       return ending == null ? null : shown(gathered.answer(request, ending, 200));
     } catch (Failure e) {
-      throw redacted(e.status() == 0 ? e.withStatus(200) : e);
+      Protocol.Adaptation other = gathered.isEmpty() ? otherWay(words(e)) : null;
+      if (other == null) {
+        throw ofTheFirstPath(redacted(e.status() == 0 ? e.withStatus(200) : e));
+      }
+      refusal = redacted(e.withStatus(200));
+      ask(other);
+      return null;
     } catch (IOException e) {
       throw redacted(TransportFailure.answering(e).withStatus(200));
     }
+  }
+
+  /** An error where an answer should be is a refusal too. */
+  private static Reply words(Failure failure) {
+    int status = failure.kind() == FailureKind.WRONG_PATH ? 404 : 200;
+    return new Reply(status, NO_HEADERS, failure.message());
   }
 
   /** The name of a model is the server's word too. */

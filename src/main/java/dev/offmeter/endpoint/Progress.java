@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.endpoint;
 
+import dev.offmeter.wire.Failure;
+
 /** Hears how far an exchange has come, on the thread that runs it. */
 public interface Progress {
   /** A connection is looked for from now on. */
@@ -11,6 +13,13 @@ public interface Progress {
 
   /** The connection has served an earlier call, so that the server may have closed it by now. */
   default void reused() {}
+
+  /**
+   * The server has refused the request as it was, and one more is about to be sent.
+   *
+   * @throws Failure if there may be no more
+   */
+  default void askingAgain() throws Failure {}
 
   /** A piece of answer or thinking has arrived. */
   void piece();

@@ -6,9 +6,7 @@ import dev.offmeter.wire.Check;
 import dev.offmeter.wire.Checks;
 import java.net.Proxy;
 import java.time.Duration;
-import java.util.EnumMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
@@ -86,45 +84,38 @@ public final class Transport implements AutoCloseable {
       // What is meant for this machine, and may be in clear text, goes through no other.
       here.proxy(Proxy.NO_PROXY);
     }
-    return new Server(here.build(), spec, checks(spec));
-  }
-
-  /** Somebody else's server is not asked on the side: it may bill that, and count it. */
-  private static Checks checks(EndpointSpec spec) {
-    return spec.locality() == Locality.SELF_HOSTED
-        ? Objects.requireNonNull(spec.protocol()).checks()
-        : Checks.NONE;
+    return new Server(here.build(), spec);
   }
 
   private final class Server implements Opener {
     private final OkHttpClient there;
     private final OkHttpClient aside;
     private final EndpointSpec spec;
-    private final Map<Checkup.Kind, Check> checks = new EnumMap<>(Checkup.Kind.class);
+    private final AdaptedProtocol adapted;
 
-    Server(OkHttpClient there, EndpointSpec spec, Checks checks) {
+    Server(OkHttpClient there, EndpointSpec spec) {
       this.there = there;
       this.aside = there.newBuilder().connectionPool(asidePool).build();
       this.spec = spec;
-      add(Checkup.Kind.ALIVE, checks.alive());
-      add(Checkup.Kind.RESIDENT, checks.resident());
-      add(Checkup.Kind.LOAD, checks.load());
-    }
-
-    private void add(Checkup.Kind kind, @Nullable Check check) {
-      if (check != null) {
-        checks.put(kind, check);
-      }
+      this.adapted = new AdaptedProtocol(spec.name(), Objects.requireNonNull(spec.protocol()));
     }
 
     @Override
     public Exchange open(ChatRequest request, Progress progress) {
-      return new HttpExchange(there, spec, request, progress, workers, canceller);
+      return new HttpExchange(there, spec, adapted, request, progress, workers, canceller);
     }
 
     @Override
     public @Nullable Checkup checkup(Checkup.Kind kind) {
-      Check check = checks.get(kind);
+      // Somebody else's server is not asked on the side: it may bill that, and count it.
+      boolean ours = spec.locality() == Locality.SELF_HOSTED;
+      Checks checks = ours ? adapted.get().checks() : Checks.NONE;
+      Check check =
+          switch (kind) {
+            case ALIVE -> checks.alive();
+            case RESIDENT -> checks.resident();
+            case LOAD -> checks.load();
+          };
       return check == null ? null : new HttpCheckup(aside, spec, check, workers, canceller);
     }
   }

@@ -466,6 +466,11 @@ final class TimedAttempt implements Progress {
   }
 
   @Override
+  public void askingAgain() throws Failure {
+    gate.rate().take(time.nanos());
+  }
+
+  @Override
   public void piece() {
     long now = time.nanos();
     pieces++;

@@ -12,6 +12,7 @@ import java.util.Map;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 import okhttp3.ResponseBody;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Anthropic's {@code POST /v1/messages}, always streamed. Behaviour as in Anthropic's API
@@ -29,6 +30,10 @@ public final class AnthropicChat implements Protocol {
               "max_tokens", Api.MAX_TOKENS,
               "stop_sequences", Api.STOP,
               "output_config", Api.ANSWER_SCHEMA),
+          List.of(
+              OmissibleField.callers("temperature"),
+              OmissibleField.callers("top_p"),
+              OmissibleField.bySetting("output_config")),
           ".*/(messages|v1/(complete|models))/*",
           true,
           AnthropicChat::new);
@@ -66,10 +71,10 @@ public final class AnthropicChat implements Protocol {
     }
     writeMessages(request, out);
     writeTools(request, out);
-    if (request.answerSchema().isPresent()) {
+    if (request.answerSchema().isPresent() && !server.omits("output_config")) {
       writeFormat(request.answerSchema().get(), out);
     }
-    JsonRequest.sampling(server.options(), request, NAMES, out);
+    JsonRequest.sampling(server, request, NAMES, out);
   }
 
   private static void writeMessages(ChatRequest request, JsonGenerator out) throws IOException {
@@ -138,6 +143,11 @@ public final class AnthropicChat implements Protocol {
     JsonRequest.rawField(out, "schema", schema);
     out.writeEndObject();
     out.writeEndObject();
+  }
+
+  @Override
+  public @Nullable Adaptation adapted(ChatRequest request, Reply refusal, boolean known) {
+    return Adaptations.without(server, this, AnthropicChat::new, API, request, refusal);
   }
 
   @Override

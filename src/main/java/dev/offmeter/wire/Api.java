@@ -3,7 +3,10 @@ package dev.offmeter.wire;
 
 import dev.offmeter.Endpoint;
 import java.time.Duration;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import okhttp3.HttpUrl;
 import org.jspecify.annotations.Nullable;
 
@@ -15,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param keyPrefix what stands before the key in it
  * @param ownOptions fields that the library writes itself, so that no option may fix them, beside
  *     those that are its own everywhere; each with what to do instead
+ * @param omissible fields that a request can do without
  * @param notTheRoot a pattern of paths that show a base URL to be more than a root
  * @param managed whether such servers are somebody else's
  * @param maker makes the protocol for one endpoint
@@ -23,6 +27,7 @@ public record Api(
     String keyHeader,
     String keyPrefix,
     Map<String, String> ownOptions,
+    List<OmissibleField> omissible,
     String notTheRoot,
     boolean managed,
     Maker maker) {
@@ -50,6 +55,11 @@ public record Api(
     return own != null ? own : EVERYWHERE.get(option);
   }
 
+  /** The names of the fields that can be left out. */
+  public List<String> omissibleNames() {
+    return omissible.stream().map(OmissibleField::name).toList();
+  }
+
   /** Makes the protocol for one endpoint. */
   public interface Maker {
     /** The protocol of one model on one server. */
@@ -64,6 +74,7 @@ public record Api(
    * @param options sent with every request
    * @param keepAlive how long the model stays loaded, negative for ever, null for the server's own
    * @param dialect how an OpenAI-compatible server differs from others
+   * @param variant in what its requests differ from those of other servers
    * @param maxLineBytes the most bytes of one line of a reply
    * @param maxAnswerBytes the most bytes of a whole reply
    */
@@ -73,10 +84,38 @@ public record Api(
       Map<String, Object> options,
       @Nullable Duration keepAlive,
       Endpoint.Dialect dialect,
+      Variant variant,
       long maxLineBytes,
       long maxAnswerBytes) {
     EventReading.Sizes sizes() {
       return new EventReading.Sizes(maxLineBytes, maxAnswerBytes);
+    }
+
+    /** Whether a field is left out of its requests. */
+    boolean omits(String field) {
+      return variant.omitted().contains(field);
+    }
+
+    Server with(Variant other) {
+      return new Server(
+          baseUrl, model, options, keepAlive, dialect, other, maxLineBytes, maxAnswerBytes);
+    }
+  }
+
+  /**
+   * In what the requests to one server differ from those to others of its protocol.
+   *
+   * @param omitted fields that are left out
+   * @param path of a call below the base URL; empty for the protocol's own
+   */
+  public record Variant(Set<String> omitted, String path) {
+    /** In nothing. */
+    public static final Variant STANDARD = new Variant(Set.of(), "");
+
+    Variant omitting(String field) {
+      Set<String> more = new HashSet<>(omitted);
+      more.add(field);
+      return new Variant(Set.copyOf(more), path);
     }
   }
 }

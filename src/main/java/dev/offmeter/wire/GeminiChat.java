@@ -13,6 +13,7 @@ import java.util.stream.Collectors;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 import okhttp3.ResponseBody;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Gemini's native {@code POST /v1beta/models/…:streamGenerateContent?alt=sse}. Behaviour as in
@@ -34,6 +35,23 @@ public final class GeminiChat implements Protocol {
               "contents", Api.MESSAGE,
               "systemInstruction", Api.SYSTEM,
               "generationConfig", "set each of its fields by its own name"),
+          List.of(
+              OmissibleField.ours(
+                  "thinkingConfig",
+                  "thinking_config",
+                  "thinkingBudget",
+                  "thinking_budget",
+                  "thinkingLevel",
+                  "thinking_level",
+                  "includeThoughts",
+                  "include_thoughts",
+                  "thinking budget",
+                  "thinking level",
+                  "thinking"),
+              OmissibleField.callers("temperature"),
+              OmissibleField.callers("topP", "top_p"),
+              OmissibleField.callers("seed"),
+              OmissibleField.bySetting("responseJsonSchema")),
           ".*(/models|:).*",
           true,
           GeminiChat::new);
@@ -79,12 +97,14 @@ public final class GeminiChat implements Protocol {
     out.writeNumberField("maxOutputTokens", request.maxTokens());
     if (request.answerSchema().isPresent()) {
       out.writeStringField("responseMimeType", "application/json");
-      JsonRequest.rawField(out, "responseJsonSchema", request.answerSchema().get());
+      if (!server.omits("responseJsonSchema")) {
+        JsonRequest.rawField(out, "responseJsonSchema", request.answerSchema().get());
+      }
     }
-    if (!server.options().containsKey("thinkingConfig")) {
+    if (!server.options().containsKey("thinkingConfig") && !server.omits("thinkingConfig")) {
       thinking.write(request.thinking(), out);
     }
-    JsonRequest.sampling(server.options(), request, NAMES, out);
+    JsonRequest.sampling(server, request, NAMES, out);
     out.writeEndObject();
   }
 
@@ -178,6 +198,11 @@ public final class GeminiChat implements Protocol {
     out.writeEndArray();
     out.writeEndObject();
     out.writeEndArray();
+  }
+
+  @Override
+  public @Nullable Adaptation adapted(ChatRequest request, Reply refusal, boolean known) {
+    return Adaptations.without(server, this, GeminiChat::new, API, request, refusal);
   }
 
   @Override

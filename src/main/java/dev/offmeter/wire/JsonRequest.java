@@ -35,13 +35,16 @@ final class JsonRequest {
   }
 
   /** What the request says outweighs what the endpoint fixes; a server without a seed gets none. */
-  static void sampling(
-      Map<String, Object> options, ChatRequest request, Names names, JsonGenerator out)
+  static void sampling(Api.Server server, ChatRequest request, Names names, JsonGenerator out)
       throws IOException {
-    Map<String, Object> all = new TreeMap<>(options);
-    request.temperature().ifPresent(value -> all.put("temperature", value));
-    request.topP().ifPresent(value -> all.put(names.topP(), value));
-    if (!names.seed().isEmpty()) {
+    Map<String, Object> all = new TreeMap<>(server.options());
+    if (!server.omits("temperature")) {
+      request.temperature().ifPresent(value -> all.put("temperature", value));
+    }
+    if (!server.omits(names.topP())) {
+      request.topP().ifPresent(value -> all.put(names.topP(), value));
+    }
+    if (!names.seed().isEmpty() && !server.omits(names.seed())) {
       request.seed().ifPresent(value -> all.put(names.seed(), value));
     }
     if (!request.stop().isEmpty()) {

@@ -9,6 +9,7 @@ import dev.offmeter.Message;
 import dev.offmeter.Role;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
@@ -35,6 +36,14 @@ public final class OllamaChat implements Protocol {
               "keep_alive", "use Endpoint.keepAlive",
               "truncate", "a prompt is never cut in silence",
               "options", "set each of them by its own name"),
+          List.of(
+              OmissibleField.ours("think", "thinking"),
+              OmissibleField.ours("truncate"),
+              OmissibleField.callers("keep_alive"),
+              OmissibleField.callers("temperature"),
+              OmissibleField.callers("top_p"),
+              OmissibleField.callers("seed"),
+              OmissibleField.bySetting("format")),
           ".*/(api(/(chat|generate|tags|ps|show|version|embed|embeddings))?|v1(/.*)?)/*",
           false,
           OllamaChat::new);
@@ -63,10 +72,14 @@ public final class OllamaChat implements Protocol {
     out.writeBooleanField("stream", true);
     // Unset means on, for a model that can think.
     // With a format it is off: a model that then does not think is never held to the format.
-    out.writeBooleanField("think", request.thinking() && request.answerSchema().isEmpty());
+    if (!server.omits("think")) {
+      out.writeBooleanField("think", request.thinking() && request.answerSchema().isEmpty());
+    }
     // Unset means that a prompt longer than the context is cut in silence.
-    out.writeBooleanField("truncate", false);
-    keepAlive(server.keepAlive(), out);
+    if (!server.omits("truncate")) {
+      out.writeBooleanField("truncate", false);
+    }
+    keepAlive(server, out);
     out.writeArrayFieldStart("messages");
     for (Message message : request.messages()) {
       out.writeStartObject();
@@ -77,7 +90,7 @@ public final class OllamaChat implements Protocol {
     }
     out.writeEndArray();
     JsonRequest.functions(request, out);
-    if (request.answerSchema().isPresent()) {
+    if (request.answerSchema().isPresent() && !server.omits("format")) {
       JsonRequest.rawField(out, "format", request.answerSchema().get());
     }
     out.writeObjectFieldStart("options");
@@ -85,8 +98,9 @@ public final class OllamaChat implements Protocol {
     out.writeEndObject();
   }
 
-  static void keepAlive(@Nullable Duration keepAlive, JsonGenerator out) throws IOException {
-    if (keepAlive != null) {
+  static void keepAlive(Api.Server server, JsonGenerator out) throws IOException {
+    Duration keepAlive = server.keepAlive();
+    if (keepAlive != null && !server.omits("keep_alive")) {
       out.writeNumberField("keep_alive", keepAlive.isNegative() ? -1 : keepAlive.toSeconds());
     }
   }
@@ -123,14 +137,25 @@ public final class OllamaChat implements Protocol {
   private Map<String, Object> allOptions(ChatRequest request) {
     Map<String, Object> all = new TreeMap<>(server.options());
     all.put("num_predict", request.maxTokens());
-    request.temperature().ifPresent(value -> all.put("temperature", value));
-    request.topP().ifPresent(value -> all.put("top_p", value));
-    request.seed().ifPresent(value -> all.put("seed", value));
+    request.temperature().ifPresent(value -> set("temperature", value, all));
+    request.topP().ifPresent(value -> set("top_p", value, all));
+    request.seed().ifPresent(value -> set("seed", value, all));
     if (!request.stop().isEmpty()) {
       // An empty list would take the model's own stop tokens away.
       all.put("stop", request.stop());
     }
     return all;
+  }
+
+  private void set(String option, Object value, Map<String, Object> all) {
+    if (!server.omits(option)) {
+      all.put(option, value);
+    }
+  }
+
+  @Override
+  public @Nullable Adaptation adapted(ChatRequest request, Reply refusal, boolean known) {
+    return Adaptations.without(server, this, OllamaChat::new, API, request, refusal);
   }
 
   @Override

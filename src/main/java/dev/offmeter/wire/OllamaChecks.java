@@ -106,7 +106,7 @@ final class OllamaChecks {
     out.writeStringField("model", server.model());
     out.writeStringField("prompt", "");
     out.writeBooleanField("stream", false);
-    OllamaChat.keepAlive(server.keepAlive(), out);
+    OllamaChat.keepAlive(server, out);
     out.writeObjectFieldStart("options");
     JsonRequest.options(server.options(), out);
     out.writeEndObject();

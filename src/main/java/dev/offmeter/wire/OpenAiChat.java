@@ -5,13 +5,16 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.Endpoint.Dialect;
+import dev.offmeter.FailureKind;
 import dev.offmeter.Message;
 import dev.offmeter.Role;
 import java.io.IOException;
+import java.util.List;
 import java.util.Map;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 import okhttp3.ResponseBody;
+import org.jspecify.annotations.Nullable;
 
 /**
  * {@code POST /v1/chat/completions} of OpenAI and of the many servers that speak like it, always
@@ -19,16 +22,35 @@ import okhttp3.ResponseBody;
  * of vLLM, TGI, LocalAI and Ollama, and as observed on llama-server.
  */
 public final class OpenAiChat implements Protocol {
+  private static final String MAX_TOKENS = "max_tokens";
+  private static final String MAX_COMPLETION_TOKENS = "max_completion_tokens";
+  private static final String PATH = "chat/completions";
+
   /** How such an endpoint is built. */
   public static final Api API =
       new Api(
           "Authorization",
           "Bearer ",
           Map.of(
-              "stream_options", "the library asks for the usage",
-              "max_tokens", Api.MAX_TOKENS,
-              "max_completion_tokens", Api.MAX_TOKENS,
-              "n", Api.ONE_ANSWER),
+              "stream_options",
+              "the library asks for the usage",
+              MAX_TOKENS,
+              Api.MAX_TOKENS,
+              MAX_COMPLETION_TOKENS,
+              Api.MAX_TOKENS,
+              "n",
+              Api.ONE_ANSWER),
+          List.of(
+              OmissibleField.ours("stream_options", "include_usage", "stream options"),
+              OmissibleField.callers(MAX_TOKENS),
+              OmissibleField.callers(MAX_COMPLETION_TOKENS),
+              OmissibleField.ours(
+                  "chat_template_kwargs", "enable_thinking", "chat_template", "thinking"),
+              OmissibleField.ours("reasoning_effort", "reasoning effort", "reasoning", "thinking"),
+              OmissibleField.callers("temperature"),
+              OmissibleField.callers("top_p"),
+              OmissibleField.callers("seed"),
+              OmissibleField.bySetting("response_format")),
           ".*/(chat/completions|v\\d+[a-z]*/(chat|completions|models|embeddings|responses)"
               + "|api/(chat|generate|tags))/*",
           false,
@@ -44,13 +66,26 @@ public final class OpenAiChat implements Protocol {
   OpenAiChat(Api.Server server) {
     this.server = server;
     this.dialect = server.dialect();
-    this.base = versioned(server.baseUrl());
-    this.url = base.newBuilder().addPathSegments("chat/completions").build();
+    String path = server.variant().path();
+    this.base = path.isEmpty() ? versioned(server.baseUrl()) : besideCall(server.baseUrl(), path);
+    this.url =
+        path.isEmpty()
+            ? base.newBuilder().addPathSegments(PATH).build()
+            : server.baseUrl().newBuilder().addPathSegments(path).build();
   }
 
   @Override
   public Checks checks() {
     return OpenAiChecks.of(server, base);
+  }
+
+  /** The list of models stands beside the calls, as far as their path shows where that is. */
+  private static HttpUrl besideCall(HttpUrl base, String path) {
+    if (!path.equals(PATH) && !path.endsWith("/" + PATH)) {
+      return versioned(base);
+    }
+    String before = path.substring(0, path.length() - PATH.length()).replaceFirst("/$", "");
+    return before.isEmpty() ? base : base.newBuilder().addPathSegments(before).build();
   }
 
   /** A base URL may be given with its version ({@code /v1}, {@code /v1beta/openai}) or without. */
@@ -67,19 +102,32 @@ public final class OpenAiChat implements Protocol {
   private void write(ChatRequest request, JsonGenerator out) throws IOException {
     out.writeStringField("model", server.model());
     out.writeBooleanField("stream", true);
-    out.writeObjectFieldStart("stream_options");
-    out.writeBooleanField("include_usage", true);
-    out.writeEndObject();
-    // OpenAI's reasoning models reject max_tokens; Ollama ignores the other in silence.
-    boolean renamed = dialect == Dialect.OPENAI;
-    out.writeNumberField(renamed ? "max_completion_tokens" : "max_tokens", request.maxTokens());
+    if (!server.omits("stream_options")) {
+      out.writeObjectFieldStart("stream_options");
+      out.writeBooleanField("include_usage", true);
+      out.writeEndObject();
+    }
+    writeLimit(request.maxTokens(), out);
     writeMessages(request, out);
     JsonRequest.functions(request, out);
-    if (request.answerSchema().isPresent()) {
+    if (request.answerSchema().isPresent() && !server.omits("response_format")) {
       writeFormat(request.answerSchema().get(), out);
     }
     writeThinking(request, out);
-    JsonRequest.sampling(server.options(), request, NAMES, out);
+    JsonRequest.sampling(server, request, NAMES, out);
+  }
+
+  /** It has two names: what does not go under the one goes under the other. */
+  private void writeLimit(int maxTokens, JsonGenerator out) throws IOException {
+    // OpenAI's reasoning models reject max_tokens; Ollama ignores the other in silence.
+    boolean renamed = dialect == Dialect.OPENAI;
+    String usual = renamed ? MAX_COMPLETION_TOKENS : MAX_TOKENS;
+    String other = renamed ? MAX_TOKENS : MAX_COMPLETION_TOKENS;
+    if (!server.omits(usual)) {
+      out.writeNumberField(usual, maxTokens);
+    } else if (!server.omits(other)) {
+      out.writeNumberField(other, maxTokens);
+    }
   }
 
   private static void writeMessages(ChatRequest request, JsonGenerator out) throws IOException {
@@ -137,13 +185,28 @@ public final class OpenAiChat implements Protocol {
     boolean off = !request.thinking() || request.answerSchema().isPresent();
     boolean byTemplate = dialect == Dialect.VLLM || dialect == Dialect.LLAMA_SERVER;
     boolean byEffort = dialect == Dialect.OLLAMA || dialect == Dialect.GEMINI;
-    if (off && byTemplate && !server.options().containsKey("chat_template_kwargs")) {
+    if (off && byTemplate && isOursToSay("chat_template_kwargs")) {
       out.writeObjectFieldStart("chat_template_kwargs");
       out.writeBooleanField("enable_thinking", false);
       out.writeEndObject();
-    } else if (off && byEffort && !server.options().containsKey("reasoning_effort")) {
+    } else if (off && byEffort && isOursToSay("reasoning_effort")) {
       out.writeStringField("reasoning_effort", "none");
     }
+  }
+
+  private boolean isOursToSay(String field) {
+    return !server.options().containsKey(field) && !server.omits(field);
+  }
+
+  @Override
+  public @Nullable Adaptation adapted(ChatRequest request, Reply refusal, boolean known) {
+    boolean versionAdded = server.variant().path().isEmpty() && !base.equals(server.baseUrl());
+    boolean noSuchPath = refused(refusal).kind() == FailureKind.WRONG_PATH;
+    return !known && versionAdded && noSuchPath
+        ? new Adaptation(
+            new OpenAiChat(server.with(new Api.Variant(server.variant().omitted(), PATH))),
+            "is asked at /" + PATH + ": it has none below /v1")
+        : Adaptations.without(server, this, OpenAiChat::new, API, request, refusal);
   }
 
   @Override

@@ -4,6 +4,7 @@ package dev.offmeter.wire;
 import dev.offmeter.ChatRequest;
 import okhttp3.Request;
 import okhttp3.ResponseBody;
+import org.jspecify.annotations.Nullable;
 
 /** How one kind of server is asked and how its reply is read. Immutable and thread-safe. */
 public interface Protocol {
@@ -16,8 +17,28 @@ public interface Protocol {
   /** What a reply with any other status means. */
   Failure refused(Reply reply);
 
+  /**
+   * How a request that was refused may be made acceptable: without a field that the server does not
+   * take, or at another path.
+   *
+   * @param refusal the reply; of an error after HTTP 200 its words alone
+   * @param known whether the server has answered before, so that its path is the right one
+   * @return null if there is no such way
+   */
+  default @Nullable Adaptation adapted(ChatRequest request, Reply refusal, boolean known) {
+    return null;
+  }
+
   /** How such a server is looked at on the side. */
   default Checks checks() {
     return Checks.NONE;
   }
+
+  /**
+   * Another way to ask a server that has refused the usual one.
+   *
+   * @param protocol asks so
+   * @param change in what it differs, in words for a log
+   */
+  record Adaptation(Protocol protocol, String change) {}
 }

@@ -450,6 +450,8 @@ class EnvironmentTest {
             "OFFMETER_ENDPOINTS_0_RPM",
             "OFFMETER_ENDPOINTS_0_RETRIES",
             "OFFMETER_ENDPOINTS_0_LOCALITY",
+            "OFFMETER_ENDPOINTS_0_OMIT",
+            "OFFMETER_ENDPOINTS_0_PATH",
             "OFFMETER_CONFIG",
             "OFFMETER_DEADLINE")
         .flatMap(name -> Stream.of(arguments(name, ""), arguments(name, " \t")));
@@ -496,6 +498,9 @@ class EnvironmentTest {
         "RETRIES=11 | must be from 0 to 10 | 11",
         "RETRIES=-1 | must be from 0 to 10 | -1",
         "RETRIES=two | must be a whole number | 'two'",
+        "OMIT=stream_options | omit must be one of [think, | 'stream_options'",
+        "OMIT=think,,seed | omit must be one of [think, | ''",
+        "PATH=a b | path must be one of a URL | 'a b'",
         "LOCALITY=cloud | must be self_hosted or managed | 'cloud'"
       })
   void aWrongValueIsNamedWithItsVariableAndRule(String assignment, String rule, String value) {

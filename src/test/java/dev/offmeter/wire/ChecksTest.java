@@ -29,7 +29,9 @@ class ChecksTest {
   }
 
   private static Checks openAi(Dialect dialect) {
-    return new OpenAiChat(new Api.Server(URL, "m", Map.of(), null, dialect, 1024, 1024)).checks();
+    return new OpenAiChat(
+            new Api.Server(URL, "m", Map.of(), null, dialect, Api.Variant.STANDARD, 1024, 1024))
+        .checks();
   }
 
   private static Sign sign(Check check, Recorded recorded) {

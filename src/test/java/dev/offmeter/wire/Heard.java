@@ -54,7 +54,15 @@ final class Heard implements Pieces {
       @Nullable Duration keepAlive,
       long line,
       long answer) {
-    return new Api.Server(base, model, options, keepAlive, Endpoint.Dialect.OLLAMA, line, answer);
+    return new Api.Server(
+        base,
+        model,
+        options,
+        keepAlive,
+        Endpoint.Dialect.OLLAMA,
+        Api.Variant.STANDARD,
+        line,
+        answer);
   }
 
   static Heard from(Delivery delivery) {

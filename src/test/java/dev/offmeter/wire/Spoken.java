@@ -250,7 +250,8 @@ enum Spoken {
   private Protocol server(
       Map<String, Object> options, Dialect dialect, String url, String model, long line, long max) {
     HttpUrl base = HttpUrl.get(url);
-    return api.maker().make(new Api.Server(base, model, options, null, dialect, line, max));
+    return api.maker()
+        .make(new Api.Server(base, model, options, null, dialect, Api.Variant.STANDARD, line, max));
   }
 
   private static String sse(String json) {

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import dev.offmeter.wire.Protocol;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * How one endpoint is asked: as configured, until its server refuses that and answers another way.
+ * Safe for use by many threads.
+ */
+final class AdaptedProtocol {
+  private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
+
+  private final String endpoint;
+  private volatile Protocol protocol;
+  private volatile boolean known;
+
+  AdaptedProtocol(String endpoint, Protocol configured) {
+    this.endpoint = endpoint;
+    this.protocol = configured;
+  }
+
+  Protocol get() {
+    return protocol;
+  }
+
+  /** Whether the endpoint has ever answered. */
+  boolean isKnown() {
+    return known;
+  }
+
+  /**
+   * Called when an answer has begun.
+   *
+   * @param adaptation the way it was asked; null if that is the usual one
+   */
+  void onAnswer(Protocol.@Nullable Adaptation adaptation) {
+    if (!known) {
+      known = true;
+    }
+    if (adaptation != null) {
+      protocol = adaptation.protocol();
+      LOG.info("endpoint '{}' from now on {}", endpoint, adaptation.change());
+    }
+  }
+}
