@@ -55,13 +55,9 @@ import org.slf4j.MDC;
  * the call beyond its deadline.
  */
 public final class LlmClient implements AutoCloseable {
-  /** What lies between the attempts of a call whose deadline was not set. */
-  private static final Duration BETWEEN_ATTEMPTS = Duration.ofMillis(250);
-
   private final Builder settings;
   private final RequestDefaults defaults;
   private final DefaultLimit defaultLimit;
-  private final Duration deadline;
   private final Time time;
   private final ExecutorService workers;
   private final Transport transport;
@@ -74,7 +70,6 @@ public final class LlmClient implements AutoCloseable {
     this.defaults = RequestDefaults.ofClient(settings.defaults);
     this.defaultLimit = new DefaultLimit(settings.endpoints, defaults);
     List<EndpointSpec> specs = settings.specs(defaults);
-    this.deadline = settings.deadline == null ? sumOfAttempts(specs) : settings.deadline;
     this.time = settings.time == null ? Time.system() : settings.time;
     this.workers = Workers.create();
     this.transport = new Transport(settings.httpClient, workers);
@@ -88,12 +83,6 @@ public final class LlmClient implements AutoCloseable {
             settings.hedging(workers),
             new GuardedListener(settings.listeners));
     StartLog.write(settings.endpoints, specs);
-  }
-
-  private static Duration sumOfAttempts(List<EndpointSpec> specs) {
-    return specs.stream()
-        .map(spec -> spec.limits().attempt())
-        .reduce(BETWEEN_ATTEMPTS, Duration::plus);
   }
 
   /**
@@ -249,11 +238,9 @@ public final class LlmClient implements AutoCloseable {
   private StreamedCall streamed(ChatRequest asked) {
     ChatRequest request = defaults.forCall(asked);
     Cancellation cancellation = begin();
-    boolean set = request.deadline().isPresent() || settings.deadline != null;
     return failover.stream(
         request,
-        request.deadline().orElse(deadline),
-        set,
+        limit(request),
         cancellation,
         response -> {
           over(cancellation);
@@ -261,6 +248,11 @@ public final class LlmClient implements AutoCloseable {
             defaultLimit.onAnswer(request, response);
           }
         });
+  }
+
+  /** Null when nobody has set one. */
+  private @Nullable Duration limit(ChatRequest request) {
+    return request.deadline().orElse(settings.deadline);
   }
 
   private Executor workersInThisLogContext() {
@@ -305,8 +297,7 @@ public final class LlmClient implements AutoCloseable {
   private ChatResponse run(ChatRequest asked, Cancellation cancellation, Acceptance acceptance) {
     try {
       ChatRequest request = defaults.forCall(asked);
-      Duration limit = request.deadline().orElse(deadline);
-      ChatResponse response = failover.chat(request, limit, cancellation, acceptance);
+      ChatResponse response = failover.chat(request, limit(request), cancellation, acceptance);
       defaultLimit.onAnswer(request, response);
       return response;
     } finally {
@@ -448,7 +439,10 @@ public final class LlmClient implements AutoCloseable {
     /**
      * The limit of a whole call, every endpoint, retry and wait included, unless the request has
      * its own: from 1 ms to 24 h. It is never exceeded, and time is kept back for the endpoints
-     * still to come. Default: the sum of the endpoints' timeouts, and 250 ms for what lies between.
+     * still to come. Default: the sum of all that the endpoints may take, and 250 ms for what lies
+     * between; of each its timeout once for every try, 10 s for the pause before every retry, and
+     * its {@link Endpoint.Builder#queueFor}. While it is not set, each endpoint has at least its
+     * own timeout, whatever came before it.
      */
     public Builder deadline(Duration deadline) {
       this.deadline = Requirements.timeSpan("deadline", deadline);

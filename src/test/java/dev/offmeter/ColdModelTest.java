@@ -292,6 +292,28 @@ class ColdModelTest {
   }
 
   @Test
+  void ofTwoLoadsTheQuickerOneIsWaitedFor() throws Exception {
+    LoadingNode slow =
+        new LoadingNode(loopback, time, Duration.ofMinutes(5), Duration.ofMillis(500));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("slow", slow.node()).build())
+                .endpoint(ollama("home", home.node()).build())
+                .time(time));
+    client.warmUp();
+    quickly(() -> loads() == 1 && slow.isLoading());
+
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    quickly(() -> time.pending() == 3);
+    time.advance(Duration.ofSeconds(20));
+    quickly(home::isAtWork);
+    time.advance(Duration.ofMillis(500));
+
+    assertThat(call.get().endpoint()).isEqualTo("home");
+  }
+
+  @Test
   void aCallThatWaitsForALoadIsEndedByItsDeadline() throws Exception {
     fallback.behaves(Replies.status(530, "text/plain", "error code: 1033"));
     LlmClient client = client();

@@ -2,6 +2,7 @@
 package dev.offmeter;
 
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
@@ -15,6 +16,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -29,6 +32,8 @@ class DeadlineTest {
   private Node first;
   private Node second;
   private Node third;
+  private final Semaphore fails = new Semaphore(0);
+  private final AtomicInteger ended = new AtomicInteger();
 
   @BeforeEach
   void start() {
@@ -265,5 +270,189 @@ class DeadlineTest {
     passes(third, Duration.ofSeconds(2));
 
     assertThat(secondsPerAttempt(attemptsOf(call))).containsExactly(2L, 2L, 2L);
+  }
+
+  /** Fails after 1.2 s each time. */
+  private void failsSlowly(Node node, int times) {
+    for (int i = 1; i <= times; i++) {
+      int asked = i;
+      quickly(() -> node.requests().size() == asked);
+      time.advance(Duration.ofMillis(1200));
+      fails.release();
+      quickly(() -> ended.get() == asked);
+      if (asked < times) {
+        quickly(() -> time.pending() == 1);
+        quickly(() -> isAskedAfterAPause(node, asked + 1));
+      }
+    }
+  }
+
+  /** In small steps: what begins after the pause is not to lose its own time to it. */
+  private boolean isAskedAfterAPause(Node node, int times) {
+    if (time.pending() == 1 && node.requests().size() < times) {
+      time.advance(Duration.ofMillis(50));
+    }
+    return node.requests().size() == times;
+  }
+
+  private Node.Script failing() {
+    return (connection, request) -> {
+      fails.acquireUninterruptibly();
+      connection.send("HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
+    };
+  }
+
+  private LlmClient.Builder twoNodes(Endpoint.Builder primary) {
+    return LlmClient.builder()
+        .endpoint(primary.build())
+        .endpoint(ollama("second", second).timeout(Duration.ofSeconds(3)).build())
+        .listener(
+            new LlmListener() {
+              @Override
+              public void attemptEnded(long call, Attempt attempt) {
+                ended.incrementAndGet();
+              }
+            })
+        .time(time);
+  }
+
+  @Test
+  void withoutADeadlineRetriesTakeNothingFromTheEndpointsAfterThem() throws Exception {
+    first.behaves(failing());
+    LlmClient client =
+        loopback.client(twoNodes(ollama("first", first).timeout(Duration.ofSeconds(2)).retries(2)));
+    CompletableFuture<ChatResponse> call = client.chatAsync("a reminder");
+    failsSlowly(first, 3);
+
+    passes(second, Duration.ofSeconds(3));
+
+    assertThat(attemptsOf(call)).hasSize(4);
+    assertThat(attemptsOf(call).get(3).elapsed()).isEqualTo(Duration.ofSeconds(3));
+    assertThat(attemptsOf(call).get(3).failure()).contains(FailureKind.ATTEMPT_TIMEOUT);
+  }
+
+  @Test
+  void norDoTheyInAStream() throws Exception {
+    first.behaves(failing());
+    LlmClient client =
+        loopback.client(twoNodes(ollama("first", first).timeout(Duration.ofSeconds(2)).retries(2)));
+    CompletableFuture<ChatResponse> call =
+        CompletableFuture.supplyAsync(
+            () -> {
+              try (ChatStream stream = client.stream("a reminder")) {
+                return stream.response();
+              }
+            });
+    failsSlowly(first, 3);
+
+    passes(second, Duration.ofSeconds(3));
+
+    assertThat(attemptsOf(call).get(3).elapsed()).isEqualTo(Duration.ofSeconds(3));
+  }
+
+  @Test
+  void withADeadlineRetriesHaveOnlyWhatTheOthersLeave() throws Exception {
+    first.behaves(failing());
+    LlmClient client = loopback.client(twoNodes(ollama("first", first).retries(1)));
+    CompletableFuture<ChatResponse> call = ask(client, Duration.ofSeconds(6));
+    quickly(() -> first.requests().size() == 1);
+    time.advance(Duration.ofMillis(1500));
+    first.behaves(Replies.hanging());
+    fails.release();
+    quickly(() -> ended.get() == 1 && time.pending() == 1);
+    time.advance(Duration.ofMillis(750));
+    quickly(() -> first.requests().size() == 2);
+    time.advance(Duration.ofMillis(750));
+
+    passes(second, Duration.ofSeconds(3));
+
+    assertThat(call).failsWithin(Duration.ofSeconds(5));
+    assertThat(attemptsOf(call).get(2).elapsed()).isEqualTo(Duration.ofSeconds(3));
+  }
+
+  @Test
+  void aQueueIsTakenFromNoOtherAndHeldAgainstNobody() throws Exception {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(
+                    ollama("first", first)
+                        .timeout(Duration.ofSeconds(4))
+                        .maxConcurrent(1)
+                        .queueFor(Duration.ofSeconds(3))
+                        .build())
+                .endpoint(ollama("second", second).build())
+                .time(time));
+    CompletableFuture<ChatResponse> other = ask(client, Duration.ofMinutes(10));
+    quickly(() -> first.requests().size() == 1);
+    CompletableFuture<ChatResponse> call = ask(client, Duration.ofSeconds(10));
+    quickly(() -> time.pending() == 3);
+    time.advance(Duration.ofSeconds(2));
+    other.cancel(true);
+    quickly(() -> first.requests().size() == 2);
+
+    time.advance(Duration.ofSeconds(3));
+    passes(second, Duration.ofSeconds(5));
+
+    assertThat(secondsPerAttempt(attemptsOf(call))).containsExactly(3L, 5L);
+    assertThat(attemptsOf(call).get(0).failure()).contains(FailureKind.SHARE_SPENT);
+  }
+
+  @Test
+  void withoutADeadlineAQueueIsTakenFromNobody() throws Exception {
+    LlmClient client =
+        loopback.client(
+            twoNodes(
+                ollama("first", first)
+                    .timeout(Duration.ofSeconds(4))
+                    .maxConcurrent(1)
+                    .queueFor(Duration.ofSeconds(3))));
+    CompletableFuture<ChatResponse> other = ask(client, Duration.ofMinutes(10));
+    quickly(() -> first.requests().size() == 1);
+    CompletableFuture<ChatResponse> call = client.chatAsync("a reminder");
+    quickly(() -> time.pending() == 3);
+    time.advance(Duration.ofSeconds(2));
+    other.cancel(true);
+    quickly(() -> first.requests().size() == 2);
+
+    time.advance(Duration.ofSeconds(4));
+    passes(second, Duration.ofSeconds(3));
+
+    assertThat(secondsPerAttempt(attemptsOf(call))).containsExactly(4L, 3L);
+    assertThat(attemptsOf(call).get(0).failure()).contains(FailureKind.ATTEMPT_TIMEOUT);
+  }
+
+  @Test
+  void withoutADeadlineARetryAfterIsWaitedForWithinReason() throws Exception {
+    first.behaves(Replies.status(429, "", "", "Retry-After: 9"));
+    LlmClient client =
+        loopback.client(twoNodes(ollama("first", first).timeout(Duration.ofSeconds(1)).retries(1)));
+    CompletableFuture<ChatResponse> call = client.chatAsync("a reminder");
+    quickly(() -> first.requests().size() == 1 && time.pending() == 1);
+    first.behaves(Replies.answering("at last"));
+    time.advance(Duration.ofMillis(9001));
+
+    assertThat(call.get().text()).isEqualTo("at last");
+  }
+
+  @Test
+  void aListenerThatTakesItsTimeTakesItFromNoEndpointsLimit() throws Exception {
+    LlmListener aMinutePasses =
+        new LlmListener() {
+          @Override
+          public void attemptStarted(long call, String endpoint, String model) {
+            time.advance(Duration.ofMinutes(1));
+          }
+        };
+    LlmClient client =
+        loopback.client(
+            twoNodes(ollama("first", first).firstTokenTimeout(Duration.ofSeconds(10)))
+                .listener(aMinutePasses));
+    CompletableFuture<ChatResponse> call = client.chatAsync("a reminder");
+
+    passes(first, Duration.ofSeconds(10));
+    passes(second, Duration.ofSeconds(3));
+
+    assertThat(secondsPerAttempt(attemptsOf(call))).containsExactly(10L, 3L);
   }
 }

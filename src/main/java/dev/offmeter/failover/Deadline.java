@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.failover;
 
+import dev.offmeter.endpoint.EndpointSpec;
 import java.time.Duration;
 import java.util.List;
 
@@ -9,28 +10,61 @@ final class Deadline {
   /** What a function in this process needs at most, to be kept back for it. */
   private static final long LOCAL_SHARE = Duration.ofSeconds(1).toNanos();
 
+  /** What lies between the attempts of a call whose deadline was not set. */
+  private static final long BETWEEN_ATTEMPTS = Duration.ofMillis(250).toNanos();
+
   private static final long FAR = Duration.ofDays(365).toNanos();
 
   private final Time time;
   private final long start;
   private final long total;
-  private final boolean coversDelivery;
+  private final boolean set;
   private boolean delivering;
   private boolean resting;
   private long pausedSince;
   private long paused;
+  private volatile boolean waited;
 
-  /**
-   * A deadline that begins now.
-   *
-   * @param coversDelivery whether time runs while a stream is delivered: so it does if the caller
-   *     has set the deadline, and not if it is only the sum of what the endpoints may take to begin
-   */
-  Deadline(Time time, Duration total, boolean coversDelivery) {
+  private Deadline(Time time, long total, boolean set) {
     this.time = time;
     this.start = time.nanos();
-    this.total = total.toNanos();
-    this.coversDelivery = coversDelivery;
+    this.total = total;
+    this.set = set;
+  }
+
+  /** A deadline that the caller has set, and that begins now. */
+  static Deadline set(Time time, Duration total) {
+    return new Deadline(time, total.toNanos(), true);
+  }
+
+  /**
+   * The deadline of a call whose caller has set none: all that its endpoints may take by their
+   * settings. Of a stream it covers the waits for an answer to begin, and not the delivery.
+   *
+   * @param repaired whether each endpoint may be asked once more to mend its answer
+   */
+  static Deadline ofAll(Time time, List<Gate> gates, boolean repaired) {
+    long total = BETWEEN_ATTEMPTS + needs(gates);
+    for (Gate gate : gates) {
+      total += repaired ? gate.spec().limits().attempt().toNanos() : 0;
+    }
+    return new Deadline(time, total, false);
+  }
+
+  /** Nanoseconds that the endpoints need for every try, pause and queue that is configured. */
+  static long needs(List<Gate> gates) {
+    long needs = 0;
+    for (Gate gate : gates) {
+      EndpointSpec spec = gate.spec();
+      needs += spec.limits().attempt().toNanos() * (spec.retries() + 1);
+      needs += Retries.longestPauses(spec.retries()).toNanos() + spec.queueFor().toNanos();
+    }
+    return needs;
+  }
+
+  /** Whether the caller has set it. */
+  boolean isSet() {
+    return set;
   }
 
   long elapsed() {
@@ -48,7 +82,7 @@ final class Deadline {
    * @return when it must be over
    */
   long deliveryBegins() {
-    if (coversDelivery) {
+    if (set) {
       return start + total;
     }
     pauseWhile(true, resting);
@@ -62,7 +96,7 @@ final class Deadline {
 
   /** The reader of a stream has an event, and takes his time. */
   void readerRests() {
-    pauseWhile(delivering, !coversDelivery);
+    pauseWhile(delivering, !set);
   }
 
   /** The reader wants more. */
@@ -86,25 +120,30 @@ final class Deadline {
   }
 
   /**
-   * What an attempt may use of the time left: all but what is kept back for the endpoints still to
-   * come. Each of those keeps its own limit, or an equal share if that is less.
+   * What is kept back for the endpoints still to come: of each its own limit, or an equal share of
+   * what is left if that is less.
    */
-  long share(List<Gate> stillToCome) {
-    long left = left();
-    long equal = left / (stillToCome.size() + 1);
+  long equalShares(List<Gate> stillToCome) {
+    long equal = left() / (stillToCome.size() + 1);
     long kept = 0;
     for (Gate gate : stillToCome) {
       long most = gate.spec().isLocal() ? Math.min(equal, LOCAL_SHARE) : equal;
       kept += Math.min(gate.spec().limits().attempt().toNanos(), most);
     }
-    return left - kept;
+    return kept;
+  }
+
+  /** The call waits, for a place or a pause to end: that is not to be held against an endpoint. */
+  void waits() {
+    waited = true;
   }
 
   /**
-   * Whether a share is so much less than an attempt's own limit that its end says more of the
-   * caller's hurry than of the endpoint.
+   * Whether the end of a share says more of the caller's hurry, or of the call's own waiting, than
+   * of the endpoint.
    */
-  static boolean isSliver(long share, Duration attempt) {
-    return share < attempt.toNanos() / 2;
+  boolean excuses(long share, Duration attempt) {
+    long limit = attempt.toNanos();
+    return share < (waited ? limit : limit / 2);
   }
 }

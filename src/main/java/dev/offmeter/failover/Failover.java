@@ -101,36 +101,42 @@ public final class Failover implements AutoCloseable {
   /**
    * Asks one endpoint after the other until one answers.
    *
-   * @param total the limit of the whole call
+   * @param limit of the whole call; null for all that the endpoints may take
    * @param acceptance what an answer must be to count as one
    * @throws dev.offmeter.LlmException if none answers, or the call is cancelled
    */
   public ChatResponse chat(
-      ChatRequest request, Duration total, Cancellation cancellation, Acceptance acceptance) {
-    Deadline deadline = new Deadline(around.time(), total, true);
-    return call(request, deadline, cancellation, Audience.NOBODY, acceptance, hedging).run();
+      ChatRequest request,
+      @Nullable Duration limit,
+      Cancellation cancellation,
+      Acceptance acceptance) {
+    return call(
+            request, deadline(request, limit), cancellation, Audience.NOBODY, acceptance, hedging)
+        .run();
   }
 
   /**
    * The same, read while it comes.
    *
-   * @param total the limit of the whole call, or of its waits for an answer to begin
-   * @param coversDelivery which of the two
+   * @param limit of the whole call, its delivery included; null for all that the endpoints may take
+   *     until an answer begins
    * @param whenOver told once, when the call has ended in whatever way: the answer, or null
    */
   public StreamedCall stream(
       ChatRequest request,
-      Duration total,
-      boolean coversDelivery,
+      @Nullable Duration limit,
       Cancellation cancellation,
       Consumer<@Nullable ChatResponse> whenOver) {
     Showing showing = new Showing(request.rescue());
     Supplier<OneCall> beginning =
-        () -> {
-          Deadline deadline = new Deadline(around.time(), total, coversDelivery);
-          return call(request, deadline, cancellation, showing, Acceptance.ANY, null);
-        };
+        () -> call(request, deadline(request, limit), cancellation, showing, Acceptance.ANY, null);
     return new StreamedCall(showing, cancellation, beginning, whenOver);
+  }
+
+  private Deadline deadline(ChatRequest request, @Nullable Duration limit) {
+    return limit == null
+        ? Deadline.ofAll(around.time(), gates, request.repairTurn())
+        : Deadline.set(around.time(), limit);
   }
 
   private OneCall call(

@@ -7,7 +7,10 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.LlmException;
 import dev.offmeter.wire.Failure;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -192,7 +195,7 @@ final class OneCall {
   @Nullable ChatResponse askAnother(Cancellation own) {
     Visit other = null;
     while (other == null && hasAnother()) {
-      other = knock(gates.get(next++), own);
+      other = knockInTurn(gates.get(next++), own);
     }
     return other == null ? null : finish(other);
   }
@@ -215,7 +218,7 @@ final class OneCall {
     while (next < gates.size()) {
       stopIfCancelled();
       Gate gate = gates.get(next++);
-      Visit visit = knock(gate, cancellation);
+      Visit visit = knockInTurn(gate, cancellation);
       if (visit != null) {
         return visit;
       }
@@ -223,13 +226,17 @@ final class OneCall {
     return waitForAPlace();
   }
 
+  private @Nullable Visit knockInTurn(Gate gate, Cancellation lane) {
+    List<Gate> stillToCome = open(gates.subList(next, gates.size()));
+    return knock(gate, Share.of(gate, deadline, stillToCome), lane);
+  }
+
   /** Asks if the gate lets the call in. No other way leads to an endpoint. */
-  private @Nullable Visit knock(Gate gate, Cancellation lane) {
+  private @Nullable Visit knock(Gate gate, Share share, Cancellation lane) {
     try {
       Clearance.check(request, gate.spec());
-      Breaker.Permit permit = enter(gate, lane);
-      Cancellation own = laneFor(gate, permit, lane);
-      return new Visit(this, gate, permit, open(gates.subList(next, gates.size())), own);
+      Breaker.Permit permit = enter(gate, share, lane);
+      return new Visit(this, gate, permit, share, laneFor(gate, permit, lane));
     } catch (Failure refusal) {
       if (refusal.kind() == FailureKind.GATE_FULL) {
         full.add(gate);
@@ -253,7 +260,7 @@ final class OneCall {
   }
 
   /** With a little patience for a place, if the endpoint is worth it. */
-  private Breaker.Permit enter(Gate gate, Cancellation lane) throws Failure {
+  private Breaker.Permit enter(Gate gate, Share share, Cancellation lane) throws Failure {
     gate.health().warmth().wanted();
     try {
       return gate.enter();
@@ -261,13 +268,13 @@ final class OneCall {
       if (refusal.kind() != FailureKind.GATE_FULL || gate.spec().queueFor().isZero()) {
         throw refusal;
       }
-      return queue(gate, lane);
+      return queue(gate, share, lane);
     }
   }
 
-  private Breaker.Permit queue(Gate gate, Cancellation lane) throws Failure {
-    long patience = deadline.share(open(gates.subList(next, gates.size())));
-    long wait = Math.min(gate.spec().queueFor().toNanos(), patience);
+  private Breaker.Permit queue(Gate gate, Share share, Cancellation lane) throws Failure {
+    long wait = Math.min(gate.spec().queueFor().toNanos(), share.leftToWait());
+    deadline.waits();
     if (wait <= 0 || around.line().placeAtAnyOf(List.of(gate), wait, lane) == null) {
       stopIfCancelled(lane);
       return gate.enter();
@@ -300,6 +307,7 @@ final class OneCall {
   /** Nobody else could answer: what is left are the endpoints that had no place. */
   private @Nullable Visit waitForAPlace() {
     while (!full.isEmpty()) {
+      deadline.waits();
       Gate gate = around.line().placeAtAnyOf(full, deadline.left(), cancellation);
       if (gate == null) {
         break;
@@ -320,7 +328,7 @@ final class OneCall {
    */
   private @Nullable Visit backMeanwhile() {
     for (Gate gate : List.copyOf(full)) {
-      Visit visit = gate.isShut() ? knock(gate, cancellation) : null;
+      Visit visit = gate.isShut() ? knockAgain(gate) : null;
       if (visit != null) {
         return visit;
       }
@@ -328,27 +336,55 @@ final class OneCall {
     return null;
   }
 
-  /** Better to wait for a model that is being loaded than not to be answered. */
+  /**
+   * Better to wait for a model that is being loaded than not to be answered: whichever is there
+   * first, so that a long load takes no time from a short one.
+   */
   private @Nullable Visit waitForALoad() {
-    for (Gate gate : gates) {
-      boolean worthIt = Clearance.permits(request, gate.spec()) && gate.isWarming();
-      if (worthIt && !waitedFor.contains(gate)) {
-        waitedFor.add(gate);
-        around.retries().until(gate.health().warmth().load(), deadline.left(), cancellation);
-        stopIfCancelled();
-        Visit visit = knock(gate, cancellation);
-        if (visit != null) {
-          return visit;
+    Map<Gate, CompletableFuture<?>> loads = loads();
+    while (!loads.isEmpty()) {
+      deadline.waits();
+      CompletableFuture<?> any =
+          CompletableFuture.anyOf(loads.values().toArray(CompletableFuture[]::new));
+      around.retries().until(any, deadline.left(), cancellation);
+      stopIfCancelled();
+      boolean timeIsUp = !any.isDone();
+      for (Map.Entry<Gate, CompletableFuture<?>> load : List.copyOf(loads.entrySet())) {
+        Gate gate = load.getKey();
+        if (timeIsUp || load.getValue().isDone()) {
+          loads.remove(gate);
+          waitedFor.add(gate);
+          Visit visit = knockAgain(gate);
+          if (visit != null) {
+            return visit;
+          }
         }
       }
     }
     return null;
   }
 
+  /** Those under way that the call has not waited for. */
+  private Map<Gate, CompletableFuture<?>> loads() {
+    Map<Gate, CompletableFuture<?>> loads = new LinkedHashMap<>();
+    for (Gate gate : gates) {
+      boolean worthIt = Clearance.permits(request, gate.spec()) && gate.isWarming();
+      if (worthIt && !waitedFor.contains(gate)) {
+        loads.put(gate, gate.health().warmth().load());
+      }
+    }
+    return loads;
+  }
+
+  /** After all others: nothing is to be kept for anybody. */
+  private @Nullable Visit knockAgain(Gate gate) {
+    return knock(gate, Share.ofLast(deadline, List.of()), cancellation);
+  }
+
   private @Nullable Visit visitWithPlace(Gate gate) {
     try {
       Breaker.Permit permit = enterWithPlace(gate, cancellation);
-      return new Visit(this, gate, permit, open(full), cancellation);
+      return new Visit(this, gate, permit, Share.ofLast(deadline, open(full)), cancellation);
     } catch (Failure refusal) {
       story.skips(gate.spec(), refusal);
       return null;

@@ -20,17 +20,25 @@ final class Retries {
       IntervalFunction.ofExponentialRandomBackoff(
           Duration.ofMillis(500), 2.0, 0.5, Duration.ofSeconds(8));
 
+  /** What is allowed for the pause that a server asks for, when the caller has set no deadline. */
+  private static final Duration ASKED = Duration.ofSeconds(10);
+
   private final Time time;
 
   Retries(Time time) {
     this.time = time;
   }
 
+  /** What so many retries may wait in all, unless a server asks for more. */
+  static Duration longestPauses(int retries) {
+    return ASKED.multipliedBy(retries);
+  }
+
   /**
    * The pause before the same endpoint is asked again.
    *
    * @param retry which retry it would be, from 1
-   * @param share nanoseconds that the endpoint still has
+   * @param share nanoseconds that the endpoint still has for it
    * @return empty when the next endpoint is to be asked instead
    */
   Optional<Duration> pause(Gate gate, Failure failure, int retry, long share) {

@@ -60,7 +60,7 @@ final class TimedAttempt implements Progress {
 
   private final Deadline deadline;
   private final int showsFrom;
-  private final long start;
+  private long start;
   private final long doubtAfter;
   private final long share;
   private final boolean othersToCome;
@@ -135,6 +135,7 @@ final class TimedAttempt implements Progress {
   @Nullable Answer next() throws Failure {
     if (!running) {
       running = true;
+      begin(time.nanos());
       startClocks();
     }
     reads();
@@ -148,6 +149,20 @@ final class TimedAttempt implements Progress {
       outcome.completeExceptionally(e);
     }
     return outcome.isDone() ? settled() : null;
+  }
+
+  /**
+   * A listener has heard of the attempt since it was made. The time that took is the caller's, of
+   * whose deadline it is taken; no clock of the endpoint's runs for it.
+   */
+  private void begin(long now) {
+    start = now;
+    lastPiece = now;
+    doubtAt = now + doubtAfter;
+    hedgeAt = now + (hedge == null ? FAR : hedge.after());
+    if (!deadline.isSet()) {
+      shareEnds = now + share;
+    }
   }
 
   private @Nullable Answer measured() throws Failure {
@@ -422,7 +437,7 @@ final class TimedAttempt implements Progress {
           ? Failure.of(FailureKind.SHARE_SPENT, what)
           : unless(FailureKind.STALLED, FailureKind.SHARE_SPENT, what, "");
     }
-    return Deadline.isSliver(share, limits.attempt())
+    return deadline.excuses(share, limits.attempt())
         ? unless(FailureKind.ATTEMPT_TIMEOUT, FailureKind.SHARE_SPENT, what, "")
         : overdue(FailureKind.ATTEMPT_TIMEOUT, what);
   }

@@ -8,7 +8,6 @@ import dev.offmeter.LlmException;
 import dev.offmeter.endpoint.Answer;
 import dev.offmeter.wire.Failure;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -21,7 +20,7 @@ final class Visit {
   private final OneCall call;
   private final Gate gate;
   private final Breaker.Permit permit;
-  private final List<Gate> later;
+  private final Share share;
   private final Cancellation lane;
   private final long entered;
   private final Wanted wanted;
@@ -32,11 +31,11 @@ final class Visit {
   private @Nullable TimedAttempt attempt;
   private @Nullable Paused paused;
 
-  Visit(OneCall call, Gate gate, Breaker.Permit permit, List<Gate> later, Cancellation lane) {
+  Visit(OneCall call, Gate gate, Breaker.Permit permit, Share share, Cancellation lane) {
     this.call = call;
     this.gate = gate;
     this.permit = permit;
-    this.later = later;
+    this.share = share;
     this.lane = lane;
     this.wanted = new Wanted(gate.spec().defaults().apply(call.request()), call.acceptance());
     this.entered = call.time().nanos();
@@ -85,13 +84,13 @@ final class Visit {
   }
 
   private TimedAttempt ask() throws Failure {
-    long share = call.deadline().share(later);
-    if (share <= 0) {
+    long left = share.left();
+    if (left <= 0) {
       throw Failure.of(FailureKind.OUT_OF_TIME, "the deadline left no time for it");
     }
     gate.rate().take(call.time().nanos());
     // Made before the listener hears of it, so that its share covers the listener too.
-    TimedAttempt asked = call.attempt(gate, wanted.request(), share, lane);
+    TimedAttempt asked = call.attempt(gate, wanted.request(), left, lane);
     announce();
     announced = false;
     attempt = asked;
@@ -139,7 +138,7 @@ final class Visit {
 
   /** Another call may have found out meanwhile that the endpoint is down. */
   private boolean isMended(Failure failure) {
-    return permit.isCurrent() && wanted.isMended(failure);
+    return permit.isCurrent() && share.left() > 0 && wanted.isMended(failure);
   }
 
   private boolean stops(Failure failure) {
@@ -184,8 +183,7 @@ final class Visit {
       // Others must know at once, even if this call waits for the end of it.
       permit.failed(failure, call.time().nanos() - entered);
     }
-    Optional<Duration> pause =
-        call.retries().pause(gate, failure, retry, call.deadline().share(later));
+    Optional<Duration> pause = call.retries().pause(gate, failure, retry, share.leftToWait());
     if (pause.isEmpty()) {
       return false;
     }
@@ -203,6 +201,7 @@ final class Visit {
    */
   private boolean isLetInAgain(Paused before) {
     paused = null;
+    call.deadline().waits();
     call.retries().sleep(before.pause(), lane);
     call.stopIfCancelled(lane);
     try {

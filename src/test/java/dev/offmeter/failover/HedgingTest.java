@@ -51,7 +51,7 @@ class HedgingTest {
         List.of(gate(line)),
         new OneCall.Surroundings(time, new Retries(time), line),
         ChatRequest.builder().user("a reminder").build(),
-        new Deadline(time, ANY, true),
+        Deadline.set(time, ANY),
         new Cancellation(),
         new Story(1, Map.of(), time, new LlmListener() {}),
         Audience.NOBODY,
