@@ -11,6 +11,7 @@ import java.net.ProtocolException;
 import java.net.SocketException;
 import java.net.SocketTimeoutException;
 import java.net.UnknownHostException;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
@@ -18,6 +19,9 @@ import org.jspecify.annotations.Nullable;
 /** What an I/O exception means, by how far the exchange had come. */
 final class TransportFailure {
   private static final Pattern HOST = Pattern.compile("[\\p{Alnum}._:-]{1,253}");
+
+  private static final Pattern REFUSED_BY_PROXY =
+      Pattern.compile("Unexpected response code for CONNECT: (\\d{3})");
 
   private TransportFailure() {}
 
@@ -34,7 +38,42 @@ final class TransportFailure {
     if (e instanceof ConnectException || e instanceof NoRouteToHostException || noRoute(e)) {
       return Failure.of(FailureKind.CONNECTION_REFUSED, root(e));
     }
-    return Failure.of(FailureKind.CONNECTION_LOST, "lost while connecting: " + root(e));
+    Failure proxy = ofProxy(String.valueOf(cause(e).getMessage()));
+    return proxy == null
+        ? Failure.of(FailureKind.CONNECTION_LOST, "lost while connecting: " + root(e))
+        : proxy;
+  }
+
+  /**
+   * What a proxy means that does not let the connection to the server through. OkHttp (5.5) has no
+   * class for that, only words.
+   */
+  private static @Nullable Failure ofProxy(String message) {
+    if (message.equals("Failed to authenticate with proxy")
+        || message.startsWith("Too many tunnel connections attempted")) {
+      return ofProxy(407);
+    }
+    Matcher refused = REFUSED_BY_PROXY.matcher(message);
+    return refused.matches() ? ofProxy(Integer.parseInt(refused.group(1))) : null;
+  }
+
+  private static Failure ofProxy(int status) {
+    Failure failure =
+        switch (status) {
+          case 401, 407 -> Failure.of(FailureKind.UNAUTHORIZED, "a proxy wants a login");
+          case 429 -> Failure.of(FailureKind.RATE_LIMITED, "a proxy has had too many requests");
+          default -> byClass(status);
+        };
+    return failure.withStatus(status);
+  }
+
+  private static Failure byClass(int status) {
+    return switch (status / 100) {
+      case 3 -> Failure.of(FailureKind.REDIRECTED, "a proxy redirects, to a login page perhaps");
+      case 4 -> Failure.of(FailureKind.ACCESS_DENIED, "a proxy refuses to connect to the server");
+      case 5 -> Failure.of(FailureKind.ORIGIN_UNREACHABLE, "a proxy cannot connect to the server");
+      default -> Failure.of(FailureKind.NOT_AN_ANSWER, "a proxy does not speak HTTP");
+    };
   }
 
   /** With a proxy it is the proxy's name. An interceptor's message may be anything but a name. */
