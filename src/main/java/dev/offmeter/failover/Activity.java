@@ -81,9 +81,10 @@ final class Activity {
    * Such waits add up until some call gets a whole answer; waits at the same time count once. A
    * piece is not enough: a node that begins every answer and ends none serves nobody.
    *
-   * @return whether they have come to two attempts' limits
+   * @param limits how many attempts' limits they may come to
+   * @return whether they have come to that
    */
-  synchronized boolean waitedInVain(long since, long now) {
+  synchronized boolean waitedInVain(long since, long now, int limits) {
     long answer = lastAnswer;
     if (answer - waitedUntil >= 0) {
       waitedInVain = 0;
@@ -94,6 +95,6 @@ final class Activity {
       waitedInVain += now - from;
       waitedUntil = now;
     }
-    return waitedInVain >= 2 * attempt;
+    return waitedInVain >= limits * attempt;
   }
 }

@@ -361,6 +361,9 @@ final class Breaker {
   }
 
   private Judgement.Health health(Failure failure) {
+    if (failure.isBlameless()) {
+      return Judgement.Health.UNTOUCHED;
+    }
     return hasAnswered && SEEN_TO_BE_RIGHT.contains(failure.kind())
         ? Judgement.Health.TRIPS
         : Judgement.of(failure.kind()).health();

@@ -52,10 +52,15 @@ final class Probes {
     }
   }
 
-  private record Limit(Checkup checkup) implements Runnable {
+  /** If this process stood still meanwhile, the reply may lie there unread. */
+  private record Limit(Probes probes, Asking asking, long due, long nanos) implements Runnable {
     @Override
     public void run() {
-      checkup.cancel();
+      if (OwnPause.isLate(due, probes.time.nanos())) {
+        probes.limit(asking, nanos);
+      } else {
+        asking.checkup.cancel();
+      }
     }
   }
 
@@ -115,8 +120,7 @@ final class Probes {
   private void begin(Checkup.Kind kind, Asking asking, Duration limit) {
     boolean handed = false;
     try {
-      Limit end = new Limit(asking.checkup);
-      asking.clock = time.timer().schedule(end, limit.toNanos(), TimeUnit.NANOSECONDS);
+      limit(asking, limit.toNanos());
       workers.execute(() -> run(kind, asking));
       handed = true;
     } catch (RejectedExecutionException e) {
@@ -125,6 +129,17 @@ final class Probes {
       if (!handed) {
         end(kind, asking, NOTHING);
       }
+    }
+  }
+
+  private void limit(Asking asking, long nanos) {
+    Future<?> before = asking.clock;
+    Limit end = new Limit(this, asking, time.nanos() + nanos, nanos);
+    Future<?> clock = time.timer().schedule(end, nanos, TimeUnit.NANOSECONDS);
+    asking.clock = clock;
+    stop(before);
+    if (asking.found.isDone()) {
+      stop(clock);
     }
   }
 

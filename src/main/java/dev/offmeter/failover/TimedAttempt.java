@@ -12,6 +12,7 @@ import dev.offmeter.endpoint.Progress;
 import dev.offmeter.wire.Failure;
 import java.time.Duration;
 import java.util.EnumSet;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
@@ -41,6 +42,22 @@ final class TimedAttempt implements Progress {
           FailureKind.ATTEMPT_TIMEOUT,
           FailureKind.SHARE_SPENT,
           FailureKind.GATEWAY_TIMEOUT);
+
+  /** Failures that a pause of this process brings about, and not the endpoint. */
+  private static final Set<FailureKind> OF_TIME =
+      EnumSet.of(
+          FailureKind.CONNECT_TIMEOUT,
+          FailureKind.FIRST_TOKEN_TIMEOUT,
+          FailureKind.STALLED,
+          FailureKind.ATTEMPT_TIMEOUT,
+          FailureKind.CONNECTION_LOST,
+          FailureKind.ANSWER_CUT);
+
+  /** So many attempts' limits may be waited in vain before an excuse is none any more. */
+  private static final int PATIENCE = 2;
+
+  /** More of them for answers that were coming: two long ones in a row are no sign of death. */
+  private static final int PATIENCE_WITH_THE_SLOW = 4;
 
   /** What comes sooner had come before, while its reader rested: no sign that the node lives. */
   private static final long SOCKET_READ = Duration.ofMillis(1).toNanos();
@@ -87,8 +104,13 @@ final class TimedAttempt implements Progress {
   private volatile long readingSince;
   private volatile @Nullable Future<?> watch;
   private final Pace pace;
-  private int pieces;
+  private volatile int pieces;
   private boolean running;
+  private final OwnPause pause;
+  private volatile long limitDue;
+
+  /** Until when it may run although the limiter's time is over; {@link #FAR} while it is not. */
+  private volatile long attemptEnds;
 
   /**
    * An attempt.
@@ -122,6 +144,8 @@ final class TimedAttempt implements Progress {
     this.hedge = hedge;
     this.hedgeAt = start + (hedge == null ? FAR : hedge.after());
     this.othersToCome = deadline.left() > share;
+    this.pause = new OwnPause(start);
+    this.attemptEnds = start + FAR;
     this.lastPiece = start;
     this.readingSince = start;
     this.exchange = gate.opener().open(request, this);
@@ -146,6 +170,9 @@ final class TimedAttempt implements Progress {
         gate.activity().answered(time.nanos());
       }
     } catch (Failure e) {
+      if (!outcome.isDone()) {
+        pause.note(time.nanos());
+      }
       outcome.completeExceptionally(e);
     }
     return outcome.isDone() ? settled() : null;
@@ -199,6 +226,7 @@ final class TimedAttempt implements Progress {
   private void startClocks() {
     outcome.whenComplete((answer, failure) -> stop(failure));
     limit.whenComplete((ended, late) -> passOn(late));
+    limitDue = time.nanos() + limits.attempt().toNanos();
     gate.timeLimiter().executeCompletionStage(time.timer(), () -> limit);
     cancellation.waitsFor(outcome);
     gate.health().waits(this);
@@ -228,9 +256,24 @@ final class TimedAttempt implements Progress {
   }
 
   private void passOn(@Nullable Throwable late) {
-    if (late != null) {
+    if (late != null && !isReprieved(late)) {
       outcome.completeExceptionally(late);
     }
+  }
+
+  /** Whether it has had less time than its limit, because this process stood still meanwhile. */
+  private boolean isReprieved(Throwable late) {
+    long now = time.nanos();
+    if (!(late instanceof TimeoutException) || !(pause.note(now, limitDue) || pause.isNoted())) {
+      return false;
+    }
+    attemptEnds = pause.reprieve(limitDue + pause.lost());
+    Future<?> pending = watch;
+    if (pending != null) {
+      pending.cancel(false);
+    }
+    watchNext(now);
+    return true;
   }
 
   private void stop(@Nullable Throwable failure) {
@@ -271,8 +314,19 @@ final class TimedAttempt implements Progress {
     } catch (CancellationException e) {
       throw Failure.of(FailureKind.CANCELLED, "cancelled");
     } catch (CompletionException e) {
-      throw e.getCause() instanceof Failure failure ? failure : late(e.getCause());
+      throw judged(e.getCause() instanceof Failure failure ? failure : late(e.getCause()));
     }
+  }
+
+  private Failure judged(Failure failure) {
+    if (!OF_TIME.contains(failure.kind())) {
+      return failure;
+    }
+    boolean replied = begun && failure.status() == 0 && !gate.spec().isLocal();
+    Failure told = replied ? failure.withStatus(200) : failure;
+    return pause.isNoted()
+        ? told.withMessage(told.message() + " (this process stood still meanwhile)").asBlameless()
+        : told;
   }
 
   private Failure late(@Nullable Throwable cause) {
@@ -287,6 +341,8 @@ final class TimedAttempt implements Progress {
    */
   private void watchNext(long now) {
     long wait = Math.max(0, Math.min(dueAt() - now, soonest()));
+    wait = Math.min(wait, OwnPause.BEAT);
+    pause.expect(now + wait);
     watch = time.timer().schedule(this::watch, wait, TimeUnit.NANOSECONDS);
     if (outcome.isDone()) {
       stop(null);
@@ -307,7 +363,9 @@ final class TimedAttempt implements Progress {
 
   private void watch() {
     long now = time.nanos();
-    if (clockDueAt() - now <= 0) {
+    if (pause.note(now)) {
+      doubtAt = now + doubtAfter;
+    } else if (clockDueAt() - now <= 0) {
       outcome.completeExceptionally(overdue(now));
       return;
     }
@@ -344,7 +402,12 @@ final class TimedAttempt implements Progress {
 
   private long clockDueAt() {
     long delivery = resting ? start + FAR : streamEnds;
-    return earlier(phaseDueAt(), earlier(shareEnds, delivery));
+    long ofAttempt = earlier(phaseDueAt(), attemptDueAt());
+    return earlier(ofAttempt, pause.reprieve(earlier(shareEnds, delivery)));
+  }
+
+  private long attemptDueAt() {
+    return delivering ? start + FAR : attemptEnds;
   }
 
   private static long earlier(long one, long other) {
@@ -355,7 +418,7 @@ final class TimedAttempt implements Progress {
     if (begun) {
       return stallDueAt();
     }
-    long firstToken = start + firstTokenLimit();
+    long firstToken = start + pause.lost() + firstTokenLimit();
     return isConnecting() ? Math.min(firstToken, connectDueAt()) : firstToken;
   }
 
@@ -372,7 +435,7 @@ final class TimedAttempt implements Progress {
     if (!begun) {
       return start;
     }
-    return readingSince - lastPiece > 0 ? readingSince : lastPiece;
+    return pause.silentSince(readingSince - lastPiece > 0 ? readingSince : lastPiece);
   }
 
   /** While others are still to come, a silence may take half of the time that is left. */
@@ -385,7 +448,7 @@ final class TimedAttempt implements Progress {
   }
 
   private long connectDueAt() {
-    return connectingSince + limits.connect().toNanos();
+    return pause.reprieve(connectingSince + limits.connect().toNanos());
   }
 
   /** Where the first token has no limit of its own, the time limiter's is enough. */
@@ -395,11 +458,14 @@ final class TimedAttempt implements Progress {
   }
 
   private Failure overdue(long now) {
-    if (now - shareEnds >= 0) {
+    if (now - pause.reprieve(shareEnds) >= 0) {
       return shareSpent();
     }
-    if (now - streamEnds >= 0) {
+    if (now - pause.reprieve(streamEnds) >= 0) {
       return streamSpent();
+    }
+    if (now - attemptDueAt() >= 0) {
+      return late(new TimeoutException());
     }
     if (begun) {
       return stalled(now);
@@ -449,6 +515,12 @@ final class TimedAttempt implements Progress {
   }
 
   private Failure overdue(FailureKind kind, String what) {
+    if (pause.isNoted()) {
+      return Failure.of(kind, what);
+    }
+    if (kind == FailureKind.ATTEMPT_TIMEOUT && begun && !queued && isComing()) {
+      return slow(what);
+    }
     // A node that answers others is not dead: it works through a queue.
     boolean queuedTooLong = queued && kind == FailureKind.ATTEMPT_TIMEOUT;
     return queuedTooLong || gate.activity().servesOthers(time.nanos(), lastPiece)
@@ -460,9 +532,34 @@ final class TimedAttempt implements Progress {
   /** An excuse is good until it has gone on for long and nobody has got an answer. */
   private Failure unless(FailureKind kind, FailureKind excuse, String what, String why) {
     long since = delivering ? silentSince() : start;
-    return gate.activity().waitedInVain(since, time.nanos())
+    return gate.activity().waitedInVain(since, time.nanos(), PATIENCE)
         ? Failure.of(kind, what + ", and no other call there got one for long")
         : Failure.of(excuse, what + why);
+  }
+
+  /** Whether the pieces came steadily until now. */
+  private boolean isComing() {
+    long meanGap = (lastPiece - firstPiece) / Math.max(1, pieces - 1);
+    long allowed = Math.max(limits.attempt().toNanos() / 4, 3 * meanGap);
+    return pieces > 1 && time.nanos() - lastPiece < allowed;
+  }
+
+  /** Slow is not dead: calls with shorter answers would have theirs in time. */
+  private Failure slow(String what) {
+    String coming = what + ", though it was coming: " + pieces + " pieces" + rate();
+    return gate.activity().waitedInVain(start, time.nanos(), PATIENCE_WITH_THE_SLOW)
+        ? Failure.of(
+            FailureKind.ATTEMPT_TIMEOUT,
+            coming + ", and no call there has got a whole answer for long")
+        : Failure.of(
+                FailureKind.ATTEMPT_TIMEOUT,
+                coming + "; a longer timeout (with a firstTokenTimeout) or a stream would have it")
+            .asBlameless();
+  }
+
+  private String rate() {
+    double seconds = (lastPiece - firstPiece) / 1e9;
+    return seconds > 0 ? String.format(Locale.ROOT, ", %.1f a second", (pieces - 1) / seconds) : "";
   }
 
   private static String text(Duration duration) {

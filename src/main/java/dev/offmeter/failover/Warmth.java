@@ -168,16 +168,22 @@ final class Warmth {
           }
         };
     Future<?> clock =
-        time.timer().schedule(new Late(probes, late), AT_ONCE.toNanos(), TimeUnit.NANOSECONDS);
+        time.timer()
+            .schedule(
+                new Late(probes, time, time.nanos() + AT_ONCE.toNanos(), late),
+                AT_ONCE.toNanos(),
+                TimeUnit.NANOSECONDS);
     CompletableFuture<Void> unused = load.thenRun(() -> clock.cancel(false));
     return load;
   }
 
-  /** A clock's thread tells nobody. */
-  private record Late(Probes probes, Runnable found) implements Runnable {
+  /** A clock's thread tells nobody. One that is late itself has found nothing out. */
+  private record Late(Probes probes, Time time, long due, Runnable found) implements Runnable {
     @Override
     public void run() {
-      probes.aside(found);
+      if (!OwnPause.isLate(due, time.nanos())) {
+        probes.aside(found);
+      }
     }
   }
 

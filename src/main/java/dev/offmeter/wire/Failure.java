@@ -18,53 +18,66 @@ public final class Failure extends Exception {
   private final int status;
   private final @Nullable Duration retryAfter;
   private final boolean definite;
+  private final boolean blameless;
 
   private Failure(
       FailureKind kind,
       int status,
       String message,
       @Nullable Duration retryAfter,
-      boolean definite) {
+      boolean definite,
+      boolean blameless) {
     super(Objects.requireNonNull(message, "message"), null, false, false);
     this.kind = Objects.requireNonNull(kind, "kind");
     this.status = status;
     this.retryAfter = retryAfter;
     this.definite = definite;
+    this.blameless = blameless;
   }
 
   /** A failure without an HTTP status. */
   public static Failure of(FailureKind kind, String message) {
-    return new Failure(kind, 0, message, null, false);
+    return new Failure(kind, 0, message, null, false, false);
   }
 
   /** The same with an HTTP status. */
   public Failure withStatus(int status) {
-    return new Failure(kind, status, message(), retryAfter, definite);
+    return new Failure(kind, status, message(), retryAfter, definite, blameless);
   }
 
   /** The same with another message. */
   public Failure withMessage(String message) {
-    return new Failure(kind, status, message, retryAfter, definite);
+    return new Failure(kind, status, message, retryAfter, definite, blameless);
   }
 
   /** The same of another kind. */
   public Failure withKind(FailureKind kind) {
-    return new Failure(kind, status, message(), retryAfter, definite);
+    return new Failure(kind, status, message(), retryAfter, definite, blameless);
   }
 
   /** The same with the pause that the server asked for. */
   public Failure withRetryAfter(Duration retryAfter) {
-    return new Failure(kind, status, message(), retryAfter, definite);
+    return new Failure(kind, status, message(), retryAfter, definite, blameless);
   }
 
   /** The same, and the server says that it is no use to ask again. */
   Failure asDefinite() {
-    return new Failure(kind, status, message(), retryAfter, true);
+    return new Failure(kind, status, message(), retryAfter, true, blameless);
   }
 
   /** Whether the server says that it is no use to ask again. */
   public boolean isDefinite() {
     return definite;
+  }
+
+  /** The same, and it says nothing of the endpoint's health, whatever its kind. */
+  public Failure asBlameless() {
+    return new Failure(kind, status, message(), retryAfter, definite, true);
+  }
+
+  /** Whether it says nothing of the endpoint's health, whatever its kind. */
+  public boolean isBlameless() {
+    return blameless;
   }
 
   /** What went wrong. */

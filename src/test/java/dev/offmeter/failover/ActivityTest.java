@@ -55,32 +55,32 @@ class ActivityTest {
 
   @Test
   void waitsAddUpToTwoAttemptsLimits() {
-    assertThat(activity.waitedInVain(at(0), at(29))).isFalse();
-    assertThat(activity.waitedInVain(at(40), at(41))).isTrue();
-    assertThat(activity.waitedInVain(at(50), at(50))).as("until an answer comes").isTrue();
+    assertThat(activity.waitedInVain(at(0), at(29), 2)).isFalse();
+    assertThat(activity.waitedInVain(at(40), at(41), 2)).isTrue();
+    assertThat(activity.waitedInVain(at(50), at(50), 2)).as("until an answer comes").isTrue();
   }
 
   @Test
   void waitsAtTheSameTimeCountOnce() {
-    assertThat(activity.waitedInVain(at(0), at(20))).isFalse();
-    assertThat(activity.waitedInVain(at(1), at(21))).isFalse();
-    assertThat(activity.waitedInVain(at(2), at(19))).isFalse();
-    assertThat(activity.waitedInVain(at(3), at(22))).isFalse();
+    assertThat(activity.waitedInVain(at(0), at(20), 2)).isFalse();
+    assertThat(activity.waitedInVain(at(1), at(21), 2)).isFalse();
+    assertThat(activity.waitedInVain(at(2), at(19), 2)).isFalse();
+    assertThat(activity.waitedInVain(at(3), at(22), 2)).isFalse();
   }
 
   @Test
   void aPieceIsNoAnswer() {
-    assertThat(activity.waitedInVain(at(0), at(29))).isFalse();
+    assertThat(activity.waitedInVain(at(0), at(29), 2)).isFalse();
     activity.piece(at(30));
 
-    assertThat(activity.waitedInVain(at(29), at(31))).isTrue();
+    assertThat(activity.waitedInVain(at(29), at(31), 2)).isTrue();
   }
 
   @Test
   void oneAnswerEndsIt() {
-    assertThat(activity.waitedInVain(at(0), at(29))).isFalse();
+    assertThat(activity.waitedInVain(at(0), at(29), 2)).isFalse();
     activity.answered(at(30));
 
-    assertThat(activity.waitedInVain(at(29), at(58))).isFalse();
+    assertThat(activity.waitedInVain(at(29), at(58), 2)).isFalse();
   }
 }

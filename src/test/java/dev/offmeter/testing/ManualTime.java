@@ -58,6 +58,11 @@ public final class ManualTime implements Time {
     now = end;
   }
 
+  /** The process stands still: what falls due meanwhile runs late, when time next advances. */
+  public void standStill(Duration duration) {
+    now += duration.toNanos();
+  }
+
   /** How many tasks are still due, but for those of health checks. */
   public int pending() {
     synchronized (tasks) {

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.Attempt;
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.FailureKind;
+import dev.offmeter.FinishReason;
+import dev.offmeter.Usage;
+import dev.offmeter.endpoint.Answer;
+import dev.offmeter.endpoint.EndpointSpec;
+import dev.offmeter.endpoint.Exchange;
+import dev.offmeter.endpoint.Heard;
+import dev.offmeter.endpoint.Limits;
+import dev.offmeter.endpoint.Progress;
+import dev.offmeter.endpoint.Transport;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.wire.Failure;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** An answer that was coming when its limit cut it: slow, and not dead. */
+class SlowAnswerTest {
+  private static final Duration LIMIT = Duration.ofSeconds(3);
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+  private static final Limits LIMITS =
+      new Limits(LIMIT, LIMIT, LIMIT, Duration.ofSeconds(2), Duration.ofMinutes(10), null);
+
+  private final ManualTime time = new ManualTime();
+  private int piecesToCome = Integer.MAX_VALUE;
+  private final Failover failover =
+      new Failover(
+          List.of(
+              Specs.server("home", LIMITS, Integer.MAX_VALUE),
+              Specs.function("template", LIMITS, Integer.MAX_VALUE, request -> "")),
+          this::opener,
+          time,
+          Runnable::run,
+          () -> 0.5,
+          null,
+          new LlmListener() {});
+
+  private Transport.Opener opener(EndpointSpec spec) {
+    return spec.isLocal() ? new TemplateOpener() : (request, progress) -> new Trickle(progress);
+  }
+
+  /** A piece every 250 ms, as many as are to come, and then the end or silence. */
+  private final class Trickle implements Exchange {
+    private final Progress progress;
+    private int come;
+    private boolean cancelled;
+
+    Trickle(Progress progress) {
+      this.progress = progress;
+    }
+
+    @Override
+    public Answer next() throws Failure {
+      time.advance(Duration.ofMillis(250));
+      if (cancelled) {
+        throw Failure.of(FailureKind.ANSWER_CUT, "closed");
+      }
+      if (come < Math.abs(piecesToCome)) {
+        come++;
+        progress.piece();
+        return null;
+      }
+      return piecesToCome < 0
+          ? null
+          : new Answer("Dear", "", "", Usage.NONE, FinishReason.STOP, List.of(), 200);
+    }
+
+    @Override
+    public Heard heard() {
+      return Heard.NOTHING;
+    }
+
+    @Override
+    public void cancel() {
+      cancelled = true;
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  private ChatResponse ask() {
+    return failover.chat(REQUEST, Duration.ofMinutes(1), new Cancellation(), Acceptance.ANY);
+  }
+
+  private EndpointState state() {
+    return failover.status().endpoints().get(0).state();
+  }
+
+  @Test
+  void itSaysHowMuchHadComeAndWhatToSet() {
+    Attempt failed = ask().attempts().get(0);
+
+    assertThat(failed.failure()).contains(FailureKind.ATTEMPT_TIMEOUT);
+    assertThat(failed.status()).hasValue(200);
+    assertThat(failed.message())
+        .startsWith("no complete answer in 3000 ms, though it was coming: 11 pieces, 4.0 a second")
+        .contains("timeout", "firstTokenTimeout", "stream");
+  }
+
+  @Test
+  void twoLongAnswersInARowTakeNothingFromThoseWithShortOnes() {
+    ask();
+    ask();
+    assertThat(state()).isEqualTo(EndpointState.UP);
+
+    piecesToCome = 4;
+
+    assertThat(ask().endpoint()).isEqualTo("home");
+  }
+
+  @Test
+  void oneShortAnswerForgivesTheLongOnesBefore() {
+    for (int round = 0; round < 5; round++) {
+      piecesToCome = Integer.MAX_VALUE;
+      ask();
+      ask();
+      ask();
+      piecesToCome = 4;
+      assertThat(ask().endpoint()).isEqualTo("home");
+    }
+    assertThat(state()).isEqualTo(EndpointState.UP);
+  }
+
+  @Test
+  void aNodeThatEndsNoneGoesDownInTheEnd() {
+    int calls = 0;
+    while (state() == EndpointState.UP && calls < 10) {
+      ask();
+      calls++;
+    }
+
+    assertThat(calls).isEqualTo(5);
+  }
+
+  @Test
+  void oneThatHadFallenSilentCountsAsBefore() {
+    piecesToCome = -3;
+    Attempt failed = ask().attempts().get(0);
+    ask();
+
+    assertThat(failed.failure()).contains(FailureKind.STALLED);
+    assertThat(failed.status()).as("its head had come").hasValue(200);
+    assertThat(state()).isEqualTo(EndpointState.DOWN);
+  }
+}
