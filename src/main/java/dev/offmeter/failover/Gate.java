@@ -60,7 +60,9 @@ final class Gate {
   /** To ask somebody else's server again soon may be billed, or limited. */
   private WayBack wayBack(Shared shared) {
     WayBack wayBack = shared.wayBack();
-    return spec.locality() == Locality.SELF_HOSTED ? wayBack : wayBack::pause;
+    return spec.locality() == Locality.SELF_HOSTED
+        ? wayBack
+        : (why, inARow, asked) -> wayBack.pause(why, inARow, asked);
   }
 
   private void changed(EndpointChange change) {
