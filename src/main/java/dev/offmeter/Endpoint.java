@@ -257,7 +257,8 @@ public final class Endpoint {
                 dialect(url),
                 new Api.Variant(Set.copyOf(settings.omitted), settings.path),
                 Objects.requireNonNullElse(settings.maxLineBytes, LINE_BYTES),
-                Objects.requireNonNullElse(settings.maxAnswerBytes, ANSWER_BYTES)));
+                Objects.requireNonNullElse(settings.maxAnswerBytes, ANSWER_BYTES),
+                settings.endMarkerIsEnough));
   }
 
   /** Name, model and address; no credential. */
@@ -352,6 +353,7 @@ public final class Endpoint {
     private String path = "";
     private @Nullable Integer maxLineBytes;
     private @Nullable Long maxAnswerBytes;
+    private boolean endMarkerIsEnough;
 
     private Builder(String name, String baseUrl, Api api) {
       this.name = Requirements.plain("name", name);
@@ -395,6 +397,7 @@ public final class Endpoint {
       defaults.addAll(other.defaults);
       maxLineBytes = other.maxLineBytes;
       maxAnswerBytes = other.maxAnswerBytes;
+      endMarkerIsEnough = other.endMarkerIsEnough;
     }
 
     /**

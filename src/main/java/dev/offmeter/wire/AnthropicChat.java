@@ -45,9 +45,11 @@ public final class AnthropicChat implements Protocol {
 
   private final Api.Server server;
   private final HttpUrl url;
+  private final EndMarkers markers;
 
   AnthropicChat(Api.Server server) {
     this.server = server;
+    this.markers = new EndMarkers(server);
     HttpUrl.Builder path = server.baseUrl().newBuilder();
     if (!server.baseUrl().encodedPath().matches(".*/v1/?")) {
       path.addPathSegment("v1");
@@ -152,7 +154,7 @@ public final class AnthropicChat implements Protocol {
 
   @Override
   public Reading read(ChatRequest request, ResponseBody body, Pieces pieces) {
-    AnthropicReply reply = new AnthropicReply(!request.tools().isEmpty(), pieces);
+    AnthropicReply reply = new AnthropicReply(request, markers, pieces);
     return new EventReading(body.source(), server.sizes(), reply);
   }
 

@@ -2,18 +2,28 @@
 package dev.offmeter.wire;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
 import dev.offmeter.Usage;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** The events of an Anthropic message; {@code message_stop} alone makes it whole. */
+/**
+ * The events of an Anthropic message. Its stop reason makes it whole, and comes after all of its
+ * blocks; {@code message_stop} alone does not.
+ */
 final class AnthropicReply implements EventReading.Events {
   private final boolean tools;
+  private final int maxTokens;
+  private final EndMarkers markers;
   private final Pieces pieces;
+  private final AnswerText answer;
+  private final AnswerText thoughts;
   private final ToolCallPieces calls = new ToolCallPieces();
+  private final FinishReasons reasons = new FinishReasons();
   private String model = "";
-  private String stop = "";
+  private boolean stopped;
   private int inputTokens;
   private int outputTokens;
   private boolean begun;
@@ -21,27 +31,38 @@ final class AnthropicReply implements EventReading.Events {
   /**
    * A reply.
    *
-   * @param tools whether tools were offered; calls of others mean nothing and are skipped
+   * @param request calls of tools that it does not offer mean nothing and are skipped
    */
-  AnthropicReply(boolean tools, Pieces pieces) {
-    this.tools = tools;
+  AnthropicReply(ChatRequest request, EndMarkers markers, Pieces pieces) {
+    this.tools = !request.tools().isEmpty();
+    this.maxTokens = request.maxTokens();
+    this.markers = markers;
     this.pieces = pieces;
+    this.answer = new AnswerText(pieces::text, true);
+    this.thoughts = new AnswerText(pieces::thinking, false);
   }
 
   @Override
   public @Nullable Ending event(JsonNode data) throws Failure {
     switch (data.path("type").asText("")) {
+      case "message" -> {
+        return whole(data);
+      }
       case "message_start" -> begin(Fields.object(data, "message"));
       case "content_block_start" ->
           readBlock(data.path("index").asInt(), Fields.object(data, "content_block"));
       case "content_block_delta" ->
           readDelta(data.path("index").asInt(), Fields.object(data, "delta"));
+      case "content_block_stop" -> {
+        answer.settleOpening();
+        thoughts.settleOpening();
+      }
       case "message_delta" -> {
-        stop = data.path("delta").path("stop_reason").asText(stop);
+        stop(data.path("delta").path("stop_reason").asText(""));
         readUsage(data.path("usage"));
       }
       case "message_stop" -> {
-        return end(true);
+        return stop();
       }
       case "error" -> throw InBandError.of(data);
       default -> {
@@ -51,18 +72,42 @@ final class AnthropicReply implements EventReading.Events {
     return null;
   }
 
-  @Override
-  public Ending whole(JsonNode whole) throws Failure {
-    if (!whole.path("type").asText("").equals("message")) {
-      throw noReply();
+  private void stop(String reason) {
+    boolean ended = reasons.isEnd();
+    reasons.add(reason);
+    if (!ended && reasons.isEnd()) {
+      pieces.onTextEnded();
     }
-    begin(whole);
-    stop = whole.path("stop_reason").asText("");
-    int index = 0;
-    for (JsonNode block : Fields.objects(whole, "content")) {
-      readBlock(index++, block);
+  }
+
+  private @Nullable Ending stop() throws Failure {
+    stopped = true;
+    if (!begun || reasons.any() || markers.areEnough()) {
+      return end();
     }
-    return end(true);
+    pieces.onTextEnded();
+    return null;
+  }
+
+  /** A message that is not streamed, or a snapshot of one that is. */
+  private Ending whole(JsonNode whole) throws Failure {
+    List<JsonNode> blocks = Fields.objects(whole, "content");
+    if (answer.any()) {
+      StringBuilder text = new StringBuilder();
+      for (JsonNode block : blocks) {
+        text.append(Fields.text(block, "text"));
+      }
+      answer.whole(text.toString());
+    } else {
+      begin(whole);
+      int index = 0;
+      for (JsonNode block : blocks) {
+        readBlock(index++, block);
+      }
+    }
+    stop(whole.path("stop_reason").asText(""));
+    stopped = true;
+    return end();
   }
 
   private void begin(JsonNode message) {
@@ -86,13 +131,18 @@ final class AnthropicReply implements EventReading.Events {
 
   private void readBlock(int index, JsonNode block) throws Failure {
     switch (block.path("type").asText("")) {
-      case "text" -> text(Fields.text(block, "text"));
-      case "thinking" -> thinking(Fields.text(block, "thinking"));
+      case "text" -> open(Fields.text(block, "text"));
+      case "thinking" -> {
+        String begun = Content.informal(block.path("thinking"));
+        if (!begun.isEmpty()) {
+          thoughts.open(begun);
+        }
+      }
       case "tool_use" -> {
         JsonNode input = block.path("input");
         // In a stream it is empty here, and comes as text in pieces.
-        String whole = input.isObject() && !input.isEmpty() ? input.toString() : "";
-        part(index, Fields.text(block, "id"), Fields.text(block, "name"), whole);
+        String whole = ReplyTree.saysNothing(input) ? "" : ToolCallPieces.text(input);
+        part(index, Fields.informal(block, "id"), Fields.informal(block, "name"), whole);
       }
       default -> {
         // Redacted thinking, and kinds of blocks that are yet to come.
@@ -100,10 +150,18 @@ final class AnthropicReply implements EventReading.Events {
     }
   }
 
+  private void open(String text) throws Failure {
+    if (reasons.isEnd()) {
+      answer.afterEnd(text);
+    } else if (!text.isEmpty()) {
+      answer.open(text);
+    }
+  }
+
   private void readDelta(int index, JsonNode delta) throws Failure {
     switch (delta.path("type").asText("")) {
       case "text_delta" -> text(Fields.text(delta, "text"));
-      case "thinking_delta" -> thinking(Fields.text(delta, "thinking"));
+      case "thinking_delta" -> thinking(Content.informal(delta.path("thinking")));
       case "input_json_delta" -> part(index, "", "", Fields.text(delta, "partial_json"));
       default -> {
         // Signatures and citations.
@@ -111,15 +169,17 @@ final class AnthropicReply implements EventReading.Events {
     }
   }
 
-  private void text(String text) {
-    if (!text.isEmpty()) {
-      pieces.text(text);
+  private void text(String text) throws Failure {
+    if (reasons.isEnd()) {
+      answer.afterEnd(text);
+    } else if (!text.isEmpty()) {
+      answer.delta(text);
     }
   }
 
-  private void thinking(String text) {
+  private void thinking(String text) throws Failure {
     if (!text.isEmpty()) {
-      pieces.thinking(text);
+      thoughts.delta(text);
     }
   }
 
@@ -130,35 +190,29 @@ final class AnthropicReply implements EventReading.Events {
     }
   }
 
-  /** The body ended: too early, for {@code message_stop} would have ended the answer before. */
   @Override
-  public Ending end() throws Failure {
-    return end(false);
+  public boolean isWhole() {
+    return reasons.isEnd();
   }
 
-  private Ending end(boolean stopped) throws Failure {
+  @Override
+  public Ending end() throws Failure {
     if (!begun) {
       throw noReply();
     }
-    if (!stopped || stop.isEmpty()) {
-      throw Failure.of(FailureKind.INCOMPLETE, "the answer ended without its end marker");
-    }
     Usage usage = new Usage(Math.max(0, inputTokens), outputTokens);
-    Ending ending = new Ending(model, usage, reason(), true);
+    Ending ending = new Ending(model, usage, reason(usage), true);
+    answer.end();
+    thoughts.end();
     calls.end(pieces, ending.finishReason() == FinishReason.LENGTH);
     return ending;
   }
 
-  private FinishReason reason() throws Failure {
-    return switch (stop) {
-      case "end_turn", "stop_sequence", "tool_use" -> FinishReason.STOP;
-      case "max_tokens" -> FinishReason.LENGTH;
-      case "refusal" ->
-          throw Failure.of(FailureKind.CONTENT_FILTERED, "the model refuses to answer");
-      case "model_context_window_exceeded" ->
-          throw Failure.of(FailureKind.CONTEXT_OVERFLOW, "the context was full before the end");
-      default -> throw Failure.of(FailureKind.INCOMPLETE, "ended, but for no known reason");
-    };
+  private FinishReason reason(Usage usage) throws Failure {
+    boolean any = answer.any() || calls.any();
+    return stopped || reasons.any()
+        ? markers.reason(reasons, any, usage, maxTokens)
+        : reasons.reason();
   }
 
   private static Failure noReply() {

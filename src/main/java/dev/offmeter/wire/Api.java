@@ -77,6 +77,7 @@ public record Api(
    * @param variant in what its requests differ from those of other servers
    * @param maxLineBytes the most bytes of one line of a reply
    * @param maxAnswerBytes the most bytes of a whole reply
+   * @param endMarkerIsEnough whether its end marker makes an answer whole without a finish reason
    */
   public record Server(
       HttpUrl baseUrl,
@@ -86,7 +87,8 @@ public record Api(
       Endpoint.Dialect dialect,
       Variant variant,
       long maxLineBytes,
-      long maxAnswerBytes) {
+      long maxAnswerBytes,
+      boolean endMarkerIsEnough) {
     EventReading.Sizes sizes() {
       return new EventReading.Sizes(maxLineBytes, maxAnswerBytes);
     }
@@ -98,7 +100,15 @@ public record Api(
 
     Server with(Variant other) {
       return new Server(
-          baseUrl, model, options, keepAlive, dialect, other, maxLineBytes, maxAnswerBytes);
+          baseUrl,
+          model,
+          options,
+          keepAlive,
+          dialect,
+          other,
+          maxLineBytes,
+          maxAnswerBytes,
+          endMarkerIsEnough);
     }
   }
 

@@ -55,10 +55,10 @@ final class BoundedBody extends InputStream {
     if (count > 0) {
       read += count;
       if (read > maxBody) {
-        throw new TooLarge(tooLarge("the answer", maxBody));
+        throw new Unreadable(tooLarge("the answer", maxBody));
       }
       if (read - lineStart > maxLine + READ_AHEAD) {
-        throw new TooLarge(tooLarge("a line", maxLine));
+        throw new Unreadable(tooLarge("a line", maxLine));
       }
     }
     return count;
@@ -66,21 +66,5 @@ final class BoundedBody extends InputStream {
 
   private static Failure tooLarge(String what, long limit) {
     return Failure.of(FailureKind.TOO_LARGE, what + " is larger than " + limit + " bytes");
-  }
-
-  /** Carries the failure through a parser that lets only I/O exceptions pass. */
-  static final class TooLarge extends IOException {
-    private static final long serialVersionUID = 1L;
-
-    private final transient Failure failure;
-
-    private TooLarge(Failure failure) {
-      super(failure.message());
-      this.failure = failure;
-    }
-
-    Failure failure() {
-      return failure;
-    }
   }
 }

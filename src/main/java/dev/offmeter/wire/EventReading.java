@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.core.io.JsonEOFException;
@@ -9,6 +10,9 @@ import dev.offmeter.FailureKind;
 import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Set;
 import okio.Buffer;
 import okio.BufferedSource;
 import okio.ByteString;
@@ -16,10 +20,15 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A reply of server-sent events (WHATWG HTML, section 9.2), each with JSON as its data, read event
- * by event. The names of the events are not read: each protocol's data says the same.
+ * by event. The names of the events are not read, but for those of a keepalive and of an error:
+ * each protocol's data says the same.
  *
- * <p>JSON that stands there without {@code data:} is read to its end as one: a server that does not
- * stream answers so, and Gemini sends errors over several lines so, also in the middle of a stream.
+ * <p>JSON that stands there without {@code data:} is an event where its last bracket closes: a
+ * server that does not stream answers so, others forget the field, and Gemini sends errors over
+ * several lines so, also in the middle of a stream.
+ *
+ * <p>Events without content are skipped wherever they come. A new object in a line of data begins
+ * an event, whether a blank line came before it or not.
  */
 final class EventReading implements Reading {
   private static final ByteString DATA = ByteString.encodeUtf8("data:");
@@ -27,13 +36,25 @@ final class EventReading implements Reading {
   /** llama-server before 2026 sent an error as a field of its own. */
   private static final ByteString ERROR = ByteString.encodeUtf8("error:");
 
-  private static final ByteString DONE = ByteString.encodeUtf8("[DONE]");
+  private static final ByteString EVENT = ByteString.encodeUtf8("event:");
+  private static final byte[] DONE = "[DONE]".getBytes(StandardCharsets.UTF_8);
+  private static final String NO_JSON = "HTTP 200 with something that is not JSON";
   private static final int BYTE_ORDER_MARK = 3;
+  private static final int LONGEST_KEEPALIVE = 40;
+
+  /** A longer line names an event that is no keepalive and no error. */
+  private static final int LONGEST_NAME = 20;
+
+  private static final Set<String> KEEPALIVES =
+      Set.of("ping", "pong", "keepalive", "keep-alive", "keep_alive", "heartbeat");
 
   private final BufferedSource source;
   private final Sizes sizes;
   private final Events events;
   private final Buffer data = new Buffer();
+  private final Buffer bare = new Buffer();
+  private JsonEnd bareEnd = new JsonEnd();
+  private String name = "";
   private long read;
   private boolean begun;
   private boolean some;
@@ -44,16 +65,25 @@ final class EventReading implements Reading {
   /** What a protocol makes of the data. */
   interface Events {
     /**
-     * The data of one event.
+     * The data of one event, or a reply that came whole.
      *
      * @return how the answer ended; null while there is more to come
      */
     @Nullable Ending event(JsonNode data) throws Failure;
 
-    /** A reply that came whole, as one object. */
-    @Nullable Ending whole(JsonNode reply) throws Failure;
+    /** Whether the end of the text has come, so that nothing but an error can spoil it. */
+    boolean isWhole();
 
-    /** The body has ended in good order, or {@code [DONE]} has come. */
+    /**
+     * {@code [DONE]} has come.
+     *
+     * @return how the answer ended; null if the end of the body is to be seen as well
+     */
+    default @Nullable Ending done() throws Failure {
+      return end();
+    }
+
+    /** The body has ended in good order, or the answer is whole and nothing more is wanted. */
     Ending end() throws Failure;
   }
 
@@ -65,11 +95,21 @@ final class EventReading implements Reading {
 
   @Override
   public @Nullable Ending next() throws Failure, IOException {
-    if (!begun) {
-      begin();
+    try {
+      if (!begun) {
+        begin();
+      }
+      Buffer line = line();
+      return line == null ? atEnd() : read(line);
+    } catch (IOException e) {
+      if (events.isWhole()) {
+        return events.end();
+      }
+      if (e instanceof Unreadable junk) {
+        throw junk.failure();
+      }
+      throw e;
     }
-    Buffer line = line();
-    return line == null ? atEnd() : read(line);
   }
 
   private void begin() throws Failure, IOException {
@@ -86,8 +126,8 @@ final class EventReading implements Reading {
     }
   }
 
-  /** The next line without its end; null when there is none. */
-  private @Nullable Buffer line() throws Failure, IOException {
+  /** The next line with its end; null when there is none. */
+  private @Nullable Buffer line() throws IOException {
     long end = source.indexOf((byte) '\n', 0, sizes.line() + 1);
     if (end < 0 && source.request(sizes.line() + 1)) {
       throw tooLarge("a line", sizes.line());
@@ -106,106 +146,188 @@ final class EventReading implements Reading {
   }
 
   private @Nullable Ending read(Buffer line) throws Failure, IOException {
+    if (bare.size() > 0) {
+      return readBare(line);
+    }
     byte first = line.getByte(0);
     if (first == '\n' || first == '\r') {
       return dispatch(false);
     }
+    if (line.rangeEquals(0, DATA)) {
+      return take(line);
+    }
     // Within a stream, a line that begins with a space is a field without a name.
     boolean indented = !some && (first == ' ' || first == '\t');
     if (first == '{' || first == '[' || indented) {
-      return readWhole(line);
+      return readBare(line);
     }
     if (first == '<') {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "a page in the middle of a stream");
+      throw junk("a page in the middle of a stream");
     }
     if (line.rangeEquals(0, ERROR)) {
       line.skip(ERROR.size());
       throw InBandError.ofText(line.readUtf8().strip());
     }
-    if (line.rangeEquals(0, DATA)) {
-      take(line);
+    if (line.size() <= LONGEST_NAME && line.rangeEquals(0, EVENT)) {
+      line.skip(EVENT.size());
+      name = line.readUtf8().strip().toLowerCase(Locale.ROOT);
     }
     return null;
   }
 
-  /** Several lines of one event are one text. */
-  private void take(Buffer line) throws IOException {
-    some = true;
+  /** Several lines of one event are one text, unless that was whole before. */
+  private @Nullable Ending take(Buffer line) throws Failure, IOException {
     line.skip(DATA.size());
     if (!line.exhausted() && line.getByte(0) == ' ') {
       line.skip(1);
     }
+    Ending ending = data.size() > 0 && begins(line) && isWhole() ? dispatch(false) : null;
     data.write(line, line.size());
+    return ending;
   }
 
-  private @Nullable Ending dispatch(boolean atEnd) throws Failure {
+  private static boolean begins(Buffer line) {
+    byte first = line.exhausted() ? 0 : line.getByte(0);
+    return first == '{' || first == '[' || first == 'n' || first == '"';
+  }
+
+  /** Whether the data so far is a value. */
+  private boolean isWhole() {
+    byte first = data.getByte(0);
+    if (first != '{' && first != '[') {
+      return first > ' ';
+    }
+    JsonEnd end = new JsonEnd();
+    end.read(data.snapshot().toByteArray());
+    return end.isWhole();
+  }
+
+  private @Nullable Ending dispatch(boolean atEnd) throws Failure, IOException {
+    if (data.exhausted()) {
+      return null;
+    }
+    String named = name;
+    name = "";
     byte[] event = data.readByteArray();
-    int length = event.length;
-    while (length > 0 && event[length - 1] <= ' ' && event[length - 1] >= 0) {
-      length--;
+    return KEEPALIVES.contains(named) ? null : read(event, named, atEnd);
+  }
+
+  /** JSON that is no field of an event. */
+  private @Nullable Ending readBare(Buffer line) throws Failure, IOException {
+    Ending ending = bare.exhausted() ? dispatch(false) : null;
+    byte[] bytes = line.readByteArray();
+    bareEnd.read(bytes);
+    bare.write(bytes);
+    if (ending != null || !bareEnd.isWhole()) {
+      return ending;
     }
-    if (length == 0) {
+    bareEnd = new JsonEnd();
+    return read(bare.readByteArray(), "", false);
+  }
+
+  /** One event, or several that stand in one line; {@code [DONE]} may stand behind them. */
+  private @Nullable Ending read(byte[] event, String named, boolean atEnd)
+      throws Failure, IOException {
+    int length = stripped(event, event.length);
+    boolean done = endsWithDone(event, length);
+    int json = done ? stripped(event, length - DONE.length) : length;
+    if (json > 0 && !isKeepalive(event, json)) {
+      boolean error = named.equals("error");
+      if (error && event[0] != '{' && event[0] != '[') {
+        throw InBandError.ofText(new String(event, 0, json, StandardCharsets.UTF_8).strip());
+      }
+      Ending ending = readAll(event, json, error, atEnd);
+      if (ending != null) {
+        return ending;
+      }
+    }
+    return done ? events.done() : null;
+  }
+
+  private static int stripped(byte[] event, int length) {
+    int end = length;
+    while (end > 0 && event[end - 1] <= ' ' && event[end - 1] >= 0) {
+      end--;
+    }
+    return end;
+  }
+
+  private static boolean endsWithDone(byte[] event, int length) {
+    int from = length - DONE.length;
+    return from >= 0 && Arrays.equals(event, from, length, DONE, 0, DONE.length);
+  }
+
+  /** Text in the place of JSON that some servers send to keep the connection open. */
+  private static boolean isKeepalive(byte[] event, int length) {
+    if (event[0] == '{' || length > LONGEST_KEEPALIVE) {
+      return false;
+    }
+    String text = new String(event, 0, length, StandardCharsets.UTF_8).strip();
+    return text.startsWith(":") || KEEPALIVES.contains(text.toLowerCase(Locale.ROOT));
+  }
+
+  private @Nullable Ending readAll(byte[] json, int length, boolean error, boolean atEnd)
+      throws Failure, IOException {
+    try (JsonParser parser = Json.REPLIES.createParser(json, 0, length)) {
+      Ending ending = null;
+      JsonNode value = tree(parser, json, length, atEnd);
+      while (value != null && ending == null) {
+        if (error && value.isObject()) {
+          throw InBandError.of(value);
+        }
+        ending = readValue(value);
+        value = ending == null ? tree(parser, json, length, atEnd) : null;
+      }
+      return ending;
+    }
+  }
+
+  private @Nullable Ending readValue(JsonNode value) throws Failure {
+    if (ReplyTree.saysNothing(value)) {
       return null;
-    }
-    boolean done = length == DONE.size() && DONE.rangeEquals(0, event, 0, length);
-    return done ? events.end() : events.event(object(checked(tree(event, length, atEnd))));
-  }
-
-  private static JsonNode checked(JsonNode tree) throws Failure {
-    if (InBandError.isIn(tree)) {
-      throw InBandError.of(tree);
-    }
-    return tree;
-  }
-
-  private static JsonNode object(JsonNode tree) throws Failure {
-    if (!tree.isObject()) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "an event that is no object");
-    }
-    return tree;
-  }
-
-  private @Nullable Ending readWhole(Buffer line) throws Failure, IOException {
-    if (source.request(sizes.answer() - read + 1)) {
-      throw tooLarge("the answer", sizes.answer());
-    }
-    line.write(source, source.getBuffer().size());
-    byte[] whole = line.readByteArray();
-    if (new String(whole, StandardCharsets.UTF_8).isBlank()) {
-      return null;
-    }
-    JsonNode tree = checked(tree(whole, whole.length, true));
-    if (some) {
-      // Part of an answer has come; this would be another one, or a part out of place.
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "JSON that is no event in a stream of events");
     }
     some = true;
-    return events.whole(tree);
+    if (InBandError.isIn(value)) {
+      throw InBandError.of(value);
+    }
+    if (value.isObject()) {
+      return events.event(value);
+    }
+    if (!value.isArray()) {
+      throw Failure.of(FailureKind.NOT_AN_ANSWER, "an event that is no object");
+    }
+    // Gemini's chunks without alt=sse, as from some proxies.
+    Ending ending = null;
+    for (JsonNode element : value) {
+      ending = ending == null ? readValue(element) : ending;
+    }
+    return ending;
   }
 
-  private Ending atEnd() throws Failure {
-    Ending last = dispatch(true);
+  private Ending atEnd() throws Failure, IOException {
+    Ending last = bare.exhausted() ? dispatch(true) : read(bare.readByteArray(), "", true);
     if (last != null) {
       return last;
     }
     if (!some) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with something that is not JSON");
+      throw Failure.of(FailureKind.NOT_AN_ANSWER, NO_JSON);
     }
     return events.end();
   }
 
-  private JsonNode tree(byte[] json, int length, boolean atEnd) throws Failure {
+  private @Nullable JsonNode tree(JsonParser parser, byte[] json, int length, boolean atEnd)
+      throws IOException {
     try {
-      return Json.strictTree(json, length);
+      return ReplyTree.next(parser);
     } catch (StreamConstraintsException e) {
-      throw Failure.of(
-          FailureKind.TOO_LARGE, "the reply is nested too deeply, or a number too long");
-    } catch (JsonProcessingException | CharConversionException | NumberFormatException e) {
+      throw new Unreadable(
+          Failure.of(
+              FailureKind.TOO_LARGE, "the reply is nested too deeply, or a number too long"));
+    } catch (JsonProcessingException | CharConversionException e) {
       throw atEnd && breaksOff(e, json, length)
-          ? Failure.of(FailureKind.ANSWER_CUT, "the answer ends in the middle of an event")
-          : Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with something that is not JSON");
-    } catch (IOException e) {
-      throw Failure.of(FailureKind.INTERNAL, "an array in memory could not be read");
+          ? new Unreadable(
+              Failure.of(FailureKind.ANSWER_CUT, "the answer ends in the middle of an event"))
+          : junk(NO_JSON);
     }
   }
 
@@ -216,12 +338,18 @@ final class EventReading implements Reading {
     return e instanceof JsonEOFException || (opens && !closes);
   }
 
-  private static Failure tooLarge(String what, long limit) {
-    return Failure.of(FailureKind.TOO_LARGE, what + " is larger than " + limit + " bytes");
+  private static Unreadable junk(String what) {
+    return new Unreadable(Failure.of(FailureKind.NOT_AN_ANSWER, what));
+  }
+
+  private static Unreadable tooLarge(String what, long limit) {
+    return new Unreadable(
+        Failure.of(FailureKind.TOO_LARGE, what + " is larger than " + limit + " bytes"));
   }
 
   @Override
   public void close() {
     data.clear();
+    bare.clear();
   }
 }

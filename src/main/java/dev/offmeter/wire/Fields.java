@@ -23,6 +23,11 @@ final class Fields {
     return value.textValue();
   }
 
+  /** A text that only informs: a value of another type is none. */
+  static String informal(JsonNode node, String field) {
+    return node.path(field).asText("");
+  }
+
   /** An object, missing where there is none; anything else in its place would be text lost. */
   static JsonNode object(JsonNode node, String field) throws Failure {
     JsonNode value = node.path(field);

@@ -2,7 +2,6 @@
 package dev.offmeter.wire;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
 import dev.offmeter.Usage;
@@ -15,10 +14,14 @@ import org.jspecify.annotations.Nullable;
 final class GeminiReply implements EventReading.Events {
   private final boolean tools;
   private final Pieces pieces;
+  private final AnswerText answer;
+  private final AnswerText thinking;
+  private final ToolCallPieces calls = new ToolCallPieces();
+  private final FinishReasons reasons = new FinishReasons();
   private String model = "";
-  private String finish = "";
   private Usage usage = Usage.NONE;
   private boolean reply;
+  private int candidate = -1;
 
   /**
    * A reply.
@@ -28,13 +31,12 @@ final class GeminiReply implements EventReading.Events {
   GeminiReply(boolean tools, Pieces pieces) {
     this.tools = tools;
     this.pieces = pieces;
+    this.answer = new AnswerText(pieces::text, true);
+    this.thinking = new AnswerText(pieces::thinking, false);
   }
 
   @Override
   public @Nullable Ending event(JsonNode data) throws Failure {
-    if (InBandError.isIn(data)) {
-      throw InBandError.of(data);
-    }
     if (data.path("promptFeedback").hasNonNull("blockReason")) {
       throw Failure.of(
           FailureKind.CONTENT_FILTERED,
@@ -43,25 +45,15 @@ final class GeminiReply implements EventReading.Events {
     reply |= data.has("candidates") || data.has("usageMetadata");
     model = data.path("modelVersion").asText(model);
     readUsage(data.path("usageMetadata"));
-    for (JsonNode candidate : Fields.objects(data, "candidates")) {
-      if (candidate.path("index").asInt() == 0) {
-        read(candidate);
+    for (JsonNode next : Fields.objects(data, "candidates")) {
+      // One was asked for; the first that comes is it.
+      int index = next.path("index").asInt();
+      candidate = candidate < 0 ? index : candidate;
+      if (index == candidate) {
+        read(next);
       }
     }
     return null;
-  }
-
-  /** Without {@code alt=sse}, as from some proxies, the chunks come as one array. */
-  @Override
-  public Ending whole(JsonNode whole) throws Failure {
-    if (whole.isArray()) {
-      for (JsonNode chunk : whole) {
-        event(chunk);
-      }
-    } else {
-      event(whole);
-    }
-    return end();
   }
 
   /** Thinking is counted apart from the answer, but is generated all the same. */
@@ -74,30 +66,52 @@ final class GeminiReply implements EventReading.Events {
   }
 
   private void read(JsonNode candidate) throws Failure {
+    boolean ended = reasons.isEnd();
+    reasons.add(candidate.path("finishReason").asText(""));
+    boolean ends = !ended && reasons.isEnd();
+    String text = "";
     for (JsonNode part : Fields.objects(Fields.object(candidate, "content"), "parts")) {
-      String text = Fields.text(part, "text");
       if (part.path("thought").asBoolean()) {
-        if (!text.isEmpty()) {
-          pieces.thinking(text);
-        }
-      } else if (!text.isEmpty()) {
-        pieces.text(text);
+        think(Content.informal(part.path("text")));
+      } else {
+        text = text.concat(Fields.text(part, "text"));
       }
       if (tools && part.path("functionCall").isObject()) {
-        pieces.toolCall(toolCall(part.path("functionCall")));
+        readCall(part.path("functionCall"));
       }
     }
-    finish = candidate.path("finishReason").asText(finish);
+    if (!text.isEmpty()) {
+      say(text, ended, ends);
+    }
+    if (ends) {
+      pieces.onTextEnded();
+    }
   }
 
-  private static ToolCall toolCall(JsonNode call) throws Failure {
-    JsonNode arguments = call.path("args");
-    String name = Fields.text(call, "name");
-    boolean none = arguments.isMissingNode() || arguments.isNull();
-    if (name.isEmpty() || (!none && !arguments.isObject())) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "a tool call without a name or arguments");
+  private void think(String text) throws Failure {
+    if (!text.isEmpty()) {
+      thinking.delta(text);
     }
-    return new ToolCall(Fields.text(call, "id"), name, none ? "{}" : arguments.toString());
+  }
+
+  private void say(String text, boolean ended, boolean ends) throws Failure {
+    if (ended) {
+      answer.afterEnd(text);
+    } else if (ends) {
+      answer.last(text);
+    } else {
+      answer.delta(text);
+    }
+  }
+
+  private void readCall(JsonNode call) {
+    calls.addWhole(Fields.informal(call, "id"), Fields.informal(call, "name"), call.path("args"));
+    pieces.part();
+  }
+
+  @Override
+  public boolean isWhole() {
+    return reasons.isEnd();
   }
 
   @Override
@@ -105,32 +119,10 @@ final class GeminiReply implements EventReading.Events {
     if (!reply) {
       throw Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with JSON that is no chat reply");
     }
-    return new Ending(model, usage, reason(), true);
-  }
-
-  /** The list grows, so what is not known is no good end. */
-  private FinishReason reason() throws Failure {
-    return switch (finish) {
-      case "STOP" -> FinishReason.STOP;
-      case "MAX_TOKENS" -> FinishReason.LENGTH;
-      case "" ->
-          throw Failure.of(FailureKind.INCOMPLETE, "the answer ended without its end marker");
-      case "SAFETY",
-          "BLOCKLIST",
-          "PROHIBITED_CONTENT",
-          "SPII",
-          "IMAGE_SAFETY",
-          "IMAGE_PROHIBITED_CONTENT" ->
-          throw Failure.of(
-              FailureKind.CONTENT_FILTERED, "the content filter stopped the answer: " + finish);
-      case "RECITATION",
-          "LANGUAGE",
-          "OTHER",
-          "MALFORMED_FUNCTION_CALL",
-          "UNEXPECTED_TOOL_CALL",
-          "TOO_MANY_TOOL_CALLS" ->
-          throw Failure.of(FailureKind.MODEL_STOPPED, "the model stopped: " + finish);
-      default -> throw Failure.of(FailureKind.INCOMPLETE, "ended, but for no known reason");
-    };
+    Ending ending = new Ending(model, usage, reasons.reason(), true);
+    answer.end();
+    thinking.end();
+    calls.end(pieces, ending.finishReason() == FinishReason.LENGTH);
+    return ending;
   }
 }

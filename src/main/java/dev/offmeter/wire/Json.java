@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -28,6 +29,8 @@ final class Json {
       JsonFactory.builder()
           .streamReadConstraints(
               StreamReadConstraints.builder().maxStringLength(Integer.MAX_VALUE).build())
+          // Python writes it, and no answer stands in a number.
+          .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
           .build();
 
   /** For what becomes a tree: one of many small values is far larger than its text. */
@@ -38,6 +41,13 @@ final class Json {
                   .maxStringLength(Integer.MAX_VALUE)
                   .maxTokenCount(MOST_TOKENS)
                   .build())
+          .build();
+
+  /** For the parts of a reply that become {@link ReplyTree trees}. */
+  static final JsonFactory REPLIES =
+      JsonFactory.builder()
+          .streamReadConstraints(TREES.streamReadConstraints())
+          .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
           .build();
 
   /** Writes, and reads what a parser of {@link #FACTORY} has come to. */
@@ -56,9 +66,6 @@ final class Json {
   /** For what must have a shape: no property twice. */
   static final ObjectReader STRICT =
       TREE_MAPPER.reader(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY);
-
-  private static final ObjectReader STRICT_AND_ALONE =
-      STRICT.with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
   private Json() {}
 
@@ -105,12 +112,6 @@ final class Json {
   /** Writes lists and maps of plain values too. */
   static JsonGenerator generator(OutputStream to) throws IOException {
     return MAPPER.createGenerator(to);
-  }
-
-  /** The bytes as one tree: text that is not UTF-8 or comes twice is an error. */
-  static JsonNode strictTree(byte[] json, int length) throws IOException {
-    JsonNode tree = STRICT_AND_ALONE.readTree(json, 0, length);
-    return tree == null ? MissingNode.getInstance() : tree;
   }
 
   /** The text as a tree; missing when it is no JSON. */

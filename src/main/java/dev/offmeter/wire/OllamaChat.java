@@ -162,8 +162,10 @@ public final class OllamaChat implements Protocol {
   public Reading read(ChatRequest request, ResponseBody body, Pieces pieces) {
     BoundedBody bounded =
         new BoundedBody(
-            body.source().inputStream(), server.maxLineBytes(), server.maxAnswerBytes());
-    OllamaLine line = new OllamaLine(!request.tools().isEmpty());
+            new KeepaliveFilter(body.source().inputStream()),
+            server.maxLineBytes(),
+            server.maxAnswerBytes());
+    OllamaLine line = new OllamaLine(!request.tools().isEmpty(), request.maxTokens());
     return new OllamaReading(body.source(), bounded, line, pieces);
   }
 

@@ -6,23 +6,26 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
 import dev.offmeter.Usage;
 import java.io.IOException;
-import java.util.ArrayList;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** One object of Ollama's reply. The same instance is filled again for each. */
+/**
+ * One object of Ollama's reply. The same instance is filled again for each. Of a field that comes
+ * twice in one the last counts that says anything.
+ */
 final class OllamaLine {
   private final boolean tools;
+  private final int maxTokens;
+  private final ToolCallPieces calls = new ToolCallPieces();
   private String model = "";
   private String content = "";
   private String thinking = "";
-  private final List<ToolCall> toolCalls = new ArrayList<>(0);
+  private int parts;
   private @Nullable ObjectNode error;
+  private boolean begun;
   private boolean reply;
   private boolean done;
   private String doneReason = "";
@@ -33,34 +36,35 @@ final class OllamaLine {
    * A line.
    *
    * @param tools whether tools were offered; calls of others mean nothing and are skipped
+   * @param maxTokens the request's limit
    */
-  OllamaLine(boolean tools) {
+  OllamaLine(boolean tools, int maxTokens) {
     this.tools = tools;
+    this.maxTokens = maxTokens;
   }
 
   /** Fills this from the object that {@code parser} has just entered. */
   void read(JsonParser parser) throws IOException, Failure {
+    begun = true;
     content = "";
     thinking = "";
-    toolCalls.clear();
+    parts = 0;
     doneReason = "";
-    boolean hadMessage = false;
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String name = parser.currentName();
       JsonToken value = parser.nextToken();
       switch (name) {
         case "message" -> {
           reply = true;
-          hadMessage = once(hadMessage);
           readMessage(parser, value);
         }
-        case "model" -> model = text(parser, value);
+        case "model" -> model = informal(parser, value, model);
         case "done" -> {
           reply = true;
           done = value == JsonToken.VALUE_TRUE;
           parser.skipChildren();
         }
-        case "done_reason" -> doneReason = text(parser, value);
+        case "done_reason" -> doneReason = informal(parser, value, doneReason);
         case "prompt_eval_count" -> inputTokens = count(parser, value);
         case "eval_count" -> outputTokens = count(parser, value);
         case "error", "error_type", "code", "detail", "errors", "title", "status", "object" ->
@@ -82,7 +86,7 @@ final class OllamaLine {
       return;
     }
     ObjectNode told = error == null ? JsonNodeFactory.instance.objectNode() : error;
-    told.set(name, parser.readValueAsTree());
+    told.set(name, ReplyTree.value(parser, value));
     error = told;
   }
 
@@ -93,16 +97,11 @@ final class OllamaLine {
     if (message != JsonToken.START_OBJECT) {
       throw Failure.of(FailureKind.NOT_AN_ANSWER, "a message that is no object");
     }
-    boolean hadContent = false;
-    boolean hadThinking = false;
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String name = parser.currentName();
       JsonToken value = parser.nextToken();
       switch (name) {
-        case "content" -> {
-          hadContent = once(hadContent);
-          content = text(parser, value);
-        }
+        case "content" -> readContent(parser, value);
         case "tool_calls" -> {
           if (tools) {
             readToolCalls(parser, value);
@@ -111,51 +110,51 @@ final class OllamaLine {
           }
         }
         case "thinking" -> {
-          hadThinking = once(hadThinking);
-          thinking = text(parser, value);
+          String more =
+              value == JsonToken.VALUE_STRING
+                  ? parser.getText()
+                  : Content.informal(ReplyTree.value(parser, value));
+          thinking = more.isEmpty() ? thinking : more;
         }
         default -> parser.skipChildren();
       }
     }
   }
 
-  private void readToolCalls(JsonParser parser, JsonToken value) throws IOException, Failure {
-    JsonNode calls = parser.readValueAsTree();
-    if (value == JsonToken.VALUE_NULL) {
-      return;
+  private void readContent(JsonParser parser, JsonToken value) throws IOException, Failure {
+    if (value == JsonToken.VALUE_STRING) {
+      String more = parser.getText();
+      content = more.isEmpty() ? content : more;
+    } else if (value != JsonToken.VALUE_NULL) {
+      Content parts = Content.of(ReplyTree.value(parser, value));
+      content = parts.text().isEmpty() ? content : parts.text();
+      thinking = parts.thinking().isEmpty() ? thinking : parts.thinking();
     }
-    if (value != JsonToken.START_ARRAY) {
+  }
+
+  private void readToolCalls(JsonParser parser, JsonToken value) throws IOException, Failure {
+    JsonNode list = ReplyTree.value(parser, value);
+    if (!list.isArray() && !list.isNull()) {
       throw Failure.of(FailureKind.NOT_AN_ANSWER, "tool calls that are no list");
     }
-    for (JsonNode call : calls) {
+    for (JsonNode call : list) {
       JsonNode function = call.path("function");
-      JsonNode arguments = function.path("arguments");
-      if (!function.path("name").isTextual() || !arguments.isObject()) {
-        throw Failure.of(FailureKind.NOT_AN_ANSWER, "a tool call without a name or arguments");
-      }
-      toolCalls.add(
-          new ToolCall(
-              call.path("id").asText(""), function.path("name").asText(), arguments.toString()));
+      calls.addWhole(
+          Fields.informal(call, "id"),
+          Fields.informal(function, "name"),
+          function.path("arguments"));
+      parts++;
     }
   }
 
-  /** The text of the first would be lost in silence. */
-  private static boolean once(boolean seenBefore) throws Failure {
-    if (seenBefore) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "a field that comes twice");
+  /** A value of another type is as good as none: no text stands there. */
+  private static String informal(JsonParser parser, JsonToken value, String before)
+      throws IOException {
+    if (value == JsonToken.VALUE_STRING && !parser.getText().isEmpty()) {
+      return parser.getText();
     }
-    return true;
-  }
-
-  /** A value of another type would be text lost, so it is a failure. */
-  private static String text(JsonParser parser, JsonToken value) throws IOException, Failure {
-    if (value == JsonToken.VALUE_NULL) {
-      return "";
-    }
-    if (value != JsonToken.VALUE_STRING) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "a text field that is no text");
-    }
-    return parser.getText();
+    parser.skipChildren();
+    return before;
   }
 
   private static int count(JsonParser parser, JsonToken value) throws IOException {
@@ -175,8 +174,19 @@ final class OllamaLine {
     return thinking;
   }
 
-  List<ToolCall> toolCalls() {
-    return toolCalls;
+  /** How many calls of tools were in it. */
+  int parts() {
+    return parts;
+  }
+
+  /** All calls of tools so far. */
+  ToolCallPieces calls() {
+    return calls;
+  }
+
+  /** Whether any object has begun: then what ends early is an answer that was cut. */
+  boolean isBegun() {
+    return begun;
   }
 
   /** Whether any object so far looked like part of a reply. */
@@ -188,23 +198,30 @@ final class OllamaLine {
     return done;
   }
 
+  /** Whether it says why the answer ended, though not that it did. */
+  boolean hasReason() {
+    return FinishWords.of(doneReason) != FinishWords.Meaning.NOTHING;
+  }
+
   void throwIfError() throws Failure {
     if (error != null && InBandError.isIn(error)) {
       throw InBandError.of(error);
     }
   }
 
-  /** What the last object of a reply says; only {@code stop} and {@code length} end an answer. */
+  /** What the last object of a reply says. Servers before 0.1.44 or so give no reason. */
   Ending ending() throws Failure {
+    if (doneReason.equals("load") || doneReason.equals("unload")) {
+      throw Failure.of(
+          FailureKind.NOT_AN_ANSWER, "the server reports a model " + doneReason + ", no answer");
+    }
     Usage usage = new Usage(inputTokens, outputTokens);
-    return switch (doneReason) {
-      case "stop" -> new Ending(model, usage, FinishReason.STOP);
-      case "length" -> new Ending(model, usage, FinishReason.LENGTH);
-      case "load", "unload" ->
-          throw Failure.of(
-              FailureKind.NOT_AN_ANSWER,
-              "the server reports a model " + doneReason + ", no answer");
-      default -> throw Failure.of(FailureKind.INCOMPLETE, "done, but for no known reason");
-    };
+    if (!hasReason()) {
+      boolean cut = outputTokens >= maxTokens;
+      return new Ending(model, usage, cut ? FinishReason.LENGTH : FinishReason.STOP);
+    }
+    FinishReasons reasons = new FinishReasons();
+    reasons.add(doneReason);
+    return new Ending(model, usage, reasons.reason());
   }
 }

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.core.io.JsonEOFException;
 import dev.offmeter.FailureKind;
+import dev.offmeter.FinishReason;
 import java.io.CharConversionException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -20,7 +21,8 @@ final class OllamaReading implements Reading {
   private final OllamaLine line;
   private final Pieces pieces;
   private final ThinkTags tags;
-  private int first;
+  private final AnswerText text;
+  private final AnswerText thinking;
   private @Nullable JsonParser parser;
 
   OllamaReading(BufferedSource source, BoundedBody bounded, OllamaLine line, Pieces pieces) {
@@ -29,13 +31,15 @@ final class OllamaReading implements Reading {
     this.line = line;
     this.pieces = pieces;
     this.tags = new ThinkTags(pieces);
+    this.text = new AnswerText(tags::content, true);
+    this.thinking = new AnswerText(pieces::thinking, false);
   }
 
   @Override
   public @Nullable Ending next() throws Failure, IOException {
     try {
       return nextObject(parser == null ? begin() : parser);
-    } catch (BoundedBody.TooLarge e) {
+    } catch (Unreadable e) {
       throw e.failure();
     } catch (JsonEOFException e) {
       throw cut();
@@ -43,7 +47,7 @@ final class OllamaReading implements Reading {
       throw Failure.of(
           FailureKind.TOO_LARGE, "the reply is nested too deeply, or a number too long");
     } catch (JsonProcessingException | CharConversionException e) {
-      if (first == '{' && bounded.ended()) {
+      if (line.isBegun() && bounded.ended()) {
         throw cut();
       }
       throw Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with something that is not JSON");
@@ -51,7 +55,7 @@ final class OllamaReading implements Reading {
   }
 
   private JsonParser begin() throws Failure, IOException {
-    first = FirstByte.of(source);
+    int first = FirstByte.of(source);
     if (first < 0) {
       throw Failure.of(FailureKind.INCOMPLETE, "HTTP 200 with an empty body");
     }
@@ -66,29 +70,55 @@ final class OllamaReading implements Reading {
   private @Nullable Ending nextObject(JsonParser parser) throws Failure, IOException {
     JsonToken token = parser.nextToken();
     if (token == null) {
-      throw line.isReply()
-          ? Failure.of(FailureKind.INCOMPLETE, "the answer ended without its end marker")
-          : noReply();
+      return atEnd();
     }
     if (token != JsonToken.START_OBJECT) {
-      throw noReply();
+      if (!ReplyTree.saysNothing(ReplyTree.value(parser, token))) {
+        throw noReply();
+      }
+      return null;
     }
     line.read(parser);
     bounded.lineEnds(parser.currentLocation().getByteOffset());
     line.throwIfError();
-    if (!line.thinking().isEmpty()) {
-      pieces.thinking(line.thinking());
-    }
-    if (!line.content().isEmpty()) {
-      tags.content(line.content());
-    }
-    line.toolCalls().forEach(pieces::toolCall);
+    handOn();
     return line.done() ? ending() : null;
   }
 
+  private void handOn() throws Failure {
+    if (!line.thinking().isEmpty()) {
+      thinking.delta(line.thinking());
+    }
+    String content = line.content();
+    if (!content.isEmpty()) {
+      if (line.done()) {
+        text.last(content);
+      } else {
+        text.delta(content);
+      }
+    }
+    for (int i = 0; i < line.parts(); i++) {
+      pieces.part();
+    }
+  }
+
+  /** A reason in the last line is an end marker too, as of servers that imitate Ollama. */
+  private Ending atEnd() throws Failure {
+    if (line.isReply() && line.hasReason()) {
+      return ending();
+    }
+    throw line.isReply()
+        ? Failure.of(FailureKind.INCOMPLETE, "the answer ended without its end marker")
+        : noReply();
+  }
+
   private Ending ending() throws Failure {
+    Ending ending = line.ending();
+    text.end();
+    thinking.end();
     tags.endAnswer();
-    return line.ending();
+    line.calls().end(pieces, ending.finishReason() == FinishReason.LENGTH);
+    return ending;
   }
 
   private static Failure cut() {

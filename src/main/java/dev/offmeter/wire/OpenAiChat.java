@@ -60,12 +60,14 @@ public final class OpenAiChat implements Protocol {
 
   private final Api.Server server;
   private final Dialect dialect;
+  private final EndMarkers markers;
   private final HttpUrl base;
   private final HttpUrl url;
 
   OpenAiChat(Api.Server server) {
     this.server = server;
     this.dialect = server.dialect();
+    this.markers = new EndMarkers(server);
     String path = server.variant().path();
     this.base = path.isEmpty() ? versioned(server.baseUrl()) : besideCall(server.baseUrl(), path);
     this.url =
@@ -212,7 +214,7 @@ public final class OpenAiChat implements Protocol {
   @Override
   public Reading read(ChatRequest request, ResponseBody body, Pieces pieces) {
     boolean ownLimit = dialect == Dialect.OPENAI || dialect == Dialect.GEMINI;
-    OpenAiReply reply = new OpenAiReply(!request.tools().isEmpty(), ownLimit, pieces);
+    OpenAiReply reply = new OpenAiReply(request, ownLimit, markers, pieces);
     return new EventReading(body.source(), server.sizes(), reply);
   }
 

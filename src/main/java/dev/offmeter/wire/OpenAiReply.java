@@ -2,6 +2,7 @@
 package dev.offmeter.wire;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
 import dev.offmeter.Usage;
@@ -9,19 +10,25 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The chunks of a chat completion. A finish reason makes an answer whole; {@code [DONE]} does not,
- * for vLLM, TGI and LocalAI send it after an error too, and some servers never send it.
+ * The chunks of a chat completion. A finish reason makes an answer whole; {@code [DONE]} alone does
+ * not, for vLLM, TGI and LocalAI send it after an error too, and some servers never send it.
  */
 final class OpenAiReply implements EventReading.Events {
-  private final boolean tools;
+  private final ChatRequest request;
   private final boolean ownLimit;
+  private final EndMarkers markers;
   private final Pieces pieces;
   private final ThinkTags tags;
+  private final AnswerText text;
+  private final AnswerText thinking;
   private final ToolCallPieces calls = new ToolCallPieces();
+  private final FinishReasons reasons = new FinishReasons();
   private String model = "";
-  private String finish = "";
   private Usage usage = Usage.NONE;
   private boolean reply;
+  private boolean deltas;
+  private boolean done;
+  private int choice = -1;
 
   /** Thinking that is not shown counts against the limit all the same. */
   private boolean reasoned;
@@ -29,14 +36,17 @@ final class OpenAiReply implements EventReading.Events {
   /**
    * A reply.
    *
-   * @param tools whether tools were offered; calls of others mean nothing and are skipped
+   * @param request calls of tools that it does not offer mean nothing and are skipped
    * @param ownLimit whether {@code length} can only mean the request's own limit
    */
-  OpenAiReply(boolean tools, boolean ownLimit, Pieces pieces) {
-    this.tools = tools;
+  OpenAiReply(ChatRequest request, boolean ownLimit, EndMarkers markers, Pieces pieces) {
+    this.request = request;
     this.ownLimit = ownLimit;
+    this.markers = markers;
     this.pieces = pieces;
     this.tags = new ThinkTags(pieces);
+    this.text = new AnswerText(tags::content, true);
+    this.thinking = new AnswerText(pieces::thinking, false);
   }
 
   @Override
@@ -44,18 +54,15 @@ final class OpenAiReply implements EventReading.Events {
     model = data.path("model").asText(model);
     readUsage(data.path("usage"));
     reply |= data.path("choices").isArray();
-    for (JsonNode choice : Fields.objects(data, "choices")) {
-      if (choice.path("index").asInt() == 0) {
-        read(choice);
+    for (JsonNode next : Fields.objects(data, "choices")) {
+      // One was asked for; the first that comes is it, however the server counts.
+      int index = next.path("index").asInt();
+      choice = choice < 0 ? index : choice;
+      if (index == choice) {
+        read(next);
       }
     }
     return null;
-  }
-
-  @Override
-  public Ending whole(JsonNode whole) throws Failure {
-    event(whole);
-    return end();
   }
 
   private void readUsage(JsonNode counts) {
@@ -69,40 +76,126 @@ final class OpenAiReply implements EventReading.Events {
   }
 
   private void read(JsonNode choice) throws Failure {
-    JsonNode message = Fields.object(choice, choice.hasNonNull("message") ? "message" : "delta");
-    String thinking = Fields.text(message, "reasoning_content");
-    if (thinking.isEmpty()) {
-      thinking = Fields.text(message, "reasoning");
+    JsonNode error = choice.path("error");
+    if ((error.isTextual() || error.isObject()) && !ReplyTree.saysNothing(error)) {
+      throw InBandError.of(choice);
     }
-    if (!thinking.isEmpty()) {
-      pieces.thinking(thinking);
+    boolean ended = reasons.isEnd();
+    readReasons(choice);
+    boolean ends = !ended && reasons.isEnd();
+    String piece = readDelta(Fields.object(choice, "delta"), ended, ends);
+    readMessage(Fields.object(choice, "message"), piece, ended, ends);
+    if (ends) {
+      pieces.onTextEnded();
     }
-    String content = Fields.text(message, "content");
-    if (!content.isEmpty()) {
-      tags.content(content);
-    }
-    if (!Fields.text(message, "refusal").isEmpty()) {
-      throw Failure.of(FailureKind.CONTENT_FILTERED, "the model refuses to answer");
-    }
-    if (tools) {
-      readToolCalls(Fields.objects(message, "tool_calls"));
-    }
-    finish = choice.path("finish_reason").asText(finish);
   }
 
-  private void readToolCalls(List<JsonNode> list) throws Failure {
+  private void readReasons(JsonNode choice) {
+    reasons.add(word(choice.path("finish_reason")));
+    reasons.addBeside(word(choice.path("native_finish_reason")));
+    reasons.addBeside(word(choice.path("finish_details")));
+    // vLLM names the stop sequence here that it found.
+    String found = word(choice.path("stop_reason"));
+    if (!found.isEmpty() && !request.stop().contains(found)) {
+      reasons.addBeside(found);
+    }
+  }
+
+  private static String word(JsonNode reason) {
+    JsonNode word = reason.isObject() ? reason.path("type") : reason;
+    return word.isTextual() ? word.textValue() : "";
+  }
+
+  /** Returns the text of the delta. */
+  private String readDelta(JsonNode delta, boolean ended, boolean ends) throws Failure {
+    Content content = content(delta);
+    readThinking(delta, content, false);
+    String piece = content.text();
+    if (!piece.isEmpty()) {
+      deltas = true;
+      if (ended) {
+        text.afterEnd(piece);
+      } else if (ends) {
+        text.last(piece);
+      } else {
+        text.delta(piece);
+      }
+    }
+    readTools(delta, false);
+    return piece;
+  }
+
+  private void readMessage(JsonNode message, String piece, boolean ended, boolean ends)
+      throws Failure {
+    Content content = content(message);
+    readThinking(message, content, deltas);
+    String whole = content.text();
+    if (!whole.isEmpty() && !whole.equals(piece)) {
+      if (ended) {
+        text.afterEnd(whole);
+      } else if (deltas) {
+        text.whole(whole);
+      } else {
+        text.message(whole, ends);
+      }
+    }
+    readTools(message, deltas || calls.any());
+  }
+
+  private static Content content(JsonNode message) throws Failure {
+    if (!Fields.informal(message, "refusal").isBlank()) {
+      throw Failure.of(FailureKind.CONTENT_FILTERED, "the model refuses to answer");
+    }
+    return Content.of(message.path("content"));
+  }
+
+  private void readThinking(JsonNode message, Content content, boolean snapshot) throws Failure {
+    String piece = Content.informal(message.path("reasoning_content"));
+    if (piece.isEmpty()) {
+      piece = Content.informal(message.path("reasoning"));
+    }
+    piece = piece.isEmpty() ? content.thinking() : piece;
+    if (!piece.isEmpty() && !(snapshot && thinking.any())) {
+      thinking.delta(piece);
+    }
+  }
+
+  private void readTools(JsonNode message, boolean snapshot) throws Failure {
+    if (!request.tools().isEmpty()) {
+      readToolCalls(Fields.objects(message, "tool_calls"), snapshot && calls.any());
+    }
+  }
+
+  private void readToolCalls(List<JsonNode> list, boolean snapshot) {
     int position = 0;
     for (JsonNode call : list) {
       JsonNode function = call.path("function");
-      JsonNode arguments = function.path("arguments");
-      // LocalAI and others have sent an object where OpenAI sends its text.
-      calls.add(
-          call.path("index").asInt(position++),
-          Fields.text(call, "id"),
-          Fields.text(function, "name"),
-          arguments.isObject() ? arguments.toString() : Fields.text(function, "arguments"));
+      String id = Fields.informal(call, "id");
+      String name = Fields.informal(function, "name");
+      String arguments = ToolCallPieces.text(function.path("arguments"));
+      if (snapshot) {
+        calls.addSnapshot(position, id, name, arguments);
+      } else {
+        calls.add(call.path("index").asInt(position), id, name, arguments);
+      }
+      position++;
       pieces.part();
     }
+  }
+
+  @Override
+  public boolean isWhole() {
+    return reasons.isEnd();
+  }
+
+  @Override
+  public @Nullable Ending done() throws Failure {
+    done = true;
+    if (!reply || reasons.any() || markers.areEnough()) {
+      return end();
+    }
+    pieces.onTextEnded();
+    return null;
   }
 
   @Override
@@ -111,23 +204,17 @@ final class OpenAiReply implements EventReading.Events {
       throw Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with JSON that is no chat reply");
     }
     Ending ending = new Ending(model, usage, reason(), ownLimit || reasoned);
+    text.end();
+    thinking.end();
     tags.endAnswer();
     calls.end(pieces, ending.finishReason() == FinishReason.LENGTH);
     return ending;
   }
 
-  /** TGI says {@code eos_token} and {@code stop_sequence} where others say {@code stop}. */
   private FinishReason reason() throws Failure {
-    return switch (finish) {
-      case "stop", "eos_token", "stop_sequence", "tool_calls", "function_call" -> FinishReason.STOP;
-      case "length" -> FinishReason.LENGTH;
-      case "" ->
-          throw Failure.of(FailureKind.INCOMPLETE, "the answer ended without its end marker");
-      case "content_filter" ->
-          throw Failure.of(FailureKind.CONTENT_FILTERED, "the content filter stopped the answer");
-      case "error", "abort" ->
-          throw Failure.of(FailureKind.STREAM_ERROR, "the server gave the answer up");
-      default -> throw Failure.of(FailureKind.INCOMPLETE, "ended, but for no known reason");
-    };
+    boolean any = text.any() || calls.any();
+    return done || reasons.any()
+        ? markers.reason(reasons, any, usage, request.maxTokens())
+        : reasons.reason();
   }
 }

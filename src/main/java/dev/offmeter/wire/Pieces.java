@@ -19,4 +19,7 @@ public interface Pieces {
 
   /** All text so far was thinking: its end came without its beginning. */
   void textWasThinking();
+
+  /** The text is whole. What may still follow is a count of tokens, or nothing at all. */
+  default void onTextEnded() {}
 }

@@ -6,7 +6,7 @@ import okhttp3.Request;
 import okhttp3.ResponseBody;
 import org.jspecify.annotations.Nullable;
 
-/** How one kind of server is asked and how its reply is read. Immutable and thread-safe. */
+/** How one server is asked and how its reply is read. Safe for use by many threads. */
 public interface Protocol {
   /** The request as HTTP: URL, method, body and {@code Accept}; credentials are added by others. */
   Request.Builder request(ChatRequest request);

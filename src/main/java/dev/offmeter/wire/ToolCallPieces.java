@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.FailureKind;
 import java.util.ArrayList;
@@ -8,41 +9,112 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Calls of tools whose arguments come in pieces, as JSON text that is whole only at the end. */
+/**
+ * Calls of tools whose arguments come in pieces, as JSON text that is whole only at the end, or as
+ * whole objects, of which the first may be an empty placeholder. What is no call in the end is the
+ * model's fault.
+ */
 final class ToolCallPieces {
   private final List<Call> calls = new ArrayList<>(0);
-  private final Map<Integer, Call> open = new HashMap<>();
+  private final Map<Integer, Call> open = new HashMap<>(0);
 
   private static final class Call {
-    private final StringBuilder id = new StringBuilder();
-    private final StringBuilder name = new StringBuilder();
+    private String id = "";
+    private String name = "";
     private final StringBuilder arguments = new StringBuilder();
+    private boolean doubtful;
 
-    boolean isCalled(String other) {
-      return id.toString().equals(other);
+    boolean isAnother(String otherId, String otherName) {
+      boolean otherCall = !otherId.isEmpty() && !id.isEmpty() && !id.equals(otherId);
+      boolean otherTool = !otherName.isEmpty() && !name.isEmpty() && !name.equals(otherName);
+      return otherCall || (otherTool && (arguments.isEmpty() || isWhole()));
     }
+
+    boolean isWhole() {
+      return Json.isObject(arguments.toString());
+    }
+
+    void add(String more) {
+      boolean anotherObject = !arguments.isEmpty() && more.strip().startsWith("{") && isWhole();
+      if (!anotherObject) {
+        arguments.append(more);
+      } else if (isEmptyObject(arguments)) {
+        arguments.setLength(0);
+        arguments.append(more);
+      } else {
+        doubtful |= !isEmptyObject(more) && !isSame(more);
+      }
+    }
+
+    private boolean isSame(String other) {
+      return Json.isObject(other) && Json.tree(other).equals(Json.tree(arguments.toString()));
+    }
+
+    private static boolean isEmptyObject(CharSequence text) {
+      return text.chars().filter(c -> !Character.isWhitespace(c)).limit(3).count() == 2
+          && text.toString().strip().startsWith("{")
+          && text.toString().strip().endsWith("}");
+    }
+  }
+
+  /** Whether there are any. */
+  boolean any() {
+    return !calls.isEmpty();
   }
 
   /**
    * More of the call with this number; a text may be empty. Not every server counts: another id is
-   * another call.
+   * another call, and so is another name after a whole call.
    */
   void add(int index, String id, String name, String arguments) {
     Call call = open.get(index);
-    boolean another = call != null && !id.isEmpty() && !call.id.isEmpty() && !call.isCalled(id);
-    if (call == null || another) {
+    if (call == null || call.isAnother(id, name)) {
       call = new Call();
       open.put(index, call);
       calls.add(call);
     }
+    add(call, id, name, arguments);
+  }
+
+  private static void add(Call call, String id, String name, String arguments) {
     // Some servers say the id and the name again with each piece.
     if (call.id.isEmpty()) {
-      call.id.append(id);
+      call.id = id;
     }
     if (call.name.isEmpty()) {
-      call.name.append(name);
+      call.name = name;
     }
-    call.arguments.append(arguments);
+    call.add(arguments);
+  }
+
+  /** A call that comes whole; one with the same id is the same. */
+  void addWhole(String id, String name, JsonNode arguments) {
+    Call same = null;
+    for (Call call : calls) {
+      same = !id.isEmpty() && call.id.equals(id) ? call : same;
+    }
+    if (same == null || same.isAnother(id, name)) {
+      same = new Call();
+      calls.add(same);
+    }
+    add(same, id, name, text(arguments));
+  }
+
+  /** A call, by its position, in a snapshot of all that were made. */
+  void addSnapshot(int position, String id, String name, String arguments) {
+    if (position >= calls.size()) {
+      add(Integer.MAX_VALUE - position, id, name, arguments);
+      return;
+    }
+    Call call = calls.get(position);
+    call.doubtful |= call.isAnother(id, name);
+    add(call, id, name, arguments);
+  }
+
+  /** Arguments as text: most servers send them so, others as an object. */
+  static String text(JsonNode arguments) {
+    boolean none = arguments.isMissingNode() || arguments.isNull();
+    return none ? "" : arguments.isTextual() ? arguments.textValue() : arguments.toString();
   }
 
   /**
@@ -55,13 +127,17 @@ final class ToolCallPieces {
     for (Call call : calls) {
       String given = call.arguments.toString();
       String arguments = given.isBlank() && !cut ? "{}" : given;
+      if (call.doubtful) {
+        throw Failure.of(
+            FailureKind.MODEL_STOPPED, "a tool call whose arguments came twice, and differ");
+      }
       if (call.name.isEmpty() || !Json.isObject(arguments)) {
         throw cut
             ? Failure.of(
                 FailureKind.FORMAT_MISMATCH, "a tool call was cut at the limit: raise maxTokens")
-            : Failure.of(FailureKind.NOT_AN_ANSWER, "a tool call without a name or arguments");
+            : Failure.of(FailureKind.MODEL_STOPPED, "a tool call without a name or arguments");
       }
-      pieces.toolCall(new ToolCall(call.id.toString(), call.name.toString(), arguments));
+      pieces.toolCall(new ToolCall(call.id, call.name, arguments));
     }
   }
 }

@@ -115,7 +115,7 @@ class ContractTest {
     return switch (spoken) {
       case OPENAI -> reply.indexOf("\"finish_reason\":\"stop\"");
       case GEMINI -> reply.indexOf("\"finishReason\":\"STOP\"");
-      case ANTHROPIC -> reply.indexOf("message_stop", reply.indexOf("event: message_stop") + 20);
+      case ANTHROPIC -> reply.indexOf("\"stop_reason\":\"end_turn\"");
       default -> reply.lastIndexOf('}');
     };
   }
@@ -242,6 +242,7 @@ class ContractTest {
             STREAM_ERROR,
             TOO_LARGE,
             EMPTY_ANSWER,
+            FailureKind.MODEL_STOPPED,
             FailureKind.CONTENT_FILTERED);
     String reply = spoken.stream("canary one", " canary two", " canary three");
     Random random = new Random(42);

@@ -62,7 +62,8 @@ final class Heard implements Pieces {
         Endpoint.Dialect.OLLAMA,
         Api.Variant.STANDARD,
         line,
-        answer);
+        answer,
+        false);
   }
 
   static Heard from(Delivery delivery) {

@@ -65,7 +65,14 @@ class QuirksTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"stop, STOP", "eos_token, STOP", "stop_sequence, STOP", "length, LENGTH"})
+  @CsvSource({
+    "stop, STOP",
+    "eos_token, STOP",
+    "stop_sequence, STOP",
+    "length, LENGTH",
+    "STOP, STOP",
+    "model_length, LENGTH"
+  })
   void theseReasonsMakeAnAnswerWhole(String reason, FinishReason meaning) {
     assertThat(openAi(HI, finish(reason), "[DONE]").ending.finishReason()).isEqualTo(meaning);
   }
@@ -75,8 +82,10 @@ class QuirksTest {
     "content_filter, CONTENT_FILTERED",
     "abort, STREAM_ERROR",
     "error, STREAM_ERROR",
-    "model_length, INCOMPLETE",
-    "STOP, INCOMPLETE"
+    "upstream_error, STREAM_ERROR",
+    "content-filtered, CONTENT_FILTERED",
+    "context_length_exceeded, CONTEXT_OVERFLOW",
+    "novelty, MODEL_STOPPED"
   })
   void theseReasonsDoNot(String reason, FailureKind kind) {
     openAi(HI, finish(reason), "[DONE]").failed(kind);
@@ -146,13 +155,25 @@ class QuirksTest {
   @ValueSource(
       strings = {
         "\"tool_calls\":{}",
-        "\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{}\"}}]",
-        "\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"pay\",\"arguments\":\"{\\\"n\\\"\"}}]",
-        "\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]",
+        "\"content\":[{\"type\":\"novelty\",\"text\":\"hi\"}]",
         "\"content\":42"
       })
   void whatIsNotAsItShouldBeIsNoAnswer(String delta) {
     openAi(delta(delta), finish("stop"), "[DONE]").failed(NOT_AN_ANSWER);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{\"arguments\":\"{}\"}",
+        "{\"name\":\"pay\",\"arguments\":\"{\\\"n\\\"\"}",
+        "{\"name\":\"pay\",\"arguments\":\"[]\"}",
+        "{\"name\":\"pay\",\"arguments\":7}"
+      })
+  void aToolCallThatIsNoneIsTheModelsFault(String function) {
+    String call = "\"tool_calls\":[{\"index\":0,\"function\":" + function + "}]";
+
+    openAi(delta(call), finish("stop"), "[DONE]").failed(FailureKind.MODEL_STOPPED);
   }
 
   @Test
@@ -199,7 +220,9 @@ class QuirksTest {
 
   @Test
   void aNumberBeyondMeasureHidesNothing() {
-    openAi("{\"choices\":[],\"n\":1e99999999999}").failed(NOT_AN_ANSWER);
+    openAi("{\"choices\":[],\"n\":1e99999999999}").failed(INCOMPLETE);
+    String beside = HI.replaceFirst("\\{", "{\"n\":1e99999999999,\"m\":[NaN,-Infinity],");
+    assertThat(openAi(beside, finish("stop")).answer()).isEqualTo("hi");
     Failure failure =
         Spoken.OPENAI
             .protocol()
@@ -243,7 +266,7 @@ class QuirksTest {
     "OTHER, MODEL_STOPPED",
     "MALFORMED_FUNCTION_CALL, MODEL_STOPPED",
     "FINISH_REASON_UNSPECIFIED, INCOMPLETE",
-    "SOMETHING_NEW, INCOMPLETE"
+    "SOMETHING_NEW, MODEL_STOPPED"
   })
   void geminiEndsForManyReasons(String reason, FailureKind kind) {
     String chunk =
@@ -319,8 +342,8 @@ class QuirksTest {
   @CsvSource({
     "\"refusal\", CONTENT_FILTERED",
     "\"model_context_window_exceeded\", CONTEXT_OVERFLOW",
-    "\"pause_turn\", INCOMPLETE",
-    "\"novelty\", INCOMPLETE",
+    "\"pause_turn\", MODEL_STOPPED",
+    "\"novelty\", MODEL_STOPPED",
     "null, INCOMPLETE"
   })
   void anthropicEndsBadlyForThese(String reason, FailureKind kind) {

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.offmeter.FailureKind;
+import java.util.Locale;
+
+/**
+ * Content that comes as a list of typed parts where others send one text, as Mistral does. Parts
+ * without text, such as references, say nothing; text in a part of unknown type may be the answer
+ * or not, so it is a failure.
+ *
+ * @param text the parts of the answer, joined
+ * @param thinking the parts of thinking, joined
+ */
+record Content(String text, String thinking) {
+  static final Content NONE = new Content("", "");
+
+  /** The content of a field that may be missing, a text, a part, or a list of parts. */
+  static Content of(JsonNode value) throws Failure {
+    if (value.isTextual()) {
+      return new Content(value.textValue(), "");
+    }
+    if (value.isNull() || value.isMissingNode()) {
+      return NONE;
+    }
+    StringBuilder text = new StringBuilder();
+    StringBuilder thinking = new StringBuilder();
+    if (value.isArray()) {
+      for (JsonNode part : value) {
+        add(part, text, thinking);
+      }
+    } else {
+      add(value, text, thinking);
+    }
+    return new Content(text.toString(), thinking.toString());
+  }
+
+  private static void add(JsonNode part, StringBuilder text, StringBuilder thinking)
+      throws Failure {
+    if (part.isTextual()) {
+      text.append(part.textValue());
+      return;
+    }
+    if (!part.isObject()) {
+      throw noText();
+    }
+    String type = part.path("type").asText("").toLowerCase(Locale.ROOT);
+    if (isThinking(type)) {
+      thinking.append(thought(part));
+    } else if (type.contains("text") || type.isEmpty()) {
+      text.append(text(part, type));
+    } else if (type.equals("refusal")) {
+      throw Failure.of(FailureKind.CONTENT_FILTERED, "the model refuses to answer");
+    } else if (!part.path("text").asText("").isBlank()) {
+      throw noText();
+    }
+  }
+
+  private static boolean isThinking(String type) {
+    return type.contains("think")
+        || type.contains("reason")
+        || type.contains("thought")
+        || type.contains("summary");
+  }
+
+  private static String text(JsonNode part, String type) throws Failure {
+    JsonNode text = part.path("text");
+    JsonNode value = text.isObject() ? text.path("value") : text;
+    boolean none = value.isNull() || (value.isMissingNode() && !type.isEmpty());
+    if (!value.isTextual() && !none) {
+      throw noText();
+    }
+    return none ? "" : value.textValue();
+  }
+
+  private static String thought(JsonNode part) {
+    for (String name : new String[] {"thinking", "text", "reasoning", "summary"}) {
+      String said = informal(part.path(name));
+      if (!said.isEmpty()) {
+        return said;
+      }
+    }
+    return "";
+  }
+
+  /** Thinking as a text or as parts; in any other shape it is none, and costs no answer. */
+  static String informal(JsonNode value) {
+    if (value.isTextual()) {
+      return value.textValue();
+    }
+    if (!value.isArray()) {
+      return "";
+    }
+    StringBuilder joined = new StringBuilder();
+    for (JsonNode part : value) {
+      joined.append(part.isTextual() ? part.textValue() : part.path("text").asText(""));
+    }
+    return joined.toString();
+  }
+
+  private static Failure noText() {
+    return Failure.of(FailureKind.NOT_AN_ANSWER, "a text field that is no text");
+  }
+}

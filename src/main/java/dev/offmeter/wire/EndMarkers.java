@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import dev.offmeter.FailureKind;
+import dev.offmeter.FinishReason;
+import dev.offmeter.Usage;
+import okhttp3.HttpUrl;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Whether an end marker makes an answer of one server whole without a finish reason. By default it
+ * does not, for vLLM, TGI and LocalAI send theirs after an error too. Some servers never give a
+ * reason: one whose replies have ended so twice in a row, each with its body ended in good order,
+ * and that never gave one, is taken for such until it does. Safe for use by many threads.
+ */
+final class EndMarkers {
+  private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
+  private static final int ENOUGH = 2;
+
+  private final String server;
+  private final boolean always;
+  private int alone;
+  private boolean reasons;
+
+  EndMarkers(Api.Server server) {
+    HttpUrl url = server.baseUrl();
+    this.server =
+        "model " + server.model() + " at " + url.scheme() + "://" + url.host() + ":" + url.port();
+    this.always = server.endMarkerIsEnough();
+  }
+
+  /** Whether the marker alone is enough. */
+  synchronized boolean areEnough() {
+    return always || (alone >= ENOUGH && !reasons);
+  }
+
+  /**
+   * The reason of a reply that ended with its marker, in good order.
+   *
+   * @param any whether it is an answer to anything
+   * @throws Failure if there is none and the marker is not enough
+   */
+  FinishReason reason(FinishReasons given, boolean any, Usage usage, int maxTokens) throws Failure {
+    if (given.any()) {
+      cameWithReason();
+      return given.reason();
+    }
+    if (!areEnough()) {
+      if (any) {
+        cameAlone();
+      }
+      throw Failure.of(
+          FailureKind.INCOMPLETE,
+          "the answer ended with its end marker but without a finish reason; a server that never"
+              + " gives one needs endMarkerIsEnough(true)");
+    }
+    return usage.outputTokens() >= maxTokens ? FinishReason.LENGTH : FinishReason.STOP;
+  }
+
+  private synchronized void cameAlone() {
+    alone++;
+    if (alone == ENOUGH && !reasons) {
+      LOG.warn(
+          "{} gives no finish reason: from now on its end marker is taken to make an answer whole."
+              + " Set endMarkerIsEnough(true) for it to have that from the start.",
+          server);
+    }
+  }
+
+  private synchronized void cameWithReason() {
+    reasons = true;
+  }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Set;
+
+/**
+ * A body of JSON lines in which those that a proxy puts between them to keep the connection open,
+ * comments and names of server-sent events, are blanked out. No line of JSON begins so.
+ */
+final class KeepaliveFilter extends InputStream {
+  private static final int LONGEST_FIELD = 5;
+  private static final Set<String> FIELDS = Set.of("event", "id", "retry");
+
+  /** Stands in no JSON. */
+  private static final byte ILLEGAL = 0x01;
+
+  private final InputStream body;
+  private final StringBuilder field = new StringBuilder();
+  private State state = State.LINE_START;
+
+  private enum State {
+    LINE_START,
+    JSON,
+    FIELD,
+    KEEPALIVE
+  }
+
+  KeepaliveFilter(InputStream body) {
+    this.body = body;
+  }
+
+  @Override
+  public int read() throws IOException {
+    byte[] one = new byte[1];
+    return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+  }
+
+  @Override
+  public int read(byte[] bytes, int offset, int length) throws IOException {
+    int count = body.read(bytes, offset, length);
+    for (int i = offset; i < offset + count; i++) {
+      byte next = bytes[i];
+      if (next == '\n') {
+        state = State.LINE_START;
+      } else if (state != State.JSON) {
+        bytes[i] = filtered(next);
+      }
+    }
+    return count;
+  }
+
+  private byte filtered(byte next) {
+    if (state == State.LINE_START) {
+      state = begun(next);
+      field.setLength(0);
+    }
+    if (state == State.FIELD) {
+      return inField(next);
+    }
+    return state == State.KEEPALIVE ? (byte) ' ' : next;
+  }
+
+  private static State begun(byte first) {
+    return switch (first) {
+      case ':' -> State.KEEPALIVE;
+      case 'e', 'i', 'r' -> State.FIELD;
+      default -> State.JSON;
+    };
+  }
+
+  private byte inField(byte next) {
+    if (next == ':' && FIELDS.contains(field.toString())) {
+      state = State.KEEPALIVE;
+    } else if (field.length() == LONGEST_FIELD || next == ':') {
+      state = State.JSON;
+      return ILLEGAL;
+    } else {
+      field.append((char) next);
+    }
+    return ' ';
+  }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The JSON of a reply as a tree, tolerant of what costs no answer: NaN, a number beyond measure, a
+ * property that comes twice. Of such a one the last counts that says anything.
+ */
+final class ReplyTree {
+  /** Numbers are kept as they are written: a tool's argument may have more digits than a double. */
+  private static final JsonNodeFactory NODES = new JsonNodeFactory(true);
+
+  private ReplyTree() {}
+
+  /** The next value; null when there is none. Nested no deeper than the parser permits. */
+  static @Nullable JsonNode next(JsonParser parser) throws IOException {
+    JsonToken token = parser.nextToken();
+    return token == null ? null : value(parser, token);
+  }
+
+  /** The value that begins with the token that the parser is at. */
+  static JsonNode value(JsonParser parser, JsonToken token) throws IOException {
+    return switch (token) {
+      case START_OBJECT -> object(parser);
+      case START_ARRAY -> array(parser);
+      case VALUE_STRING -> NODES.textNode(parser.getText());
+      case VALUE_TRUE -> NODES.booleanNode(true);
+      case VALUE_FALSE -> NODES.booleanNode(false);
+      case VALUE_NUMBER_INT -> integer(parser);
+      case VALUE_NUMBER_FLOAT -> decimal(parser);
+      default -> NODES.nullNode();
+    };
+  }
+
+  private static ObjectNode object(JsonParser parser) throws IOException {
+    ObjectNode object = NODES.objectNode();
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      String name = parser.currentName();
+      JsonNode value = value(parser, parser.nextToken());
+      JsonNode before = object.replace(name, value);
+      if (before != null) {
+        object.set(name, lastWords(before, value));
+      }
+    }
+    return object;
+  }
+
+  /** What a property says that comes twice: of each field of an object too. */
+  private static JsonNode lastWords(JsonNode before, JsonNode after) {
+    if (saysNothing(after)) {
+      return before;
+    }
+    if (before instanceof ObjectNode first && after instanceof ObjectNode second) {
+      for (Map.Entry<String, JsonNode> field : second.properties()) {
+        JsonNode known = first.path(field.getKey());
+        first.set(field.getKey(), lastWords(known, field.getValue()));
+      }
+      return first;
+    }
+    return after;
+  }
+
+  private static ArrayNode array(JsonParser parser) throws IOException {
+    ArrayNode array = NODES.arrayNode();
+    for (JsonToken token = parser.nextToken();
+        token != JsonToken.END_ARRAY;
+        token = parser.nextToken()) {
+      array.add(value(parser, token));
+    }
+    return array;
+  }
+
+  /** Whether it is null, or an empty text, list or object. */
+  static boolean saysNothing(JsonNode value) {
+    return value.isNull()
+        || (value.isTextual() && value.textValue().isEmpty())
+        || (value.isContainerNode() && value.isEmpty());
+  }
+
+  private static JsonNode integer(JsonParser parser) throws IOException {
+    return switch (parser.getNumberType()) {
+      case INT -> NODES.numberNode(parser.getIntValue());
+      case LONG -> NODES.numberNode(parser.getLongValue());
+      default -> NODES.numberNode(parser.getBigIntegerValue());
+    };
+  }
+
+  private static JsonNode decimal(JsonParser parser) throws IOException {
+    if (parser.isNaN()) {
+      return NODES.numberNode(parser.getDoubleValue());
+    }
+    try {
+      return NODES.numberNode(parser.getDecimalValue());
+    } catch (NumberFormatException e) {
+      return NODES.nullNode();
+    }
+  }
+}
