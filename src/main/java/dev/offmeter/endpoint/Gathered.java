@@ -16,8 +16,8 @@ final class Gathered implements Pieces, Heard {
   /** A model's name goes into logs and metrics; a longer one is none. */
   private static final int LONGEST_MODEL = 200;
 
-  private final StringBuilder text = new StringBuilder();
-  private final StringBuilder thinking = new StringBuilder();
+  private final WholeText text = new WholeText();
+  private final WholeText thinking = new WholeText();
   private final List<ToolCall> toolCalls = new ArrayList<>(0);
   private final Progress progress;
   private int withdrawals;
@@ -50,9 +50,14 @@ final class Gathered implements Pieces, Heard {
   }
 
   @Override
+  public void onTextEnded() {
+    progress.onTextEnded();
+  }
+
+  @Override
   public void textWasThinking() {
     thinking.append(text);
-    text.setLength(0);
+    text.clear();
     withdrawals++;
   }
 
@@ -83,6 +88,8 @@ final class Gathered implements Pieces, Heard {
   }
 
   Answer answer(ChatRequest request, Ending ending, int status) throws Failure {
+    text.end();
+    thinking.end();
     String whole = text.toString();
     boolean cut = ending.finishReason() == FinishReason.LENGTH;
     if (toolCalls.isEmpty() && Visible.nothingIn(whole)) {

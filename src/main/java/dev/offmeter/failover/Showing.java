@@ -50,24 +50,28 @@ final class Showing implements Audience {
       withdrawals = heard.withdrawals();
       withdraw(attempt);
     }
-    show(heard.text(), heard.thinking());
+    CharSequence text = heard.text();
+    CharSequence thinking = heard.thinking();
+    show(text, Graphemes.end(text, shownText), thinking, Graphemes.end(thinking, shownThinking));
   }
 
   /** The answer is whole: what is left of it, and the end. */
   void completed(ChatResponse response) {
-    show(response.text(), response.thinking());
+    String text = response.text();
+    String thinking = response.thinking();
+    show(text, text.length(), thinking, thinking.length());
     ready.add(new ChatEvent.Completed(response));
   }
 
-  private void show(CharSequence text, CharSequence thinking) {
-    if (thinking.length() > shownThinking) {
-      ready.add(new ChatEvent.ThinkingDelta(rest(thinking, shownThinking)));
-      shownThinking = thinking.length();
+  private void show(CharSequence text, int textEnd, CharSequence thinking, int thinkingEnd) {
+    if (thinkingEnd > shownThinking) {
+      ready.add(new ChatEvent.ThinkingDelta(part(thinking, shownThinking, thinkingEnd)));
+      shownThinking = thinkingEnd;
     }
-    if (text.length() > shownText) {
-      String more = rest(text, shownText);
+    if (textEnd > shownText) {
+      String more = part(text, shownText, textEnd);
       ready.add(new ChatEvent.TextDelta(more));
-      shownText = text.length();
+      shownText = textEnd;
       keep(more);
     }
   }
@@ -79,8 +83,8 @@ final class Showing implements Audience {
     }
   }
 
-  private static String rest(CharSequence whole, int from) {
-    return whole.subSequence(from, whole.length()).toString();
+  private static String part(CharSequence whole, int from, int to) {
+    return whole.subSequence(from, to).toString();
   }
 
   private void withdraw(TimedAttempt attempt) throws Failure {
