@@ -150,20 +150,20 @@ class ToolTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "{\"function\":{\"name\":\"get_weather\",\"arguments\":\"{}\"}}",
-        "{\"function\":{\"name\":\"get_weather\"}}",
+        "{\"function\":{\"name\":\"get_weather\",\"arguments\":\"{\"}}",
+        "{\"function\":{\"name\":\"get_weather\",\"arguments\":[]}}",
         "{\"function\":{\"arguments\":{}}}",
         "{\"function\":{\"name\":7,\"arguments\":{}}}",
         "{}",
         "7"
       })
-  void aMalformedCallIsNoAnswer(String call) {
+  void aMalformedCallIsTheModelsFault(String call) {
     node.behaves(calling(call));
 
     ChatResponse response = client.chat(REQUEST);
 
     assertThat(response.endpoint()).isEqualTo("fallback");
-    assertThat(response.attempts().get(0).failure()).contains(FailureKind.NOT_AN_ANSWER);
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.MODEL_STOPPED);
   }
 
   @Test

@@ -23,4 +23,7 @@ public interface Progress {
 
   /** A piece of answer or thinking has arrived. */
   void piece();
+
+  /** The text is whole. What may still follow is a count of tokens, or nothing at all. */
+  default void onTextEnded() {}
 }

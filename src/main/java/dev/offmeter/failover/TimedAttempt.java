@@ -59,6 +59,12 @@ final class TimedAttempt implements Progress {
   /** More of them for answers that were coming: two long ones in a row are no sign of death. */
   private static final int PATIENCE_WITH_THE_SLOW = 4;
 
+  /**
+   * How long a server may take, once the text is whole, to count its tokens and to end its reply.
+   * Some leave it open for ever.
+   */
+  private static final long GRACE = Duration.ofSeconds(1).toNanos();
+
   /** What comes sooner had come before, while its reader rested: no sign that the node lives. */
   private static final long SOCKET_READ = Duration.ofMillis(1).toNanos();
 
@@ -103,6 +109,9 @@ final class TimedAttempt implements Progress {
   private volatile boolean resting;
   private volatile long readingSince;
   private volatile @Nullable Future<?> watch;
+  private volatile @Nullable Future<?> rest;
+  private volatile boolean textEnded;
+  private volatile long textEndedAt;
   private final Pace pace;
   private volatile int pieces;
   private boolean running;
@@ -196,7 +205,7 @@ final class TimedAttempt implements Progress {
     long since = time.nanos();
     int before = pieces;
     Answer answer = exchange.next();
-    if (answer == null && pace.isTooSlow(time.nanos() - since, pieces - before)) {
+    if (answer == null && !textEnded && pace.isTooSlow(time.nanos() - since, pieces - before)) {
       outcome.completeExceptionally(overdue(FailureKind.STALLED, "fewer than " + pace));
     }
     return answer;
@@ -211,7 +220,7 @@ final class TimedAttempt implements Progress {
       long ends = streamEnds + now - lastPiece;
       streamEnds = ends;
       resting = false;
-      if (now - ends >= 0) {
+      if (now - ends >= 0 && !textEnded) {
         outcome.completeExceptionally(streamSpent());
       }
     }
@@ -256,7 +265,9 @@ final class TimedAttempt implements Progress {
   }
 
   private void passOn(@Nullable Throwable late) {
-    if (late != null && !isReprieved(late)) {
+    if (late != null && textEnded) {
+      exchange.cancel();
+    } else if (late != null && !isReprieved(late)) {
       outcome.completeExceptionally(late);
     }
   }
@@ -282,6 +293,7 @@ final class TimedAttempt implements Progress {
     if (pending != null) {
       pending.cancel(false);
     }
+    dropRest();
     gate.health().waitsNoLonger(this);
     if (failure != null) {
       exchange.cancel();
@@ -366,13 +378,21 @@ final class TimedAttempt implements Progress {
     if (pause.note(now)) {
       doubtAt = now + doubtAfter;
     } else if (clockDueAt() - now <= 0) {
-      outcome.completeExceptionally(overdue(now));
+      runsOut(now);
       return;
     }
     try {
       tellOfSilence(now);
     } finally {
       watchNext(now);
+    }
+  }
+
+  private void runsOut(long now) {
+    if (textEnded) {
+      exchange.cancel();
+    } else {
+      outcome.completeExceptionally(overdue(now));
     }
   }
 
@@ -605,6 +625,43 @@ final class TimedAttempt implements Progress {
     }
     if (pieces == showsFrom) {
       deliveryBegins();
+    }
+  }
+
+  /** From here on no clock can take the answer back: it ends what is still awaited behind it. */
+  @Override
+  public void onTextEnded() {
+    textEndedAt = time.nanos();
+    textEnded = true;
+    awaitRest(grace());
+  }
+
+  private long grace() {
+    return Math.min(GRACE, limits.stall().toNanos());
+  }
+
+  private void awaitRest(long nanos) {
+    rest = time.timer().schedule(this::leaveRest, nanos, TimeUnit.NANOSECONDS);
+    if (outcome.isDone()) {
+      dropRest();
+    }
+  }
+
+  /** The connection is given up with it, and the thread that reads returns what it has. */
+  private void leaveRest() {
+    long since = readingSince - textEndedAt > 0 ? readingSince : textEndedAt;
+    long left = resting ? grace() : since + grace() - time.nanos();
+    if (left > 0) {
+      awaitRest(left);
+    } else {
+      exchange.cancel();
+    }
+  }
+
+  private void dropRest() {
+    Future<?> awaited = rest;
+    if (awaited != null) {
+      awaited.cancel(false);
     }
   }
 

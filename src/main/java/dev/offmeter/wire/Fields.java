@@ -23,9 +23,10 @@ final class Fields {
     return value.textValue();
   }
 
-  /** A text that only informs: a value of another type is none. */
+  /** A text that costs no answer by itself: a value of another type is none. */
   static String informal(JsonNode node, String field) {
-    return node.path(field).asText("");
+    JsonNode value = node.path(field);
+    return value.isTextual() ? value.textValue() : "";
   }
 
   /** An object, missing where there is none; anything else in its place would be text lost. */
