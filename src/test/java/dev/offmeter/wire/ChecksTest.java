@@ -30,7 +30,8 @@ class ChecksTest {
 
   private static Checks openAi(Dialect dialect) {
     return new OpenAiChat(
-            new Api.Server(URL, "m", Map.of(), null, dialect, Api.Variant.STANDARD, 1024, 1024, false))
+            new Api.Server(
+                URL, "m", Map.of(), null, dialect, Api.Variant.STANDARD, 1024, 1024, false))
         .checks();
   }
 

@@ -251,7 +251,9 @@ enum Spoken {
       Map<String, Object> options, Dialect dialect, String url, String model, long line, long max) {
     HttpUrl base = HttpUrl.get(url);
     return api.maker()
-        .make(new Api.Server(base, model, options, null, dialect, Api.Variant.STANDARD, line, max, false));
+        .make(
+            new Api.Server(
+                base, model, options, null, dialect, Api.Variant.STANDARD, line, max, false));
   }
 
   private static String sse(String json) {
