@@ -2,26 +2,76 @@
 package dev.offmeter;
 
 import java.time.Duration;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Predicate;
 
 /**
  * No endpoint gave an answer. The message lists every attempt in order, one line each, and ends
- * with a link to the page that says what to do about the first of them.
+ * with a link to the page that says what to do about the decisive one: the first failure of an
+ * endpoint that was asked, because the rest often follow from it. If none was asked, the first that
+ * was known to be down is decisive, and the link leads to what had taken it down.
  */
 public final class AllEndpointsFailedException extends LlmException {
   private static final long serialVersionUID = 1L;
   private static final String GUIDE =
       "https://github.com/offmeter/offmeter/blob/main/docs/troubleshooting.md#";
 
+  /** What says nothing of an endpoint, because it was not asked, or not to the end. */
+  private static final Set<FailureKind> NOT_ASKED =
+      EnumSet.of(
+          FailureKind.CIRCUIT_OPEN,
+          FailureKind.NOT_PERMITTED,
+          FailureKind.GATE_FULL,
+          FailureKind.RATE_SPENT,
+          FailureKind.OUT_OF_TIME,
+          FailureKind.CANCELLED);
+
+  /** Not serialised, as the attempts are not. */
+  private final transient Optional<Duration> retryAfter;
+
   /**
-   * An exception.
+   * An exception that does not know when it is worth asking again.
    *
    * @param attempts every attempt, in order
    * @param elapsed how long the call took
    */
   public AllEndpointsFailedException(List<Attempt> attempts, Duration elapsed) {
+    this(attempts, elapsed, Optional.empty());
+  }
+
+  /**
+   * An exception.
+   *
+   * @param attempts every attempt, in order
+   * @param elapsed how long the call took
+   * @param retryAfter when the next endpoint may be asked
+   */
+  public AllEndpointsFailedException(
+      List<Attempt> attempts, Duration elapsed, Optional<Duration> retryAfter) {
     super(story(attempts, elapsed), attempts);
+    this.retryAfter = Objects.requireNonNull(retryAfter, "retryAfter");
+  }
+
+  /** What went wrong at the decisive attempt; empty if there was no attempt. */
+  @Override
+  public Optional<FailureKind> failure() {
+    return decisive(attempts()).flatMap(Attempt::failure);
+  }
+
+  /**
+   * How long it is from the end of the call until an endpoint may be asked again that is left alone
+   * now: the soonest end of a pause, of a cool-down that a server asked for, or of the minute of
+   * {@code requestsPerMinute}. A health check may let calls in before, and may keep them out for
+   * longer. Empty if no endpoint that may serve the request is left alone, or it is not known for
+   * how long, as while a model is being loaded.
+   */
+  public Optional<Duration> retryAfter() {
+    return retryAfter == null ? Optional.empty() : retryAfter;
   }
 
   private static String story(List<Attempt> attempts, Duration elapsed) {
@@ -31,18 +81,24 @@ public final class AllEndpointsFailedException extends LlmException {
     for (int i = 0; i < attempts.size(); i++) {
       story.append("\n  ").append(i + 1).append(". ").append(attempts.get(i));
     }
-    return story.append("\nsee ").append(GUIDE).append(anchor(attempts)).toString();
+    String anchor =
+        decisive(attempts)
+            .flatMap(attempt -> attempt.openedBy().or(attempt::failure))
+            .map(FailureKind::anchor)
+            .orElse("");
+    return story.append("\nsee ").append(GUIDE).append(anchor).toString();
   }
 
-  /** The first thing that went wrong is the one to mend; the rest often follow from it. */
-  private static String anchor(List<Attempt> attempts) {
-    List<FailureKind> kinds =
-        attempts.stream().flatMap(attempt -> attempt.failure().stream()).toList();
-    return kinds.stream()
-        .filter(kind -> kind != FailureKind.CIRCUIT_OPEN)
-        .findFirst()
-        .or(() -> kinds.stream().findFirst())
-        .map(FailureKind::anchor)
-        .orElse("");
+  private static Optional<Attempt> decisive(List<Attempt> attempts) {
+    return first(attempts, attempt -> attempt.failure().filter(NOT_ASKED::contains).isEmpty())
+        .or(() -> first(attempts, attempt -> attempt.openedBy().isPresent()))
+        .or(() -> first(attempts, attempt -> true));
+  }
+
+  private static Optional<Attempt> first(List<Attempt> attempts, Predicate<Attempt> wanted) {
+    return attempts.stream()
+        .filter(attempt -> attempt.failure().isPresent())
+        .filter(wanted)
+        .findFirst();
   }
 }

@@ -17,6 +17,7 @@ public final class Attempt {
   private final String origin;
   private final String model;
   private final @Nullable FailureKind failure;
+  private final @Nullable FailureKind openedBy;
   private final int status;
   private final Duration elapsed;
   private final String message;
@@ -26,6 +27,7 @@ public final class Attempt {
     origin = builder.origin;
     model = builder.model;
     failure = builder.failure;
+    openedBy = builder.openedBy;
     status = builder.status;
     elapsed = builder.elapsed;
     message = builder.message;
@@ -46,6 +48,7 @@ public final class Attempt {
             .elapsed(elapsed)
             .message(message);
     builder.failure = failure;
+    builder.openedBy = openedBy;
     return builder;
   }
 
@@ -70,6 +73,14 @@ public final class Attempt {
   /** What went wrong; empty when the endpoint answered. */
   public Optional<FailureKind> failure() {
     return Optional.ofNullable(failure);
+  }
+
+  /**
+   * What had taken the endpoint down, where {@link #failure()} is {@link FailureKind#CIRCUIT_OPEN};
+   * else empty, and empty if that is not known.
+   */
+  public Optional<FailureKind> openedBy() {
+    return Optional.ofNullable(openedBy);
   }
 
   /** The HTTP status; empty when none arrived. */
@@ -114,6 +125,7 @@ public final class Attempt {
     private String origin = "";
     private String model = "";
     private @Nullable FailureKind failure;
+    private @Nullable FailureKind openedBy;
     private int status;
     private Duration elapsed = Duration.ZERO;
     private String message = "";
@@ -137,6 +149,12 @@ public final class Attempt {
     /** What went wrong; default none. */
     public Builder failure(FailureKind failure) {
       this.failure = Objects.requireNonNull(failure, "failure");
+      return this;
+    }
+
+    /** What had taken the endpoint down that was not asked; default none. */
+    public Builder openedBy(FailureKind openedBy) {
+      this.openedBy = Objects.requireNonNull(openedBy, "openedBy");
       return this;
     }
 

@@ -331,6 +331,33 @@ class ColdModelTest {
   }
 
   @Test
+  void theOnlyEndpointIsListedOnceWhenItsLoadTakesTooLong() throws Exception {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder().endpoint(ollama("home", home.node()).build()).time(time));
+    client.warmUp();
+    quickly(() -> loads() == 1);
+
+    CompletableFuture<ChatResponse> call =
+        client.chatAsync(REQUEST.toBuilder().deadline(Duration.ofSeconds(10)).build());
+    quickly(() -> time.pending() == 2);
+    time.advance(Duration.ofSeconds(10));
+
+    assertThatThrownBy(call::get)
+        .cause()
+        .isInstanceOfSatisfying(
+            AllEndpointsFailedException.class,
+            e -> {
+              assertThat(e.attempts()).hasSize(1);
+              assertThat(e.attempts().get(0).openedBy()).contains(FailureKind.MODEL_COLD);
+              assertThat(e).hasMessageEndingWith("#model-cold");
+              assertThat(e.retryAfter()).as("nobody knows how long a load takes").isEmpty();
+            });
+    time.advance(Duration.ofSeconds(10));
+    becomes(client, EndpointState.UP);
+  }
+
+  @Test
   void aNodeThatDiesWhileItLoadsIsKnownToBeDown() throws Exception {
     LlmClient client = client();
     client.warmUp();

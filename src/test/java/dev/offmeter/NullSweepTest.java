@@ -52,7 +52,9 @@ class NullSweepTest {
           Object.class,
           1,
           List.class,
-          List.of());
+          List.of(),
+          FailureKind.class,
+          FailureKind.STALLED);
 
   @TestFactory
   Stream<DynamicTest> rejectsNull() {

@@ -73,7 +73,7 @@ class SelfHostedOnlyTest {
           (LlmException) (thrown instanceof LlmException ? thrown : thrown.getCause());
       assertThat(failed)
           .isInstanceOf(AllEndpointsFailedException.class)
-          .hasMessageContaining("reserve [reserve-model]: NOT_PERMITTED")
+          .hasMessageContaining("[reserve-model]: NOT_PERMITTED")
           .hasMessageContaining("a managed endpoint, and the request is for self-hosted ones only")
           .hasMessageEndingWith("#not-permitted");
     }

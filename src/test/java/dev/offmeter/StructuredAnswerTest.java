@@ -140,7 +140,7 @@ class StructuredAnswerTest {
         .hasMessageContaining("ANSWER_REJECTED");
     first.behaves(Replies.answering(BAD));
     assertThatThrownBy(() -> client().chat(request, Draft.class))
-        .hasMessageContaining("1. first [first-model]: FORMAT_MISMATCH");
+        .hasMessageContaining("[first-model]: FORMAT_MISMATCH");
   }
 
   @Test

@@ -158,7 +158,7 @@ final class Breaker {
       throw e;
     }
     if (permit == null) {
-      throw Failure.of(FailureKind.CIRCUIT_OPEN, whyShut());
+      throw shut(whyShut());
     }
     return permit;
   }
@@ -176,6 +176,13 @@ final class Breaker {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** What a call is told that is not let in. */
+  Failure shut(String why) {
+    Failure last = lastFailure;
+    return Failure.of(FailureKind.CIRCUIT_OPEN, why)
+        .withOpenedBy(last == null ? null : last.kind());
   }
 
   private String whyShut() {

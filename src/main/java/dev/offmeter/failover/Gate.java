@@ -148,6 +148,20 @@ final class Gate {
         : next.filter(look -> now.state() == EndpointState.WARMING);
   }
 
+  /** What a call is told that is not let in for the endpoint's health. */
+  Failure shut(String why) {
+    return breaker.shut(why);
+  }
+
+  /**
+   * When a call is let in again that was turned away, as far as that is known: the end of its pause
+   * or of the minute whose requests are used up. Empty if it would be let in now.
+   */
+  Optional<Duration> opensIn(long now) {
+    Duration wait = isShut() && !isWarming() ? leftAlone() : rate.freeIn(now);
+    return wait.isZero() ? Optional.empty() : Optional.of(wait);
+  }
+
   /** How long it will still be left alone. */
   Duration leftAlone() {
     return breaker.leftAlone();

@@ -6,10 +6,13 @@ import dev.offmeter.ChatResponse;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmException;
 import dev.offmeter.wire.Failure;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
@@ -170,7 +173,16 @@ final class OneCall {
       return other;
     }
     stopIfCancelled();
-    throw story.exhausted(deadline.elapsed());
+    throw story.exhausted(deadline.elapsed(), retryAfter());
+  }
+
+  /** When the first of the endpoints may be asked again that are left alone now. */
+  private Optional<Duration> retryAfter() {
+    long now = around.time().nanos();
+    return gates.stream()
+        .filter(gate -> Clearance.permits(request, gate.spec()))
+        .flatMap(gate -> gate.opensIn(now).stream())
+        .min(Comparator.naturalOrder());
   }
 
   /** Whether there is a server still to come that may be asked beside the one that is. */
@@ -256,7 +268,7 @@ final class OneCall {
     }
     permit.release();
     around.line().placeFreed(gate);
-    throw Failure.of(FailureKind.CIRCUIT_OPEN, "on trial, and nobody is to wait for that");
+    throw gate.shut("on trial, and nobody is to wait for that");
   }
 
   /** With a little patience for a place, if the endpoint is worth it. */

@@ -36,6 +36,20 @@ final class Rate {
     }
   }
 
+  /** How long until a request may be sent; zero for now. */
+  Duration freeIn(long now) {
+    if (taken.length == 0) {
+      return Duration.ZERO;
+    }
+    lock.lock();
+    try {
+      long left = MINUTE - (now - taken[(int) (count % limit)]);
+      return count < limit || left <= 0 ? Duration.ZERO : Duration.ofNanos(left);
+    } finally {
+      lock.unlock();
+    }
+  }
+
   private boolean isTaken(long now) {
     lock.lock();
     try {

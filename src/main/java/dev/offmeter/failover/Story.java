@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -67,10 +68,23 @@ final class Story {
   }
 
   private Attempt passesOver(EndpointSpec spec, Failure failure) {
+    Attempt before = attempts.isEmpty() ? null : attempts.get(attempts.size() - 1);
+    if (before != null && saysTheSame(before, spec, failure)) {
+      return before;
+    }
     fallThroughTo(spec.name());
     Attempt attempt = told(spec, failure, Duration.ZERO);
     listener.attemptSkipped(call, attempt);
     return attempt;
+  }
+
+  /** With no other endpoint a call knocks again, and is turned away for what it knows already. */
+  private static boolean saysTheSame(Attempt before, EndpointSpec spec, Failure failure) {
+    Optional<FailureKind> known = before.failure();
+    boolean open = known.filter(FailureKind.CIRCUIT_OPEN::equals).isPresent();
+    return failure.kind() == FailureKind.CIRCUIT_OPEN
+        && before.endpoint().equals(spec.name())
+        && (open ? before.openedBy() : known).equals(failure.openedBy());
   }
 
   Attempt failed(EndpointSpec spec, Failure failure, long nanos) {
@@ -95,14 +109,16 @@ final class Story {
   }
 
   static Attempt attempt(EndpointSpec spec, Failure failure, Duration elapsed) {
-    return Attempt.builder(spec.name())
-        .origin(spec.origin())
-        .model(spec.model())
-        .failure(failure.kind())
-        .status(failure.status())
-        .message(failure.message())
-        .elapsed(elapsed)
-        .build();
+    Attempt.Builder attempt =
+        Attempt.builder(spec.name())
+            .origin(spec.origin())
+            .model(spec.model())
+            .failure(failure.kind())
+            .status(failure.status())
+            .message(failure.message())
+            .elapsed(elapsed);
+    failure.openedBy().ifPresent(attempt::openedBy);
+    return attempt.build();
   }
 
   /** A further try at the same endpoint is no fall-through. */
@@ -183,10 +199,10 @@ final class Story {
     }
   }
 
-  LlmException exhausted(long total) {
+  LlmException exhausted(long total, Optional<Duration> retryAfter) {
     return ended(
         "the call has ended",
-        () -> new AllEndpointsFailedException(attempts, Duration.ofNanos(total)));
+        () -> new AllEndpointsFailedException(attempts, Duration.ofNanos(total), retryAfter));
   }
 
   LlmException stopped(String why) {

@@ -19,6 +19,7 @@ public final class Failure extends Exception {
   private final @Nullable Duration retryAfter;
   private final boolean definite;
   private final boolean blameless;
+  private final @Nullable FailureKind openedBy;
 
   private Failure(
       FailureKind kind,
@@ -26,43 +27,55 @@ public final class Failure extends Exception {
       String message,
       @Nullable Duration retryAfter,
       boolean definite,
-      boolean blameless) {
+      boolean blameless,
+      @Nullable FailureKind openedBy) {
     super(Objects.requireNonNull(message, "message"), null, false, false);
     this.kind = Objects.requireNonNull(kind, "kind");
     this.status = status;
     this.retryAfter = retryAfter;
     this.definite = definite;
     this.blameless = blameless;
+    this.openedBy = openedBy;
   }
 
   /** A failure without an HTTP status. */
   public static Failure of(FailureKind kind, String message) {
-    return new Failure(kind, 0, message, null, false, false);
+    return new Failure(kind, 0, message, null, false, false, null);
   }
 
   /** The same with an HTTP status. */
   public Failure withStatus(int status) {
-    return new Failure(kind, status, message(), retryAfter, definite, blameless);
+    return new Failure(kind, status, message(), retryAfter, definite, blameless, openedBy);
   }
 
   /** The same with another message. */
   public Failure withMessage(String message) {
-    return new Failure(kind, status, message, retryAfter, definite, blameless);
+    return new Failure(kind, status, message, retryAfter, definite, blameless, openedBy);
   }
 
   /** The same of another kind. */
   public Failure withKind(FailureKind kind) {
-    return new Failure(kind, status, message(), retryAfter, definite, blameless);
+    return new Failure(kind, status, message(), retryAfter, definite, blameless, openedBy);
   }
 
   /** The same with the pause that the server asked for. */
   public Failure withRetryAfter(Duration retryAfter) {
-    return new Failure(kind, status, message(), retryAfter, definite, blameless);
+    return new Failure(kind, status, message(), retryAfter, definite, blameless, openedBy);
   }
 
   /** The same, and the server says that it is no use to ask again. */
   Failure asDefinite() {
-    return new Failure(kind, status, message(), retryAfter, true, blameless);
+    return new Failure(kind, status, message(), retryAfter, true, blameless, openedBy);
+  }
+
+  /** The same of an endpoint that was not asked because {@code openedBy} had taken it down. */
+  public Failure withOpenedBy(@Nullable FailureKind openedBy) {
+    return new Failure(kind, status, message(), retryAfter, definite, blameless, openedBy);
+  }
+
+  /** What had taken the endpoint down that was therefore not asked. */
+  public Optional<FailureKind> openedBy() {
+    return Optional.ofNullable(openedBy);
   }
 
   /** Whether the server says that it is no use to ask again. */
@@ -72,7 +85,7 @@ public final class Failure extends Exception {
 
   /** The same, and it says nothing of the endpoint's health, whatever its kind. */
   public Failure asBlameless() {
-    return new Failure(kind, status, message(), retryAfter, definite, true);
+    return new Failure(kind, status, message(), retryAfter, definite, true, openedBy);
   }
 
   /** Whether it says nothing of the endpoint's health, whatever its kind. */
