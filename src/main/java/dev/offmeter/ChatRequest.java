@@ -417,8 +417,13 @@ public final class ChatRequest {
 
     /**
      * The JSON schema that the answer is to have, sent in each server's own form, with thinking off
-     * where it would break the format. Not every server enforces it, so the text is whatever came:
-     * {@link LlmClient#chat(ChatRequest, Class)} makes the schema from a record, and checks.
+     * where it would break the format. Not every server enforces it, so the whole answer is
+     * checked, that of a function too: it must be JSON, bare or in one Markdown fence, of the
+     * types, enums, properties and items that the schema wants. Words of a schema that are not
+     * among those in {@code docs/answers.md} are ignored. An answer that does not fit is a failed
+     * attempt, {@link FailureKind#FORMAT_MISMATCH}; in a stream it is found out at the end, so
+     * {@link StreamRescue} decides what becomes of what was shown. An answer that calls a tool is
+     * not checked. {@link LlmClient#chat(ChatRequest, Class)} makes the schema from a record.
      * Default: none.
      *
      * @param schema a JSON object
@@ -432,9 +437,9 @@ public final class ChatRequest {
     }
 
     /**
-     * Whether an endpoint whose answer does not fit the record that was asked for is told what is
-     * wrong with it, and asked once more, before the next one. Default false. It takes effect with
-     * {@link LlmClient#chat(ChatRequest, Class)}, within the endpoint's share of the deadline.
+     * Whether an endpoint whose answer does not fit the record or the {@link #answerSchema} that
+     * was asked for is told what is wrong with it, and asked once more, before the next one, within
+     * the endpoint's share of the deadline. Default false.
      */
     public Builder repairTurn(boolean repairTurn) {
       this.repairTurn = repairTurn;

@@ -149,7 +149,7 @@ public final class LlmClient implements AutoCloseable {
    */
   public ChatResponse chat(ChatRequest request) {
     Objects.requireNonNull(request, "request");
-    return run(request, begin(), Acceptance.ANY);
+    return run(request, begin(), Acceptance.of(request));
   }
 
   /**
@@ -274,7 +274,7 @@ public final class LlmClient implements AutoCloseable {
   private void runInto(
       CompletableFuture<ChatResponse> future, ChatRequest request, Cancellation cancellation) {
     try {
-      future.complete(run(request, cancellation, Acceptance.ANY));
+      future.complete(run(request, cancellation, Acceptance.of(request)));
     } catch (Throwable e) {
       future.completeExceptionally(e);
     }

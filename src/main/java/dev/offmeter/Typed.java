@@ -19,7 +19,8 @@ final class Typed<T> implements Acceptance {
   }
 
   @Override
-  public void read(String text) throws Failure {
+  public void read(ChatResponse answer) throws Failure {
+    String text = answer.text();
     try {
       last = new Read<>(text, shape.read(text));
     } catch (RuntimeException | StackOverflowError | AssertionError | LinkageError e) {

@@ -11,8 +11,11 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.math.BigDecimal;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -187,6 +190,100 @@ class StructuredAnswerTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("must be a record");
     assertThat(first.requests()).isEmpty();
+  }
+
+  private static final String OWN =
+      "{\"type\":\"object\",\"required\":[\"amount\"],"
+          + "\"properties\":{\"amount\":{\"type\":\"number\"}}}";
+
+  @Test
+  void anAnswerThatDoesNotFitTheCallersOwnSchemaGoesToTheNextEndpoint() throws Exception {
+    first.behaves(Replies.answering(BAD));
+    ChatRequest request = request().answerSchema(OWN).build();
+    LlmClient client = client();
+
+    for (ChatResponse response : List.of(client.chat(request), client.chatAsync(request).get())) {
+      assertThat(response.endpoint()).isEqualTo("second");
+      Attempt misfit = response.attempts().get(0);
+      assertThat(misfit.failure()).contains(FailureKind.FORMAT_MISMATCH);
+      assertThat(misfit.message()).isEqualTo("$.amount must be of type number");
+    }
+    assertThat(client.status().endpoints().get(0).state().name()).isEqualTo("UP");
+  }
+
+  @Test
+  void theCallersOwnSchemaMayBeMendedToo() {
+    first.behaves(
+        (connection, request) -> {
+          boolean mending = request.body().contains("That does not fit: $.amount must be");
+          Replies.answering(mending ? GOOD : BAD).answer(connection, request);
+        });
+
+    ChatResponse response = client().chat(request().answerSchema(OWN).repairTurn(true).build());
+
+    assertThat(response.endpoint()).isEqualTo("first");
+    assertThat(first.requests()).hasSize(2);
+  }
+
+  @Test
+  void aStreamThatDoesNotFitAtItsEndIsTakenBack() {
+    first.behaves(Replies.answering(BAD));
+    List<ChatEvent> events = new ArrayList<>();
+    try (ChatStream stream = client().stream(request().answerSchema(OWN).build())) {
+      stream.forEach(events::add);
+    }
+
+    assertThat(events)
+        .filteredOn(ChatEvent.Restarted.class::isInstance)
+        .singleElement()
+        .isInstanceOfSatisfying(
+            ChatEvent.Restarted.class,
+            restarted ->
+                assertThat(restarted.failed().failure()).contains(FailureKind.FORMAT_MISMATCH));
+    assertThat(events.get(events.size() - 1))
+        .isInstanceOfSatisfying(
+            ChatEvent.Completed.class,
+            completed -> assertThat(completed.response().endpoint()).isEqualTo("second"));
+  }
+
+  @Test
+  void aStreamThatMayNotStartAgainEndsWithWhatWasShown() {
+    first.behaves(Replies.answering(BAD));
+    ChatRequest request = request().answerSchema(OWN).rescue(StreamRescue.FAIL).build();
+
+    try (ChatStream stream = client().stream(request)) {
+      assertThatThrownBy(() -> stream.forEach(event -> {}))
+          .isInstanceOfSatisfying(
+              LlmException.class,
+              e -> {
+                assertThat(e.partialText()).contains("Kern");
+                assertThat(e).hasMessageNotContaining("Kern");
+                assertThat(e.failure()).contains(FailureKind.FORMAT_MISMATCH);
+              });
+    }
+  }
+
+  @Test
+  void aStreamThatIsHeldShowsOnlyWhatFits() {
+    first.behaves(Replies.answering(BAD));
+    ChatRequest request = request().answerSchema(OWN).rescue(StreamRescue.HOLD).build();
+
+    try (ChatStream stream = client().stream(request)) {
+      assertThat(stream.textStream().collect(Collectors.joining())).contains("Invoice 1042");
+    }
+  }
+
+  @Test
+  void anAnswerThatCallsAToolIsNotYetOneInTheCallersSchema() {
+    String call =
+        "{\"message\":{\"content\":\"I will look.\",\"tool_calls\":[{\"function\":{\"name\":\"pay\","
+            + "\"arguments\":{}}}]},\"done\":true,\"done_reason\":\"stop\"}\n";
+    first.behaves(
+        (connection, request) ->
+            connection.send(Replies.STREAM_HEAD + Replies.chunk(call) + Replies.LAST_CHUNK));
+
+    ChatRequest request = request().tool("pay", "pays", "{}").answerSchema(OWN).build();
+    assertThat(client().chat(request).toolCalls()).hasSize(1);
   }
 
   @Test

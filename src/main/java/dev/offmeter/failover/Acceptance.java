@@ -5,20 +5,33 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.FailureKind;
 import dev.offmeter.guard.AnswerCheck;
+import dev.offmeter.wire.AnswerSchema;
 import dev.offmeter.wire.Failure;
 import java.util.Optional;
 
 /** Whether a complete answer is one that its caller wants. */
 public interface Acceptance {
   /** Any answer will do. */
-  Acceptance ANY = text -> {};
+  Acceptance ANY = answer -> {};
 
   /**
-   * Reads the text as what was asked for.
+   * Reads the answer as what was asked for.
    *
    * @throws Failure of kind {@link FailureKind#FORMAT_MISMATCH} if it is not that
    */
-  void read(String text) throws Failure;
+  void read(ChatResponse answer) throws Failure;
+
+  /** The schema that the request itself has. A model that calls a tool has not answered yet. */
+  static Acceptance of(ChatRequest request) {
+    String schema = request.answerSchema().orElse(null);
+    return schema == null
+        ? ANY
+        : answer -> {
+          if (answer.toolCalls().isEmpty()) {
+            AnswerSchema.check(schema, answer.text());
+          }
+        };
+  }
 
   /** Runs the request's own checks, in order, up to the first that objects. */
   static void check(ChatRequest request, ChatResponse response) throws Failure {

@@ -129,7 +129,14 @@ public final class Failover implements AutoCloseable {
       Consumer<@Nullable ChatResponse> whenOver) {
     Showing showing = new Showing(request.rescue());
     Supplier<OneCall> beginning =
-        () -> call(request, deadline(request, limit), cancellation, showing, Acceptance.ANY, null);
+        () ->
+            call(
+                request,
+                deadline(request, limit),
+                cancellation,
+                showing,
+                Acceptance.of(request),
+                null);
     return new StreamedCall(showing, cancellation, beginning, whenOver);
   }
 

@@ -35,7 +35,7 @@ final class Wanted {
     int status = response.attempts().get(attempts - 1).status().orElse(0);
     try {
       misfit = response.text();
-      acceptance.read(response.text());
+      acceptance.read(response);
       misfit = null;
       Acceptance.check(request, response);
     } catch (Failure failure) {
