@@ -7,7 +7,6 @@ import java.math.BigDecimal;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
@@ -104,17 +103,17 @@ public final class AnswerSchema {
 
   private static void checkProperties(JsonNode schema, ObjectNode object, String path)
       throws Failure {
-    for (JsonNode name : schema.path("required")) {
-      if (!object.has(name.asText())) {
-        throw Form.mismatch(object, path + "." + name.asText(), "is missing");
+    for (JsonNode required : schema.path("required")) {
+      if (!object.has(required.asText())) {
+        throw Form.mismatch(object, path + "." + required.asText(), "is missing");
       }
     }
     JsonNode properties = schema.path("properties");
-    for (Iterator<Map.Entry<String, JsonNode>> all = object.fields(); all.hasNext(); ) {
-      Map.Entry<String, JsonNode> property = all.next();
-      @Nullable JsonNode own = properties.get(property.getKey());
+    for (Iterator<String> names = object.fieldNames(); names.hasNext(); ) {
+      String name = names.next();
+      @Nullable JsonNode own = properties.get(name);
       if (own != null) {
-        check(own, property.getValue(), path + "." + property.getKey());
+        check(own, object.path(name), path + "." + name);
       } else if (isClosed(schema)) {
         throw Form.mismatch(object, path, "has a property that was not asked for");
       }
