@@ -8,6 +8,7 @@ import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.classic.spi.IThrowableProxy;
 import ch.qos.logback.core.read.ListAppender;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.Loopback;
@@ -17,8 +18,11 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.net.ConnectException;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import javax.net.ssl.SSLException;
@@ -38,6 +42,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.LoggerFactory;
 
 /**
@@ -247,6 +252,213 @@ class SecrecyTest {
     assertSilence();
   }
 
+  /** What a model wrote into a call of a tool: it stands in no request. */
+  private static final String WRITTEN = "canary-tool: Kern, DE02 1203 0000 0000 2020 51";
+
+  /** As servers word it, with what they quote in the place of the mark. */
+  private static final List<String> WORDINGS =
+      List.of(
+          "error parsing tool call: raw='{\"customer\":\"@\"}]', err=invalid character ']'",
+          "error parsing tool call: raw='it's @', err=invalid character 'c'",
+          "error parsing tool call: raw=@",
+          "error parsing tool call: raw=\"@\", err=x",
+          "Failed to parse input at pos 12: @",
+          "XML syntax error on line 8: element <@> closed by </@>",
+          "1 validation error for Request\nmessages.0.content\n  Input should be a valid string "
+              + "[type=string_type, input_value='@', input_type=str]",
+          "[{'type': 'missing', 'loc': ('body', '@'), 'msg': 'Field required', 'input': {'a': '@'}}]",
+          "[json.exception.parse_error.101] parse error at line 1, column 5; last read: '@'",
+          "invalid value `@`",
+          "cannot use \u201c@\u201d here",
+          "cannot use \u201e@\u201c or \u00ab@\u00bb here",
+          "bad arguments \"@\" for tool '@'",
+          "it's '@', isn't it",
+          "an unended '@",
+          "Invalid JSON payload received. Unexpected token.\n{\"contents\": [{\"parts\": \"@",
+          "tool call validation failed: errors: [`/customer`: expected string, got `@`]",
+          "Failed to parse messages: bad role; messages = [{\"role\":\"x\",\"content\":\"@\"}]",
+          "GroqException - {\"error\":{\"message\":\"Failed to call a function.\","
+              + "\"failed_generation\":\"@\"}}",
+          "rejected {'customer': '@'}",
+          "rejected ['@']",
+          "input: @",
+          "prompt: @",
+          "content=@",
+          "unexpected text: @",
+          "last response: @",
+          "expected a number but got: @",
+          "model output: @",
+          "arguments: @");
+
+  /** Errors whose fields hold what is quoted. */
+  private static final List<String> BODIES =
+      List.of(
+          "{'detail':[{'loc':['body','@'],'msg':'Field required','type':'missing','input':'@'}]}",
+          "{'message':{'detail':[{'loc':['@'],'msg':'x','type':'@','input':{'a':'@'},'ctx':'@'}]}}",
+          "{'object':'error','message':'x','param':'@','input':'@','type':'BadRequestError'}",
+          "{'error':{'message':'x','failed_generation':'@','param':'@','body':'@'}}",
+          "{'error':{'message':'x','metadata':{'raw':'@','flagged_input':'@'}}}",
+          "{'error':{'message':'x','input':'@'},'prompt':'@','messages':[{'content':'@'}]}",
+          "{'error':{'prompt':'@'}}",
+          "{'error':[{'input':'@','msg':'x'}]}",
+          "{'errors':[{'message':'x','input':'@'}],'success':false}",
+          "{'error parsing tool call':'raw: @'}",
+          "{'title':'x','status':422,'detail':'got: @','instance':'@'}",
+          "{'error':'x','error_type':'validation','input':'@'}");
+
+  static List<Named<String>> everyWayOfQuoting() {
+    List<Named<String>> all = new ArrayList<>();
+    for (String wording : WORDINGS) {
+      String text = json(wording, WRITTEN);
+      all.add(Named.of(wording, "{\"error\":{\"message\":" + text + "}}"));
+      all.add(Named.of("a text: " + wording, "{\"error\":" + text + "}"));
+      all.add(Named.of("a detail: " + wording, "{\"detail\":" + text + "}"));
+    }
+    for (String echo : echoesOfThePrompt()) {
+      for (String wording : List.of("this cannot be done, @, sorry", WORDINGS.get(0))) {
+        all.add(Named.of(echo, "{\"error\":{\"message\":" + json(wording, echo) + "}}"));
+      }
+    }
+    for (String body : BODIES) {
+      all.add(Named.of(body, body.replace('\'', '"').replace("@", WRITTEN)));
+    }
+    return all;
+  }
+
+  private static String json(String wording, String content) {
+    return JsonNodeFactory.instance.textNode(wording.replace("@", content)).toString();
+  }
+
+  /** The prompt as it comes back from a parser, a page or a URL, and a piece of it. */
+  private static List<String> echoesOfThePrompt() {
+    return List.of(
+        PROMPT,
+        PROMPT.replace("ë", "\\u00eb").replace(" ", "\\n"),
+        PROMPT.toUpperCase(Locale.ROOT).replace("CANARY", "canary"),
+        PROMPT.replace("", "\u200b").replace("c\u200ba\u200bn", "can").replace("\u200b", "\u00ad"),
+        URLEncoder.encode(PROMPT, StandardCharsets.UTF_8));
+  }
+
+  static List<String> everyProtocol() {
+    return List.of("ollama", "openAi", "gemini", "anthropic");
+  }
+
+  @ParameterizedTest
+  @MethodSource("everyProtocol")
+  @Timeout(120)
+  void noQuotationIsRepeated(String protocol) {
+    Node node = loopback.node(Replies.status(500, "", ""));
+    Endpoint endpoint = endpoint(protocol, node);
+    for (Named<String> body : everyWayOfQuoting()) {
+      for (Node.Script reply : everyPlaceOf(protocol, body.getPayload())) {
+        node.behaves(reply);
+        ask(endpoint, body.getName());
+      }
+    }
+  }
+
+  /** With a status, alone in an answer, and after its first piece. */
+  private static List<Node.Script> everyPlaceOf(String protocol, String body) {
+    boolean lines = protocol.equals("ollama");
+    String frame = lines ? body + "\n" : "event: error\ndata: " + body + "\n\n";
+    String field = "error: " + body + "\n\n";
+    String piece =
+        switch (protocol) {
+          case "openAi" -> "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\n\n";
+          case "gemini" ->
+              "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"x\"}]}}]}\n\n";
+          case "anthropic" ->
+              "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\","
+                  + "\"text\":\"x\"}}\n\n";
+          default -> "{\"message\":{\"content\":\"x\"},\"done\":false}\n";
+        };
+    List<Node.Script> all = new ArrayList<>();
+    for (int status : new int[] {400, 404, 500}) {
+      all.add(Replies.status(status, "application/json", body));
+    }
+    for (String stream :
+        lines ? List.of(frame, piece + frame) : List.of(frame, piece + frame, field)) {
+      all.add(Replies.status(200, "text/event-stream", stream));
+    }
+    return all;
+  }
+
+  private Endpoint endpoint(String protocol, Node node) {
+    Endpoint.Builder builder =
+        switch (protocol) {
+          case "openAi" -> Endpoint.openAi("node", node.url());
+          case "gemini" -> Endpoint.gemini("node", node.url());
+          case "anthropic" -> Endpoint.anthropic("node", node.url());
+          default -> Endpoint.ollama("node", node.url());
+        };
+    return builder.model("m").apiKey(KEY).build();
+  }
+
+  private void ask(Endpoint endpoint, String name) {
+    ChatRequest request =
+        ChatRequest.builder()
+            .user(PROMPT)
+            .tool("open_invoices", "unpaid invoices", "{\"type\":\"object\"}")
+            .build();
+    int before = seen.size();
+    try (LlmClient client =
+        LlmClient.builder().endpoint(endpoint).listener(new Recorder()).build()) {
+      told(() -> readAloud(client.stream(request)));
+      told(() -> seen.add(client.chat(request).toString()));
+      seen.add(client.status().toString());
+    }
+    log.list.forEach(event -> seen.add(event.getFormattedMessage() + event.getKeyValuePairs()));
+    log.list.clear();
+    assertThat(seen.subList(before, seen.size()))
+        .as(name)
+        .noneMatch(text -> text.toLowerCase(Locale.ROOT).contains("canary"))
+        .noneMatch(
+            text -> text.contains("Kern") || text.contains("DE02") || text.contains("1,042"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "<html><title>ValueError: @</title></html>",
+        "<html><title>json.JSONDecodeError: @ // Werkzeug Debugger</title></html>",
+        "<html><title>Cannot read \"@\"</title></html>",
+        "<html><title>invalid input: @</title></html>",
+        "invalid input: @",
+        "Failed to deserialize the JSON body: invalid type: string \"@\", expected a map"
+      })
+  void nothingOfAPageIsRepeated(String page) {
+    for (String content : List.of(WRITTEN, PROMPT, PROMPT.replace("ë", "&euml;"))) {
+      for (int status : new int[] {200, 400, 404, 422, 500, 503}) {
+        Node node = loopback.node(Replies.status(status, "", page.replace("@", content)));
+        ask(endpoint("ollama", node), page);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\u202eforged\u202c",
+        "a\u2066b\u2069c",
+        "two\nlines",
+        "a\u2028b",
+        "\u001b[31mred",
+        "a\u200bb"
+      })
+  void noWordOfAServersSteersTheLog(String words) {
+    String text = JsonNodeFactory.instance.textNode(words).toString();
+    Node node = loopback.node(Replies.status(500, "", "{\"error\":" + text + "}"));
+    call(endpoint("ollama", node));
+
+    for (ILoggingEvent event : log.list) {
+      if (event.getLoggerName().startsWith("dev.offmeter")) {
+        assertThat(event.getFormattedMessage())
+            .doesNotContainPattern("[\\p{Cc}\\p{Cf}\\u2028\\u2029]");
+      }
+    }
+    assertThat(log.list).isNotEmpty();
+  }
+
   @Test
   void aModelsNameThatRepeatsAKeyOrThePromptIsNotShown() {
     for (String model : List.of("Bearer " + KEY, PROMPT, ANSWER)) {
@@ -372,6 +584,7 @@ class SecrecyTest {
       for (int i = 0; i < 3; i++) {
         told(() -> seen.add(client.chat(request).toString()));
       }
+      seen.add(client.status().toString());
     }
   }
 

@@ -43,7 +43,7 @@ final class Redactor {
           "(?i)\\b(bearer\\s+\\S+|cfast_\\w+|sk-[\\w-]{8,}|AIza[\\w-]{20,}|[0-9a-f]{40,})");
 
   /** The library's own words around the title of a page. */
-  private static final Pattern TITLED = Pattern.compile("an HTML page titled \"([^\"]*)\"");
+  private static final Pattern TITLED = Pattern.compile("an HTML page titled \"(.*)\"");
 
   /** A framework's page for programmers puts its exception there, with what it was about. */
   private static final Pattern EXCEPTION = Pattern.compile("(\\w*(?:Error|Exception))\\b.*");

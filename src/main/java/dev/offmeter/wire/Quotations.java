@@ -140,20 +140,20 @@ public final class Quotations {
    * @param known names that may stand in quotes: of the model and of the tools
    */
   public static String cut(String words, Set<String> known) {
-    String text = words.length() > READ ? words.substring(0, READ) : words;
+    String read = words.length() > READ ? words.substring(0, READ) : words;
+    // Marks first: any other cut could take the last of them, and the text before it would show.
+    String text = withoutQuotes(read, known);
     Matcher lead = LEAD.matcher(text);
     if (lead.find()) {
       text = text.substring(0, lead.end(1)) + " " + CUT;
     }
-    text = endBefore(LISTED, text);
-    text = endBefore(JSON, text);
-    text = PERSONAL.matcher(TAG.matcher(text).replaceAll("<" + CUT + ">")).replaceAll(CUT);
-    return withoutQuotes(text, known);
+    text = endBefore(JSON, endBefore(LISTED, text));
+    return PERSONAL.matcher(TAG.matcher(text).replaceAll("<" + CUT + ">")).replaceAll(CUT);
   }
 
   private static String endBefore(Pattern content, String text) {
     Matcher found = content.matcher(text);
-    return found.find() ? text.substring(0, found.start()).stripTrailing() + " " + CUT : text;
+    return found.find() ? (text.substring(0, found.start()).strip() + " " + CUT).strip() : text;
   }
 
   /**

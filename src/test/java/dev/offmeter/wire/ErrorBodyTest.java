@@ -81,4 +81,62 @@ class ErrorBodyTest {
     }
     assertThat(ErrorBody.parse(quoted).message()).isEqualTo("boom");
   }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "{\"title\":\"T\",\"detail\":\"boom\",\"status\":500} | boom | 500",
+        "{\"error\":\"Bad Request\",\"message\":\"boom\",\"statusCode\":400} | boom | 400",
+        "{\"error\":\"Boom\",\"message\":\"more\",\"statusCode\":400} | Boom | 400",
+        "{\"error\":{\"message\":\"boom\",\"code\":\"c\"}} | boom | c",
+        "{\"error\":{\"message\":\"boom\",\"code\":503}} | boom | 503",
+        "{\"error\":[\"boom\"]} | boom | ``",
+        "{\"error\":[{\"message\":\"boom\",\"code\":7}]} | boom | 7",
+        "{\"error\":{\"detail\":\"boom\"}} | boom | ``",
+        "{\"error\":{\"error\":{\"message\":\"boom\"}}} | boom | ``",
+        "{\"errors\":[{\"message\":\"boom\",\"code\":5006}],\"success\":false} | boom | 5006",
+        "{\"error\":\"Upstream said: {\\\"error\\\":{\\\"message\\\":\\\"boom\\\"}}\"} | Upstream said: boom | ``",
+        "{\"error parsing tool call\":\"boom\"} | error parsing tool call: boom | ``"
+      })
+  void readsTheTextAndTheCodeOfManyFrameworks(String body, String message, String code) {
+    ErrorBody error = ErrorBody.parse(body);
+
+    assertThat(error.message()).isEqualTo(message);
+    assertThat(error.code()).isEqualTo(code);
+    assertThat(error.json()).isTrue();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{\"detail\":[{\"loc\":[\"body\",\"messages\",0,\"content\"],\"msg\":\"Field required\","
+            + "\"type\":\"missing\",\"input\":{\"a\":\"Kern\"},\"ctx\":\"Kern\"}]}",
+        "{\"message\":{\"detail\":[{\"loc\":[\"body\",\"messages\",0,\"content\"],"
+            + "\"msg\":\"Field required\",\"type\":\"missing\",\"input\":\"Kern\"}]}}",
+        "{\"error\":{\"message\":\"[{'type': 'missing', 'loc': ('body', 'messages', 0, 'content'), "
+            + "'msg': 'Field required', 'input': {'a': 'Kern'}}]\"}}"
+      })
+  void takesOfAValidationOnlyWhereAndWhat(String body) {
+    assertThat(ErrorBody.parse(body).message())
+        .isEqualTo("body.messages.0.content: Field required (missing)");
+  }
+
+  @Test
+  void aPlaceThatIsNoNameIsNotTaken() {
+    String body = "{\"detail\":[{\"loc\":[\"body\",\"Kern owes 5\"],\"msg\":\"x\"}]}";
+
+    assertThat(ErrorBody.parse(body).message()).isEqualTo("body....: x");
+  }
+
+  @Test
+  void leavesTheSourceOfATemplateOut() {
+    String message =
+        "\n------------\nWhile executing CallExpression at line 189, column 32 in source:\n"
+            + "{%- if a %}{{- raise_exception('x') }}\n   ^\nError: Jinja Exception: roles must alternate";
+
+    assertThat(ErrorBody.ofText(message).message())
+        .isEqualTo("Jinja Exception: roles must alternate");
+  }
 }

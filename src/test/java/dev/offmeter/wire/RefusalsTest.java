@@ -326,6 +326,77 @@ class RefusalsTest {
     assertThat(refused(500, body).kind()).isEqualTo(SERVER_ERROR);
   }
 
+  static Stream<Arguments> tunnels() {
+    String ngrok =
+        page("ngrok - %s").formatted("x") + "<p>The endpoint is offline. ERR_NGROK_%d</p>";
+    return Stream.of(
+        arguments(404, ngrok.formatted(3200), TUNNEL_DOWN, "3200"),
+        arguments(
+            404,
+            "The endpoint x.ngrok.app is offline.\r\n\r\nERR_NGROK_3200\r\n",
+            TUNNEL_DOWN,
+            "3200"),
+        arguments(200, ngrok.formatted(3200), TUNNEL_DOWN, "3200"),
+        arguments(502, ngrok.formatted(8012), TUNNEL_DOWN, "8012"),
+        arguments(502, ngrok.formatted(3004), TUNNEL_DOWN, "3004"),
+        arguments(200, ngrok.formatted(6024), CHALLENGED, "6024"),
+        arguments(403, ngrok.formatted(727), QUOTA_SPENT, "727"),
+        arguments(429, ngrok.formatted(734), RATE_LIMITED, "734"),
+        arguments(404, frp(), TUNNEL_DOWN, "no tunnel"),
+        arguments(503, page("503 - Tunnel Unavailable"), TUNNEL_DOWN, "no tunnel"),
+        arguments(503, "503 - Tunnel Unavailable", TUNNEL_DOWN, "no tunnel"),
+        arguments(200, page("Tunnel offline"), TUNNEL_DOWN, "no tunnel"),
+        arguments(404, "404", TUNNEL_DOWN, "no tunnel"),
+        arguments(502, "localtunnel error: no active client for 'x'", TUNNEL_DOWN, "no tunnel"),
+        arguments(404, "no tunnel here :(", TUNNEL_DOWN, "no tunnel"),
+        arguments(404, page("Tunnel not found"), TUNNEL_DOWN, "no tunnel"),
+        arguments(502, error("tunnel not found"), TUNNEL_DOWN, "no tunnel"));
+  }
+
+  private static String frp() {
+    return page("Not Found")
+        + "<h1>The page you requested was not found.</h1><p><em>Faithfully yours, frp.</em></p>";
+  }
+
+  @ParameterizedTest
+  @MethodSource("tunnels")
+  void namesWhatTheGatewayOfATunnelSends(
+      int status, String body, FailureKind kind, String message) {
+    Failure failure = refused(status, body);
+
+    assertThat(failure.kind()).isEqualTo(kind);
+    assertThat(failure).hasMessageContaining(message);
+  }
+
+  @Test
+  void ngrokSaysInAHeaderWhatItsReplyIs() {
+    assertThat(refused(404, Headers.of("ngrok-error-code", "ERR_NGROK_3200"), "").kind())
+        .isEqualTo(TUNNEL_DOWN);
+    assertThat(refused(200, Headers.of("Ngrok-Error-Code", "ERR_NGROK_6024"), "x").kind())
+        .isEqualTo(CHALLENGED);
+    assertThat(refused(404, Headers.of("ngrok-error-code", "ERR_NGROK_9"), "").kind())
+        .isEqualTo(WRONG_PATH);
+  }
+
+  /** A server may speak of tunnels, or repeat a prompt that does. */
+  @Test
+  void notEveryWordOfATunnelIsAGateways() {
+    assertThat(refused(500, error("bad text: 'ERR_NGROK_3200, no tunnel here :('")).kind())
+        .isEqualTo(SERVER_ERROR);
+    assertThat(refused(500, error("the tunnel of love is unsupported")).kind())
+        .isEqualTo(SERVER_ERROR);
+    assertThat(refused(404, page("404")).kind()).isEqualTo(WRONG_PATH);
+    assertThat(refused(404, page("The page you requested was not found.")).kind())
+        .isEqualTo(WRONG_PATH);
+  }
+
+  @Test
+  void aPageUnderHttp200IsNotAskedForAgain() {
+    assertThat(refused(200, page("Welcome")).isDefinite()).isTrue();
+    assertThat(refused(200, "no page").isDefinite()).isFalse();
+    assertThat(refused(500, page("Oops")).isDefinite()).isFalse();
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {403, 429, 503})
   void aChallengeIsKnownByItsHeader(int status) {
