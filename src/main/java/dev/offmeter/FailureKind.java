@@ -16,7 +16,9 @@ public enum FailureKind {
   TLS_FAILED,
   /** No connection within the connect timeout, which covers DNS, TCP and TLS. */
   CONNECT_TIMEOUT,
-  /** Cloudflare answers, but no cloudflared is connected: HTTP 530, error 1033 or 1016. */
+  /**
+   * A tunnel's gateway answers, but no tunnel is connected: Cloudflare's HTTP 530, ngrok's 3200.
+   */
   TUNNEL_DOWN,
   /**
    * A proxy or tunnel answers, but cannot reach the server behind it: HTTP 502, 520 to 523, 525,
@@ -40,11 +42,14 @@ public enum FailureKind {
    * other 2xx.
    */
   NOT_AN_ANSWER,
-  /** A complete reply with no text in it. */
+  /** A complete reply with no text in it, to a prompt that is not long and without tools. */
   EMPTY_ANSWER,
   /** The answer does not fit the schema that was asked for. */
   FORMAT_MISMATCH,
-  /** The model gave up for a reason that lies in what it was asked, such as a recitation. */
+  /**
+   * The model gave up for a reason that lies in what it was asked, such as a recitation, or wrote a
+   * call of a tool that the server cannot read.
+   */
   MODEL_STOPPED,
   /** A caller's own check of the answer, {@link ChatRequest.Builder#accept}, turned it down. */
   ANSWER_REJECTED,
@@ -90,9 +95,12 @@ public enum FailureKind {
   GATE_FULL,
   /** The endpoint's own {@code requestsPerMinute} are used up; the server was not asked. */
   RATE_SPENT,
-  /** The account has no money or no quota left: HTTP 402, or words to that effect. */
+  /** The account has no money or no quota left: HTTP 402, or words to that effect anywhere. */
   QUOTA_SPENT,
-  /** The key is missing, wrong or expired: HTTP 401, 403, 407, or an unusable credential. */
+  /**
+   * The key is missing, wrong or expired: HTTP 401, 407, 403 unless its error is about the request,
+   * or an unusable credential.
+   */
   UNAUTHORIZED,
   /**
    * Cloudflare Access wants a login: the service token is missing, wrong or expired. Also any HTTP
@@ -107,11 +115,14 @@ public enum FailureKind {
   REDIRECTED,
   /** The server is well but does not have the model. */
   MODEL_MISSING,
-  /** The server knows no such path: HTTP 404 that does not speak of a model, or 405. */
+  /**
+   * The server knows no such path: HTTP 404 without an error in JSON or with one about a path, or
+   * 405.
+   */
   WRONG_PATH,
   /** The server rejects an option fixed on the endpoint. */
   OPTION_REJECTED,
-  /** Any other HTTP 4xx: the request itself is at fault. */
+  /** The request itself is at fault: any other HTTP 4xx, or words to that effect anywhere. */
   BAD_REQUEST,
   /** The conversation, or the conversation with its answer, is longer than the context. */
   CONTEXT_OVERFLOW,
