@@ -105,8 +105,8 @@ public final class LlmClient implements AutoCloseable {
    * docs/configuration.md}. It asks the group of the file's first entry. Needs {@code
    * org.yaml:snakeyaml} on the class path.
    *
-   * @throws IllegalArgumentException if the file cannot be read, or has a wrong value or an unknown
-   *     key; the message has file, line and key
+   * @throws IllegalArgumentException if the file cannot be read or has a wrong value; the message
+   *     has file, line and key
    * @throws IllegalStateException if a variable that the file names is not set, values do not go
    *     together, or the dependency is missing
    */

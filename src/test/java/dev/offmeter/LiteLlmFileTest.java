@@ -4,6 +4,8 @@ package dev.offmeter;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
+import dev.offmeter.config.Environment;
+import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
@@ -16,6 +18,7 @@ import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
@@ -23,6 +26,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** From a LiteLLM-style file to an answer. */
 @Timeout(20)
@@ -143,6 +148,67 @@ class LiteLlmFileTest {
                 .getMetrics()
                 .getMaxAllowedConcurrentCalls())
         .isEqualTo(3);
+  }
+
+  private EndpointSpec settled(String parameters) throws IOException {
+    Path file =
+        file(
+            "model_list:\n- model_name: m\n  litellm_params: {model: ollama/x"
+                + parameters
+                + "}\n");
+    return Environment.readLiteLlmConfig(file, Map.of()).endpoints().get(0).spec(true);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "', timeout: 60', PT60S, PT60S",
+    "', timeout: 60, stream_timeout: 20', PT60S, PT20S",
+    "', timeout: 60, stream_timeout: 60', PT60S, PT60S",
+    "', timeout: 60, stream_timeout: 120', PT60S, PT60S",
+    "', timeout: 5, stream_timeout: 120', PT5S, PT5S",
+    "', stream_timeout: 5', PT15S, PT5S",
+    "', stream_timeout: 60', PT120S, PT60S",
+    "', stream_timeout: 600', PT600S, PT600S"
+  })
+  void limitsInAnyRelationMeanWhatTheyMeanThere(String limits, Duration whole, Duration first)
+      throws Exception {
+    assertThat(settled(limits).limits().attempt()).isEqualTo(whole);
+    assertThat(settled(limits).limits().firstToken()).isEqualTo(first);
+  }
+
+  @Test
+  void aPlaceholderForAKeyIsNotSentAndAKeyOfExamplesWhereItMay() throws Exception {
+    String clear = ", api_base: 'http://host.docker.internal:1'";
+    assertThat(settled(", api_key: not-needed").headers()).isEmpty();
+    assertThat(settled(clear + ", api_key: sk-local").headers()).isEmpty();
+    assertThat(settled(clear + ", api_key: sk-1234").headers()).isEmpty();
+    assertThat(settled(", api_key: sk-1234").headers()).hasSize(1);
+  }
+
+  @Test
+  void whatTheFileTellsTheModelIsSentWhereARequestDoesNotSayIt() throws Exception {
+    first.behaves(Replies.answering("from the first"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .fromLiteLlmConfig(
+                    twoNodes(
+                        """
+                              max_tokens: 77
+                              temperature: 0.25
+                              top_p: 0.5
+                              seed: 7
+                              stop: [END, STOP]
+                        """),
+                    variables()));
+    client.chat("draft");
+    client.chat(ChatRequest.builder().user("draft").maxTokens(5).temperature(1).build());
+
+    assertThat(first.requests().get(0).body())
+        .contains("\"num_predict\":77", "\"temperature\":0.25", "\"top_p\":0.5", "\"seed\":7")
+        .contains("[\"END\",\"STOP\"]");
+    assertThat(first.requests().get(1).body())
+        .contains("\"num_predict\":5", "\"temperature\":1.0", "\"top_p\":0.5");
   }
 
   @Test

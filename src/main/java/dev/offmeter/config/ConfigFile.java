@@ -6,31 +6,50 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** One file being read: its name for messages, the variables it may name, what was passed over. */
+/**
+ * One file being read, with those that it includes: its name for messages, the variables it may
+ * name, and what was passed over.
+ */
 final class ConfigFile {
   private static final long MOST_BYTES = 1024 * 1024;
 
+  private final Path path;
   private final String name;
-  private final Map<String, String> environment;
-  private final List<String> notHonoured = new ArrayList<>();
+  private final String notePrefix;
+  private final Map<String, String> variables;
+  private final List<String> notHonoured;
 
-  private ConfigFile(String name, Map<String, String> environment) {
-    this.name = name;
-    this.environment = environment;
+  private ConfigFile(
+      Path path, String notePrefix, Map<String, String> variables, List<String> notHonoured) {
+    Path last = path.getFileName();
+    this.path = path;
+    this.name = last == null ? path.toString() : last.toString();
+    this.notePrefix = notePrefix;
+    this.variables = variables;
+    this.notHonoured = notHonoured;
   }
 
   /** The whole document. */
   static Setting read(Path path, Map<String, String> environment) {
-    Path last = path.getFileName();
-    ConfigFile file = new ConfigFile(last == null ? path.toString() : last.toString(), environment);
-    return new Setting(file, "", new Tree.Item(1, file.parse(file.text(path))));
+    return new ConfigFile(path, "", new HashMap<>(environment), new ArrayList<>()).root();
   }
 
-  private String text(Path path) {
+  /** A document beside this one, with the same variables. */
+  Setting include(String other) {
+    Path beside = path.resolveSibling(other);
+    return new ConfigFile(beside, other + ": ", variables, notHonoured).root();
+  }
+
+  private Setting root() {
+    return new Setting(this, "", new Tree.Item(1, parse(text())));
+  }
+
+  private String text() {
     try {
       if (Files.size(path) > MOST_BYTES) {
         throw new IllegalArgumentException(name + " must be of at most 1 MiB, was larger");
@@ -62,14 +81,19 @@ final class ConfigFile {
   }
 
   @Nullable String variable(String variable) {
-    return environment.get(variable);
+    return variables.get(variable);
   }
 
-  void passOver(String path) {
-    notHonoured.add(path);
+  /** Sets a variable, as LiteLLM does it, also over one of the process's. */
+  void define(String variable, String value) {
+    variables.put(variable, value);
   }
 
-  /** The paths of what LiteLLM knows and Offmeter does not heed. */
+  void passOver(String note) {
+    notHonoured.add(notePrefix + note);
+  }
+
+  /** The paths of what is not honoured, some with the reason. */
   List<String> notHonoured() {
     return notHonoured;
   }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.config;
 
+import dev.offmeter.ChatRequest;
 import dev.offmeter.Endpoint;
 import java.time.Duration;
+import java.util.List;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -10,22 +13,29 @@ import org.jspecify.annotations.Nullable;
 
 /** One entry of {@code model_list}: a server, and the model to ask it for. */
 final class Deployment {
-  private static final Pattern KEEP_ALIVE = Pattern.compile("(-?\\d{1,9})([smh]?)");
+  /** Whole seconds, or Go's form, which is Ollama's. */
+  private static final Pattern KEEP_ALIVE = Pattern.compile("-?(\\d{1,9}|(\\d{1,9}[hms])+)");
+
+  private static final Pattern PART = Pattern.compile("(\\d+)([hms]?)");
+  private static final Pattern SAFE =
+      Pattern.compile(
+          "(?i)https://.*|http://(([^/:@]*\\.)?localhost|127\\.[\\d.]+|\\[::1])([:/].*)?");
+  private static final Duration USUAL_TIMEOUT = Duration.ofMinutes(2);
+  private static final Duration LEAST_TIMEOUT = Duration.ofSeconds(15);
+  private static final int MOST_RETRIES = 10;
+  private static final int MOST_PER_MINUTE = 100_000;
 
   private final Setting params;
   private final Setting info;
   private final String group;
-  private final int order;
 
   Deployment(Setting entry) {
-    entry.checkKeys(KnownKeys.ENTRY, KnownKeys::inEntry);
+    entry.noteOthers(HonouredKeys.ENTRY);
     params = entry.require("litellm_params");
-    params.checkKeys(KnownKeys.PARAMS, KnownKeys::inParams);
+    params.noteOthers(HonouredKeys.PARAMS);
     info = entry.section("model_info");
-    info.checkKeys(KnownKeys.INFO, key -> true);
+    info.noteOthers(HonouredKeys.INFO);
     group = entry.require("model_name").text();
-    Setting place = params.field("order");
-    order = place == null ? Integer.MAX_VALUE : place.wholeNumber();
   }
 
   String group() {
@@ -34,7 +44,8 @@ final class Deployment {
 
   /** Lower comes first; the greatest number if none is set. */
   int order() {
-    return order;
+    Setting place = params.field("order");
+    return place == null ? Integer.MAX_VALUE : place.wholeNumber();
   }
 
   /** {@code model_info.id}, or null. */
@@ -47,55 +58,81 @@ final class Deployment {
     return info.require("id").wrong("must be unique among the endpoints");
   }
 
-  /** Reads the values. Opens no connection. */
-  Endpoint endpoint(String name, Defaults defaults) {
+  /**
+   * Reads the values. Opens no connection.
+   *
+   * @param clearText whether credentials may go in clear text to any host
+   */
+  Endpoint endpoint(String name, Defaults defaults, boolean clearText) {
     Setting model = params.require("model");
     Provider provider =
-        Provider.of(model.text())
+        Provider.of(prefixed(model))
             .orElseThrow(() -> model.wrong("must begin with one of " + Provider.prefixes()));
-    Endpoint.Builder builder = provider.type().endpoint(name, url(provider));
+    String address = url(provider);
+    Endpoint.Builder builder = named(name, provider, address);
+    builder.allowClearTextCredentials(clearText);
     model.into(value -> builder.model(oneModel(value, provider)));
-    key(builder, provider);
-    set("timeout", defaults.timeout(), value -> builder.timeout(value.seconds()));
-    set(
-        "stream_timeout",
-        defaults.streamTimeout(),
-        value -> builder.firstTokenTimeout(value.seconds()));
+    key(builder, provider, clearText || SAFE.matcher(address).matches());
+    limits(builder, defaults);
     set(
         "max_parallel_requests",
         defaults.maxParallelRequests(),
         value -> builder.maxConcurrent(value.wholeNumber()));
-    set("rpm", null, value -> builder.requestsPerMinute(value.wholeNumber()));
-    set("num_retries", defaults.retries(), value -> builder.retries(value.wholeNumber()));
-    set("keep_alive", null, value -> builder.keepAlive(keepAlive(value)));
+    set("rpm", null, value -> builder.requestsPerMinute(atMost(MOST_PER_MINUTE, value)));
+    set("num_retries", defaults.retries(), value -> builder.retries(atMost(MOST_RETRIES, value)));
+    set("keep_alive", null, value -> keepAlive(builder, provider, value));
+    answer(builder);
     return build(builder);
   }
 
-  private static String oneModel(Setting value, Provider provider) {
+  /** A name from the file is the group's or the id's. */
+  private Endpoint.Builder named(String name, Provider provider, String address) {
+    try {
+      return provider.type().endpoint(name, address);
+    } catch (IllegalArgumentException e) {
+      // The name may come from a variable.
+      String rule = String.valueOf(e.getMessage()).replaceFirst("(?s), was '.*", "");
+      throw new IllegalArgumentException(params.where() + ": " + rule);
+    }
+  }
+
+  /** With the provider in front, which may stand in a key of its own. */
+  private String prefixed(Setting model) {
+    Setting provider = params.field("custom_llm_provider");
+    boolean whole = provider == null || Provider.of(model.text()).isPresent();
+    return whole ? model.text() : provider.text() + "/" + model.text();
+  }
+
+  private String oneModel(Setting value, Provider provider) {
     if (value.text().contains("*")) {
       throw value.wrong("must name one model");
     }
-    return provider.model(value.text());
+    return provider.model(prefixed(value));
+  }
+
+  private @Nullable Setting base() {
+    Setting base = params.field("api_base");
+    return base == null ? params.field("base_url") : base;
   }
 
   private String url(Provider provider) {
     String otherwise = provider.url();
-    return params.field("api_base") == null && otherwise != null
-        ? otherwise
-        : params.require("api_base").text();
+    Setting base = base();
+    if (base == null) {
+      return otherwise == null ? params.require("api_base").text() : otherwise;
+    }
+    return provider.root(base.text());
   }
 
   /** The provider's own key goes to the provider's own address only. */
-  private void key(Endpoint.Builder builder, Provider provider) {
+  private void key(Endpoint.Builder builder, Provider provider, boolean safe) {
     Setting key = params.field("api_key");
     if (key != null) {
-      if (!key.text().equalsIgnoreCase("none")) {
-        key.into(value -> builder.apiKey(value.text()));
-      }
+      key(builder, key, safe);
       return;
     }
     String variable = provider.keyVariable();
-    if (variable == null || params.field("api_base") != null) {
+    if (variable == null || base() != null) {
       return;
     }
     String value = params.file().variable(variable);
@@ -106,37 +143,125 @@ final class Deployment {
     params.into(unused -> builder.apiKey(value));
   }
 
-  private void set(String key, @Nullable Setting otherwise, Consumer<Setting> setter) {
+  private static void key(Endpoint.Builder builder, Setting key, boolean safe) {
+    String value = key.anyText();
+    if (Placeholders.isNoKey(value)) {
+      key.passOver("a placeholder, no key is sent");
+    } else if (!safe && Placeholders.isExample(value)) {
+      key.passOver("a key of examples, not sent in clear text");
+    } else {
+      key.into(unused -> builder.apiKey(value));
+    }
+  }
+
+  /**
+   * In LiteLLM {@code timeout} is for whole answers and {@code stream_timeout} for streams. Here
+   * the one holds for the attempt, and the other, if it is shorter, for its first token.
+   */
+  private void limits(Endpoint.Builder builder, Defaults defaults) {
+    Setting whole = either("timeout", defaults.timeout());
+    Setting stream = either("stream_timeout", defaults.streamTimeout());
+    if (whole != null) {
+      whole.into(value -> builder.timeout(value.seconds()));
+    }
+    if (stream == null) {
+      return;
+    }
+    Duration first = stream.seconds();
+    if (whole == null && first.compareTo(LEAST_TIMEOUT) > 0) {
+      // Whoever waits so long for a first token cannot mean 15 s for the whole.
+      builder.timeout(first.compareTo(USUAL_TIMEOUT) > 0 ? first : USUAL_TIMEOUT);
+    }
+    if (whole != null && first.compareTo(whole.seconds()) > 0) {
+      stream.passOver("longer than timeout, which holds for the first token too");
+    } else {
+      builder.firstTokenTimeout(first);
+    }
+  }
+
+  private static int atMost(int most, Setting value) {
+    int number = value.wholeNumber();
+    if (number > most) {
+      value.passOver("taken for " + most);
+    }
+    return Math.min(most, number);
+  }
+
+  /** What the model is told where a request does not say it. */
+  private void answer(Endpoint.Builder builder) {
+    Setting newer = params.field("max_completion_tokens");
+    set("max_tokens", newer, value -> builder.maxTokens(value.wholeNumber()));
+    setDefault(builder, "temperature", (request, value) -> request.temperature(value.fraction()));
+    setDefault(builder, "top_p", (request, value) -> request.topP(value.fraction()));
+    setDefault(builder, "seed", (request, value) -> request.seed(value.wholeNumber()));
+    setDefault(builder, "stop", (request, value) -> request.stop(texts(value)));
+  }
+
+  private void setDefault(
+      Endpoint.Builder builder, String key, BiConsumer<ChatRequest.Builder, Setting> setter) {
+    Setting value = params.field(key);
+    if (value != null && !value.isEmpty()) {
+      builder.defaults(request -> value.into(present -> setter.accept(request, present)));
+    }
+  }
+
+  private static String[] texts(Setting value) {
+    List<Setting> items = value.isList() ? value.items() : List.of(value);
+    return items.stream().map(Setting::anyText).toArray(String[]::new);
+  }
+
+  private @Nullable Setting either(String key, @Nullable Setting otherwise) {
     Setting own = params.field(key);
-    Setting value = own == null ? otherwise : own;
+    return own == null ? otherwise : own;
+  }
+
+  private void set(String key, @Nullable Setting otherwise, Consumer<Setting> setter) {
+    Setting value = either(key, otherwise);
     if (value != null) {
       value.into(setter);
     }
   }
 
+  private static void keepAlive(Endpoint.Builder builder, Provider provider, Setting value) {
+    if (provider.type() == ServerType.OLLAMA) {
+      builder.keepAlive(span(value));
+    } else {
+      value.passOver("for Ollama only");
+    }
+  }
+
   /** Seconds, or Ollama's form with {@code s}, {@code m} or {@code h}. */
-  private static Duration keepAlive(Setting value) {
-    Matcher matcher = KEEP_ALIVE.matcher(value.text().strip());
-    if (!matcher.matches()) {
+  private static Duration span(Setting value) {
+    String text = value.text().strip();
+    if (!KEEP_ALIVE.matcher(text).matches()) {
       throw value.wrong("must be whole seconds, or such as 5m or 24h");
     }
-    long amount = Long.parseLong(matcher.group(1));
-    return switch (matcher.group(2)) {
-      case "m" -> Duration.ofMinutes(amount);
-      case "h" -> Duration.ofHours(amount);
-      default -> Duration.ofSeconds(amount);
-    };
+    Duration span = Duration.ZERO;
+    Matcher part = PART.matcher(text);
+    while (part.find()) {
+      long amount = Long.parseLong(part.group(1));
+      span =
+          span.plus(
+              switch (part.group(2)) {
+                case "m" -> Duration.ofMinutes(amount);
+                case "h" -> Duration.ofHours(amount);
+                default -> Duration.ofSeconds(amount);
+              });
+    }
+    return text.startsWith("-") ? span.negated() : span;
   }
 
   /** Rules about combinations are the endpoint's own; their message names it. */
   private Endpoint build(Endpoint.Builder builder) {
-    Setting base = params.field("api_base");
+    Setting base = base();
     try {
       return builder.build();
     } catch (IllegalArgumentException e) {
       String message = String.valueOf(e.getMessage());
       Setting place = base == null ? params : base;
-      throw new IllegalArgumentException(place.where() + ": " + place.masked(message));
+      throw params.isPlaced(message)
+          ? e
+          : new IllegalArgumentException(place.where() + ": " + place.masked(message));
     } catch (IllegalStateException e) {
       throw new IllegalStateException(params.where() + ": " + inAFile(e.getMessage()), e);
     }
@@ -146,6 +271,6 @@ final class Deployment {
     return String.valueOf(message)
         .replace(
             "allowClearTextCredentials(true) overrides",
-            "a builder's allowClearTextCredentials(true) overrides, a file cannot");
+            "the variable OFFMETER_CLEARTEXT=true allows it for the file");
   }
 }

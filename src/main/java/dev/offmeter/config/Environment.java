@@ -30,7 +30,7 @@ public final class Environment {
   private static final String HEDGE = "OFFMETER_HEDGE_AFTER";
   private static final String MAX_TOKENS = "OFFMETER_MAXTOKENS";
   private static final Set<String> SINGLE =
-      Set.of(DEADLINE, CONFIG, CONFIG_MODEL, HEDGE, MAX_TOKENS);
+      Set.of(DEADLINE, CONFIG, CONFIG_MODEL, HEDGE, MAX_TOKENS, LiteLlmConfig.CLEAR_TEXT);
 
   private final List<Endpoint> endpoints;
   private final @Nullable Duration deadline;
@@ -112,6 +112,13 @@ public final class Environment {
     if (variables.containsKey(CONFIG_MODEL) && !variables.containsKey(CONFIG)) {
       throw new IllegalStateException(CONFIG_MODEL + " must not be set without " + CONFIG);
     }
+    if (variables.containsKey(LiteLlmConfig.CLEAR_TEXT) && !variables.containsKey(CONFIG)) {
+      throw new IllegalStateException(
+          LiteLlmConfig.CLEAR_TEXT
+              + " must not be set without "
+              + CONFIG
+              + "; use OLLAMA_PRIMARY_CLEARTEXT or OFFMETER_ENDPOINTS_<n>_CLEARTEXT");
+    }
   }
 
   private static List<Endpoint> endpoints(Map<String, String> variables, Set<Integer> indices) {
@@ -143,8 +150,8 @@ public final class Environment {
    * #hedgeAfter()}.
    *
    * @param file YAML in UTF-8, of at most 1 MiB
-   * @param variables for {@code os.environ/NAME} and the providers' keys; nothing else is read from
-   *     them
+   * @param variables for {@code os.environ/NAME}, the providers' keys and {@code
+   *     OFFMETER_CLEARTEXT}; nothing else is read from them
    * @throws IllegalArgumentException if the file cannot be read or has a wrong value; the message
    *     has file, line and key
    * @throws IllegalStateException if a variable is not set, values do not go together, or {@code

@@ -16,10 +16,10 @@ final class Fallbacks {
   Fallbacks(Setting router, Setting litellm) {
     Setting defaults = wins(router, litellm, "default_fallbacks");
     Setting own = wins(router, litellm, "fallbacks");
-    if (own != null) {
+    if (own != null && !own.isEmpty()) {
       own.items().forEach(this::add);
     }
-    if (defaults != null) {
+    if (defaults != null && !defaults.isEmpty()) {
       groups.putIfAbsent(ANY, defaults.items());
     }
   }
@@ -35,9 +35,13 @@ final class Fallbacks {
 
   private void add(Setting rule) {
     for (String group : rule.keys()) {
-      Setting targets = rule.require(group);
+      Setting targets = rule.field(group);
+      if (targets == null) {
+        continue;
+      }
+      // Of several rules for one group LiteLLM takes the first.
       if (groups.putIfAbsent(group, targets.items()) != null) {
-        throw targets.wrong("must stand once, stands twice");
+        targets.passOver("a rule for it stands before");
       }
     }
   }

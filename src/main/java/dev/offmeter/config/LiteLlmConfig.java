@@ -4,7 +4,7 @@ package dev.offmeter.config;
 import dev.offmeter.Endpoint;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -18,27 +18,96 @@ import org.slf4j.LoggerFactory;
 final class LiteLlmConfig {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
+  /** The variable that lets credentials go in clear text to any host. */
+  static final String CLEAR_TEXT = "OFFMETER_CLEARTEXT";
+
   private final ConfigFile file;
   private final List<Deployment> deployments;
   private final Set<String> groups = new LinkedHashSet<>();
+  private final Map<String, String> aliases;
   private final Defaults defaults;
   private final Fallbacks fallbacks;
 
   private LiteLlmConfig(Setting root) {
     file = root.file();
-    root.checkKeys(KnownKeys.TOP, KnownKeys::inTop);
-    Setting list = root.require("model_list");
-    deployments = list.items().stream().map(Deployment::new).toList();
-    if (deployments.isEmpty()) {
-      throw list.wrong("must have at least one entry");
-    }
+    List<Setting> documents = documents(root);
+    documents.forEach(document -> document.noteOthers(HonouredKeys.TOP));
+    documents.forEach(LiteLlmConfig::define);
+    deployments = deployments(documents);
     deployments.forEach(deployment -> groups.add(deployment.group()));
-    Setting router = root.section("router_settings");
-    router.checkKeys(KnownKeys.ROUTER, KnownKeys::inRouter);
-    Setting litellm = root.section("litellm_settings");
-    litellm.checkKeys(KnownKeys.LITELLM, KnownKeys::inLitellm);
+    Setting router = section(documents, "router_settings");
+    router.noteOthers(HonouredKeys.ROUTER);
+    Setting litellm = section(documents, "litellm_settings");
+    litellm.noteOthers(HonouredKeys.LITELLM);
+    aliases = aliases(router.field("model_group_alias"));
     defaults = Defaults.of(router, litellm);
     fallbacks = new Fallbacks(router, litellm);
+  }
+
+  /** The file, then those that it includes. */
+  private static List<Setting> documents(Setting root) {
+    List<Setting> documents = new ArrayList<>(List.of(root));
+    Setting include = root.field("include");
+    if (include != null && !include.isEmpty()) {
+      for (Setting other : include.items()) {
+        documents.add(root.file().include(other.text()));
+      }
+    }
+    return documents;
+  }
+
+  private static void define(Setting document) {
+    Setting variables = document.section("environment_variables");
+    for (String name : variables.keys()) {
+      Setting value = variables.field(name);
+      // What nobody has set, nobody need ask for.
+      if (value != null && !value.isMapping() && !value.isList() && value.isKnown()) {
+        document.file().define(name, value.anyText());
+      }
+    }
+  }
+
+  /** As LiteLLM does it, lists of the documents are joined. */
+  private static List<Deployment> deployments(List<Setting> documents) {
+    List<Deployment> deployments = new ArrayList<>();
+    for (Setting document : documents) {
+      Setting list = document.field("model_list");
+      if (list != null) {
+        list.items().forEach(entry -> deployments.add(new Deployment(entry)));
+      }
+    }
+    if (deployments.isEmpty()) {
+      throw documents.get(0).require("model_list").wrong("must have at least one entry");
+    }
+    return deployments;
+  }
+
+  /** As LiteLLM does it, a section of a later document replaces that of an earlier one. */
+  private static Setting section(List<Setting> documents, String key) {
+    Setting section = documents.get(0).section(key);
+    for (Setting document : documents) {
+      section = document.field(key) == null ? section : document.section(key);
+    }
+    return section;
+  }
+
+  /** Other names of groups: the name itself, or a mapping with {@code model}. */
+  private static Map<String, String> aliases(@Nullable Setting section) {
+    Map<String, String> aliases = new HashMap<>();
+    if (section != null && !section.isEmpty()) {
+      for (String alias : section.keys()) {
+        Setting group = section.field(alias);
+        Setting name = group == null || !group.isMapping() ? group : group.field("model");
+        if (name != null) {
+          aliases.put(alias, name.text());
+        }
+      }
+    }
+    return aliases;
+  }
+
+  private String group(String name) {
+    return groups.contains(name) ? name : aliases.getOrDefault(name, name);
   }
 
   /**
@@ -50,7 +119,7 @@ final class LiteLlmConfig {
   static List<Endpoint> read(
       Path path, @Nullable String group, String field, Map<String, String> environment) {
     LiteLlmConfig config = new LiteLlmConfig(ConfigFile.read(path, environment));
-    String first = group == null ? config.deployments.get(0).group() : group;
+    String first = group == null ? config.deployments.get(0).group() : config.group(group);
     if (!config.groups.contains(first)) {
       throw new IllegalArgumentException(
           config.file.name()
@@ -59,7 +128,7 @@ final class LiteLlmConfig {
               + " must be one of "
               + config.groups
               + ", was '"
-              + first
+              + group
               + "'");
     }
     List<Endpoint> endpoints = config.endpoints(first);
@@ -73,17 +142,23 @@ final class LiteLlmConfig {
     fallbacks.first(first).forEach(target -> follow(target, chosen, visited));
     Set<String> names = ids(chosen);
     List<Endpoint> endpoints = new ArrayList<>();
+    boolean clearText = clearText();
     for (Deployment deployment : chosen) {
       String id = deployment.id();
       String name = id == null ? unused(deployment.group(), names) : id;
-      endpoints.add(deployment.endpoint(name, defaults));
+      endpoints.add(deployment.endpoint(name, defaults, clearText));
     }
     return endpoints;
   }
 
+  private boolean clearText() {
+    String allowed = file.variable(CLEAR_TEXT);
+    return allowed != null && Variables.flag(CLEAR_TEXT, allowed);
+  }
+
   /** As LiteLLM does it, a fallback's own fallbacks come before the next fallback. */
   private void follow(Setting target, Set<Deployment> chosen, Set<String> visited) {
-    String name = target.text();
+    String name = group(target.text());
     if (!visited.add(name)) {
       return;
     }
@@ -98,7 +173,9 @@ final class LiteLlmConfig {
   private List<Deployment> ofGroup(String group) {
     return deployments.stream()
         .filter(deployment -> deployment.group().equals(group))
-        .sorted(Comparator.comparingInt(Deployment::order))
+        .map(deployment -> Map.entry(deployment.order(), deployment))
+        .sorted(Map.Entry.comparingByKey())
+        .map(Map.Entry::getValue)
         .toList();
   }
 

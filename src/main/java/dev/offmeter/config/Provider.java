@@ -47,6 +47,20 @@ enum Provider {
     return keyVariable;
   }
 
+  /**
+   * The address without the path of a call, which LiteLLM takes with or without it for the servers
+   * where that path stands here.
+   */
+  String root(String address) {
+    String path =
+        switch (this) {
+          case OLLAMA, OLLAMA_CHAT -> "/api/(generate|chat)/?$";
+          case ANTHROPIC -> "/v1/messages/?$";
+          default -> "";
+        };
+    return path.isEmpty() ? address : address.replaceFirst(path, "");
+  }
+
   /** The model as the server names it. */
   String model(String model) {
     return model.substring(prefix.length());

@@ -7,9 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.function.Consumer;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,17 +34,23 @@ final class Setting {
     return file;
   }
 
-  /** The value of a key, or null if the key is not there. */
+  /** The value of a key, or null if the key is not there or has none. */
   @Nullable Setting field(String key) {
     Tree.Item value = mapping().get(key);
-    return value == null ? null : new Setting(file, below(key), value);
+    boolean none = value == null || value.value() instanceof Tree.Scalar s && s.empty();
+    return none ? null : new Setting(file, below(key), value);
   }
 
   /** The value of a key that must be there. */
   Setting require(String key) {
     Setting value = field(key);
     if (value == null) {
-      throw new IllegalArgumentException(place(item.line()) + below(key) + " must be set");
+      String slip =
+          NearestName.of(key, mapping().keySet())
+              .filter(near -> !near.equals(key))
+              .map(near -> "; is it " + near + "?")
+              .orElse("");
+      throw new IllegalArgumentException(place(item.line()) + below(key) + " must be set" + slip);
     }
     return value;
   }
@@ -74,28 +78,25 @@ final class Setting {
     return mapping().keySet();
   }
 
-  /** A key that nobody knows is a slip of the pen, and must not be lost in silence. */
-  void checkKeys(Set<String> honoured, Predicate<String> known) {
-    mapping()
-        .forEach(
-            (key, value) -> {
-              if (honoured.contains(key)) {
-                return;
-              }
-              if (!known.test(key)) {
-                throw new IllegalArgumentException(
-                    place(value.line())
-                        + below(key)
-                        + " is not a known key; Offmeter reads "
-                        + new TreeSet<>(honoured));
-              }
-              file.passOver(below(key));
-            });
+  /** Notes every other key: a slip of the pen must not be lost in silence. */
+  void noteOthers(Set<String> honoured) {
+    for (String key : mapping().keySet()) {
+      if (!honoured.contains(key)) {
+        String slip =
+            NearestName.of(key, honoured).map(near -> " (did you mean " + near + "?)").orElse("");
+        file.passOver(below(key) + slip);
+      }
+    }
   }
 
-  /** Notes that this value is not heeded. */
+  /** Notes that this value is not honoured. */
   void passOver() {
     file.passOver(path);
+  }
+
+  /** Notes that this value is not honoured as it stands, and why. */
+  void passOver(String reason) {
+    file.passOver(path + " (" + reason + ")");
   }
 
   private Map<String, Tree.Item> mapping() {
@@ -105,13 +106,29 @@ final class Setting {
     return mapping.entries();
   }
 
-  private boolean isEmpty() {
-    return item.value() instanceof Tree.Scalar scalar && scalar.empty();
+  /** Whether there is nothing in it, in whatever form. */
+  boolean isEmpty() {
+    return item.value() instanceof Tree.Scalar scalar && scalar.empty()
+        || item.value() instanceof Tree.Sequence sequence && sequence.items().isEmpty()
+        || item.value() instanceof Tree.Mapping mapping && mapping.entries().isEmpty();
+  }
+
+  boolean isMapping() {
+    return item.value() instanceof Tree.Mapping;
+  }
+
+  boolean isList() {
+    return item.value() instanceof Tree.Sequence;
+  }
+
+  /** The value with a variable replaced, blank or not. */
+  String anyText() {
+    return isFromVariable() ? value(variable()) : raw();
   }
 
   /** The value, not blank, with a variable replaced. */
   String text() {
-    String text = isFromVariable() ? value(variable()) : raw();
+    String text = anyText();
     if (text.isBlank()) {
       throw wrong("must not be blank");
     }
@@ -141,14 +158,19 @@ final class Setting {
     return value;
   }
 
+  /** Whether it is a value, or a variable that is set. */
+  boolean isKnown() {
+    return !isFromVariable() || file.variable(variable()) != null;
+  }
+
   private boolean isFromVariable() {
     return item.value() instanceof Tree.Scalar scalar && scalar.text().startsWith(VARIABLE);
   }
 
   int wholeNumber() {
     try {
-      return Integer.parseInt(text().strip());
-    } catch (NumberFormatException e) {
+      return decimal().intValueExact();
+    } catch (ArithmeticException | NumberFormatException e) {
       throw wrong("must be a whole number");
     }
   }
@@ -166,12 +188,27 @@ final class Setting {
   }
 
   private BigDecimal number() {
-    String text = text().strip();
     try {
-      return new BigDecimal(text.length() > 30 ? "too long" : text);
+      return decimal();
     } catch (NumberFormatException e) {
       throw wrong("must be a positive number of seconds");
     }
+  }
+
+  /** Any number. */
+  double fraction() {
+    try {
+      return decimal().doubleValue();
+    } catch (NumberFormatException e) {
+      throw wrong("must be a number");
+    }
+  }
+
+  /** A number, or one in quotes, and with the underscores that YAML allows. */
+  private BigDecimal decimal() {
+    String text = text().strip();
+    return new BigDecimal(
+        text.length() > 30 ? "too long" : text.replaceAll("(?<=\\d)_(?=\\d)", ""));
   }
 
   /** Hands the value to a builder; what that rejects is reported with file, line and path. */
@@ -180,10 +217,13 @@ final class Setting {
       setter.accept(this);
     } catch (IllegalArgumentException e) {
       String message = String.valueOf(e.getMessage());
-      throw message.startsWith(file.name() + " line ")
-          ? e
-          : new IllegalArgumentException(where() + ": " + masked(message));
+      throw isPlaced(message) ? e : new IllegalArgumentException(where() + ": " + masked(message));
     }
+  }
+
+  /** Whether a message names file and line already. */
+  boolean isPlaced(String message) {
+    return message.startsWith(file.name() + " line ");
   }
 
   /** A message without the value, if that came from a variable. */

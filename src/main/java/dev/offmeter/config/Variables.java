@@ -103,7 +103,7 @@ final class Variables {
   }
 
   void setFlag(String key, Consumer<Boolean> setter) {
-    set(key, value -> setter.accept(flag(key, value)));
+    set(key, value -> setter.accept(flag(prefix + key, value)));
   }
 
   /** Names with commas between. */
@@ -163,13 +163,13 @@ final class Variables {
     }
   }
 
-  private boolean flag(String key, String value) {
+  static boolean flag(String name, String value) {
     return switch (value.toLowerCase(Locale.ROOT)) {
       case "true" -> true;
       case "false" -> false;
       default ->
           throw new IllegalArgumentException(
-              prefix + key + " must be true or false, was '" + shown(value) + "'");
+              name + " must be true or false, was '" + shown(value) + "'");
     };
   }
 

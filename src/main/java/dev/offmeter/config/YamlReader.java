@@ -27,7 +27,7 @@ import org.yaml.snakeyaml.nodes.Tag;
  */
 final class YamlReader {
   private static final int LEVELS = 20;
-  private static final int ALIASES = 50;
+  private static final int ALIASES = 1000;
   private static final Set<Tag> PLAIN =
       Set.of(
           Tag.STR,

@@ -211,6 +211,10 @@ class EnvironmentTest {
   void aModelOfAFileNeedsTheFile() {
     assertThat(contradictory("OFFMETER_CONFIG_MODEL=m"))
         .hasMessage("OFFMETER_CONFIG_MODEL must not be set without OFFMETER_CONFIG");
+    assertThat(contradictory("OFFMETER_CLEARTEXT=true"))
+        .hasMessage(
+            "OFFMETER_CLEARTEXT must not be set without OFFMETER_CONFIG; use"
+                + " OLLAMA_PRIMARY_CLEARTEXT or OFFMETER_ENDPOINTS_<n>_CLEARTEXT");
     assertThat(wrong("OFFMETER_CONFIG=\u0000"))
         .hasMessageStartingWith("OFFMETER_CONFIG must be a path");
   }

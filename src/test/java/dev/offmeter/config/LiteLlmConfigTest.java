@@ -197,7 +197,6 @@ class LiteLlmConfigTest {
         "timeout: 86401 | .timeout must be from 0.001 to 86400 seconds, was '86401'",
         "timeout: [5] | .timeout must be a single value, was a list",
         "timeout: {s: 5} | .timeout must be a single value, was a mapping",
-        "timeout: | .timeout must not be empty, was ''",
         "timeout: ' ' | .timeout must not be blank, was ' '",
         "timeout: os.environ/NODE_KEY"
             + " | .timeout must be a positive number of seconds, was *** from os.environ/NODE_KEY",
@@ -207,12 +206,10 @@ class LiteLlmConfigTest {
         "max_parallel_requests: 0"
             + " | .max_parallel_requests: maxConcurrent must be at least 1, was 0",
         "rpm: 0 | .rpm: requestsPerMinute must be from 1 to 100000, was 0",
-        "num_retries: 11 | .num_retries: retries must be from 0 to 10, was 11",
         "order: first | .order must be a whole number, was 'first'",
         "keep_alive: 5 days"
             + " | .keep_alive must be whole seconds, or such as 5m or 24h, was '5 days'",
         "api_key: [sk-canary] | .api_key must be a single value, was a list",
-        "api_key: | .api_key must not be empty, was ***",
         "api_key: os.environ/NOBODY | .api_key is os.environ/NOBODY, but NOBODY is not set",
         "api_key: \"sk-canary\\n\" | .api_key: apiKey must hold printable ASCII only,"
             + " was *** with another at position 9",
@@ -220,9 +217,6 @@ class LiteLlmConfigTest {
             + " absolute http or https URL, was '***@host'",
         "api_base: os.environ/NODE_KEY | .api_base: endpoint 'chat': baseUrl must be an"
             + " absolute http or https URL, was '***'",
-        "time_out: 5 | .time_out is not a known key; Offmeter reads [api_base, api_key,"
-            + " keep_alive, max_parallel_requests, model, num_retries, order, rpm, stream_timeout,"
-            + " timeout]",
         "model: ollama/x | .model must stand once, stood on line 4 too"
       })
   void aWrongParameterIsNamedWithFileLineAndKey(String parameter, String message) {
@@ -273,7 +267,7 @@ class LiteLlmConfigTest {
         "'# nothing' | config.yaml line 1: model_list must be set",
         "[] | config.yaml line 1: the document must be a mapping, was a list",
         "text | config.yaml line 1: the document must be a mapping, was 'text'",
-        "model_list: | config.yaml line 1: model_list must be a list, was ''",
+        "model_list: | config.yaml line 1: model_list must be set",
         "model_list: [] | config.yaml line 1: model_list must have at least one entry, was a list",
         "model_list: {} | config.yaml line 1: model_list must be a list, was a mapping",
         "model_list: [x] | config.yaml line 1: model_list[0] must be a mapping, was 'x'",
@@ -285,11 +279,10 @@ class LiteLlmConfigTest {
             + " | config.yaml line 1: model_list[0].litellm_params.model must be set",
         "model_list: [{model_name: m, litellm_params: x}]"
             + " | config.yaml line 1: model_list[0].litellm_params must be a mapping, was 'x'",
-        "model_list: [{model_name: m, model_inof: {}, litellm_params: {}}]"
-            + " | config.yaml line 1: model_list[0].model_inof is not a known key; Offmeter reads"
-            + " [litellm_params, model_info, model_name]",
-        "modle_list: [] | config.yaml line 1: modle_list is not a known key; Offmeter reads"
-            + " [litellm_settings, model_list, router_settings]",
+        "modle_list: [] | config.yaml line 1: model_list must be set; is it modle_list?",
+        "model_list: [{model_name: m, litelm_params: {}}]"
+            + " | config.yaml line 1: model_list[0].litellm_params must be set; is it"
+            + " litelm_params?",
         "a: 'sk-canary | config.yaml line 1, column 14: must be valid YAML, was not",
         "a: *sk-canary | config.yaml line 1, column 4: must be valid YAML, was not",
         "a: !sk-canary b | config.yaml line 1: a must not have a tag of its own, had one",
@@ -308,7 +301,8 @@ class LiteLlmConfigTest {
     assertThat(rejected("a:\n\tb: sk-canary"))
         .hasMessage("config.yaml line 2, column 1: must be valid YAML, was not");
     assertThat(rejected(with("rpm: 1") + "\u0000"))
-        .hasMessage("config.yaml must be valid YAML of at most 20 levels and 50 aliases, was not");
+        .hasMessage(
+            "config.yaml must be valid YAML of at most 20 levels and 1000 aliases, was not");
     assertThat(rejected("a: b\n---\nc: sk-canary"))
         .hasMessage("config.yaml line 2, column 1: must be valid YAML, was not");
   }
@@ -316,13 +310,13 @@ class LiteLlmConfigTest {
   @Test
   void whatGrowsWithoutEndIsRefused() throws Exception {
     String bomb = "a: &a [x,x]\n";
-    for (char c = 'b'; c < 'z'; c++) {
-      char before = (char) (c - 1);
-      bomb += c + ": &" + c + " [*" + before + ",*" + before + ",*" + before + "]\n";
+    for (int i = 0; i < 24; i++) {
+      String before = i == 0 ? "a" : "a" + (i - 1);
+      bomb += "a" + i + ": &a" + i + " [" + ("*" + before + ",").repeat(50) + "]\n";
     }
-    assertThat(rejected(bomb)).hasMessageContaining("at most 20 levels and 50 aliases");
+    assertThat(rejected(bomb)).hasMessageContaining("at most 20 levels and 1000 aliases");
     assertThat(rejected("a: " + "[".repeat(100_000)))
-        .hasMessageContaining("at most 20 levels and 50 aliases");
+        .hasMessageContaining("at most 20 levels and 1000 aliases");
     assertThat(rejected("a: " + "x".repeat(1024 * 1024)))
         .hasMessage("config.yaml must be of at most 1 MiB, was larger");
   }
@@ -394,8 +388,8 @@ class LiteLlmConfigTest {
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
             "config.yaml line 1: model_list[0].litellm_params: endpoint 'm' must use https to send"
-                + " a credential to 192.0.2.7, was http; a builder's"
-                + " allowClearTextCredentials(true) overrides, a file cannot");
+                + " a credential to 192.0.2.7, was http; the variable"
+                + " OFFMETER_CLEARTEXT=true allows it for the file");
   }
 
   @Test
@@ -404,17 +398,6 @@ class LiteLlmConfigTest {
         .hasMessage(
             "config.yaml line 1: model_list[0].litellm_params.model must name one model, was"
                 + " 'openai/*'");
-  }
-
-  @Test
-  void keepAliveIsOllamasOnly() {
-    assertThat(
-            rejected(
-                "model_list: [{model_name: m, litellm_params: {model: openai/x, keep_alive: 5m}}]"))
-        .isInstanceOf(IllegalStateException.class)
-        .hasMessageStartingWith(
-            "config.yaml line 1: model_list[0].litellm_params: endpoint 'm' must not have a"
-                + " keepAlive");
   }
 
   /** Groups a, b, c and d of one deployment each, and d has an id. */
@@ -478,12 +461,7 @@ class LiteLlmConfigTest {
         "fallbacks: [b] | .fallbacks[0] must be a mapping, was 'b'",
         "fallbacks: [{a: [{model: b}]}]"
             + " | .fallbacks[0].a[0] must be a single value, was a mapping",
-        "fallbacks: [{a: [b]}, {a: [c]}]"
-            + " | .fallbacks[1].a must stand once, stands twice, was a list",
-        "timeout: soon | .timeout must be a positive number of seconds, was 'soon'",
-        "num_retries: 11 | .num_retries: retries must be from 0 to 10, was 11",
-        "num_retires: 1 | .num_retires is not a known key; Offmeter reads [default_fallbacks,"
-            + " default_max_parallel_requests, fallbacks, num_retries, stream_timeout, timeout]"
+        "timeout: soon | .timeout must be a positive number of seconds, was 'soon'"
       })
   void aWrongRouterSettingIsNamedWithFileLineAndKey(String setting, String message) {
     assertThat(rejected(groups("router_settings:\n  " + setting)))
@@ -526,5 +504,300 @@ class LiteLlmConfigTest {
     assertThat(Environment.readLiteLlmConfig(GOLDEN, VARIABLES).endpoints().toString())
         .doesNotContain(CANARY);
     assertThat(log.list.toString()).doesNotContain(CANARY);
+  }
+
+  private String warning(String yaml) {
+    return warning(yaml, VARIABLES);
+  }
+
+  private String warning(String yaml, Map<String, String> variables) {
+    log.list.clear();
+    endpoints(yaml, variables);
+    assertThat(log.list).hasSizeLessThan(2);
+    return log.list.isEmpty() ? "" : log.list.get(0).getFormattedMessage();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "api_bass: http://localhost:1 | api_base",
+        "apibase: http://localhost:1 | api_base",
+        "time_out: 5 | timeout",
+        "timout: 5 | timeout",
+        "stream_timout: 5 | stream_timeout",
+        "num_retires: 5 | num_retries",
+        "max_token: 5 | max_tokens",
+        "max_paralel_requests: 5 | max_parallel_requests",
+        "temprature: 1 | temperature"
+      })
+  void aSlipInAKeyIsNamedInTheWarningWithWhatWasMeant(String parameter, String meant) {
+    String key = parameter.substring(0, parameter.indexOf(':'));
+
+    assertThat(warning(with(parameter)))
+        .isEqualTo(
+            "config.yaml has keys that Offmeter does not heed: [model_list[0].litellm_params."
+                + key
+                + " (did you mean "
+                + meant
+                + "?)]");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "tpm: 1",
+        "top_k: 1",
+        "weight: 1",
+        "tags: [a]",
+        "max_retries: 1",
+        "brand_new: {a: b}"
+      })
+  void aKeyThatIsNearToNoneIsNamedAlone(String parameter) {
+    String key = parameter.substring(0, parameter.indexOf(':'));
+
+    assertThat(warning(with(parameter)))
+        .endsWith("does not heed: [model_list[0].litellm_params." + key + "]");
+  }
+
+  @Test
+  void unknownKeysEverywhereAreOneWarning() {
+    assertThat(
+            warning(
+                groups(
+                    """
+                    general_settings: {master_key: os.environ/NOBODY}
+                    whatever_comes_next: [1, 2]
+                    router_settings: {num_retires: 1, routing_strategy: simple-shuffle}
+                    litellm_settings:
+                      drop_params: true
+                      service_callback: ["prometheus_system"]
+                    """)))
+        .isEqualTo(
+            "config.yaml has keys that Offmeter does not heed: [general_settings,"
+                + " whatever_comes_next, router_settings.num_retires (did you mean num_retries?),"
+                + " router_settings.routing_strategy, litellm_settings.drop_params,"
+                + " litellm_settings.service_callback]");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "general_settings:",
+        "router_settings:\nlitellm_settings:",
+        "router_settings: []",
+        "router_settings: {fallbacks: []}",
+        "router_settings: {fallbacks: , default_fallbacks: }",
+        "litellm_settings: {fallbacks: [], default_fallbacks: []}",
+        "router_settings: {fallbacks: [{a: }, {b: []}], timeout: }",
+        "router_settings: {fallbacks: [{a: []}, {a: [b]}]}",
+        "router_settings: {num_retries: 11, timeout: '60', model_group_alias: {}}",
+        "environment_variables:",
+        "environment_variables: {A: b, C: , D: {e: f}, G: os.environ/NOBODY}",
+        "include: []",
+        "finetune_settings: [{a: b}]",
+        "callback_settings: {otel: {x: [1, {y: z}]}}"
+      })
+  void whatIsValidThereIsNotRefused(String settings) {
+    assertThat(names(groups(settings))).startsWith("a");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "timeout:",
+        "api_key:",
+        "api_base:",
+        "rpm: 1_000",
+        "rpm: '100'",
+        "rpm: 100.0",
+        "rpm: 1000000",
+        "num_retries: 11",
+        "max_parallel_requests:",
+        "keep_alive: 1h30m",
+        "api_key: ''",
+        "stop: []",
+        "api_base: http://localhost:11434/api/chat",
+        "api_base: http://localhost:11434/api/generate",
+        "base_url: http://localhost:11434",
+        "model_info: {a: b}",
+        "extra_headers: {a: b}"
+      })
+  void aParameterThatIsValidThereIsNotRefused(String parameter) {
+    assertThat(endpoints(with(parameter), VARIABLES))
+        .containsExactly("Endpoint[chat, qwen3:8b at http://localhost:11434/]");
+  }
+
+  @Test
+  void aProviderMayStandInAKeyOfItsOwn() {
+    String yaml =
+        "model_list: [{model_name: m, litellm_params: {model: %s, custom_llm_provider: openai,"
+            + " api_base: 'http://localhost:1'}}]";
+    for (String model : List.of("Qwen/Qwen3", "openai/Qwen/Qwen3")) {
+      assertThat(endpoints(yaml.formatted(model), Map.of()))
+          .containsExactly("Endpoint[m, Qwen/Qwen3 at http://localhost:1/]");
+    }
+  }
+
+  @Test
+  void aGroupThatIsNotAskedMayHoldAnything() {
+    assertThat(
+            names(
+                """
+                model_list:
+                  - {model_name: a, litellm_params: {model: ollama/x}}
+                  - {model_name: b, litellm_params: {model: bedrock/x, order: first, timeout: soon}}
+                  - {model_name: c, litellm_params: {model: azure/x, api_key: '${KEY}', rpm: no}}
+                  - {model_name: '*', litellm_params: {model: '*'}}
+                """))
+        .containsExactly("a");
+  }
+
+  @Test
+  void aHundredDeploymentsMayShareTheirParameters() {
+    String entry = "  - {model_name: m, litellm_params: {<<: *shared, model: ollama/x}}\n";
+    String yaml =
+        "shared: &shared {timeout: 5, model: ollama/y}\nmodel_list:\n" + entry.repeat(100);
+
+    assertThat(names(yaml)).hasSize(100);
+  }
+
+  @Test
+  void aGroupIsAskedAndFollowedByAnotherOfItsNames() {
+    String yaml =
+        groups(
+            "router_settings: {fallbacks: [{a: [large]}], model_group_alias: {small: a, large:"
+                + " {model: d, hidden: true}}}");
+    assertThat(names(yaml)).containsExactly("a", "node-d");
+    assertThat(Environment.readLiteLlmConfig(file(yaml), "small", Map.of()).endpoints())
+        .extracting(Endpoint::name)
+        .containsExactly("a", "node-d");
+    assertThat(log.list).isEmpty();
+  }
+
+  @Test
+  void includedFilesAddTheirModelsAndSettings() throws Exception {
+    Files.writeString(
+        directory.resolve("models.yaml"),
+        """
+        model_list:
+          - {model_name: b, litellm_params: {model: ollama/x, time_out: 5}}
+        router_settings: {fallbacks: [{a: [b]}]}
+        environment_variables: {MODEL: ollama/y}
+        """);
+    String yaml =
+        """
+        include: [models.yaml]
+        model_list: [{model_name: a, litellm_params: {model: os.environ/MODEL}}]
+        """;
+
+    assertThat(endpoints(yaml, Map.of()))
+        .containsExactly(
+            "Endpoint[a, y at http://localhost:11434/]",
+            "Endpoint[b, x at http://localhost:11434/]");
+    assertThat(log.list)
+        .singleElement()
+        .extracting(ILoggingEvent::getFormattedMessage)
+        .isEqualTo(
+            "config.yaml has keys that Offmeter does not heed: [models.yaml:"
+                + " model_list[0].litellm_params.time_out (did you mean timeout?)]");
+    assertThat(names("include: [models.yaml]")).containsExactly("b");
+    assertThat(rejected("include: [nobody.yaml]"))
+        .hasMessageStartingWith("nobody.yaml must be a file that can be read");
+  }
+
+  @Test
+  void variablesOfTheFileAreNeverShown() {
+    String yaml =
+        "environment_variables: {URL: 'http://u:sk-canary@host', KEY: sk-canary}\n"
+            + with("api_base: os.environ/URL");
+    assertThat(rejected(yaml))
+        .hasMessageContaining("must not carry user-info; use apiKey or header, was '***'");
+    assertThat(rejected(yaml.replace("api_base: os.environ/URL", "timeout: os.environ/KEY")))
+        .hasMessageContaining("was *** from os.environ/KEY");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "MINI_URL, \"http://host:11434\"",
+    "MINI_URL, 'http://hunter2\r'",
+    "MINI_URL, ${hunter2}"
+  })
+  void aSlipInAVariableOfAFileIsNamedAndNotShown(String name, String value) {
+    Throwable thrown = rejected(file(with("api_base: os.environ/" + name)), Map.of(name, value));
+
+    assertThat(thrown)
+        .hasMessageStartingWith("config.yaml line 5: model_list[0].litellm_params.api_base: ")
+        .hasMessageContaining("must not ")
+        .hasMessageEndingWith("was '***'")
+        .hasMessageNotContaining("hunter2");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "local",
+        "dummy",
+        "none",
+        "None",
+        "EMPTY",
+        "not-needed",
+        "no-key",
+        "sk-no-key-required",
+        "sk-local",
+        "lm-studio",
+        "ollama",
+        "fake-key",
+        "anything",
+        "sk-anything",
+        "'null'",
+        "n/a",
+        "changeme",
+        "<your-key>",
+        "your-api-key",
+        "sk-xxxx",
+        "''",
+        "os.environ/PLACEHOLDER",
+        "sk-1234",
+        "test"
+      })
+  void aPlaceholderForAKeyIsNoKeyAndIsNamed(String key) {
+    String yaml = with("api_key: " + key) + "      api_base: http://host.docker.internal:11434\n";
+
+    assertThat(warning(yaml, Map.of("PLACEHOLDER", "not-needed")))
+        .startsWith("config.yaml has keys that Offmeter does not heed: [model_list[0]")
+        .matches(".*api_key \\((a placeholder, no key is sent|a key of examples, .*)\\)]");
+  }
+
+  @Test
+  void aRealKeyMayGoInTheClearWhereAVariableAllowsIt() {
+    String yaml = with("api_key: sk-canary") + "      api_base: http://192.0.2.7\n";
+    assertThat(rejected(yaml)).hasMessageContaining("OFFMETER_CLEARTEXT=true");
+    assertThat(rejected(file(yaml), Map.of("OFFMETER_CLEARTEXT", "false"))).isNotNull();
+    assertThat(rejected(file(yaml), Map.of("OFFMETER_CLEARTEXT", "yes")))
+        .hasMessage("OFFMETER_CLEARTEXT must be true or false, was 'yes'");
+    assertThat(endpoints(yaml, Map.of("OFFMETER_CLEARTEXT", "true"))).hasSize(1);
+    String within = "environment_variables: {OFFMETER_CLEARTEXT: true}\n" + yaml;
+    assertThat(endpoints(within, Map.of())).hasSize(1);
+    Map<String, String> besideAFile =
+        Map.of("OFFMETER_CONFIG", file(yaml).toString(), "OFFMETER_CLEARTEXT", "true");
+    assertThat(Environment.read(besideAFile).endpoints()).hasSize(1);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "max_tokens: 0 | .max_tokens: maxTokens must be at least 1, was 0",
+        "max_tokens: many | .max_tokens must be a whole number, was 'many'",
+        "temperature: -1 | .temperature: temperature must be a finite number of 0 or more, was -1.0",
+        "temperature: hot | .temperature must be a number, was 'hot'",
+        "top_p: 2 | .top_p: topP must be between 0 and 1, was 2.0",
+        "seed: x | .seed must be a whole number, was 'x'",
+        "stop: [''] | .stop: stop[0] must not be empty"
+      })
+  void aWrongDefaultForTheModelIsNamedWithFileLineAndKey(String parameter, String message) {
+    assertThat(rejected(with(parameter)))
+        .hasMessage("config.yaml line 5: model_list[0].litellm_params" + message);
   }
 }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.config;
+
+import java.util.Set;
+
+/** The keys of a LiteLLM file that Offmeter honours. Every other is named in one warning. */
+final class HonouredKeys {
+  static final Set<String> TOP =
+      Set.of(
+          "model_list", "router_settings", "litellm_settings", "environment_variables", "include");
+  static final Set<String> ENTRY = Set.of("model_name", "litellm_params", "model_info");
+  static final Set<String> INFO = Set.of("id");
+  static final Set<String> PARAMS =
+      Set.of(
+          "model",
+          "custom_llm_provider",
+          "api_base",
+          "base_url",
+          "api_key",
+          "timeout",
+          "stream_timeout",
+          "max_parallel_requests",
+          "rpm",
+          "order",
+          "num_retries",
+          "keep_alive",
+          "max_tokens",
+          "max_completion_tokens",
+          "temperature",
+          "top_p",
+          "seed",
+          "stop");
+  static final Set<String> ROUTER =
+      Set.of(
+          "fallbacks",
+          "default_fallbacks",
+          "model_group_alias",
+          "num_retries",
+          "timeout",
+          "stream_timeout",
+          "default_max_parallel_requests");
+  static final Set<String> LITELLM =
+      Set.of("fallbacks", "default_fallbacks", "num_retries", "request_timeout");
+
+  private HonouredKeys() {}
+}
