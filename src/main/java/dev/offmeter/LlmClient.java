@@ -12,6 +12,7 @@ import dev.offmeter.failover.Hedging;
 import dev.offmeter.failover.StreamedCall;
 import dev.offmeter.failover.Time;
 import dev.offmeter.observe.ClientStatus;
+import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.wire.Shape;
 import java.nio.file.Path;
@@ -344,6 +345,27 @@ public final class LlmClient implements AutoCloseable {
       throw new IllegalStateException("the client must be open, was closed");
     }
     return failover.warmUp();
+  }
+
+  /**
+   * Tells that an endpoint has been repaired, so that nobody waits for the end of its pause. A
+   * self-hosted server is asked at once, without a token: unless nobody is there or it says that it
+   * is not ready, the next call is its trial; an Ollama loads its model first. A managed server or
+   * a function is not asked: the next call is its trial. Nothing happens to an endpoint that is up.
+   * May be called by any thread; it waits for nothing.
+   *
+   * @param endpoint its name
+   * @return completes when that is decided, within 10 s but for a load, with how it is then; never
+   *     exceptionally; need not be waited for
+   * @throws IllegalArgumentException if there is no endpoint of this name
+   * @throws IllegalStateException if the client was closed before
+   */
+  public CompletableFuture<EndpointStatus> recheck(String endpoint) {
+    Objects.requireNonNull(endpoint, "endpoint");
+    if (closed) {
+      throw new IllegalStateException("the client must be open, was closed");
+    }
+    return failover.recheck(endpoint);
   }
 
   /**

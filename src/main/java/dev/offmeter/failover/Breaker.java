@@ -486,6 +486,17 @@ final class Breaker {
         });
   }
 
+  /** A person says that it is repaired, whatever the pause: the next call is the trial. */
+  void endBackoff() {
+    change(
+        () -> {
+          if (states.isDown() && breaker.getState() == CircuitBreaker.State.OPEN) {
+            pause.end();
+            breaker.transitionToHalfOpenState();
+          }
+        });
+  }
+
   /** Whether evidence that it is back is believed now. */
   boolean mayComeBack() {
     return pause.mayEnd();

@@ -6,6 +6,7 @@ import dev.offmeter.ChatResponse;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Transport;
 import dev.offmeter.observe.ClientStatus;
+import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.observe.LlmListener;
 import java.time.Duration;
 import java.util.List;
@@ -82,6 +83,27 @@ public final class Failover implements AutoCloseable {
         gates.stream().map(gate -> gate.health().warmUp()).toArray(CompletableFuture[]::new);
     // What a client that is being closed can no longer do is no failure of the caller's.
     return CompletableFuture.allOf(all).handle((done, unable) -> status());
+  }
+
+  /**
+   * Asks an endpoint at once whether it is repaired.
+   *
+   * @return completed when that is decided, with how it is then
+   * @throws IllegalArgumentException if there is no endpoint of this name
+   */
+  public CompletableFuture<EndpointStatus> recheck(String name) {
+    Gate gate =
+        gates.stream()
+            .filter(each -> each.spec().name().equals(name))
+            .findFirst()
+            .orElseThrow(() -> unknown(name));
+    return gate.health().recheck().handle((done, unable) -> gate.status());
+  }
+
+  private IllegalArgumentException unknown(String name) {
+    List<String> names = gates.stream().map(gate -> gate.spec().name()).toList();
+    return new IllegalArgumentException(
+        "endpoint must be one of " + String.join(", ", names) + ", was '" + name + "'");
   }
 
   /** Nothing is asked on the side any more. */

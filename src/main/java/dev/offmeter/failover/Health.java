@@ -179,6 +179,36 @@ final class Health {
         });
   }
 
+  /**
+   * Asks at once whether the endpoint is repaired, as a person says, and lets the next call try it
+   * if nothing speaks against that. Where it cannot be asked, the next call finds out.
+   *
+   * @return completed, never exceptionally, when that is decided
+   */
+  CompletableFuture<?> recheck() {
+    if (!isProbed()) {
+      breaker.endBackoff();
+      return CompletableFuture.completedFuture(null);
+    }
+    long said = time.nanos();
+    return looks
+        .look(CompletableFuture::completedFuture)
+        // One that was under way may have seen it as it was before.
+        .thenCompose(look -> look.beganBefore(said) ? looks.look(this::recheck) : recheck(look));
+  }
+
+  private CompletableFuture<Void> recheck(Looks.Look look) {
+    boolean cold = look.sign() == Vitals.Sign.COLD && warmth.canLoad();
+    boolean ill = look.death() != null || look.sign() == Vitals.Sign.NOT_READY;
+    if (!breaker.isOpenToCalls() && cold) {
+      return warmth.confirm(true, breaker::endBackoff);
+    }
+    if (!ill) {
+      breaker.endBackoff();
+    }
+    return CompletableFuture.completedFuture(null);
+  }
+
   Warmth warmth() {
     return warmth;
   }

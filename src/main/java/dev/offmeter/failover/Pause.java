@@ -66,6 +66,14 @@ final class Pause {
     shutUntil = ends;
   }
 
+  /** A person says that it is repaired: it is as if it had not been down before. */
+  void end() {
+    ends = time.nanos();
+    shutUntil = ends;
+    namedByServer = false;
+    forget();
+  }
+
   /** A call was served. */
   void forget() {
     // Read first: most calls are served by what was up all the time, on many threads.

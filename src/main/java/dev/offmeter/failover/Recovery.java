@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.EnumSet;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
@@ -239,7 +240,7 @@ final class Recovery {
       return;
     }
     if (isConfirmedByALoad()) {
-      health.warmth().confirm(false, breaker::back);
+      CompletableFuture<Void> unused = health.warmth().confirm(false, breaker::back);
     } else {
       breaker.back();
     }
@@ -254,7 +255,7 @@ final class Recovery {
     if (!breaker.missesModel()) {
       health.warmth().warm(failure, false);
     } else if (isConfirmedByALoad()) {
-      health.warmth().confirm(true, breaker::back);
+      CompletableFuture<Void> unused = health.warmth().confirm(true, breaker::back);
     }
   }
 

@@ -262,17 +262,17 @@ final class Warmth {
    *
    * @param certain whether it has to be there, or it is enough that nothing else is wrong
    * @param then if so
+   * @return completed when that is done
    */
-  void confirm(boolean certain, Runnable then) {
-    CompletableFuture<Void> unused =
-        loadOrWarm()
-            .thenAccept(
-                vitals -> {
-                  boolean there = vitals.sign() == Vitals.Sign.READY;
-                  if (there || (!certain && UNCLEAR.contains(vitals.sign()) && !closed)) {
-                    then.run();
-                  }
-                });
+  CompletableFuture<Void> confirm(boolean certain, Runnable then) {
+    return loadOrWarm()
+        .thenAccept(
+            vitals -> {
+              boolean there = vitals.sign() == Vitals.Sign.READY;
+              if (there || (!certain && UNCLEAR.contains(vitals.sign()) && !closed)) {
+                then.run();
+              }
+            });
   }
 
   /**
