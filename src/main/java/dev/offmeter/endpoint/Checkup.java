@@ -11,8 +11,10 @@ public interface Checkup {
     ALIVE,
     /** Whether its model is in memory. */
     RESIDENT,
-    /** Loads the model; ends when it is loaded. */
-    LOAD
+    /** Loads the model; ends when it is loaded. Costs no token. */
+    LOAD,
+    /** Asks for one token, which has a server load the model that loads it on demand. */
+    ONE_TOKEN
   }
 
   /** Asks. Holds no clock of its own; whoever runs it calls {@link #cancel()}. */

@@ -4,6 +4,7 @@ package dev.offmeter.endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Check;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.Reply;
 import dev.offmeter.wire.Vitals;
 import java.io.IOException;
 import java.util.concurrent.Executor;
@@ -49,18 +50,27 @@ final class HttpCheckup implements Checkup, Progress {
   }
 
   private Vitals ask(Request http) throws IOException {
-    try (Response reply = call.execute(http)) {
-      return check.judge().apply(HttpExchange.reply(reply));
+    try (Response head = call.execute(http)) {
+      boolean mayTakeLong = check.loads() && head.code() == 200;
+      Reply reply = mayTakeLong ? HttpExchange.patientReply(head) : HttpExchange.reply(head);
+      if (call.isCancelled()) {
+        throw new IOException("cancelled");
+      }
+      return check.judge().apply(reply);
     }
   }
 
   private Failure failure(IOException e) {
     if (call.isCancelled()) {
       return connected
-          ? Failure.of(FailureKind.UNRESPONSIVE, "no reply to a health check")
-          : Failure.of(FailureKind.CONNECT_TIMEOUT, "no connection for a health check");
+          ? Failure.of(FailureKind.UNRESPONSIVE, "no reply to a " + what())
+          : Failure.of(FailureKind.CONNECT_TIMEOUT, "no connection for a " + what());
     }
     return connected ? TransportFailure.waiting(e) : TransportFailure.connecting(e);
+  }
+
+  private String what() {
+    return check.loads() ? "load of the model" : "health check";
   }
 
   private Vitals redacted(Vitals vitals) {

@@ -256,8 +256,13 @@ final class HttpExchange implements Exchange, Progress {
 
   /** The beginning of a reply that is no answer. */
   static Reply reply(Response response) throws IOException {
+    response.body().source().timeout().deadline(1, TimeUnit.SECONDS);
+    return patientReply(response);
+  }
+
+  /** A reply whose body may take as long as its reader likes. */
+  static Reply patientReply(Response response) throws IOException {
     BufferedSource source = response.body().source();
-    source.timeout().deadline(1, TimeUnit.SECONDS);
     try {
       source.request(REPLY_BYTES);
     } catch (IOException e) {

@@ -115,6 +115,7 @@ public final class Transport implements AutoCloseable {
             case ALIVE -> checks.alive();
             case RESIDENT -> checks.resident();
             case LOAD -> checks.load();
+            case ONE_TOKEN -> checks.oneToken();
           };
       return check == null ? null : new HttpCheckup(aside, spec, check, workers, canceller);
     }

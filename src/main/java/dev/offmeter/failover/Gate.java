@@ -53,8 +53,8 @@ final class Gate {
     this.timeLimiter = registries.timeLimiters().timeLimiter(spec.name(), limiterConfig(spec));
     this.activity = new Activity(spec.limits(), time.nanos());
     Probes probes = new Probes(opener, time, shared.workers());
-    this.health = new Health(spec, probes, breaker, activity, latencies, time, shared.pace());
     this.rate = new Rate(spec.requestsPerMinute());
+    this.health = new Health(spec, probes, breaker, activity, latencies, rate, time, shared.pace());
   }
 
   /** To ask somebody else's server again soon may be billed, or limited. */

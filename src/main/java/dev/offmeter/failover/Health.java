@@ -40,6 +40,7 @@ final class Health {
       Breaker breaker,
       Activity activity,
       Latencies latencies,
+      Rate rate,
       Time time,
       ProbePace pace) {
     this.probes = probes;
@@ -47,7 +48,7 @@ final class Health {
     this.activity = activity;
     this.looks = new Looks(probes, activity, time);
     this.time = time;
-    this.warmth = new Warmth(spec, probes, this, latencies, activity, time);
+    this.warmth = new Warmth(spec, probes, this, latencies, activity, rate, time);
     this.recovery = new Recovery(this, breaker, time, pace);
   }
 
@@ -129,9 +130,13 @@ final class Health {
     return breaker;
   }
 
-  /** An attempt got no byte in all its time, as is usual while a model is being loaded. */
-  void looksCold() {
-    if (probes.can(Checkup.Kind.LOAD)) {
+  /**
+   * An attempt got no byte in all its time, as is usual while a model is being loaded.
+   *
+   * @param since when it was begun
+   */
+  void looksCold(long since) {
+    if (warmth.mayBeCold(since)) {
       look(look -> warmth.looksCold(look.sign()));
     }
   }

@@ -247,7 +247,7 @@ final class Recovery {
   }
 
   private boolean isConfirmedByALoad() {
-    return health.warmth().canLoad() && breaker.mayComeBack();
+    return health.warmth().canConfirm() && breaker.mayComeBack();
   }
 
   /** Whether a model that it did not have has been got since shows only when it is to be loaded. */

@@ -298,7 +298,7 @@ final class TimedAttempt implements Progress {
     if (failure != null) {
       exchange.cancel();
       if (!begun && isOutOfTime(failure)) {
-        gate.health().looksCold();
+        gate.health().looksCold(start);
       }
     }
   }

@@ -14,9 +14,12 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Whether a server has its model in memory, and getting it there without a caller who waits. A
@@ -25,6 +28,8 @@ import org.jspecify.annotations.Nullable;
  * for use by many threads.
  */
 final class Warmth {
+  private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
+
   /** Ollama itself gives up a load that makes no progress for 5 min (OLLAMA_LOAD_TIMEOUT). */
   static final Duration LOAD = Duration.ofMinutes(10);
 
@@ -36,6 +41,11 @@ final class Warmth {
 
   /** So long after a load that was refused none is tried. */
   private static final long REFUSED = Duration.ofMinutes(10).toNanos();
+
+  /** After a second load in vain; it doubles with each further one. */
+  private static final long IN_VAIN = Duration.ofSeconds(10).toNanos();
+
+  private static final int MOST_DOUBLINGS = 6;
 
   private static final Set<FailureKind> REFUSALS =
       EnumSet.of(FailureKind.WRONG_PATH, FailureKind.BAD_REQUEST);
@@ -55,7 +65,11 @@ final class Warmth {
   private final Breaker breaker;
   private final Latencies latencies;
   private final Activity activity;
+  private final Rate rate;
   private final Time time;
+  private final Checkup.Kind kind;
+  private final AtomicInteger inVain = new AtomicInteger();
+  private final AtomicBoolean told = new AtomicBoolean();
   private final AtomicBoolean kept = new AtomicBoolean();
   private volatile boolean closed;
   private volatile @Nullable Future<?> next;
@@ -76,6 +90,7 @@ final class Warmth {
       Health health,
       Latencies latencies,
       Activity activity,
+      Rate rate,
       Time time) {
     this.spec = spec;
     this.probes = probes;
@@ -83,7 +98,9 @@ final class Warmth {
     this.breaker = health.breaker();
     this.latencies = latencies;
     this.activity = activity;
+    this.rate = rate;
     this.time = time;
+    this.kind = probes.can(Checkup.Kind.LOAD) ? Checkup.Kind.LOAD : Checkup.Kind.ONE_TOKEN;
     this.loadedAt = time.nanos();
     this.seenAt = loadedAt;
     this.mayLoadFrom = loadedAt;
@@ -140,7 +157,32 @@ final class Warmth {
 
   /** Whether the model can be loaded beforehand. */
   boolean canLoad() {
-    return probes.can(Checkup.Kind.LOAD) && time.nanos() - mayLoadFrom >= 0;
+    return probes.can(kind) && time.nanos() - mayLoadFrom >= 0;
+  }
+
+  /**
+   * Whether a load is what tells that the server is back: a token is worth it if it loads at all.
+   */
+  boolean canConfirm() {
+    return canLoad() && (!costsToken() || loadNanos != UNKNOWN);
+  }
+
+  private boolean costsToken() {
+    return kind == Checkup.Kind.ONE_TOKEN;
+  }
+
+  /**
+   * Whether an attempt that got no byte may have waited for a load. Where only a token can tell,
+   * one is not asked for if others were served meanwhile, or if there was hardly time for a byte.
+   *
+   * @param since when the attempt was begun
+   */
+  boolean mayBeCold(long since) {
+    if (!costsToken()) {
+      return probes.can(kind);
+    }
+    long enough = Math.min(AT_ONCE.toNanos(), spec.limits().firstToken().toNanos());
+    return canLoad() && time.nanos() - since >= enough && !activity.hasServedSince(since);
   }
 
   /** An attempt got no byte in all its time. What a load that is over at once costs is nothing. */
@@ -148,8 +190,24 @@ final class Warmth {
     if (sign == Vitals.Sign.COLD) {
       warm(Failure.of(FailureKind.MODEL_COLD, "the model is not in memory"));
     } else if (sign == Vitals.Sign.READY && canLoad()) {
-      CompletableFuture<Vitals> unused = loadOrWarm();
+      long since = time.nanos();
+      CompletableFuture<Void> unused =
+          loadOrWarm().thenAccept(found -> foundByToken(found, time.nanos() - since));
     }
+  }
+
+  /** A token costs a little: so long as they find no model to be loaded, they get rarer. */
+  private void foundByToken(Vitals found, long took) {
+    if (!costsToken() || isRefusal(found)) {
+      return;
+    }
+    if (found.sign() == Vitals.Sign.READY && took > AT_ONCE.toNanos()) {
+      inVain.set(0);
+      return;
+    }
+    int before = inVain.getAndIncrement();
+    long pause = before == 0 ? 0 : IN_VAIN << Math.min(before - 1, MOST_DOUBLINGS);
+    mayLoadFrom = time.nanos() + Math.max(pause, took > AT_ONCE.toNanos() ? took : 0);
   }
 
   /**
@@ -204,8 +262,25 @@ final class Warmth {
       lock.unlock();
     }
     long since = time.nanos();
-    probes.ask(Checkup.Kind.LOAD, LOAD, vitals -> isOver(begun, since, vitals));
+    try {
+      countToken(since);
+      probes.ask(kind, LOAD, vitals -> isOver(begun, since, vitals));
+    } catch (Failure e) {
+      isOver(begun, since, Vitals.of(Vitals.Sign.REFUSED, e));
+    }
     return begun;
+  }
+
+  private void countToken(long now) throws Failure {
+    if (!costsToken()) {
+      return;
+    }
+    rate.take(now);
+    if (told.compareAndSet(false, true)) {
+      LOG.info(
+          "endpoint '{}' is asked for one token in the background, which has its model loaded",
+          spec.name());
+    }
   }
 
   private boolean isUnderWay(CompletableFuture<Vitals> load) {
@@ -244,11 +319,21 @@ final class Warmth {
       watchForTheDrop(spec.residence().toNanos());
     } else if (isRefusal(vitals)) {
       // Calls may be let through all the same: a proxy may know their path only.
-      mayLoadFrom = time.nanos() + REFUSED;
+      boolean ours = failure != null && failure.kind() == FailureKind.RATE_SPENT;
+      mayLoadFrom = time.nanos() + (ours ? AGAIN : REFUSED);
       breaker.warmed();
     } else if (breaker.isWarming() && failure != null && !closed) {
-      health.down(failure);
+      health.down(ofServerThatIsWell(failure));
     }
+  }
+
+  /** Its health check is well all the while, and must not bring it back at once. */
+  private Failure ofServerThatIsWell(Failure failure) {
+    return costsToken() && failure.kind() == FailureKind.UNRESPONSIVE
+        ? Failure.of(
+            FailureKind.FIRST_TOKEN_TIMEOUT,
+            "no token in the background either: " + failure.message())
+        : failure;
   }
 
   private static boolean isRefusal(Vitals vitals) {
@@ -325,7 +410,8 @@ final class Warmth {
    * dropped the model: Ollama lists one that a call has it load like one that is loaded.
    */
   private void watchForTheDrop(long delay) {
-    if (takesTooLong() && watched.compareAndSet(false, true)) {
+    boolean shown = probes.can(Checkup.Kind.RESIDENT);
+    if (shown && takesTooLong() && watched.compareAndSet(false, true)) {
       watch = after(delay, Warmth::lookForTheDrop);
     }
   }
@@ -333,7 +419,8 @@ final class Warmth {
   /** Its time has passed, and nobody has looked since. */
   private boolean isDueToBeDropped() {
     long due = usedAt() + spec.residence().toNanos();
-    return time.nanos() - due > 0 && seenAt - due < 0 && takesTooLong();
+    boolean known = probes.can(Checkup.Kind.RESIDENT);
+    return known && time.nanos() - due > 0 && seenAt - due < 0 && takesTooLong();
   }
 
   private long usedAt() {
@@ -378,7 +465,7 @@ final class Warmth {
   /** Nobody is there to load it. */
   void giveUp(Failure failure) {
     health.down(failure);
-    probes.cancel(Checkup.Kind.LOAD);
+    probes.cancel(kind);
   }
 
   void close() {

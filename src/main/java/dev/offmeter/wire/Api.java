@@ -98,6 +98,12 @@ public record Api(
       return variant.omitted().contains(field);
     }
 
+    /** Ollama's own API behind its compatible one: there, an option is no option of Ollama's. */
+    Server at(HttpUrl root) {
+      return new Server(
+          root, model, Map.of(), keepAlive, dialect, variant, maxLineBytes, maxAnswerBytes);
+    }
+
     Server with(Variant other) {
       return new Server(
           baseUrl,

@@ -4,13 +4,19 @@ package dev.offmeter.wire;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What one kind of server can be asked on the side. None of it costs a token.
+ * What one kind of server can be asked on the side.
  *
  * @param alive whether it lives; null if it cannot be asked
  * @param resident whether the model is in its memory; changes nothing there
  * @param load loads the model, and takes as long as that takes
+ * @param oneToken generates one token, for which a server that has to load the model does so; null
+ *     where {@code load} does it for nothing
  */
-public record Checks(@Nullable Check alive, @Nullable Check resident, @Nullable Check load) {
+public record Checks(
+    @Nullable Check alive,
+    @Nullable Check resident,
+    @Nullable Check load,
+    @Nullable Check oneToken) {
   /** For a server that is not to be asked on the side. */
-  public static final Checks NONE = new Checks(null, null, null);
+  public static final Checks NONE = new Checks(null, null, null, null);
 }

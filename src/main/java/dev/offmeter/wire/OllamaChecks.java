@@ -47,8 +47,10 @@ final class OllamaChecks {
         kept
             ? new Check(
                 () -> JsonRequest.post(checks.url("api/generate"), JSON, checks::load),
-                checks::loading)
-            : null);
+                checks::loading,
+                true)
+            : null,
+        null);
   }
 
   private HttpUrl url(String path) {

@@ -78,7 +78,20 @@ public final class OpenAiChat implements Protocol {
 
   @Override
   public Checks checks() {
-    return OpenAiChecks.of(server, base);
+    return OpenAiChecks.of(server, base, url, limitNames().isEmpty() ? null : this::writeOneToken);
+  }
+
+  /** With a prompt of ours, and never with a user's. */
+  private void writeOneToken(JsonGenerator out) throws IOException {
+    out.writeStringField("model", server.model());
+    out.writeBooleanField("stream", false);
+    writeLimit(1, out);
+    out.writeArrayFieldStart("messages");
+    out.writeStartObject();
+    out.writeStringField("role", "user");
+    out.writeStringField("content", "Hi");
+    out.writeEndObject();
+    out.writeEndArray();
   }
 
   /** The list of models stands beside the calls, as far as their path shows where that is. */
@@ -119,17 +132,20 @@ public final class OpenAiChat implements Protocol {
     JsonRequest.sampling(server, request, NAMES, out);
   }
 
-  /** It has two names: what does not go under the one goes under the other. */
   private void writeLimit(int maxTokens, JsonGenerator out) throws IOException {
-    // OpenAI's reasoning models reject max_tokens; Ollama ignores the other in silence.
-    boolean renamed = dialect == Dialect.OPENAI;
-    String usual = renamed ? MAX_COMPLETION_TOKENS : MAX_TOKENS;
-    String other = renamed ? MAX_TOKENS : MAX_COMPLETION_TOKENS;
-    if (!server.omits(usual)) {
-      out.writeNumberField(usual, maxTokens);
-    } else if (!server.omits(other)) {
-      out.writeNumberField(other, maxTokens);
+    for (String name : limitNames()) {
+      out.writeNumberField(name, maxTokens);
     }
+  }
+
+  /** The limit has two names: what does not go under the one goes under the other. */
+  private List<String> limitNames() {
+    // OpenAI's reasoning models reject max_tokens; Ollama ignores the other in silence.
+    List<String> names =
+        dialect == Dialect.OPENAI
+            ? List.of(MAX_COMPLETION_TOKENS, MAX_TOKENS)
+            : List.of(MAX_TOKENS, MAX_COMPLETION_TOKENS);
+    return names.stream().filter(name -> !server.omits(name)).limit(1).toList();
   }
 
   private static void writeMessages(ChatRequest request, JsonGenerator out) throws IOException {

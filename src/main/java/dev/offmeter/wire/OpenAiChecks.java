@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import dev.offmeter.Endpoint;
 import okhttp3.HttpUrl;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How OpenAI-compatible servers show that they are well: {@code /health} of vLLM, TGI and
@@ -11,7 +15,15 @@ import okhttp3.HttpUrl;
 final class OpenAiChecks {
   private OpenAiChecks() {}
 
-  static Checks of(Api.Server server, HttpUrl versioned) {
+  /**
+   * The checks of one server.
+   *
+   * @param versioned where its list of models is
+   * @param chat where it is asked
+   * @param oneToken the shortest request; null if its length cannot be limited
+   */
+  static Checks of(
+      Api.Server server, HttpUrl versioned, HttpUrl chat, JsonRequest.@Nullable Body oneToken) {
     HttpUrl root = root(versioned);
     Check alive =
         switch (server.dialect()) {
@@ -20,7 +32,24 @@ final class OpenAiChecks {
           case LOCAL_AI -> health(root, "readyz");
           default -> Check.get(at(versioned, "models"), OpenAiChecks::models);
         };
-    return new Checks(alive, null, null);
+    if (server.dialect() == Endpoint.Dialect.OLLAMA) {
+      Checks ollama = OllamaChecks.of(server.at(root));
+      return new Checks(alive, ollama.resident(), ollama.load(), null);
+    }
+    return new Checks(alive, null, null, oneToken == null ? null : oneToken(chat, oneToken));
+  }
+
+  private static Check oneToken(HttpUrl chat, JsonRequest.Body request) {
+    return new Check(
+        () -> JsonRequest.post(chat, "application/json", request), OpenAiChecks::generated, true);
+  }
+
+  private static Vitals generated(Reply reply) {
+    JsonNode body = reply.status() == 200 ? Json.tree(reply.body()) : MissingNode.getInstance();
+    // A server may stream all the same.
+    return InBandError.isIn(body)
+        ? Vitals.ofError(InBandError.of(body).withStatus(200))
+        : Vitals.of(reply, text -> text.contains("\"choices\""));
   }
 
   private static Check health(HttpUrl root, String path) {

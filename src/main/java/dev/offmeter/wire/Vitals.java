@@ -70,7 +70,11 @@ public record Vitals(Sign sign, @Nullable Failure failure) {
       Sign sign = isObject(reply.body()) ? Sign.FOREIGN : Sign.UNKNOWN;
       return own.test(reply.body()) ? READY : of(sign, other.withStatus(200));
     }
-    Failure failure = Refusals.of(reply);
+    return ofError(Refusals.of(reply));
+  }
+
+  /** What an error says. */
+  static Vitals ofError(Failure failure) {
     return of(sign(failure.kind()), failure);
   }
 

@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * that is loaded.
  */
 public final class LoadingNode {
+  private final boolean compatible;
   private final ManualTime time;
   private final Duration load;
   private final Duration work;
@@ -56,6 +57,21 @@ public final class LoadingNode {
    * @param work how long an answer takes
    */
   public LoadingNode(Loopback loopback, ManualTime time, Duration load, Duration work) {
+    this(loopback, time, load, work, false);
+  }
+
+  /**
+   * The same of a server with OpenAI's API, such as LocalAI, LM Studio or llama-swap: its list of
+   * models says nothing of what is loaded, and only a request has the model loaded.
+   */
+  public static LoadingNode compatible(
+      Loopback loopback, ManualTime time, Duration load, Duration work) {
+    return new LoadingNode(loopback, time, load, work, true);
+  }
+
+  private LoadingNode(
+      Loopback loopback, ManualTime time, Duration load, Duration work, boolean compatible) {
+    this.compatible = compatible;
     this.time = time;
     this.load = load;
     this.work = work;
@@ -123,7 +139,25 @@ public final class LoadingNode {
     frozen = false;
   }
 
+  /** Requests for one token among those that it was asked. */
+  public long oneTokens() {
+    return node.requests().stream().filter(LoadingNode::isForOneToken).count();
+  }
+
+  private static boolean isForOneToken(Connection.Request request) {
+    return request.body().contains("\"max_tokens\":1,");
+  }
+
   private void chat(Connection connection, Connection.Request request) throws IOException {
+    if (compatible) {
+      String text =
+          isForOneToken(request)
+              ? json(
+                  "{\"choices\":[{\"message\":{\"content\":\"H\"},\"finish_reason\":\"length\"}]}")
+              : Servers.openAiReply("HOME");
+      answers(connection, new Waiting(connection, text, true));
+      return;
+    }
     String answer = Replies.tokens("HOME") + Replies.end("stop", 1) + Replies.LAST_CHUNK;
     answers(connection, new Waiting(connection, Replies.STREAM_HEAD + answer, true));
   }
@@ -140,6 +174,8 @@ public final class LoadingNode {
       muteTowards.decrementAndGet();
     } else if (isOff()) {
       connection.send(TUNNEL_DOWN);
+    } else if (compatible) {
+      connection.send(json("{\"data\":[{\"id\":\"home-model\"}]}"));
     } else {
       connection.send(json(path.equals("/api/ps") ? listed() : "{\"version\":\"0.32.15\"}"));
     }

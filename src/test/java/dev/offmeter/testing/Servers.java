@@ -14,12 +14,21 @@ public final class Servers {
 
   /** A script that answers with these events and ends in good order. */
   public static Node.Script events(String... data) {
+    String reply = reply(data);
+    return (connection, request) -> connection.send(reply);
+  }
+
+  private static String reply(String... data) {
     String body =
         Arrays.stream(data)
             .map(event -> Replies.chunk("data: " + event + "\n\n"))
             .collect(Collectors.joining());
-    String reply = EVENTS_HEAD + body + Replies.LAST_CHUNK;
-    return (connection, request) -> connection.send(reply);
+    return EVENTS_HEAD + body + Replies.LAST_CHUNK;
+  }
+
+  /** The bytes of a whole OpenAI-compatible answer. */
+  static String openAiReply(String text) {
+    return reply(openAiPiece(text), openAiEnd("stop"), "[DONE]");
   }
 
   /** A piece of an OpenAI-compatible answer. */

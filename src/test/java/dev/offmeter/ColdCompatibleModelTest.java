@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.Loopback.quickly;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.endpoint.Locality;
+import dev.offmeter.observe.ClientStatus;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.EndpointStatus;
+import dev.offmeter.testing.Connection;
+import dev.offmeter.testing.LoadingNode;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import dev.offmeter.testing.Servers;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * A server with OpenAI's API that loads its model on demand, and no further when the one who asked
+ * is gone: callers wait for less than a load takes.
+ */
+@Timeout(30)
+class ColdCompatibleModelTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+
+  private ManualTime time;
+  private LoadingNode home;
+  private Node fallback;
+
+  @BeforeEach
+  void start() {
+    time = loopback.manualTime();
+    loadsIn(20);
+    fallback = loopback.node(Replies.answering("FALLBACK"));
+  }
+
+  private void loadsIn(int seconds) {
+    home =
+        LoadingNode.compatible(loopback, time, Duration.ofSeconds(seconds), Duration.ofMillis(500));
+  }
+
+  private LlmClient client(Node node, UnaryOperator<Endpoint.Builder> settings) {
+    Endpoint.Builder home =
+        Endpoint.openAi("home", node.url()).model("home-model").timeout(Duration.ofSeconds(5));
+    return loopback.client(
+        LlmClient.builder()
+            .endpoint(settings.apply(home).build())
+            .endpoint(ollama("fallback", fallback).build())
+            .time(time));
+  }
+
+  private LlmClient client() {
+    return client(home.node(), home -> home);
+  }
+
+  private static EndpointStatus status(LlmClient client) {
+    return client.status().endpoints().get(0);
+  }
+
+  private static void becomes(LlmClient client, EndpointState state) {
+    quickly(() -> status(client).state() == state);
+  }
+
+  /** Its limit passes without a byte, and the load that it owned is lost. */
+  private void firstCallFindsItCold(LlmClient client, int limit) throws Exception {
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    quickly(home::isLoading);
+    time.advance(Duration.ofSeconds(limit));
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
+    quickly(() -> home.oneTokens() == 1 && home.loadsBegun() == 2);
+    time.advance(Duration.ofSeconds(2));
+    becomes(client, EndpointState.WARMING);
+  }
+
+  private ChatResponse answer(LlmClient client) throws Exception {
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    quickly(() -> call.isDone() || home.isAtWork());
+    time.advance(Duration.ofMillis(500));
+    return call.get();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "GENERIC, 20, 5",
+    "GENERIC, 40, 15",
+    "GENERIC, 40, 5",
+    "LOCAL_AI, 20, 5",
+    "LM_STUDIO, 20, 15",
+    "LLAMA_SERVER, 40, 15",
+    "VLLM, 20, 5"
+  })
+  void itServesWithinTwoLoadTimesAndNoFurtherCallerWaits(
+      Endpoint.Dialect dialect, int load, int limit) throws Exception {
+    loadsIn(load);
+    LlmClient client =
+        client(home.node(), home -> home.dialect(dialect).timeout(Duration.ofSeconds(limit)));
+    firstCallFindsItCold(client, limit);
+
+    for (int second = 0; second < load - 3; second++) {
+      ChatResponse meanwhile = client.chat(REQUEST);
+      assertThat(meanwhile.endpoint()).isEqualTo("fallback");
+      assertThat(meanwhile.elapsed()).isZero();
+      time.advance(Duration.ofSeconds(1));
+    }
+    assertThat(status(client).cause()).contains(FailureKind.MODEL_COLD);
+    time.advance(Duration.ofSeconds(1));
+    quickly(home::isAtWork);
+    time.advance(Duration.ofSeconds(1));
+    becomes(client, EndpointState.UP);
+
+    assertThat(Duration.ofNanos(time.nanos())).isLessThan(Duration.ofSeconds(2L * load));
+    assertThat(answer(client).endpoint()).isEqualTo("home");
+    assertThat(home.oneTokens()).isOne();
+  }
+
+  @Test
+  void theTokenIsAskedForWithAPromptOfOurs() throws Exception {
+    firstCallFindsItCold(client(home.node(), home -> home.apiKey("the-key")), 5);
+
+    Connection.Request request =
+        home.node().requests().stream()
+            .filter(asked -> asked.body().contains("\"stream\":false"))
+            .findFirst()
+            .orElseThrow();
+    assertThat(request.body())
+        .isEqualTo(
+            "{\"model\":\"home-model\",\"stream\":false,\"max_tokens\":1,"
+                + "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}");
+    assertThat(request.header("Authorization")).isEqualTo("Bearer the-key");
+  }
+
+  @Test
+  void warmUpLoadsItBeforeAnybodyWaits() throws Exception {
+    LlmClient client = client();
+    CompletableFuture<ClientStatus> warm = client.warmUp();
+    quickly(() -> home.oneTokens() == 1);
+    time.advance(Duration.ofSeconds(2));
+    becomes(client, EndpointState.WARMING);
+
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    time.advance(Duration.ofSeconds(18));
+    quickly(home::isAtWork);
+    time.advance(Duration.ofMillis(500));
+
+    assertThat(warm.get().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
+    assertThat(answer(client).endpoint()).isEqualTo("home");
+  }
+
+  @Test
+  void aCallWithNowhereElseToGoWaitsForTheLoad() throws Exception {
+    LlmClient client = client();
+    firstCallFindsItCold(client, 5);
+    fallback.behaves(Replies.status(500, "", ""));
+
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    quickly(() -> fallback.requests().size() == 2);
+    time.advance(Duration.ofSeconds(18));
+    quickly(home::isAtWork);
+    time.advance(Duration.ofMillis(500));
+    quickly(home::isAtWork);
+    time.advance(Duration.ofMillis(500));
+
+    assertThat(call.get().endpoint()).isEqualTo("home");
+    assertThat(home.oneTokens()).isOne();
+  }
+
+  @Test
+  void aServerThatHangsForEverIsDownInTheEnd() throws Exception {
+    Node hanging = loopback.node(Replies.hanging());
+    hanging.aside(Replies.status(200, "application/json", "{\"data\":[]}"));
+    LlmClient client = client(hanging, home -> home);
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    hanging.awaitAsked();
+    time.advance(Duration.ofSeconds(5));
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
+    quickly(() -> hanging.requests().size() == 2);
+    time.advance(Duration.ofSeconds(2));
+    becomes(client, EndpointState.WARMING);
+
+    for (int second = 0; second < 600; second += 5) {
+      time.advance(Duration.ofSeconds(5));
+      quickly(() -> !time.isLooking());
+    }
+
+    becomes(client, EndpointState.DOWN);
+    assertThat(status(client).cause()).contains(FailureKind.FIRST_TOKEN_TIMEOUT);
+    assertThat(hanging.requests()).hasSize(2);
+  }
+
+  @Test
+  void aServerThatServesOthersMeanwhileIsBusyAndNotCold() throws Exception {
+    Node busy =
+        loopback.node(
+            (connection, request) -> {
+              if (request.body().contains("short")) {
+                Servers.openAi("HOME").answer(connection, request);
+              } else {
+                connection.hang();
+              }
+            });
+    busy.aside(Replies.status(200, "application/json", "{\"data\":[]}"));
+    LlmClient client = client(busy, home -> home);
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    busy.awaitAsked();
+    time.advance(Duration.ofSeconds(4));
+    quickly(() -> !time.isLooking());
+    assertThat(client.chat("short").endpoint()).isEqualTo("home");
+    time.advance(Duration.ofSeconds(1));
+
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
+    assertThat(status(client).state()).isEqualTo(EndpointState.UP);
+    assertThat(busy.requests()).hasSize(2);
+  }
+
+  @Test
+  void aTokenThatComesAtOnceChangesNothingAndTheNextOnesGetRarer() throws Exception {
+    Node slow =
+        loopback.node(
+            (connection, request) -> {
+              if (request.body().contains("\"max_tokens\":1,")) {
+                Replies.status(200, "application/json", "{\"choices\":[]}")
+                    .answer(connection, request);
+              } else {
+                connection.hang();
+              }
+            });
+    slow.aside(Replies.status(200, "application/json", "{\"data\":[]}"));
+    LlmClient client = client(slow, home -> home);
+
+    for (int call = 1; call <= 3; call++) {
+      int before = slow.requests().size();
+      CompletableFuture<ChatResponse> asked = client.chatAsync(REQUEST);
+      quickly(() -> slow.requests().size() > before || asked.isDone());
+      time.advance(Duration.ofSeconds(5));
+      assertThat(asked.get().endpoint()).isEqualTo("fallback");
+      quickly(() -> !time.isLooking());
+      time.advance(Duration.ofMillis(1));
+    }
+
+    assertThat(status(client).state()).isNotEqualTo(EndpointState.WARMING);
+    assertThat(oneTokens(slow)).isLessThanOrEqualTo(2);
+  }
+
+  private static long oneTokens(Node node) {
+    return node.requests().stream()
+        .filter(request -> request.body().contains("\"max_tokens\":1,"))
+        .count();
+  }
+
+  @Test
+  void aManagedEndpointIsAskedForNoToken() throws Exception {
+    LlmClient client = client(home.node(), home -> home.locality(Locality.MANAGED));
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    quickly(home::isLoading);
+    time.advance(Duration.ofSeconds(5));
+
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
+    client.warmUp().join();
+    assertThat(home.oneTokens()).isZero();
+  }
+
+  @Test
+  void theTokenCountsAgainstTheRate() throws Exception {
+    LlmClient client = client(home.node(), home -> home.requestsPerMinute(1));
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    quickly(home::isLoading);
+    time.advance(Duration.ofSeconds(5));
+
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
+    quickly(() -> !time.isLooking());
+    assertThat(home.oneTokens()).isZero();
+    assertThat(status(client).state()).isEqualTo(EndpointState.UP);
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"BAD_REQUEST", "SERVER_ERROR", "MODEL_MISSING"})
+  void aLoadThatIsRefusedOrFailsIsNoWarmth(FailureKind kind) throws Exception {
+    String body =
+        kind == FailureKind.MODEL_MISSING
+            ? "{\"error\":{\"message\":\"model 'home-model' not found\"}}"
+            : "{\"error\":{\"message\":\"out of memory\"}}";
+    int code =
+        switch (kind) {
+          case BAD_REQUEST -> 400;
+          case MODEL_MISSING -> 404;
+          default -> 500;
+        };
+    Node node = loopback.node(Replies.status(code, "application/json", body));
+    node.aside(Replies.status(200, "application/json", "{\"data\":[]}"));
+    LlmClient client = client(node, home -> home);
+
+    client.warmUp().join();
+
+    assertThat(status(client).state()).isEqualTo(EndpointState.UP);
+    assertThat(node.requests()).hasSize(1);
+  }
+
+  @Test
+  void ollamaBehindItsCompatibleApiIsLoadedForNothing() throws Exception {
+    Node ollama = loopback.node(Servers.openAi("HOME"));
+    ollama.aside(
+        (connection, request) ->
+            (request.line().contains("/v1/models")
+                    ? Replies.status(200, "application/json", "{\"data\":[]}")
+                    : Replies.aside(Replies.loaded()))
+                .answer(connection, request));
+    LlmClient client = client(ollama, home -> home.dialect(Endpoint.Dialect.OLLAMA));
+
+    client.warmUp().join();
+
+    assertThat(ollama.requests()).isEmpty();
+    assertThat(ollama.asides())
+        .extracting(Connection.Request::line)
+        .containsExactly(
+            "GET /v1/models HTTP/1.1", "GET /api/ps HTTP/1.1", "POST /api/generate HTTP/1.1");
+  }
+}
