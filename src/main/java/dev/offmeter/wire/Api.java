@@ -101,7 +101,15 @@ public record Api(
     /** Ollama's own API behind its compatible one: there, an option is no option of Ollama's. */
     Server at(HttpUrl root) {
       return new Server(
-          root, model, Map.of(), keepAlive, dialect, variant, maxLineBytes, maxAnswerBytes);
+          root,
+          model,
+          Map.of(),
+          keepAlive,
+          dialect,
+          variant,
+          maxLineBytes,
+          maxAnswerBytes,
+          endMarkerIsEnough);
     }
 
     Server with(Variant other) {
