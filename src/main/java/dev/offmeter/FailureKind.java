@@ -57,6 +57,8 @@ public enum FailureKind {
   CONTENT_FILTERED,
   /** A line or an answer beyond the size that the endpoint may send. */
   TOO_LARGE,
+  /** The server goes on long after the request's {@code maxTokens}: no end is to be expected. */
+  RUNAWAY,
   /**
    * Silent for a third of the first-token timeout, at most 5 s, and dead to the health check that
    * was sent for that reason: refused, reset, without a reply in 2 s, or not reached by its proxy.

@@ -20,27 +20,32 @@ final class Gathered implements Pieces, Heard {
   private final WholeText thinking = new WholeText();
   private final List<ToolCall> toolCalls = new ArrayList<>(0);
   private final Progress progress;
+  private final OutputLimit limit;
   private int withdrawals;
 
-  Gathered(Progress progress) {
+  Gathered(Progress progress, int maxTokens) {
     this.progress = progress;
+    this.limit = new OutputLimit(maxTokens);
   }
 
   @Override
   public void text(String piece) {
     progress.piece();
+    limit.piece(piece.length());
     text.append(piece);
   }
 
   @Override
   public void thinking(String piece) {
     progress.piece();
+    limit.thought(piece.length());
     thinking.append(piece);
   }
 
   @Override
   public void part() {
     progress.piece();
+    limit.part();
   }
 
   @Override
@@ -58,6 +63,7 @@ final class Gathered implements Pieces, Heard {
   public void textWasThinking() {
     thinking.append(text);
     text.clear();
+    limit.piecesWereThoughts();
     withdrawals++;
   }
 
@@ -74,6 +80,15 @@ final class Gathered implements Pieces, Heard {
   @Override
   public int withdrawals() {
     return withdrawals;
+  }
+
+  /**
+   * Checks an answer that has not ended.
+   *
+   * @throws Failure if the server goes on long after the request's limit
+   */
+  void checkLimit() throws Failure {
+    limit.check();
   }
 
   /** All that the model has written so far. */

@@ -39,6 +39,7 @@ final class HttpExchange implements Exchange, Progress {
   private final Progress progress;
   private final Gathered gathered;
   private final EndableCall call;
+  private boolean limited;
   private boolean connected;
   private boolean begun;
   private boolean reused;
@@ -64,7 +65,7 @@ final class HttpExchange implements Exchange, Progress {
     this.model = spec.model();
     this.request = request;
     this.progress = progress;
-    this.gathered = new Gathered(progress);
+    this.gathered = new Gathered(progress, request.maxTokens());
     Aside aside = new Aside(workers);
     this.call = new EndableCall(client, aside, canceller);
     this.credentials = new Credentials(spec.headers(), aside);
@@ -73,8 +74,13 @@ final class HttpExchange implements Exchange, Progress {
   @Override
   public @Nullable Answer next() throws Failure {
     try {
-      return answerIfComplete(
-          reading == null ? ask(credentials.on(protocol.request(request), this)) : reading);
+      Answer answer =
+          answerIfComplete(
+              reading == null ? ask(credentials.on(protocol.request(request), this)) : reading);
+      if (answer == null && limited) {
+        gathered.checkLimit();
+      }
+      return answer;
     } catch (Failure e) {
       throw e;
     } catch (Exception e) {
@@ -140,6 +146,7 @@ final class HttpExchange implements Exchange, Progress {
       }
       Reading begun = protocol.read(request, head.body(), gathered);
       reading = begun;
+      limited = protocol.limitsOutput();
       return begun;
     } catch (IOException e) {
       if (isStale(e)) {

@@ -32,6 +32,7 @@ final class AnswerText {
   private static final String TWICE = "a text that may have come twice";
 
   private final Consumer<String> sink;
+  private final Runnable onHeld;
 
   /** Whether a doubt costs the answer: of thinking it does not. */
   private final boolean strict;
@@ -63,8 +64,15 @@ final class AnswerText {
   /** Whether one held all of the one before it. */
   private boolean grown;
 
-  AnswerText(Consumer<String> sink, boolean strict) {
+  /**
+   * An answer's text.
+   *
+   * @param sink takes what is handed on
+   * @param onHeld run for each piece that is held back: it has come all the same
+   */
+  AnswerText(Consumer<String> sink, Runnable onHeld, boolean strict) {
     this.sink = sink;
+    this.onHeld = onHeld;
     this.strict = strict;
   }
 
@@ -112,7 +120,7 @@ final class AnswerText {
       held.clear();
       handOn(piece.substring(begun.length()));
     } else {
-      held.add(piece);
+      hold(piece);
     }
     previous = piece;
   }
@@ -132,7 +140,7 @@ final class AnswerText {
     boolean repeat = piece.length() >= length && isSaid(piece) && isSuspicious(piece);
     if (repeat || (repeats && piece.isBlank())) {
       repeats = true;
-      held.add(piece);
+      hold(piece);
     } else {
       release();
       handOn(piece);
@@ -277,6 +285,11 @@ final class AnswerText {
       }
     }
     release();
+  }
+
+  private void hold(String piece) {
+    held.add(piece);
+    onHeld.run();
   }
 
   private void release() {

@@ -38,8 +38,8 @@ final class AnthropicReply implements EventReading.Events {
     this.maxTokens = request.maxTokens();
     this.markers = markers;
     this.pieces = pieces;
-    this.answer = new AnswerText(pieces::text, true);
-    this.thoughts = new AnswerText(pieces::thinking, false);
+    this.answer = new AnswerText(pieces::text, pieces::part, true);
+    this.thoughts = new AnswerText(pieces::thinking, pieces::part, false);
   }
 
   @Override
@@ -184,7 +184,7 @@ final class AnthropicReply implements EventReading.Events {
   }
 
   private void part(int index, String id, String name, String arguments) {
-    if (tools) {
+    if (tools && !(id.isEmpty() && name.isEmpty() && arguments.isEmpty())) {
       calls.add(index, id, name, arguments);
       pieces.part();
     }

@@ -31,8 +31,8 @@ final class GeminiReply implements EventReading.Events {
   GeminiReply(boolean tools, Pieces pieces) {
     this.tools = tools;
     this.pieces = pieces;
-    this.answer = new AnswerText(pieces::text, true);
-    this.thinking = new AnswerText(pieces::thinking, false);
+    this.answer = new AnswerText(pieces::text, pieces::part, true);
+    this.thinking = new AnswerText(pieces::thinking, pieces::part, false);
   }
 
   @Override

@@ -31,8 +31,8 @@ final class OllamaReading implements Reading {
     this.line = line;
     this.pieces = pieces;
     this.tags = new ThinkTags(pieces);
-    this.text = new AnswerText(tags::content, true);
-    this.thinking = new AnswerText(pieces::thinking, false);
+    this.text = new AnswerText(tags::content, pieces::part, true);
+    this.thinking = new AnswerText(pieces::thinking, pieces::part, false);
   }
 
   @Override

@@ -148,6 +148,11 @@ public final class OpenAiChat implements Protocol {
     return names.stream().filter(name -> !server.omits(name)).limit(1).toList();
   }
 
+  @Override
+  public boolean limitsOutput() {
+    return !limitNames().isEmpty();
+  }
+
   private static void writeMessages(ChatRequest request, JsonGenerator out) throws IOException {
     ToolIds ids = new ToolIds(request);
     out.writeArrayFieldStart("messages");

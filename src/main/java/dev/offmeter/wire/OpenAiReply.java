@@ -45,8 +45,8 @@ final class OpenAiReply implements EventReading.Events {
     this.markers = markers;
     this.pieces = pieces;
     this.tags = new ThinkTags(pieces);
-    this.text = new AnswerText(tags::content, true);
-    this.thinking = new AnswerText(pieces::thinking, false);
+    this.text = new AnswerText(tags::content, pieces::part, true);
+    this.thinking = new AnswerText(pieces::thinking, pieces::part, false);
   }
 
   @Override
@@ -179,7 +179,9 @@ final class OpenAiReply implements EventReading.Events {
         calls.add(call.path("index").asInt(position), id, name, arguments);
       }
       position++;
-      pieces.part();
+      if (!(id.isEmpty() && name.isEmpty() && arguments.isEmpty())) {
+        pieces.part();
+      }
     }
   }
 

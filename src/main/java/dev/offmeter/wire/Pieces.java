@@ -11,7 +11,7 @@ public interface Pieces {
   /** A piece of thinking; not empty. */
   void thinking(String piece);
 
-  /** Part of something that is shown only when it is whole, such as a tool call. */
+  /** Part of something that is shown only when it is whole, such as a tool call; not empty. */
   void part();
 
   /** A call of a tool, whole. */

@@ -14,6 +14,11 @@ public interface Protocol {
   /** Begins to read the body of an HTTP 200 to {@code request}, handing on each piece. */
   Reading read(ChatRequest request, ResponseBody body, Pieces pieces);
 
+  /** Whether the server is told how long the answer may be. */
+  default boolean limitsOutput() {
+    return true;
+  }
+
   /** What a reply with any other status means. */
   Failure refused(Reply reply);
 

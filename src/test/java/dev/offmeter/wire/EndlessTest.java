@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.ChatStream;
+import dev.offmeter.Endpoint;
+import dev.offmeter.FailureKind;
+import dev.offmeter.LlmClient;
+import dev.offmeter.LlmException;
+import dev.offmeter.StreamRescue;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** A server that never ends, as fast as it can or a little at a time. */
+@Timeout(30)
+class EndlessTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final String HEAD = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+
+  private static final ChatRequest REQUEST =
+      ChatRequest.builder().user("draft a reminder").maxTokens(100).build();
+
+  private static final ChatRequest TOOLS =
+      REQUEST.toBuilder().tool("get_weather", "the weather", "{\"type\":\"object\"}").build();
+
+  private Node node;
+  private Node fallback;
+
+  @BeforeEach
+  void start() {
+    node = loopback.node(Replies.hanging());
+    fallback = loopback.node(Replies.answering("FALLBACK"));
+  }
+
+  private static Endpoint.Builder endpoint(Spoken spoken, Node node) {
+    Endpoint.Builder builder =
+        switch (spoken) {
+          case OLLAMA -> Endpoint.ollama("node", node.url());
+          case OPENAI -> Endpoint.openAi("node", node.url());
+          case GEMINI -> Endpoint.gemini("node", node.url());
+          case ANTHROPIC -> Endpoint.anthropic("node", node.url());
+        };
+    return builder.model("m");
+  }
+
+  private LlmClient client(Endpoint.Builder first) {
+    return loopback.client(
+        LlmClient.builder().endpoint(first.build()).endpoint(ollama("fallback", fallback).build()));
+  }
+
+  private static Node.Script flood(String begin, String again) {
+    String much = again.repeat(1 + 8000 / again.length());
+    return (connection, request) -> {
+      connection.send(HEAD + begin);
+      while (true) {
+        connection.send(much);
+      }
+    };
+  }
+
+  private static Node.Script trickle(String begin, String again) {
+    return (connection, request) -> {
+      connection.send(HEAD + begin);
+      while (true) {
+        connection.send(again);
+        pause();
+      }
+    };
+  }
+
+  private static void pause() {
+    try {
+      Thread.sleep(20);
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** In chat and in a stream. */
+  private void endsAs(LlmClient client, ChatRequest request, FailureKind... kinds) {
+    ChatResponse whole = client.chat(request);
+    assertThat(whole.text()).isEqualTo("FALLBACK");
+    assertThat(whole.attempts().get(0).failure().orElseThrow()).isIn(List.of(kinds));
+    try (ChatStream stream = client.stream(request)) {
+      ChatResponse read = stream.response();
+      assertThat(read.text()).isEqualTo("FALLBACK");
+      assertThat(read.attempts().get(0).failure().orElseThrow()).isIn(List.of(kinds));
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Spoken.class)
+  void aFloodOfTextIsStopped(Spoken spoken) {
+    node.behaves(flood("", spoken.piece("so on ")));
+
+    endsAs(client(endpoint(spoken, node)), REQUEST, FailureKind.RUNAWAY);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Spoken.class)
+  void soIsOneOfLargePiecesOrOfBlanks(Spoken spoken) {
+    node.behaves(flood("", spoken.piece("so on ".repeat(1000))));
+    endsAs(client(endpoint(spoken, node)), REQUEST, FailureKind.RUNAWAY);
+
+    node.behaves(flood("", spoken.piece(" ")));
+    endsAs(client(endpoint(spoken, node)), REQUEST, FailureKind.RUNAWAY);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Spoken.class)
+  void soIsThinkingWithoutEnd(Spoken spoken) {
+    node.behaves(flood("", spoken.thought("and then ".repeat(200))));
+
+    endsAs(client(endpoint(spoken, node)), REQUEST, FailureKind.RUNAWAY);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Spoken.class)
+  void withoutRecoveryAStreamEndsWithThePartialText(Spoken spoken) {
+    node.behaves(flood(spoken.piece("Dear Zoe, "), spoken.piece("so on ")));
+    ChatRequest fail = REQUEST.toBuilder().rescue(StreamRescue.FAIL).build();
+
+    try (ChatStream stream = client(endpoint(spoken, node)).stream(fail)) {
+      assertThatThrownBy(stream::response)
+          .isInstanceOfSatisfying(
+              LlmException.class,
+              e -> {
+                assertThat(e.partialText()).startsWith("Dear Zoe, so on so on");
+                assertThat(e.attempts().get(0).failure()).contains(FailureKind.RUNAWAY);
+              });
+    }
+    assertThat(fallback.requests()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @EnumSource(value = Spoken.class)
+  void toolCallsWithoutEndAreStopped(Spoken spoken) {
+    node.behaves(flood("", spoken.call("get_weather", "{\"city\":\"Bern\"}")));
+
+    endsAs(client(endpoint(spoken, node)), TOOLS, FailureKind.RUNAWAY);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Spoken.class)
+  void framesThatCarryNothingAreBoundedHoweverFast(Spoken spoken) {
+    for (String begin : List.of("", spoken.piece("Dear"))) {
+      for (String again : List.of(spoken.piece(""), "\n", " ", ": ping\n\n")) {
+        node.behaves(flood(begin, again));
+        LlmClient client = client(endpoint(spoken, node).maxAnswerBytes(300_000));
+        ChatResponse response = client.chat(REQUEST);
+
+        assertThat(response.text()).isEqualTo("FALLBACK");
+        assertThat(response.attempts().get(0).failure().orElseThrow())
+            .isIn(FailureKind.TOO_LARGE, FailureKind.NOT_AN_ANSWER);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Spoken.class)
+  void framesThatCarryNothingAreNoFirstToken(Spoken spoken) {
+    node.behaves(trickle("", spoken.piece("")));
+    Duration limit = Duration.ofMillis(300);
+    endsAs(
+        client(endpoint(spoken, node).firstTokenTimeout(limit)),
+        REQUEST,
+        FailureKind.FIRST_TOKEN_TIMEOUT);
+
+    node.behaves(trickle("", " \n"));
+    endsAs(
+        client(endpoint(spoken, node).firstTokenTimeout(limit)),
+        REQUEST,
+        FailureKind.FIRST_TOKEN_TIMEOUT);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Spoken.class)
+  void norAnyProgressOnceTheAnswerHasBegun(Spoken spoken) {
+    node.behaves(trickle(spoken.piece("Dear"), spoken.piece("")));
+
+    endsAs(
+        client(endpoint(spoken, node).stallTimeout(Duration.ofMillis(300))),
+        REQUEST,
+        FailureKind.STALLED);
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Spoken.class,
+      names = {"OPENAI", "ANTHROPIC"})
+  void anEmptyPartOfAToolCallIsNoProgressEither(Spoken spoken) {
+    String empty =
+        spoken == Spoken.OPENAI
+            ? "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,"
+                + "\"function\":{\"arguments\":\"\"}}]}}]}\n\n"
+            : "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":"
+                + "\"input_json_delta\",\"partial_json\":\"\"}}\n\n";
+    node.behaves(trickle(spoken.piece("Dear"), empty));
+
+    endsAs(
+        client(endpoint(spoken, node).stallTimeout(Duration.ofMillis(300))),
+        TOOLS,
+        FailureKind.STALLED);
+  }
+}
