@@ -41,6 +41,14 @@ final class EndableCall {
     }
   }
 
+  /** Closes the connection of the request that is under way; another may be sent. */
+  void abandon() {
+    Call running = call;
+    if (running != null) {
+      canceller.execute(running::cancel);
+    }
+  }
+
   boolean isCancelled() {
     return cancelled;
   }
@@ -49,9 +57,6 @@ final class EndableCall {
   void cancel() {
     cancelled = true;
     aside.cancel();
-    Call running = call;
-    if (running != null) {
-      canceller.execute(running::cancel);
-    }
+    abandon();
   }
 }

@@ -22,6 +22,24 @@ public interface Exchange extends AutoCloseable {
   /** Ends {@link #next()} from any thread and closes the connection; else without effect. */
   void cancel();
 
+  /**
+   * Gives up a connection that had served an earlier call, if no byte of a reply has come over it,
+   * and sends the request once more over a new one. From any thread, once.
+   *
+   * @return whether that is being done
+   */
+  default boolean resend() {
+    return false;
+  }
+
+  /**
+   * Whether it failed without a byte on a kept connection, after another of the same age had: it
+   * tells no more than that one.
+   */
+  default boolean sharesFate() {
+    return false;
+  }
+
   /** Lets the connection go: back to the pool after a complete answer, else closed. */
   @Override
   void close();

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.net.SocketException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import okhttp3.Headers;
 import okhttp3.OkHttpClient;
 import okhttp3.Request;
@@ -44,6 +45,13 @@ final class HttpExchange implements Exchange, Progress {
   private boolean begun;
   private boolean reused;
   private boolean renewed;
+
+  /** Whether no byte has come over a kept connection, and whether that is being given up. */
+  private final AtomicReference<Wait> wait = new AtomicReference<>(Wait.NONE);
+
+  private final KeptConnections connections;
+  private int generation;
+  private boolean sharesFate;
   private long sent;
   private Protocol protocol;
   private Protocol.@Nullable Adaptation adaptation;
@@ -52,14 +60,22 @@ final class HttpExchange implements Exchange, Progress {
   private @Nullable Response response;
   private @Nullable Reading reading;
 
+  private enum Wait {
+    NONE,
+    ON_KEPT,
+    GIVEN_UP
+  }
+
   HttpExchange(
       OkHttpClient client,
+      KeptConnections connections,
       EndpointSpec spec,
       AdaptedProtocol adapted,
       ChatRequest request,
       Progress progress,
       Executor workers,
       Executor canceller) {
+    this.connections = connections;
     this.adapted = adapted;
     this.protocol = adapted.get();
     this.model = spec.model();
@@ -116,6 +132,24 @@ final class HttpExchange implements Exchange, Progress {
   @Override
   public void reused() {
     reused = true;
+    if (!renewed) {
+      wait.set(Wait.ON_KEPT);
+    }
+    progress.reused();
+  }
+
+  @Override
+  public boolean resend() {
+    boolean begins = wait.compareAndSet(Wait.ON_KEPT, Wait.GIVEN_UP);
+    if (begins) {
+      call.abandon();
+    }
+    return begins;
+  }
+
+  @Override
+  public boolean sharesFate() {
+    return sharesFate;
   }
 
   @Override
@@ -125,6 +159,10 @@ final class HttpExchange implements Exchange, Progress {
 
   @Override
   public void close() {
+    if (reused && response == null) {
+      reused = false;
+      sharesFate = !connections.drop(generation);
+    }
     if (reading != null) {
       reading.close();
     }
@@ -136,9 +174,14 @@ final class HttpExchange implements Exchange, Progress {
   private Reading ask(Request http) throws Failure {
     progress.connecting();
     reused = false;
+    generation = connections.generation();
     sent = System.nanoTime();
     try {
       Response head = call.execute(http);
+      if (isGivenUp() || isUnasked(head)) {
+        head.close();
+        return askAnew();
+      }
       response = head;
       // ngrok's page for browsers is an HTTP 200, which its header tells from the server's.
       if (head.code() != 200 || head.header("ngrok-error-code") != null) {
@@ -149,13 +192,32 @@ final class HttpExchange implements Exchange, Progress {
       limited = protocol.limitsOutput();
       return begun;
     } catch (IOException e) {
-      if (isStale(e)) {
-        renewed = true;
-        return ask(credentials.on(protocol.request(request), this));
+      if (isGivenUp() || isStale(e)) {
+        return askAnew();
       }
       // An interceptor of the application's own may say anything.
       throw redacted(failure(e));
     }
+  }
+
+  /** Ends the wait for the first byte. */
+  private boolean isGivenUp() {
+    return wait.getAndSet(Wait.NONE) == Wait.GIVEN_UP && !call.isCancelled();
+  }
+
+  /**
+   * Whether it is no reply to this request: HAProxy and others say HTTP 408 on a connection that
+   * has idled for too long, where it lies until the next request.
+   */
+  private boolean isUnasked(Response head) {
+    return head.code() == 408 && reused && !renewed && isSoon() && !call.isCancelled();
+  }
+
+  /** Over a new connection: those that have idled beside the old one are dropped with it. */
+  private Reading askAnew() throws Failure {
+    renewed = true;
+    connections.drop(generation);
+    return ask(credentials.on(protocol.request(request), this));
   }
 
   /** Asks once more, in a way that the refusal leaves open. */
@@ -209,10 +271,11 @@ final class HttpExchange implements Exchange, Progress {
     boolean unheard = reused && response == null && !renewed && !call.isCancelled();
     boolean closed =
         e instanceof SocketException || TransportFailure.cause(e) instanceof EOFException;
-    return unheard
-        && closed
-        && !Thread.currentThread().isInterrupted()
-        && System.nanoTime() - sent < STALE_NANOS;
+    return unheard && closed && !Thread.currentThread().isInterrupted() && isSoon();
+  }
+
+  private boolean isSoon() {
+    return System.nanoTime() - sent < STALE_NANOS;
   }
 
   private @Nullable Answer answerIfComplete(Reading reading) throws Failure {

@@ -8,6 +8,8 @@ import java.net.Proxy;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -26,9 +28,7 @@ import org.jspecify.annotations.Nullable;
  * the library promises about redirects, clocks and connections is set here.
  */
 public final class Transport implements AutoCloseable {
-  private static final int IDLE_CONNECTIONS = 64;
-
-  private final ConnectionPool pool = new ConnectionPool(IDLE_CONNECTIONS, 5, TimeUnit.MINUTES);
+  private final Queue<KeptConnections> kept = new ConcurrentLinkedQueue<>();
 
   /** Keeps nothing, and has nothing of a call's: a check is to tell of the server as it is now. */
   private final ConnectionPool asidePool = new ConnectionPool(0, 1, TimeUnit.SECONDS);
@@ -46,7 +46,7 @@ public final class Transport implements AutoCloseable {
     boolean plainSockets = base.socketFactory() == SocketFactory.getDefault();
     this.client =
         base.newBuilder()
-            .connectionPool(pool)
+            .connectionPool(asidePool)
             .followRedirects(false)
             .followSslRedirects(false)
             .cookieJar(CookieJar.NO_COOKIES)
@@ -84,17 +84,21 @@ public final class Transport implements AutoCloseable {
       // What is meant for this machine, and may be in clear text, goes through no other.
       here.proxy(Proxy.NO_PROXY);
     }
-    return new Server(here.build(), spec);
+    KeptConnections connections = new KeptConnections();
+    kept.add(connections);
+    return new Server(here.connectionPool(connections.pool()).build(), connections, spec);
   }
 
   private final class Server implements Opener {
     private final OkHttpClient there;
     private final OkHttpClient aside;
+    private final KeptConnections connections;
     private final EndpointSpec spec;
     private final AdaptedProtocol adapted;
 
-    Server(OkHttpClient there, EndpointSpec spec) {
+    Server(OkHttpClient there, KeptConnections connections, EndpointSpec spec) {
       this.there = there;
+      this.connections = connections;
       this.aside = there.newBuilder().connectionPool(asidePool).build();
       this.spec = spec;
       this.adapted = new AdaptedProtocol(spec.name(), Objects.requireNonNull(spec.protocol()));
@@ -102,7 +106,9 @@ public final class Transport implements AutoCloseable {
 
     @Override
     public Exchange open(ChatRequest request, Progress progress) {
-      return new HttpExchange(there, spec, adapted, request, progress, workers, canceller);
+      connections.dropAfterSleep();
+      return new HttpExchange(
+          there, connections, spec, adapted, request, progress, workers, canceller);
     }
 
     @Override
@@ -124,7 +130,7 @@ public final class Transport implements AutoCloseable {
   /** Closes the idle connections. */
   @Override
   public void close() {
-    pool.evictAll();
+    kept.forEach(KeptConnections::drop);
     asidePool.evictAll();
   }
 

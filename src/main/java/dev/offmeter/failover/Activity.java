@@ -16,6 +16,7 @@ final class Activity {
   private volatile boolean asked;
   private volatile long lastPiece;
   private volatile long lastAnswer;
+  private volatile long longestRequest;
   private long waitedUntil;
   private long waitedInVain;
 
@@ -68,6 +69,18 @@ final class Activity {
   /** When some call last got its whole answer. */
   long lastAnswer() {
     return lastAnswer;
+  }
+
+  /** A request of so many characters has got its whole answer. */
+  void served(long length) {
+    if (length > longestRequest) {
+      longestRequest = length;
+    }
+  }
+
+  /** How long the longest request was that got its whole answer, in characters. */
+  long longestRequest() {
+    return longestRequest;
   }
 
   /** Some call has got its whole answer. */

@@ -32,6 +32,7 @@ final class Health {
   private final Recovery recovery;
   private final Warmth warmth;
   private final Looks looks;
+  private final Resends resends;
   private final Set<TimedAttempt> waiting = ConcurrentHashMap.newKeySet();
 
   Health(
@@ -47,6 +48,7 @@ final class Health {
     this.breaker = breaker;
     this.activity = activity;
     this.looks = new Looks(probes, activity, time);
+    this.resends = new Resends(activity, time);
     this.time = time;
     this.warmth = new Warmth(spec, probes, this, latencies, activity, rate, time);
     this.recovery = new Recovery(this, breaker, time, pace);
@@ -91,7 +93,14 @@ final class Health {
       diesOf(death, look);
     } else if (look.sign() == Vitals.Sign.COLD && warmth.takesTooLong()) {
       goneCold(Failure.of(FailureKind.MODEL_COLD, cold(look.failure())));
+    } else if (look.isOfServer() && waiting.stream().noneMatch(TimedAttempt::isSilentOnNew)) {
+      // Where a new connection is silent too, the server is slow.
+      waiting.forEach(TimedAttempt::onServerFoundWell);
     }
+  }
+
+  Resends resends() {
+    return resends;
   }
 
   /** Whether it can be loaded now or not: nobody is to wait for it. */

@@ -81,6 +81,13 @@ final class Looks {
       return sign() == Vitals.Sign.DEAD ? failure() : null;
     }
 
+    /** Whether the server itself has replied, and is not busy with a load. */
+    boolean isOfServer() {
+      Failure failure = failure();
+      boolean otherwise = sign() == Vitals.Sign.UNKNOWN && failure != null && failure.status() > 0;
+      return sign() == Vitals.Sign.READY || sign() == Vitals.Sign.FOREIGN || otherwise;
+    }
+
     /** Whether it began when what came then was not known yet. */
     boolean beganBefore(long nanos) {
       return began - nanos < 0;

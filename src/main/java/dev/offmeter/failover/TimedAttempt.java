@@ -113,8 +113,13 @@ final class TimedAttempt implements Progress {
   private volatile boolean textEnded;
   private volatile long textEndedAt;
   private final Pace pace;
-  private volatile int pieces;
+  private int pieces;
   private boolean running;
+  private final ChatRequest request;
+  private volatile boolean kept;
+  private volatile long connectedAt;
+  private volatile boolean resent;
+  private volatile long resentAt;
   private final OwnPause pause;
   private volatile long limitDue;
 
@@ -153,6 +158,7 @@ final class TimedAttempt implements Progress {
     this.hedge = hedge;
     this.hedgeAt = start + (hedge == null ? FAR : hedge.after());
     this.othersToCome = deadline.left() > share;
+    this.request = request;
     this.pause = new OwnPause(start);
     this.attemptEnds = start + FAR;
     this.lastPiece = start;
@@ -177,6 +183,7 @@ final class TimedAttempt implements Progress {
       if (answer != null) {
         outcome.complete(answer);
         gate.activity().answered(time.nanos());
+        gate.activity().served(Resends.length(request));
       }
     } catch (Failure e) {
       if (!outcome.isDone()) {
@@ -298,6 +305,9 @@ final class TimedAttempt implements Progress {
     if (failure != null) {
       exchange.cancel();
       if (!begun && isOutOfTime(failure)) {
+        if (resent) {
+          gate.health().resends().onOutcome(false);
+        }
         gate.health().looksCold(start);
       }
     }
@@ -306,6 +316,32 @@ final class TimedAttempt implements Progress {
   private static boolean isOutOfTime(Throwable failure) {
     return failure instanceof TimeoutException
         || (failure instanceof Failure known && WITHOUT_A_BYTE.contains(known.kind()));
+  }
+
+  /**
+   * A health check over a new connection was answered, while this attempt may have been silent for
+   * long on a kept one. Then the kept one is to blame, which a router has forgotten: see {@link
+   * Resends}.
+   */
+  void onServerFoundWell() {
+    long now = time.nanos();
+    boolean silent = kept && !begun && !resent;
+    if (silent && gate.health().resends().isDue(request, start, doubtAfter / 2)) {
+      resentAt = now;
+      doubtAt = now + doubtAfter;
+      resent = exchange.resend();
+    }
+  }
+
+  /** Since when the connection that is used now has been. */
+  private long sentAt() {
+    return resent ? resentAt : start;
+  }
+
+  /** Whether it has been silent for long, and over a new connection. */
+  boolean isSilentOnNew() {
+    boolean onNew = resent || (connected && !kept);
+    return onNew && !begun && time.nanos() - sentAt() >= doubtAfter / 2;
   }
 
   /** The node is not there: it ends, if no piece of its answer has come. */
@@ -336,6 +372,11 @@ final class TimedAttempt implements Progress {
     }
     boolean replied = begun && failure.status() == 0 && !gate.spec().isLocal();
     Failure told = replied ? failure.withStatus(200) : failure;
+    if (resent) {
+      told = told.withMessage(told.message() + " (sent once more, over a new connection)");
+    } else if (exchange.sharesFate()) {
+      return told.asBlameless();
+    }
     return pause.isNoted()
         ? told.withMessage(told.message() + " (this process stood still meanwhile)").asBlameless()
         : told;
@@ -590,10 +631,17 @@ final class TimedAttempt implements Progress {
   public void connecting() {
     connectingSince = time.nanos();
     connecting = true;
+    connected = false;
+  }
+
+  @Override
+  public void reused() {
+    kept = true;
   }
 
   @Override
   public void connected() {
+    connectedAt = time.nanos();
     connected = true;
   }
 
@@ -619,6 +667,9 @@ final class TimedAttempt implements Progress {
       gate.activity().answered(now);
     }
     if (!begun) {
+      if (resent) {
+        gate.health().resends().onOutcome(now - resentAt < resentAt - start);
+      }
       firstPiece = now;
       begun = true;
       gate.health().waitsNoLonger(this);
@@ -680,6 +731,16 @@ final class TimedAttempt implements Progress {
   /** Nanoseconds from dispatch to now. */
   long elapsed() {
     return time.nanos() - start;
+  }
+
+  /** Adds its times to the endpoint's, unless they are its connection's or this process's. */
+  void measure(Latencies latencies) {
+    if (!pause.isNoted()) {
+      latencies.add(firstPiece - sentAt(), time.nanos() - sentAt());
+      if (connected) {
+        gate.health().resends().onAnswer(firstPiece - connectedAt);
+      }
+    }
   }
 
   /** From dispatch to the first piece. */

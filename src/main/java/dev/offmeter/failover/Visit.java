@@ -108,7 +108,7 @@ final class Visit {
                 call.deadline().elapsed());
     wanted.check(response);
     ChatResponse told = call.story().answered(gate.spec(), response);
-    gate.latencies().add(asked.timeToFirstPiece().toNanos(), asked.elapsed());
+    asked.measure(gate.latencies());
     permit.answered(call.time().nanos() - entered);
     leave();
     return told;

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.Message;
+import java.time.Duration;
+import java.util.Arrays;
+
+/**
+ * When a request that is silent on a kept connection is sent once more over a new one. A router
+ * that has forgotten a connection drops without a word what is sent over it; a server that is
+ * merely slow is as silent, and must not get every request twice. So the silence has to be longer
+ * than twice what is usual here, for a request that is not much longer than those that were
+ * answered, and a health check over a new connection has to be answered meanwhile. If the second
+ * one is as silent as the first, the connection was not to blame: then there is no other for 10
+ * min, and twice as long after each further one. Safe for use by many threads.
+ */
+final class Resends {
+  private static final long VAIN = Duration.ofMinutes(10).toNanos();
+  private static final int MOST_DOUBLINGS = 6;
+
+  /** About a thousand tokens, which any server reads in moments. */
+  private static final long SHORT = 4000;
+
+  private static final int KEPT = 16;
+
+  private final long[] silences = new long[KEPT];
+  private int count;
+  private final Activity activity;
+  private final Time time;
+  private long allowedFrom;
+  private int vainInARow;
+
+  Resends(Activity activity, Time time) {
+    this.activity = activity;
+    this.time = time;
+    this.allowedFrom = time.nanos();
+  }
+
+  /**
+   * Whether a request is to be sent once more.
+   *
+   * @param since since when it is silent
+   * @param atLeast how long it must have been silent in any case
+   */
+  boolean isDue(ChatRequest request, long since, long atLeast) {
+    long silent = time.nanos() - since;
+    return silent >= Math.max(atLeast, 2 * usual())
+        && length(request) <= Math.max(SHORT, 2 * activity.longestRequest())
+        && isAllowed();
+  }
+
+  /** A request had its first piece so many nanoseconds after it was sent. */
+  synchronized void onAnswer(long silence) {
+    silences[count % KEPT] = silence;
+    count = count + 1 < 2 * KEPT ? count + 1 : KEPT;
+  }
+
+  private synchronized long usual() {
+    long[] sorted = Arrays.copyOf(silences, Math.min(count, KEPT));
+    Arrays.sort(sorted);
+    return sorted.length == 0 ? 0 : sorted[sorted.length / 2];
+  }
+
+  private synchronized boolean isAllowed() {
+    return time.nanos() - allowedFrom >= 0;
+  }
+
+  /** Whether the second request had a piece sooner than the first one was given up. */
+  synchronized void onOutcome(boolean sooner) {
+    if (sooner) {
+      vainInARow = 0;
+    } else {
+      allowedFrom = time.nanos() + (VAIN << Math.min(vainInARow, MOST_DOUBLINGS));
+      vainInARow++;
+    }
+  }
+
+  /** In characters. */
+  static long length(ChatRequest request) {
+    long length = 0;
+    for (Message message : request.messages()) {
+      length += message.content().length();
+    }
+    return length;
+  }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Test;
+
+/** What idles together is dropped together. */
+class KeptConnectionsTest {
+  private final AtomicLong calendarMillis = new AtomicLong(1_800_000_000_000L);
+  private final AtomicLong nanos = new AtomicLong(-5);
+  private final KeptConnections kept = new KeptConnections(calendarMillis::get, nanos::get);
+
+  private void runs(long millis) {
+    calendarMillis.addAndGet(millis);
+    nanos.addAndGet(TimeUnit.MILLISECONDS.toNanos(millis));
+    kept.dropAfterSleep();
+  }
+
+  @Test
+  void aMachineThatSleptHasAClockThatIsAhead() {
+    calendarMillis.addAndGet(60_000);
+
+    runs(1000);
+
+    assertThat(kept.generation()).isEqualTo(1);
+  }
+
+  @Test
+  void timeThatOnlyPassesDropsNothing() {
+    runs(60_000);
+    runs(3_600_000);
+
+    assertThat(kept.generation()).isZero();
+  }
+
+  @Test
+  void oneSleepDropsThemOnce() {
+    calendarMillis.addAndGet(60_000);
+    runs(1000);
+    runs(1000);
+
+    assertThat(kept.generation()).isEqualTo(1);
+  }
+
+  @Test
+  void ofAGenerationOneIsFoundOutFirst() {
+    assertThat(kept.drop(0)).isTrue();
+    assertThat(kept.drop(0)).isFalse();
+    assertThat(kept.drop(1)).isTrue();
+  }
+}
