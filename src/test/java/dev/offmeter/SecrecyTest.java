@@ -288,6 +288,16 @@ class SecrecyTest {
           "last response: @",
           "expected a number but got: @",
           "model output: @",
+          "could not convert string to float: @",
+          "expected a number, got @",
+          "a number was wanted, but found @ there",
+          "unknown tool: @",
+          "cannot use \u300c@\u300d here",
+          "cannot use &quot;@&quot; or &#39;@&#39;",
+          "invalid literal for int() with base 10: '@'",
+          "strconv.ParseFloat: parsing \"@\": invalid syntax",
+          "Unexpected token 'c', \"@\" is not valid JSON",
+          "KeyError: '@'",
           "arguments: @");
 
   /** Errors whose fields hold what is quoted. */
@@ -423,6 +433,7 @@ class SecrecyTest {
         "<html><title>json.JSONDecodeError: @ // Werkzeug Debugger</title></html>",
         "<html><title>Cannot read \"@\"</title></html>",
         "<html><title>invalid input: @</title></html>",
+        "<html><title>Cannot read &quot;@&quot; &amp; more</title></html>",
         "invalid input: @",
         "Failed to deserialize the JSON body: invalid type: string \"@\", expected a map"
       })

@@ -29,7 +29,11 @@ final class ErrorClassifier {
           "insufficient_balance",
           "insufficient_credits");
   private static final Set<String> FILTER_TYPES =
-      Set.of("content_filter", "content_policy_violation", "data_inspection_failed", "moderation");
+      Set.of(
+          "content_filter",
+          "content_policy_violation",
+          "data_inspection_failed",
+          "moderation_blocked");
   private static final Set<String> MODEL_TYPES =
       Set.of(
           "model_not_found",
@@ -109,7 +113,9 @@ final class ErrorClassifier {
     if (isSpent(dated)) {
       return Optional.of(FailureKind.QUOTA_SPENT);
     }
-    return error.isOneOf(FILTER_TYPES) || says(ErrorWords.FILTERED)
+    // A filter that does not work refuses nothing.
+    boolean filtered = says(ErrorWords.FILTERED) && !says(ErrorWords.SERVER);
+    return filtered || error.isOneOf(FILTER_TYPES)
         ? Optional.of(FailureKind.CONTENT_FILTERED)
         : Optional.empty();
   }
@@ -122,7 +128,7 @@ final class ErrorClassifier {
     if (says(ErrorWords.SHORT_TERM)) {
       return false;
     }
-    boolean soon = dated || error.isOneOf(RATE_TYPES);
+    boolean soon = dated || error.isOneOf(RATE_TYPES) || says(ErrorWords.DATED);
     return says(ErrorWords.SPENT) || (!soon && says(ErrorWords.QUOTA));
   }
 
@@ -210,6 +216,11 @@ final class ErrorClassifier {
   /** The same in words; a code that repeats the status says no more than it. */
   boolean saysOverload() {
     return error.isOneOf(OVERLOAD_TYPES) || words.contains("overloaded");
+  }
+
+  /** A gateway may pass on with HTTP 400 that a key was rejected. */
+  boolean isKeyRejected() {
+    return error.isOneOf(KEY_TYPES);
   }
 
   /** LM Studio answers the crash of a model with HTTP 400. */

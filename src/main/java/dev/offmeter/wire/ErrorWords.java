@@ -18,9 +18,12 @@ final class ErrorWords {
           "content management policy",
           "usage polic",
           "usage guidelines",
-          "moderation",
+          "(violat|flagg|block|reject|refus|require)\\w*[^.;]{0,60}\\bmoderation",
+          "moderation[^.;]{0,40}\\b(violat|flagg|block|reject)",
           "(was|were|been) flagged",
-          "safety (system|filter|polic)",
+          "safety (system|filter|polic|reason)",
+          "(prohibited|sensitive)[ _](content|words)",
+          "blocked by (the |our |a )?(content|safety|guardrail)",
           "responsible ai",
           "guardrail (polic|violation|intervened|blocked)",
           "violated guardrail",
@@ -32,9 +35,11 @@ final class ErrorWords {
   static final Pattern SPENT =
       any(
           "usage limit",
+          "out of (\\w+ )?usage",
+          "(hit|reached|exceeded) your (usage|session|weekly|monthly|daily|plan|spend\\w*|account) limit",
           "regain access",
           "credit balance",
-          "(insufficient|out of|not enough|no|requires more|exhausted|depleted) (\\w+ ){0,2}credits?\\b",
+          "(insufficient|out of|not enough|requires more|exhausted|depleted) (\\w+ ){0,2}credits?\\b",
           "credits? (are|is|have been|has been) (exhausted|depleted|used up)",
           "(insufficient|not enough|low|negative) (\\w+ )?(balance|funds)",
           "balance is (too low|insufficient|negative)",
@@ -68,12 +73,14 @@ final class ErrorWords {
   static final Pattern SHORT_TERM =
       any(
           "rate[ _-]?limit",
-          "per[ _-]?(minute|second)",
+          "per[ _-]?(minute|second|min\\b)",
           "per(minute|second)",
           "\\b[rt]pm\\b",
-          "(retry|try again) (in|after) ",
           "too many requests",
           "requests per");
+
+  /** When to come again. */
+  static final Pattern DATED = any("(retry|try again) (in|after) ");
 
   /** The conversation is longer than the model's context. */
   static final Pattern OVERFLOW =
@@ -82,6 +89,11 @@ final class ErrorWords {
               + "[^.;]{0,60}\\bcontext[ _]?(length|window|size|limit)",
           "context[ _]?(length|window|size|limit)[^.;]{0,40}\\b(exceeded|is too small|too small|reached)",
           "context_length_exceeded",
+          "contextwindowexceeded",
+          "n_keep[^;]{0,20}>= n_ctx",
+          "prompt (is )?too big",
+          "input is too large to process",
+          "exceeds? (the )?(maximum|max|limit)[^.;]{0,40}\\btokens?\\b",
           "exceed_context_size",
           "\\bcontext (is )?(full|overflow\\w*)",
           "context shift is disabled",
@@ -142,6 +154,8 @@ final class ErrorWords {
           "invalid (model )?output",
           "model_error",
           "harmony",
+          "invalid diff",
+          "(tool|function) (\\S{1,60} )?(was )?(not found|does not exist|not in)\\b",
           "start token \\d+",
           "remaining in message header",
           "token repeat limit",
@@ -167,14 +181,26 @@ final class ErrorWords {
           "(unknown|unexpected|invalid|unsupported) role",
           "tool_call_id",
           "unpaired tool",
+          "expected last role",
+          "(tool_use|tool_calls?|tool_result)[^.;]{0,60}\\b(without|must be followed|must follow)",
+          "cannot (use|specify)[^.;]{0,40}\\b(with|and) (tools|stream|grammar)",
           // Validation.
-          "validation[ _]error",
+          "validation[ _]?(error|exception)",
+          "bad (request|input)",
+          "malformed (input|request|json|body|message)",
+          "unprocessable",
+          "jsondecodeerror",
+          "at most \\d+ (image|audio|video|file|tool|stop)",
+          "too many (image|tool|stop|function|message)s?\\b",
+          "missing data required for image",
+          "(unable|failed) to (decode|process) (the )?(input )?(image|audio)",
+          "image: unknown format",
           "invalid[ _](request|value|type|parameter|argument|schema|json[ _]schema|format|grammar|"
               + "option|field|input|image|json|message|role|tool|function|response_format)",
           "(missing|required) (\\w+ ){0,2}(field|parameter|argument|property|'|`|\")",
           "missing ['\"`]",
           "field required",
-          "must be (strictly |a |an |one of|of type|between|at least|at most|less|greater|positive|"
+          "must be (in |strictly |a |an |one of|of type|between|at least|at most|less|greater|positive|"
               + "non|set|provided|specified|>|<)",
           "extra (inputs|fields)",
           "un(known|recogni[sz]ed|expected|supported)[ _](request |keyword )?(param|argument|field|"

@@ -23,12 +23,16 @@ public final class Quotations {
   /** After these words and a colon or an equals sign, the rest is content. */
   private static final Pattern LEAD =
       Pattern.compile(
-          "(?i)(\\b(?:raw|input(?:_value)?|prompt|content|text|body|payload|last read|got|received|"
+          "(?i)((?:\\b(?:raw|input(?:_value)?|prompt|content|text|body|payload|last read|got|received|"
               + "found|pos(?:ition)? \\d+|output|generat(?:ed|ion)|failed[_ ]generation|completion|"
-              + "response|arguments?|args|params?|values?|near|snippet|reply|answer|refusal|"
+              + "response|arguments?|args|values?|near|snippet|reply|answer|refusal|user|assistant|"
+              + "string|float|int(?:eger)?|number|bool(?:ean)?|list|dict|literal|base \\d+|key(?:word)?|"
+              + "character|element|tag|question|query|said|quote|parsing|decoding|reading|"
+              + "unmarshal\\w*|(?:unknown|unexpected|invalid|no such) (?:tool|function|name|word)|"
               + "(?:json|document|data|tokens?|chunk|line)(?: \\d+)?)[\"'`]?\\s{0,3}[:=])"
+              + "|(?:\\bbut|,) (?:got|received|found|saw)\\b)"
               + "(?!\\s{0,3}(?:field required|input should|extra inputs|string should|list should|"
-              + "must|cannot|can't|should|at least|is |are |too |invalid |missing |unexpected |your prompt))"
+              + "must |cannot |can't |should |at least|is required|too (?:long|short|many)|your prompt))"
               + "\\s*\\S");
 
   /** Here a sentence that the server wrote ends and a quoted list of the conversation begins. */
@@ -48,9 +52,14 @@ public final class Quotations {
               + "|\\b[A-Z]{2}\\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\\b"
               + "|(?<![\\d.])\\+?\\d(?:[ -]?\\d){11,30}");
 
+  /** Marks as they are written in HTML. */
+  private static final Pattern ENTITY =
+      Pattern.compile("&(?:quot|#0*34|#x0*22|apos|#0*39|#x0*27);", Pattern.CASE_INSENSITIVE);
+
   /** A mark that opens, and one that closes; an apostrophe within a word is neither. */
   private static final Pattern QUOTE =
-      Pattern.compile("(?<!\\w)'|'(?!\\w)|[\"`\u201c\u201d\u201e\u201f\u00ab\u00bb\u2018]");
+      Pattern.compile(
+          "(?<!\\w)'|'(?!\\w)|[\"`\u201c\u201d\u201e\u201f\u00ab\u00bb\u2018\u2039\u203a\u300c\u300e]");
 
   /** Short enough to say nothing: the character that a parser met. */
   private static final Pattern MARK = Pattern.compile("\\\\?[^\\s]{0,2}");
@@ -142,7 +151,7 @@ public final class Quotations {
   public static String cut(String words, Set<String> known) {
     String read = words.length() > READ ? words.substring(0, READ) : words;
     // Marks first: any other cut could take the last of them, and the text before it would show.
-    String text = withoutQuotes(read, known);
+    String text = withoutQuotes(ENTITY.matcher(read).replaceAll("\""), known);
     Matcher lead = LEAD.matcher(text);
     if (lead.find()) {
       text = text.substring(0, lead.end(1)) + " " + CUT;
@@ -201,6 +210,9 @@ public final class Quotations {
               && (at + 1 == text.length() || !Character.isLetterOrDigit(text.charAt(at + 1)));
       case '\u201c', '\u201d', '\u201e', '\u201f' -> c >= '\u201c' && c <= '\u201f';
       case '\u00ab', '\u00bb' -> c == '\u00ab' || c == '\u00bb';
+      case '\u2039', '\u203a' -> c == '\u2039' || c == '\u203a';
+      case '\u300c' -> c == '\u300d';
+      case '\u300e' -> c == '\u300f';
       default -> c == open;
     };
   }

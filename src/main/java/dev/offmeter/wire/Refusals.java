@@ -165,10 +165,7 @@ final class Refusals {
   private static Failure byClass(Reply reply, ErrorBody error, ErrorClassifier words) {
     return switch (reply.status() / 100) {
       case 2 -> Failure.of(FailureKind.NOT_AN_ANSWER, told(reply, error, "not an answer"));
-      case 4 -> {
-        FailureKind kind = words.isCrash() ? FailureKind.SERVER_ERROR : FailureKind.BAD_REQUEST;
-        yield Failure.of(kind, told(reply, error, "request rejected"));
-      }
+      case 4 -> Failure.of(rejected(words), told(reply, error, "request rejected"));
       case 5 -> serverError(reply, error, words);
       default -> Failure.of(FailureKind.NOT_AN_ANSWER, told(reply, error, "unknown status"));
     };
@@ -184,6 +181,13 @@ final class Refusals {
     return loading && !text.contains("error") && !text.contains("fail")
         ? FailureKind.SERVER_BUSY
         : FailureKind.SERVER_ERROR;
+  }
+
+  private static FailureKind rejected(ErrorClassifier words) {
+    if (words.isKeyRejected()) {
+      return FailureKind.UNAUTHORIZED;
+    }
+    return words.isCrash() ? FailureKind.SERVER_ERROR : FailureKind.BAD_REQUEST;
   }
 
   /** A 501 with words, or a type that says so, is about what the request wants. */
