@@ -3,7 +3,12 @@ package dev.offmeter;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.testing.Connection;
@@ -13,12 +18,18 @@ import dev.offmeter.testing.Replies;
 import dev.offmeter.testing.Servers;
 import java.io.IOException;
 import java.util.List;
+import java.util.function.Function;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Named;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.slf4j.LoggerFactory;
 
 /** A healthy server that does not take a request as it is usually made. */
 @Timeout(20)
@@ -61,7 +72,11 @@ class AdaptedRequestTest {
     return loopback.client(
         LlmClient.builder()
             .endpoint(primary.build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+            .endpoint(Endpoint.local("template", AdaptedRequestTest::template).build()));
+  }
+
+  private static String template(ChatRequest request) {
+    return request.answerSchema().isPresent() ? "{}" : "TEMPLATE";
   }
 
   private static EndpointStatus status(LlmClient client) {
@@ -83,6 +98,72 @@ class AdaptedRequestTest {
     assertThat(client.chat(REQUEST).text()).isEqualTo("PRIMARY");
     assertThat(node.requests()).hasSize(3);
     assertThat(status(client).state()).isEqualTo(EndpointState.UP);
+  }
+
+  @Test
+  void theLogSaysSoOnceWithTheNameOfTheField() {
+    Logger logger = (Logger) LoggerFactory.getLogger("dev.offmeter");
+    ListAppender<ILoggingEvent> log = new ListAppender<>();
+    log.start();
+    logger.addAppender(log);
+    logger.setLevel(Level.INFO);
+    try {
+      Node node = loopback.node(refusing(Servers.openAi("PRIMARY"), 400, "stream_options"));
+      LlmClient client = client(openAi(node));
+      client.chat(REQUEST);
+      client.chat(REQUEST);
+    } finally {
+      logger.detachAppender(log);
+      logger.setLevel(null);
+    }
+
+    assertThat(log.list)
+        .filteredOn(event -> event.getFormattedMessage().contains("stream_options"))
+        .singleElement()
+        .satisfies(
+            event -> {
+              assertThat(event.getLevel()).isEqualTo(Level.INFO);
+              assertThat(event.getFormattedMessage())
+                  .isEqualTo(
+                      "endpoint 'primary' from now on is asked without the field stream_options,"
+                          + " which it refuses");
+            });
+  }
+
+  static Stream<Arguments> everyProtocol() {
+    return Stream.of(
+        arguments(
+            Named.<Function<Node, Endpoint.Builder>>of(
+                "ollama", node -> Endpoint.ollama("primary", node.url())),
+            Replies.answering("PRIMARY"),
+            "truncate"),
+        arguments(
+            Named.<Function<Node, Endpoint.Builder>>of(
+                "ollama", node -> Endpoint.ollama("primary", node.url())),
+            Replies.answering("PRIMARY"),
+            "seed"),
+        arguments(
+            Named.<Function<Node, Endpoint.Builder>>of(
+                "gemini", node -> Endpoint.gemini("primary", node.url())),
+            Servers.gemini("PRIMARY"),
+            "temperature"),
+        arguments(
+            Named.<Function<Node, Endpoint.Builder>>of(
+                "anthropic", node -> Endpoint.anthropic("primary", node.url())),
+            Servers.anthropic("PRIMARY"),
+            "temperature"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("everyProtocol")
+  void everyProtocolLeavesOutWhatIsRefused(
+      Function<Node, Endpoint.Builder> endpoint, Node.Script answer, String field) {
+    Node node = loopback.node(refusing(answer, 400, field));
+    LlmClient client = client(endpoint.apply(node).model("m"));
+
+    assertThat(client.chat(REQUEST).text()).isEqualTo("PRIMARY");
+    assertThat(client.chat(REQUEST).text()).isEqualTo("PRIMARY");
+    assertThat(node.requests()).hasSize(3);
   }
 
   @Test

@@ -328,4 +328,24 @@ class ColdCompatibleModelTest {
         .containsExactly(
             "GET /v1/models HTTP/1.1", "GET /api/ps HTTP/1.1", "POST /api/generate HTTP/1.1");
   }
+
+  @Test
+  void ollamaBehindAProxyThatKnowsOnlyTheCompatibleApiIsLoadedForAToken() throws Exception {
+    Node ollama = loopback.node(Replies.status(200, "application/json", "{\"choices\":[]}"));
+    ollama.aside(
+        (connection, request) ->
+            (request.line().contains("/v1/models")
+                    ? Replies.status(200, "application/json", "{\"data\":[]}")
+                    : Replies.status(404, "text/html", "<html>nginx</html>"))
+                .answer(connection, request));
+    LlmClient client = client(ollama, home -> home.dialect(Endpoint.Dialect.OLLAMA));
+
+    client.warmUp().join();
+    client.warmUp().join();
+
+    assertThat(oneTokens(ollama)).isEqualTo(2);
+    assertThat(ollama.asides())
+        .filteredOn(request -> request.line().contains("/api/generate"))
+        .hasSize(1);
+  }
 }

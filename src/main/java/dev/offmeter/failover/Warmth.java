@@ -67,7 +67,10 @@ final class Warmth {
   private final Activity activity;
   private final Rate rate;
   private final Time time;
-  private final Checkup.Kind kind;
+
+  /** How the model is loaded; changes once at most. */
+  private volatile Checkup.Kind kind;
+
   private final AtomicInteger inVain = new AtomicInteger();
   private final AtomicBoolean told = new AtomicBoolean();
   private final AtomicBoolean kept = new AtomicBoolean();
@@ -261,14 +264,27 @@ final class Warmth {
     } finally {
       lock.unlock();
     }
-    long since = time.nanos();
+    ask(begun, time.nanos());
+    return begun;
+  }
+
+  private void ask(CompletableFuture<Vitals> load, long since) {
     try {
       countToken(since);
-      probes.ask(kind, LOAD, vitals -> isOver(begun, since, vitals));
+      probes.ask(kind, LOAD, vitals -> ended(load, since, vitals));
     } catch (Failure e) {
-      isOver(begun, since, Vitals.of(Vitals.Sign.REFUSED, e));
+      isOver(load, since, Vitals.of(Vitals.Sign.REFUSED, e));
     }
-    return begun;
+  }
+
+  /** Where a proxy lets nothing but OpenAI's API through to an Ollama, a token has to do. */
+  private void ended(CompletableFuture<Vitals> load, long since, Vitals vitals) {
+    if (!costsToken() && isRefusal(vitals) && probes.can(Checkup.Kind.ONE_TOKEN)) {
+      kind = Checkup.Kind.ONE_TOKEN;
+      ask(load, since);
+    } else {
+      isOver(load, since, vitals);
+    }
   }
 
   private void countToken(long now) throws Failure {

@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
  * @param alive whether it lives; null if it cannot be asked
  * @param resident whether the model is in its memory; changes nothing there
  * @param load loads the model, and takes as long as that takes
- * @param oneToken generates one token, for which a server that has to load the model does so; null
- *     where {@code load} does it for nothing
+ * @param oneToken generates one token, for which a server that has to load the model does so; asked
+ *     for where {@code load} is null or refused
  */
 public record Checks(
     @Nullable Check alive,

@@ -32,11 +32,12 @@ final class OpenAiChecks {
           case LOCAL_AI -> health(root, "readyz");
           default -> Check.get(at(versioned, "models"), OpenAiChecks::models);
         };
+    Check shortest = oneToken == null ? null : oneToken(chat, oneToken);
     if (server.dialect() == Endpoint.Dialect.OLLAMA) {
       Checks ollama = OllamaChecks.of(server.at(root));
-      return new Checks(alive, ollama.resident(), ollama.load(), null);
+      return new Checks(alive, ollama.resident(), ollama.load(), shortest);
     }
-    return new Checks(alive, null, null, oneToken == null ? null : oneToken(chat, oneToken));
+    return new Checks(alive, null, null, shortest);
   }
 
   private static Check oneToken(HttpUrl chat, JsonRequest.Body request) {
