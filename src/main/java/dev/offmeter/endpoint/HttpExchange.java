@@ -18,6 +18,7 @@ import okhttp3.Headers;
 import okhttp3.OkHttpClient;
 import okhttp3.Request;
 import okhttp3.Response;
+import okhttp3.ResponseBody;
 import okio.BufferedSource;
 import org.jspecify.annotations.Nullable;
 
@@ -58,6 +59,7 @@ final class HttpExchange implements Exchange, Progress {
   private int adaptations;
   private @Nullable Failure refusal;
   private @Nullable Response response;
+  private @Nullable ResponseBody body;
   private @Nullable Reading reading;
 
   private enum Wait {
@@ -166,6 +168,10 @@ final class HttpExchange implements Exchange, Progress {
     if (reading != null) {
       reading.close();
     }
+    if (body != null) {
+      body.close();
+      body = null;
+    }
     if (response != null) {
       response.close();
     }
@@ -187,7 +193,9 @@ final class HttpExchange implements Exchange, Progress {
       if (head.code() != 200 || head.header("ngrok-error-code") != null) {
         return askOtherwise(reply(head), head.request().url().encodedPath());
       }
-      Reading begun = protocol.read(request, head.body(), gathered);
+      ResponseBody plain = Decoded.body(head);
+      body = plain;
+      Reading begun = protocol.read(request, plain, gathered);
       reading = begun;
       limited = protocol.limitsOutput();
       return begun;
@@ -332,13 +340,37 @@ final class HttpExchange implements Exchange, Progress {
 
   /** A reply whose body may take as long as its reader likes. */
   static Reply patientReply(Response response) throws IOException {
-    BufferedSource source = response.body().source();
+    return new Reply(response.code(), response.headers(), beginning(response));
+  }
+
+  private static String beginning(Response response) throws IOException {
+    try (ResponseBody body = Decoded.body(response)) {
+      BufferedSource source = body.source();
+      request(source);
+      return legible(source.readUtf8(Math.min(REPLY_BYTES, source.getBuffer().size())));
+    } catch (Failure unknown) {
+      return unknown.message();
+    }
+  }
+
+  private static void request(BufferedSource source) {
     try {
       source.request(REPLY_BYTES);
     } catch (IOException e) {
       // Cut or without end: the status and what has come say enough.
     }
-    String body = source.readUtf8(Math.min(REPLY_BYTES, source.getBuffer().size()));
-    return new Reply(response.code(), response.headers(), body);
+  }
+
+  /** Bytes that are no text are for no log. */
+  private static String legible(String body) {
+    long odd = body.chars().filter(HttpExchange::isOdd).count();
+    boolean control = body.chars().anyMatch(c -> c < ' ' && "\t\n\f\r\u001b".indexOf(c) < 0);
+    return control || odd * 10 > body.length()
+        ? "a body that is no text"
+        : odd == 0 ? body : body.replace('\ufffd', '?');
+  }
+
+  private static boolean isOdd(int c) {
+    return c == '\ufffd';
   }
 }

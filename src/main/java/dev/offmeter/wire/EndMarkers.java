@@ -12,7 +12,7 @@ import org.slf4j.LoggerFactory;
  * Whether an end marker makes an answer of one server whole without a finish reason. By default it
  * does not, for vLLM, TGI and LocalAI send theirs after an error too. Some servers never give a
  * reason: one whose replies have ended so twice in a row, each with its body ended in good order,
- * and that never gave one, is taken for such until it does. Safe for use by many threads.
+ * is taken for such, from the second of them on, until it gives one. Safe for use by many threads.
  */
 final class EndMarkers {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -46,10 +46,10 @@ final class EndMarkers {
       cameWithReason();
       return given.reason();
     }
+    if (any) {
+      cameAlone();
+    }
     if (!areEnough()) {
-      if (any) {
-        cameAlone();
-      }
       throw Failure.of(
           FailureKind.INCOMPLETE,
           "the answer ended with its end marker but without a finish reason; a server that never"
@@ -60,7 +60,7 @@ final class EndMarkers {
 
   private synchronized void cameAlone() {
     alone++;
-    if (alone == ENOUGH && !reasons) {
+    if (alone == ENOUGH && !reasons && !always) {
       LOG.warn(
           "{} gives no finish reason: from now on its end marker is taken to make an answer whole."
               + " Set endMarkerIsEnough(true) for it to have that from the start.",

@@ -28,7 +28,7 @@ final class FirstByte {
   /** What the page is that begins here. */
   static Failure page(BufferedSource source) throws IOException {
     source.request(PAGE_BYTES);
-    String page = source.getBuffer().snapshot().utf8();
+    String page = source.getBuffer().snapshot().utf8().replace('\ufffd', '?');
     return Refusals.of(new Reply(200, Headers.EMPTY, page));
   }
 }

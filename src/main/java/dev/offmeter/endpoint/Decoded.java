@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import dev.offmeter.FailureKind;
+import dev.offmeter.wire.Failure;
+import java.io.IOException;
+import java.util.Locale;
+import java.util.Set;
+import java.util.zip.Inflater;
+import okhttp3.Response;
+import okhttp3.ResponseBody;
+import okio.Buffer;
+import okio.BufferedSource;
+import okio.GzipSource;
+import okio.InflaterSource;
+import okio.Okio;
+import okio.Source;
+import okio.Timeout;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A body that came compressed although it was asked for as it is. Some servers and proxies compress
+ * whatever the request says; others say so and do not.
+ */
+final class Decoded implements Source {
+  private static final Set<String> GZIP = Set.of("gzip", "x-gzip");
+  private static final String DEFLATE = "deflate";
+
+  private final BufferedSource coded;
+  private final boolean gzip;
+  private @Nullable Source plain;
+
+  private Decoded(BufferedSource coded, boolean gzip) {
+    this.coded = coded;
+    this.gzip = gzip;
+  }
+
+  /**
+   * The body of a reply as it is without its encoding. What it takes is counted by whoever reads.
+   *
+   * @throws Failure if it has an encoding that is not known
+   */
+  static ResponseBody body(Response response) throws Failure {
+    ResponseBody body = response.body();
+    String encoding = response.header("Content-Encoding");
+    if (encoding == null) {
+      return body;
+    }
+    BufferedSource source = body.source();
+    String[] codings = encoding.toLowerCase(Locale.ROOT).split(",", 4);
+    for (int i = codings.length - 1; i >= 0; i--) {
+      source = decoded(source, codings[i].strip(), response.code());
+    }
+    return ResponseBody.create(source, body.contentType(), -1);
+  }
+
+  private static BufferedSource decoded(BufferedSource source, String coding, int status)
+      throws Failure {
+    if (coding.isEmpty() || coding.equals("identity")) {
+      return source;
+    }
+    if (!GZIP.contains(coding) && !coding.equals(DEFLATE)) {
+      throw Failure.of(FailureKind.NOT_AN_ANSWER, unknown(coding)).withStatus(status);
+    }
+    return Okio.buffer(new Decoded(source, GZIP.contains(coding)));
+  }
+
+  private static String unknown(String coding) {
+    String named = coding.matches("[a-z0-9-]{1,20}") ? "with '" + coding + "'" : "in some way";
+    return "the body is compressed " + named + ", though it was asked for as it is";
+  }
+
+  @Override
+  public long read(Buffer sink, long byteCount) throws IOException {
+    Source from = plain == null ? begin() : plain;
+    plain = from;
+    return from.read(sink, byteCount);
+  }
+
+  private Source begin() throws IOException {
+    if (!coded.request(2)) {
+      return coded;
+    }
+    int first = coded.getBuffer().getByte(0) & 0xff;
+    int second = coded.getBuffer().getByte(1) & 0xff;
+    if (gzip) {
+      return first == 0x1f && second == 0x8b ? new GzipSource(coded) : coded;
+    }
+    // Half of the servers leave the header of RFC 1950 out.
+    boolean headed = (first & 0x0f) == 8 && ((first << 8) | second) % 31 == 0;
+    return new InflaterSource(coded, new Inflater(!headed));
+  }
+
+  @Override
+  public Timeout timeout() {
+    return coded.timeout();
+  }
+
+  @Override
+  public void close() throws IOException {
+    Source from = plain;
+    if (from != null) {
+      from.close();
+    }
+    coded.close();
+  }
+}
