@@ -781,6 +781,19 @@ public final class Endpoint {
       return this;
     }
 
+    /**
+     * Whether the server's end marker, OpenAI's {@code [DONE]} or Anthropic's {@code message_stop},
+     * makes an answer whole without a finish reason. For servers that never give one; others send
+     * the marker after an error too, and half an answer would be taken for whole. An answer of as
+     * many tokens as {@code maxTokens} then counts as one that reached its limit. For
+     * OpenAI-compatible servers and Anthropic's API only. Default false: of a server that has never
+     * given a reason the marker is enough from the second such reply in a row on, which is logged.
+     */
+    public Builder endMarkerIsEnough(boolean enough) {
+      this.endMarkerIsEnough = enough;
+      return this;
+    }
+
     private static long atLeast1024(String field, long value) {
       if (value < 1024) {
         throw new IllegalArgumentException(field + " must be at least 1024, was " + value);
@@ -799,9 +812,9 @@ public final class Endpoint {
      *     is longer than the attempt's, {@code keepAlive} or {@code keepWarm} is set for another
      *     server than Ollama, {@code keepWarm} with a {@code keepAlive} of zero or on a managed
      *     endpoint, {@code queueFor} without {@code maxConcurrent}, a {@code dialect} for a server
-     *     that has none, a key stands beside a header {@code Authorization}, half of a Cloudflare
-     *     Access token is missing, or a credential would go in clear text to a host that is not
-     *     this machine
+     *     that has none, {@code endMarkerIsEnough} for a protocol without such a marker, a key
+     *     stands beside a header {@code Authorization}, half of a Cloudflare Access token is
+     *     missing, or a credential would go in clear text to a host that is not this machine
      */
     public Endpoint build() {
       Builder copy = new Builder(this);
@@ -831,8 +844,8 @@ public final class Endpoint {
       if (maxLineBytes != null || maxAnswerBytes != null) {
         throw wrong("is a function: maxLineBytes and maxAnswerBytes are a server's");
       }
-      if (!path.isEmpty()) {
-        throw wrong("is a function: path is a server's");
+      if (!path.isEmpty() || endMarkerIsEnough) {
+        throw wrong("is a function: path and endMarkerIsEnough are a server's");
       }
       if (retries != 0 || dialect != Dialect.GENERIC || clearTextCredentials) {
         throw wrong("is a function: retries, dialect and allowClearTextCredentials are a server's");
@@ -877,6 +890,11 @@ public final class Endpoint {
       }
       if (!path.isEmpty() && !OpenAiChat.API.equals(api)) {
         throw wrong("must not have a path: only OpenAI-compatible servers have one of their own");
+      }
+      if (endMarkerIsEnough && !OpenAiChat.API.equals(api) && !AnthropicChat.API.equals(api)) {
+        throw wrong(
+            "must not have endMarkerIsEnough: only OpenAI-compatible servers and Anthropic's API"
+                + " have an end marker beside the reason");
       }
       for (String field : omitted) {
         if (options.containsKey(field)) {

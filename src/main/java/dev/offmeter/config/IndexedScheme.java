@@ -36,6 +36,7 @@ final class IndexedScheme {
           "RPM",
           "MAXTOKENS",
           "RETRIES",
+          "ENDMARKERISENOUGH",
           "LOCALITY",
           "OMIT",
           "PATH");
@@ -121,6 +122,7 @@ final class IndexedScheme {
     own.setInt("RPM", builder::requestsPerMinute);
     own.setInt("MAXTOKENS", builder::maxTokens);
     own.setInt("RETRIES", builder::retries);
+    own.setFlag("ENDMARKERISENOUGH", builder::endMarkerIsEnough);
     own.setLocality("LOCALITY", builder::locality);
     own.setList("OMIT", builder::omit);
     own.set("PATH", builder::path);

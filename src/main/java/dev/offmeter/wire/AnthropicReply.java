@@ -44,7 +44,10 @@ final class AnthropicReply implements EventReading.Events {
 
   @Override
   public @Nullable Ending event(JsonNode data) throws Failure {
-    switch (data.path("type").asText("")) {
+    String type = data.path("type").asText("");
+    // Some that imitate it leave the start out.
+    begun |= type.startsWith("content_block") || type.equals("message_delta");
+    switch (type) {
       case "message" -> {
         return whole(data);
       }
@@ -209,6 +212,9 @@ final class AnthropicReply implements EventReading.Events {
   }
 
   private FinishReason reason(Usage usage) throws Failure {
+    if (!stopped && !reasons.any()) {
+      markers.missing();
+    }
     boolean any = answer.any() || calls.any();
     return stopped || reasons.any()
         ? markers.reason(reasons, any, usage, maxTokens)

@@ -59,13 +59,17 @@ final class EndMarkers {
   }
 
   private synchronized void cameAlone() {
-    alone++;
-    if (alone == ENOUGH && !reasons && !always) {
+    if (alone < ENOUGH && ++alone == ENOUGH && !reasons && !always) {
       LOG.warn(
           "{} gives no finish reason: from now on its end marker is taken to make an answer whole."
               + " Set endMarkerIsEnough(true) for it to have that from the start.",
           server);
     }
+  }
+
+  /** A reply has ended with neither. */
+  synchronized void missing() {
+    alone = alone < ENOUGH ? 0 : alone;
   }
 
   private synchronized void cameWithReason() {

@@ -282,7 +282,7 @@ final class EventReading implements Reading {
     }
   }
 
-  private @Nullable Ending readValue(JsonNode value) throws Failure {
+  private @Nullable Ending readValue(JsonNode value) throws Failure, IOException {
     if (ReplyTree.saysNothing(value)) {
       return null;
     }
@@ -294,7 +294,7 @@ final class EventReading implements Reading {
       return events.event(value);
     }
     if (!value.isArray()) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "an event that is no object");
+      throw junk("an event that is no object");
     }
     // Gemini's chunks without alt=sse, as from some proxies.
     Ending ending = null;

@@ -214,6 +214,9 @@ final class OpenAiReply implements EventReading.Events {
   }
 
   private FinishReason reason() throws Failure {
+    if (!done && !reasons.any()) {
+      markers.missing();
+    }
     boolean any = text.any() || calls.any();
     return done || reasons.any()
         ? markers.reason(reasons, any, usage, request.maxTokens())

@@ -1,0 +1,689 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import static dev.offmeter.FailureKind.CONTENT_FILTERED;
+import static dev.offmeter.FailureKind.CONTEXT_OVERFLOW;
+import static dev.offmeter.FailureKind.INCOMPLETE;
+import static dev.offmeter.FailureKind.MODEL_STOPPED;
+import static dev.offmeter.FailureKind.NOT_AN_ANSWER;
+import static dev.offmeter.FailureKind.STREAM_ERROR;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse.ToolCall;
+import dev.offmeter.Endpoint.Dialect;
+import dev.offmeter.FailureKind;
+import dev.offmeter.FinishReason;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import okhttp3.HttpUrl;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** An answer is lost only for a reason that makes its text doubtful. */
+class TolerantReadingTest {
+  private static final String WHOLE = "A whole answer.";
+
+  private static Heard hear(Spoken spoken, String reply) {
+    return new Heard().listen(spoken.protocol(), Delivery.of(reply));
+  }
+
+  private static String sse(String json) {
+    return "data: " + json + "\n\n";
+  }
+
+  /** One chunk: a piece, and the end if there is a word for it. */
+  private static String chunk(Spoken spoken, String text, @Nullable String reason) {
+    String end = reason == null ? "null" : "\"" + reason + "\"";
+    return switch (spoken) {
+      case OLLAMA ->
+          "{\"message\":{\"content\":\""
+              + text
+              + "\"},\"done\":"
+              + (reason != null)
+              + (reason == null ? "" : ",\"done_reason\":" + end)
+              + "}\n";
+      case OPENAI ->
+          sse(
+              "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\""
+                  + text
+                  + "\"},\"finish_reason\":"
+                  + end
+                  + "}]}");
+      case GEMINI ->
+          sse(
+              "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\""
+                  + text
+                  + "\"}]},\"finishReason\":"
+                  + end
+                  + "}]}");
+      default ->
+          sse(
+                  "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":"
+                      + "\"text_delta\",\"text\":\""
+                      + text
+                      + "\"}}")
+              + (reason == null ? "" : anthropicEnd(reason));
+    };
+  }
+
+  private static String anthropicEnd(String reason) {
+    return sse("{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"" + reason + "\"}}")
+        + sse("{\"type\":\"message_stop\"}");
+  }
+
+  private static String chunks(Spoken spoken, String... pieces) {
+    StringBuilder reply = new StringBuilder();
+    for (int i = 0; i < pieces.length; i++) {
+      reply.append(chunk(spoken, pieces[i], i == pieces.length - 1 ? "stop" : null));
+    }
+    return reply.toString();
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aLastPieceThatRepeatsEverythingAddsNothing(Spoken spoken) {
+    for (String[] pieces :
+        new String[][] {
+          {"A whole", " answer.", WHOLE},
+          {"A ", "whole", " answer.", WHOLE},
+          {"A", " whole answer.", WHOLE, ""},
+          {"A", " whole answer.", WHOLE, "\\n"}
+        }) {
+      assertThat(hear(spoken, chunks(spoken, pieces)).answer()).isEqualTo(WHOLE);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void piecesThatEachHoldAllBeforeThemAreOneText(Spoken spoken) {
+    for (String[] pieces :
+        new String[][] {
+          {"A whole", "A whole answer", WHOLE},
+          {"A", "A whole", "A whole answer", "A whole answer", WHOLE, WHOLE},
+          {"A w", "A whole an", "A whole answ", "A whole answer", WHOLE, ""}
+        }) {
+      assertThat(hear(spoken, chunks(spoken, pieces)).answer()).isEqualTo(WHOLE);
+    }
+    hear(spoken, chunks(spoken, "A whole", "A whole answer", WHOLE, " Or two."))
+        .failed(NOT_AN_ANSWER);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void whereNothingTellsTheTextIsDoubtful(Spoken spoken) {
+    hear(spoken, chunks(spoken, "A whole", "A whole answer.")).failed(NOT_AN_ANSWER);
+    hear(spoken, chunks(spoken, "Hello!", "Hello!", "")).failed(NOT_AN_ANSWER);
+    hear(spoken, chunks(spoken, WHOLE, WHOLE, "")).failed(NOT_AN_ANSWER);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void textThatRepeatsItselfIsLeftAsItIs(Spoken spoken) {
+    for (String[] pieces :
+        new String[][] {
+          {"ha", "haha", "hahaha"},
+          {"ha", "ha", "ha"},
+          {"ha", "haha", "hahaha", "hahahaha", "hahahahaha!"},
+          {"* ", "* * ", "* * * "},
+          {"1", "10", "100"},
+          {"no", "no"},
+          {"The", "There", " is"},
+          {"Row, row, row your boat. ", "Row, row, row your boat. ", "Gently."},
+          {" ", " A", " b"},
+          {"", "", "x"},
+          {"Mississippi ", "Mississippi ", "Mississippi River"}
+        }) {
+      assertThat(hear(spoken, chunks(spoken, pieces)).answer()).isEqualTo(String.join("", pieces));
+    }
+  }
+
+  private static String openAi(String choice) {
+    return sse("{\"choices\":[{\"index\":0," + choice + "}]}");
+  }
+
+  private static String message(String text) {
+    return "\"message\":{\"role\":\"assistant\",\"content\":\"" + text + "\"}";
+  }
+
+  private static String delta(String text) {
+    return "\"delta\":{\"content\":\"" + text + "\"}";
+  }
+
+  private static final String STOP = ",\"finish_reason\":\"stop\"";
+  private static final String PIECES = openAi(delta("A whole")) + openAi(delta(" answer."));
+
+  static Stream<String> snapshots() {
+    return Stream.of(
+        PIECES + openAi(message(WHOLE) + STOP),
+        PIECES + openAi("\"delta\":{}" + STOP) + openAi(message(WHOLE) + STOP),
+        PIECES + openAi(message("\\n" + WHOLE + " ") + STOP),
+        PIECES + openAi(message("<think>hm</think>" + WHOLE) + STOP),
+        PIECES + openAi("\"delta\":{}" + STOP) + openAi(delta(WHOLE)),
+        PIECES + openAi("\"delta\":{}," + message(WHOLE) + STOP),
+        openAi(delta("A whole")) + openAi(delta(" answer.") + "," + message(WHOLE) + STOP),
+        openAi(delta("A whole") + "," + message("A whole"))
+            + openAi(delta(" answer.") + "," + message(WHOLE) + STOP),
+        openAi(delta("A whole") + "," + message("A whole"))
+            + openAi(delta(" answer.") + "," + message(" answer.") + STOP),
+        openAi(message(WHOLE) + STOP) + openAi(message(WHOLE) + STOP),
+        openAi(message(WHOLE)) + PIECES + openAi("\"delta\":{}" + STOP),
+        openAi(message("A whole")) + openAi(message(" answer.") + STOP),
+        openAi(message("A whole")) + openAi(message(WHOLE)) + openAi(message(WHOLE) + STOP),
+        PIECES + "\n" + Spoken.OPENAI.whole(WHOLE),
+        Spoken.OPENAI.whole(WHOLE) + "\n" + Spoken.OPENAI.whole(WHOLE));
+  }
+
+  @ParameterizedTest
+  @org.junit.jupiter.params.provider.MethodSource("snapshots")
+  void aSnapshotBesideDeltasAddsNothing(String reply) {
+    assertThat(hear(Spoken.OPENAI, reply).answer()).isEqualTo(WHOLE);
+  }
+
+  static Stream<String> twoTexts() {
+    return Stream.of(
+        PIECES + openAi(message("Another answer.") + STOP),
+        PIECES + openAi("\"delta\":{}" + STOP) + openAi(message("Another.") + STOP),
+        PIECES + openAi("\"delta\":{}" + STOP) + openAi(delta(" More.")),
+        openAi("\"delta\":{}" + STOP) + openAi(delta("Late.")),
+        openAi(message(WHOLE) + STOP) + openAi(message("Another.") + STOP),
+        openAi(message(WHOLE)) + openAi(delta("A whole")) + openAi("\"delta\":{}" + STOP));
+  }
+
+  @ParameterizedTest
+  @org.junit.jupiter.params.provider.MethodSource("twoTexts")
+  void twoDifferentTextsAreDoubtful(String reply) {
+    hear(Spoken.OPENAI, reply).failed(NOT_AN_ANSWER);
+  }
+
+  private static String block(String text) {
+    return sse(
+        "{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\","
+            + "\"text\":\""
+            + text
+            + "\"}}");
+  }
+
+  @Test
+  void aBlockMayBeginWithItsText() {
+    String end = sse("{\"type\":\"content_block_stop\",\"index\":0}") + anthropicEnd("end_turn");
+    String pieces =
+        chunk(Spoken.ANTHROPIC, "A whole", null) + chunk(Spoken.ANTHROPIC, " answer.", null);
+
+    assertThat(hear(Spoken.ANTHROPIC, block(WHOLE) + end).answer()).isEqualTo(WHOLE);
+    assertThat(hear(Spoken.ANTHROPIC, block(WHOLE) + pieces + end).answer()).isEqualTo(WHOLE);
+    assertThat(hear(Spoken.ANTHROPIC, block("A whole") + pieces + end).answer()).isEqualTo(WHOLE);
+    String rest = chunk(Spoken.ANTHROPIC, " answer.", null);
+    assertThat(hear(Spoken.ANTHROPIC, block("A whole") + rest + end).answer()).isEqualTo(WHOLE);
+    assertThat(hear(Spoken.ANTHROPIC, pieces + anthropicWhole(WHOLE)).answer()).isEqualTo(WHOLE);
+    hear(Spoken.ANTHROPIC, pieces + anthropicWhole("Another.")).failed(NOT_AN_ANSWER);
+    hear(Spoken.ANTHROPIC, block(WHOLE) + chunk(Spoken.ANTHROPIC, "A whole", null) + end)
+        .failed(NOT_AN_ANSWER);
+  }
+
+  private static String anthropicWhole(String text) {
+    return sse(Spoken.ANTHROPIC.whole(text));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void whatCarriesNothingIsSkippedAnywhere(Spoken spoken) {
+    String[] frames =
+        spoken == Spoken.OLLAMA
+            ? new String[] {"null\n", "{}\n", "[]\n", "\"\"\n", ": ping\n", "event: ping\n", "\n\n"}
+            : new String[] {
+              sse("null"),
+              sse(""),
+              "data:\n\n",
+              sse("\"\""),
+              sse("{}"),
+              sse("[]"),
+              sse("ping"),
+              sse(": keep-alive"),
+              ": comment\n\n",
+              "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+              "event: keepalive\ndata: 12:30\n\n",
+              "id: 7\nretry: 3\n\n",
+              "{}\n\n",
+              "null\n\n",
+              "\n\n\n"
+            };
+    for (String frame : frames) {
+      for (String shown : List.of(frame, frame.replace("\n", "\r\n"))) {
+        String reply =
+            shown
+                + spoken.piece("A whole")
+                + shown
+                + shown
+                + spoken.piece(" answer.")
+                + shown
+                + spoken.end(false);
+        for (int size : new int[] {1, 1000}) {
+          Heard heard = new Heard().listen(spoken.protocol(), Delivery.of(reply).inPiecesOf(size));
+          assertThat(heard.answer()).as(frame).isEqualTo(WHOLE);
+        }
+        assertThat(hear(spoken, shown + shown).failure.kind()).isIn(NOT_AN_ANSWER, INCOMPLETE);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(value = Spoken.class, names = "OLLAMA", mode = EnumSource.Mode.EXCLUDE)
+  void aNewObjectBeginsAnEventWithoutABlankLine(Spoken spoken) {
+    String reply = spoken.stream("A whole", " answer.");
+    for (String other :
+        List.of(
+            reply.replace("\n\n", "\n"),
+            reply.replace("\n\n", "\r\n"),
+            reply.replace("\n\nevent", "\nevent"),
+            reply.replace("\n\ndata: [DONE]", "\ndata: [DONE]"),
+            reply.replace("\n\ndata: [DONE]", "[DONE]"),
+            reply.replaceAll("\n\n(event: \\w+\n)?data: \\{", "{"),
+            reply.replaceAll("(?m)^data: ", ""))) {
+      assertThat(hear(spoken, other).answer()).as(other).isEqualTo(WHOLE);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(value = Spoken.class, names = "OLLAMA", mode = EnumSource.Mode.EXCLUDE)
+  void oneEventMayStandInSeveralLines(Spoken spoken) {
+    String reply = spoken.stream("A {whole}", " [answer].");
+    for (String comma : List.of(",\ndata: ", "\r\ndata:,", ",\ndata:\ndata: ")) {
+      assertThat(hear(spoken, reply.replaceAll(",(?=\")", comma)).answer())
+          .isEqualTo("A {whole} [answer].");
+    }
+  }
+
+  @Test
+  void objectsMayFollowEachOtherInOneLine() {
+    String reply = Spoken.OLLAMA.stream("A whole", " answer.").replace("\n", "");
+
+    assertThat(hear(Spoken.OLLAMA, reply).answer()).isEqualTo(WHOLE);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void nothingAfterTheEndTakesTheAnswerBack(Spoken spoken) {
+    String reply = chunks(spoken, "A whole", " answer.");
+    String junk = "data: {\"cut\n\n";
+    for (String tail :
+        List.of(
+            "",
+            junk,
+            "data: junk\n\n",
+            "garbage\n",
+            "<html><title>502</title></html>",
+            "{\"cut",
+            "x".repeat(100_000),
+            "data: " + "x".repeat(100_000) + "\n\n",
+            sse("7"),
+            sse("{\"deep\":" + "[".repeat(5000)),
+            chunk(spoken, "", ""),
+            chunk(spoken, "\\n", null))) {
+      for (Delivery delivery :
+          List.of(Delivery.of(reply + tail), Delivery.of(reply + tail).thenBreaks())) {
+        Heard heard = new Heard().listen(spoken.limited(20_000, 50_000), delivery);
+        assertThat(heard.answer()).isEqualTo(WHOLE);
+      }
+    }
+  }
+
+  /** Nothing is read behind the end of Ollama's and Anthropic's replies. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Spoken.class,
+      names = {"OPENAI", "GEMINI"})
+  void anErrorAfterTheEndDoes(Spoken spoken) {
+    hear(spoken, chunks(spoken, WHOLE) + spoken.error("boom")).failed(STREAM_ERROR);
+    hear(spoken, chunks(spoken, WHOLE) + "event: error\ndata: boom\n\n").failed(STREAM_ERROR);
+    hear(spoken, chunks(spoken, WHOLE) + chunk(spoken, "", "error")).failed(STREAM_ERROR);
+  }
+
+  @Test
+  void aStopReasonEndsTheTextOfAnthropic() {
+    String reply = chunks(Spoken.ANTHROPIC, WHOLE);
+    String cut = reply.substring(0, reply.indexOf("data: {\"type\":\"message_stop"));
+
+    assertThat(hear(Spoken.ANTHROPIC, cut).answer()).isEqualTo(WHOLE);
+    hear(Spoken.ANTHROPIC, cut + Spoken.ANTHROPIC.error("boom")).failed(STREAM_ERROR);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void manyWordsMeanTheEnd(Spoken spoken) {
+    for (String word :
+        List.of(
+            "stop",
+            "STOP",
+            "Stop",
+            "eos",
+            "eos_token",
+            "end_turn",
+            "endTurn",
+            "END",
+            "complete",
+            "completed",
+            "done",
+            "stop_sequence",
+            "finished",
+            "success",
+            "tool_calls",
+            "tool_use",
+            "function_call",
+            "FUNCTION-CALL")) {
+      Heard heard = hear(spoken, chunk(spoken, WHOLE, word));
+      assertThat(heard.answer()).as(word).isEqualTo(WHOLE);
+      assertThat(heard.ending.finishReason()).as(word).isEqualTo(FinishReason.STOP);
+    }
+    for (String word :
+        List.of(
+            "length",
+            "max_tokens",
+            "MAX_TOKENS",
+            "maxTokens",
+            "model_length",
+            "max_length",
+            "max_output_tokens",
+            "token_limit",
+            "max_new_tokens",
+            "max_completion_tokens")) {
+      assertThat(hear(spoken, chunk(spoken, WHOLE, word)).ending.finishReason())
+          .as(word)
+          .isEqualTo(FinishReason.LENGTH);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "content_filter, CONTENT_FILTERED",
+    "content-filtered, CONTENT_FILTERED",
+    "ContentFilter, CONTENT_FILTERED",
+    "SAFETY, CONTENT_FILTERED",
+    "PROHIBITED_CONTENT, CONTENT_FILTERED",
+    "BLOCKLIST, CONTENT_FILTERED",
+    "SPII, CONTENT_FILTERED",
+    "guardrail_intervened, CONTENT_FILTERED",
+    "moderation, CONTENT_FILTERED",
+    "refusal, CONTENT_FILTERED",
+    "context_length_exceeded, CONTEXT_OVERFLOW",
+    "model_context_window_exceeded, CONTEXT_OVERFLOW",
+    "MAX_CONTEXT_LENGTH, CONTEXT_OVERFLOW",
+    "error, STREAM_ERROR",
+    "ABORTED, STREAM_ERROR",
+    "network_error, STREAM_ERROR",
+    "upstream-error, STREAM_ERROR",
+    "timeout, STREAM_ERROR",
+    "cancelled, STREAM_ERROR",
+    "failed, STREAM_ERROR",
+    "insufficient_system_resource, STREAM_ERROR",
+    "novelty, MODEL_STOPPED",
+    "MALFORMED_RESPONSE, MODEL_STOPPED",
+    "repetition, MODEL_STOPPED"
+  })
+  void otherWordsMeanAFailure(String word, FailureKind kind) {
+    for (Spoken spoken : Spoken.values()) {
+      Failure failure = hear(spoken, chunk(spoken, WHOLE, word)).failed(kind);
+      if (!word.equals("refusal")) {
+        assertThat(failure).hasMessageEndingWith(": " + word);
+      }
+    }
+  }
+
+  @Test
+  void aWordThatIsNoneIsNotShown() {
+    for (String word : List.of("Dear Ms Kern, we owe", "x".repeat(60), "a\\u0007b")) {
+      assertThat(hear(Spoken.OPENAI, chunk(Spoken.OPENAI, WHOLE, word)).failed(MODEL_STOPPED))
+          .hasMessage("the model stopped for an unknown reason");
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "\"native_finish_reason\":\"network_error\" | STREAM_ERROR",
+        "\"native_finish_reason\":\"SAFETY\" | CONTENT_FILTERED",
+        "\"stop_reason\":\"abort\" | STREAM_ERROR",
+        "\"finish_details\":{\"type\":\"error\"} | STREAM_ERROR",
+        "\"error\":{\"message\":\"upstream died\"} | STREAM_ERROR",
+        "\"error\":\"upstream died\" | STREAM_ERROR",
+        "\"native_finish_reason\":\"context_length_exceeded\" | CONTEXT_OVERFLOW"
+      })
+  void aSecondFieldThatSpeaksOfAnErrorOutweighsStop(String field, FailureKind kind) {
+    hear(Spoken.OPENAI, openAi(delta(WHOLE) + STOP + "," + field)).failed(kind);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"native_finish_reason\":\"completed\"",
+        "\"native_finish_reason\":\"novelty\"",
+        "\"native_finish_reason\":null",
+        "\"stop_reason\":128009",
+        "\"finish_details\":{\"type\":\"stop\"}",
+        "\"error\":null",
+        "\"error\":{}",
+        "\"error\":false"
+      })
+  void aSecondFieldThatDoesNotSpeakOfOneChangesNothing(String field) {
+    Heard heard = hear(Spoken.OPENAI, openAi(delta(WHOLE) + STOP + "," + field));
+
+    assertThat(heard.answer()).isEqualTo(WHOLE);
+    assertThat(heard.ending.finishReason()).isEqualTo(FinishReason.STOP);
+  }
+
+  @Test
+  void theStopSequenceThatWasFoundIsNoReason() {
+    ChatRequest request = ChatRequest.builder().user("x").stop("error").build();
+    String reply = openAi(delta(WHOLE) + STOP + ",\"stop_reason\":\"error\"");
+
+    assertThat(new Heard(request).listen(Spoken.OPENAI.protocol(), Delivery.of(reply)).answer())
+        .isEqualTo(WHOLE);
+  }
+
+  private static Protocol withEnoughMarker(Spoken spoken) {
+    Api.Server server =
+        new Api.Server(
+            HttpUrl.get("http://localhost:1"),
+            "m",
+            Map.of(),
+            null,
+            Dialect.GENERIC,
+            Api.Variant.STANDARD,
+            1 << 20,
+            1 << 20,
+            true);
+    return spoken == Spoken.OPENAI ? new OpenAiChat(server) : new AnthropicChat(server);
+  }
+
+  private static String withoutReason(Spoken spoken) {
+    String marker =
+        spoken == Spoken.OPENAI ? "data: [DONE]\n\n" : sse("{\"type\":\"message_stop\"}");
+    return chunk(spoken, WHOLE, null) + marker;
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Spoken.class,
+      names = {"OPENAI", "ANTHROPIC"})
+  void anEndMarkerIsEnoughWhereThatIsSet(Spoken spoken) {
+    Protocol protocol = withEnoughMarker(spoken);
+
+    assertThat(new Heard().listen(protocol, Delivery.of(withoutReason(spoken))).answer())
+        .isEqualTo(WHOLE);
+    new Heard().listen(protocol, Delivery.of(chunk(spoken, WHOLE, null))).failed(INCOMPLETE);
+    new Heard()
+        .listen(protocol, Delivery.of(spoken.error("boom") + withoutReason(spoken)))
+        .failed(STREAM_ERROR);
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Spoken.class,
+      names = {"OPENAI", "ANTHROPIC"})
+  void anEndMarkerIsEnoughOfAServerThatNeverGivesAReason(Spoken spoken) {
+    Protocol protocol = spoken.protocol();
+    String reply = withoutReason(spoken);
+
+    new Heard().listen(protocol, Delivery.of(reply)).failed(INCOMPLETE);
+    assertThat(new Heard().listen(protocol, Delivery.of(reply)).answer()).isEqualTo(WHOLE);
+    assertThat(new Heard().listen(protocol, Delivery.of(reply)).answer()).isEqualTo(WHOLE);
+    new Heard().listen(protocol, Delivery.of(chunk(spoken, WHOLE, null))).failed(INCOMPLETE);
+    assertThat(new Heard().listen(protocol, Delivery.of(chunk(spoken, WHOLE, "stop"))).answer())
+        .isEqualTo(WHOLE);
+    new Heard().listen(protocol, Delivery.of(reply)).failed(INCOMPLETE);
+  }
+
+  @Test
+  void anEndMarkerIsNotEnoughAfterAnErrorACutOrAReason() {
+    Protocol protocol = Spoken.OPENAI.protocol();
+    String bare = withoutReason(Spoken.OPENAI);
+    String error = Spoken.OPENAI.piece("Par") + Spoken.OPENAI.error("boom");
+    for (String other : List.of(error, error, chunk(Spoken.OPENAI, WHOLE, null))) {
+      assertThat(new Heard().listen(protocol, Delivery.of(other)).ending).isNull();
+    }
+    new Heard().listen(protocol, Delivery.of(bare)).failed(INCOMPLETE);
+    new Heard().listen(protocol, Delivery.of(chunk(Spoken.OPENAI, "Par", null))).failed(INCOMPLETE);
+    new Heard().listen(protocol, Delivery.of(bare)).failed(INCOMPLETE);
+    assertThat(new Heard().listen(protocol, Delivery.of(bare).thenBreaks()).ending).isNull();
+    new Heard().listen(protocol, Delivery.of(chunk(Spoken.OPENAI, WHOLE, "stop"))).answer();
+    new Heard().listen(protocol, Delivery.of(bare)).failed(INCOMPLETE);
+    new Heard().listen(protocol, Delivery.of(bare)).failed(INCOMPLETE);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "[{\"type\":\"text\",\"text\":\"A whole\"},{\"type\":\"text\",\"text\":\" answer.\"}]",
+        "[\"A whole\",\" answer.\"]",
+        "[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"hm\"}]},"
+            + "{\"type\":\"text\",\"text\":\"A whole answer.\"}]",
+        "[{\"type\":\"reference\",\"reference_ids\":[1]},{\"text\":\"A whole answer.\"}]",
+        "{\"type\":\"text\",\"text\":\"A whole answer.\"}",
+        "[{\"type\":\"text\",\"text\":{\"value\":\"A whole answer.\"}}]"
+      })
+  void contentMayComeInParts(String content) {
+    String ollama = "{\"message\":{\"content\":" + content + "},\"done\":true}";
+    String openAi = openAi("\"delta\":{\"content\":" + content + "}" + STOP);
+    String whole = openAi("\"message\":{\"content\":" + content + "}" + STOP);
+
+    assertThat(hear(Spoken.OLLAMA, ollama).answer()).isEqualTo(WHOLE);
+    assertThat(hear(Spoken.OPENAI, openAi).answer()).isEqualTo(WHOLE);
+    assertThat(hear(Spoken.OPENAI, whole).answer()).isEqualTo(WHOLE);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void noFieldThatIsNotReadCostsTheAnswer(Spoken spoken) {
+    for (String field :
+        List.of(
+            "\"x\":NaN",
+            "\"x\":[Infinity,-Infinity,{\"y\":NaN}]",
+            "\"x\":1e99999999999",
+            "\"x\":1,\"x\":2,\"x\":null",
+            "\"model\":7,\"id\":[1],\"created\":{}",
+            "\"modelVersion\":{},\"usage\":[],\"usageMetadata\":\"no\",\"eval_count\":\"no\"",
+            "\"usage\":\"no\",\"system_fingerprint\":false")) {
+      for (String reply : List.of(spoken.stream("A whole", " answer."), spoken.whole(WHOLE))) {
+        String other = reply.replaceAll("(?m)^(data: )?\\{", "$1{" + field + ",");
+        assertThat(hear(spoken, other).answer()).as(field).isEqualTo(WHOLE);
+      }
+    }
+  }
+
+  @Test
+  void theChoiceMayHaveAnyNumber() {
+    for (String index : List.of("1", "\"0\"", "null", "{}", "7.5")) {
+      String reply =
+          (openAi(delta("A whole")) + openAi(delta(" answer.") + STOP))
+              .replace("\"index\":0", "\"index\":" + index);
+      assertThat(hear(Spoken.OPENAI, reply).answer()).isEqualTo(WHOLE);
+    }
+  }
+
+  private static Heard calls(String... deltas) {
+    StringBuilder reply = new StringBuilder();
+    for (String calls : deltas) {
+      reply.append(openAi("\"delta\":{\"tool_calls\":[" + calls + "]}"));
+    }
+    reply.append(openAi("\"delta\":{},\"finish_reason\":\"tool_calls\""));
+    return called(Spoken.OPENAI, reply.toString());
+  }
+
+  private static Heard called(Spoken spoken, String reply) {
+    ChatRequest request = ChatRequest.builder().user("x").tool("pay", "pays", "{}").build();
+    return new Heard(request).listen(spoken.protocol(), Delivery.of(reply));
+  }
+
+  private static String call(String more, String arguments) {
+    return "{\"index\":0," + more + "\"function\":{\"arguments\":\"" + arguments + "\"}}";
+  }
+
+  private static String named(String id, String name, String arguments) {
+    return "{\"index\":0,\"id\":\""
+        + id
+        + "\",\"function\":{\"name\":\""
+        + name
+        + "\",\"arguments\":\""
+        + arguments
+        + "\"}}";
+  }
+
+  private static final String ONE = "{\\\"n\\\":1}";
+  private static final String TWO = "{\\\"n\\\":2}";
+
+  @Test
+  void argumentsMayComeAsWholeObjectsOneAfterTheOther() {
+    ToolCall one = new ToolCall("a", "pay", "{\"n\":1}");
+    for (String placeholder : List.of("{}", " { } ", "")) {
+      assertThat(calls(named("a", "pay", placeholder), call("", ONE)).toolCalls)
+          .containsExactly(one);
+      assertThat(calls(named("a", "pay", ONE), call("", placeholder)).toolCalls)
+          .containsExactly(one);
+    }
+    assertThat(calls(named("a", "pay", "{}"), call("", "{\\\"n"), call("", "\\\":1}")).toolCalls)
+        .containsExactly(one);
+    assertThat(calls(named("a", "pay", ONE), named("a", "pay", ONE)).toolCalls)
+        .containsExactly(one);
+    assertThat(calls(named("a", "pay", ONE), named("b", "pay", TWO)).toolCalls).hasSize(2);
+    assertThat(calls(named("", "pay", ONE), named("", "lock", TWO)).toolCalls).hasSize(2);
+    calls(named("a", "pay", ONE), call("", TWO)).failed(MODEL_STOPPED);
+  }
+
+  @Test
+  void aSnapshotOfToolCallsAddsNone() {
+    String made = named("a", "pay", ONE).replace("\"index\":0,", "");
+    String deltas = openAi("\"delta\":{\"tool_calls\":[" + named("a", "pay", ONE) + "]}");
+    String end = "\"message\":{\"content\":null,\"tool_calls\":[" + made + "]}";
+
+    assertThat(called(Spoken.OPENAI, deltas + openAi(end + STOP)).toolCalls).hasSize(1);
+    called(Spoken.OPENAI, deltas + openAi(end.replace(":1", ":2") + STOP)).failed(MODEL_STOPPED);
+  }
+
+  @Test
+  void aToolCallThatIsNoneIsTheModelsFaultInAllProtocols() {
+    called(Spoken.OLLAMA, Spoken.OLLAMA.call("pay", "[1]") + Spoken.OLLAMA.end(false))
+        .failed(MODEL_STOPPED);
+    called(Spoken.OLLAMA, Spoken.OLLAMA.call("", "{}") + Spoken.OLLAMA.end(false))
+        .failed(MODEL_STOPPED);
+    called(Spoken.GEMINI, Spoken.GEMINI.call("pay", "[1]") + Spoken.GEMINI.end(false))
+        .failed(MODEL_STOPPED);
+    called(Spoken.ANTHROPIC, Spoken.ANTHROPIC.call("pay", "{1}") + Spoken.ANTHROPIC.end(false))
+        .failed(MODEL_STOPPED);
+    called(Spoken.OPENAI, Spoken.OPENAI.call("pay", "{\"n\":") + Spoken.OPENAI.end(false))
+        .failed(MODEL_STOPPED);
+  }
+
+  @Test
+  void anOverflowAndAFilterAreKnownInEveryField() {
+    hear(Spoken.OPENAI, openAi(delta("x") + ",\"finish_reason\":\"context_window_exceeded\""))
+        .failed(CONTEXT_OVERFLOW);
+    hear(Spoken.OPENAI, openAi(delta("x") + ",\"finish_reason\":{\"type\":\"content_filter\"}"))
+        .failed(CONTENT_FILTERED);
+  }
+}
