@@ -47,8 +47,8 @@ public enum FailureKind {
   /** The answer does not fit the schema that was asked for. */
   FORMAT_MISMATCH,
   /**
-   * The model gave up for a reason that lies in what it was asked, such as a recitation, or wrote a
-   * call of a tool that the server cannot read.
+   * The model gave up for a reason that lies in what it was asked, such as a recitation, or for one
+   * that is not known, or wrote a call of a tool that cannot be read.
    */
   MODEL_STOPPED,
   /** A caller's own check of the answer, {@link ChatRequest.Builder#accept}, turned it down. */

@@ -8,8 +8,9 @@ import dev.offmeter.Usage;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The chunks of a Gemini answer. There is no end marker but a finish reason, so the answer is whole
- * when the body ends in good order after one. Every level may be missing.
+ * The chunks of a Gemini answer. There is no end marker but a finish reason; the end of the body is
+ * awaited after it for a moment, because the count of tokens may follow. Every level may be
+ * missing.
  */
 final class GeminiReply implements EventReading.Events {
   private final boolean tools;
