@@ -253,6 +253,18 @@ final class Breaker {
           });
     }
 
+    /** The call was refused, as were others before it, and the endpoint is to be left alone. */
+    void refused(Failure failure) {
+      conclude(
+          () -> {
+            if (isOfThisEra()) {
+              giveBack();
+              cheap = false;
+              down(failure, Judgement.Health.COUNTS);
+            }
+          });
+    }
+
     private void judge(Failure failure, long nanos) {
       cheap = nanos < CHEAP && mayPassSoon(failure);
       switch (health(failure)) {
@@ -362,8 +374,12 @@ final class Breaker {
   }
 
   private void down(Failure failure) {
+    down(failure, health(failure));
+  }
+
+  private void down(Failure failure, Judgement.Health why) {
     lastFailure = failure;
-    pause(health(failure), failure.retryAfter());
+    pause(why, failure.retryAfter());
     open();
   }
 

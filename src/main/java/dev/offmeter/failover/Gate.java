@@ -29,6 +29,7 @@ final class Gate {
   private final Latencies latencies = new Latencies();
   private final Health health;
   private final Rate rate;
+  private final RefusalStreak refusals = new RefusalStreak();
   private final WaitingLine line;
 
   /** What the gates of one client share. */
@@ -106,6 +107,10 @@ final class Gate {
 
   Health health() {
     return health;
+  }
+
+  RefusalStreak refusals() {
+    return refusals;
   }
 
   Rate rate() {

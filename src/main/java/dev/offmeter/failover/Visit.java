@@ -106,6 +106,7 @@ final class Visit {
                 asked.elapsed(),
                 asked.timeToFirstPiece(),
                 call.deadline().elapsed());
+    gate.refusals().onAnswer();
     wanted.check(response);
     ChatResponse told = call.story().answered(gate.spec(), response);
     asked.measure(gate.latencies());
@@ -126,7 +127,12 @@ final class Visit {
     if (goesOn && asked && (isMended(failure) || isRetried(failure))) {
       return;
     }
-    permit.failed(blamed, call.time().nanos() - entered);
+    Failure streak = asked ? gate.refusals().onFailure(blamed, call.request()) : null;
+    if (streak == null) {
+      permit.failed(blamed, call.time().nanos() - entered);
+    } else {
+      permit.refused(streak);
+    }
     leave();
     if (stops) {
       throw refused(failure);
