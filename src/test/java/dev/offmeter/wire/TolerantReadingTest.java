@@ -23,6 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** An answer is lost only for a reason that makes its text doubtful. */
@@ -180,7 +181,7 @@ class TolerantReadingTest {
   }
 
   @ParameterizedTest
-  @org.junit.jupiter.params.provider.MethodSource("snapshots")
+  @MethodSource("snapshots")
   void aSnapshotBesideDeltasAddsNothing(String reply) {
     assertThat(hear(Spoken.OPENAI, reply).answer()).isEqualTo(WHOLE);
   }
@@ -196,7 +197,7 @@ class TolerantReadingTest {
   }
 
   @ParameterizedTest
-  @org.junit.jupiter.params.provider.MethodSource("twoTexts")
+  @MethodSource("twoTexts")
   void twoDifferentTextsAreDoubtful(String reply) {
     hear(Spoken.OPENAI, reply).failed(NOT_AN_ANSWER);
   }
