@@ -255,9 +255,15 @@ class RequestDefaultsTest {
     try (ChatStream stream = client.stream(draft().build())) {
       stream.response();
     }
+    assertThat(warnings()).hasSize(1);
     client.chat("draft");
+    assertThat(warnings()).hasSize(1);
+    loopback
+        .client(LlmClient.builder().endpoint(Loopback.ollama("mac", node).build()))
+        .chat("draft");
 
-    assertThat(warnings())
+    assertThat(warnings()).hasSize(2);
+    assertThat(warnings().subList(1, 2))
         .containsExactly(
             "an answer of mac ended at the default of 1024 tokens (LENGTH): set maxTokens on the"
                 + " request or the endpoint, LlmClient.Builder.defaults, or OFFMETER_MAXTOKENS;"

@@ -2,6 +2,7 @@
 package dev.offmeter.config;
 
 import java.util.Set;
+import java.util.stream.Stream;
 
 /** The keys of a LiteLLM file that Offmeter honours. Every other is named in one warning. */
 final class HonouredKeys {
@@ -43,4 +44,10 @@ final class HonouredKeys {
       Set.of("fallbacks", "default_fallbacks", "num_retries", "request_timeout");
 
   private HonouredKeys() {}
+
+  /** Whether a key is honoured in one section or another. */
+  static boolean anywhere(String key) {
+    return Stream.of(TOP, ENTRY, INFO, PARAMS, ROUTER, LITELLM)
+        .anyMatch(keys -> keys.contains(key));
+  }
 }

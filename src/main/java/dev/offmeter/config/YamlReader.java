@@ -125,8 +125,9 @@ final class YamlReader {
       }
       String path = prefix + name(key, prefix);
       Tree.Item item = item(key, tree(tuple.getValueNode(), path));
-      Tree.Item before = entries.putIfAbsent(name(key, prefix), item);
-      if (before != null) {
+      Tree.Item before = entries.put(name(key, prefix), item);
+      // Elsewhere the last one counts; of what is read here it must be clear which is meant.
+      if (before != null && HonouredKeys.anywhere(name(key, prefix))) {
         throw wrong(key, path + " must stand once, stood on line " + before.line() + " too");
       }
     }

@@ -289,7 +289,9 @@ class LiteLlmConfigTest {
         "!!java.net.URL [x]" + " | config.yaml line 1, column 1: must be valid YAML, was not",
         "a: &x [*x] | config.yaml line 1: a[0] must not contain itself, did",
         "{[a]: b} | config.yaml line 1: ? must be a plain key, was not",
-        "{a: 1, a: 2} | config.yaml line 1: a must stand once, stood on line 1 too",
+        "{a: 1, a: 2} | config.yaml line 1: model_list must be set",
+        "{include: [], include: []}"
+            + " | config.yaml line 1: include must stand once, stood on line 1 too",
         "{<<: 5} | config.yaml line 1: << must be a mapping or a list of mappings, was not"
       })
   void aWrongDocumentIsNamedWithFileAndLine(String yaml, String message) {
@@ -584,6 +586,8 @@ class LiteLlmConfigTest {
   @ValueSource(
       strings = {
         "general_settings:",
+        "litellm_settings: {drop_params: true, drop_params: false}",
+        "general_settings: {a: b}\ngeneral_settings: {a: c}",
         "router_settings:\nlitellm_settings:",
         "router_settings: []",
         "router_settings: {fallbacks: []}",
