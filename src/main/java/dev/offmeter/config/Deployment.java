@@ -99,8 +99,10 @@ final class Deployment {
   /** With the provider in front, which may stand in a key of its own. */
   private String prefixed(Setting model) {
     Setting provider = params.field("custom_llm_provider");
-    boolean whole = provider == null || Provider.of(model.text()).isPresent();
-    return whole ? model.text() : provider.text() + "/" + model.text();
+    if (provider == null || Provider.of(model.text()).isPresent()) {
+      return model.text();
+    }
+    return provider.text() + "/" + model.text();
   }
 
   private String oneModel(Setting value, Provider provider) {

@@ -37,8 +37,10 @@ final class Setting {
   /** The value of a key, or null if the key is not there or has none. */
   @Nullable Setting field(String key) {
     Tree.Item value = mapping().get(key);
-    boolean none = value == null || value.value() instanceof Tree.Scalar s && s.empty();
-    return none ? null : new Setting(file, below(key), value);
+    if (value == null || isNone(value)) {
+      return null;
+    }
+    return new Setting(file, below(key), value);
   }
 
   /** The value of a key that must be there. */
@@ -108,9 +110,16 @@ final class Setting {
 
   /** Whether there is nothing in it, in whatever form. */
   boolean isEmpty() {
-    return item.value() instanceof Tree.Scalar scalar && scalar.empty()
-        || item.value() instanceof Tree.Sequence sequence && sequence.items().isEmpty()
-        || item.value() instanceof Tree.Mapping mapping && mapping.entries().isEmpty();
+    if (item.value() instanceof Tree.Sequence sequence) {
+      return sequence.items().isEmpty();
+    }
+    return item.value() instanceof Tree.Mapping mapping
+        ? mapping.entries().isEmpty()
+        : isNone(item);
+  }
+
+  private static boolean isNone(Tree.Item item) {
+    return item.value() instanceof Tree.Scalar scalar && scalar.empty();
   }
 
   boolean isMapping() {
