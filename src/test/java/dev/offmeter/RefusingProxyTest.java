@@ -56,7 +56,8 @@ class RefusingProxyTest {
     "429, RATE_LIMITED",
     "502, ORIGIN_UNREACHABLE",
     "503, ORIGIN_UNREACHABLE",
-    "504, ORIGIN_UNREACHABLE"
+    "504, ORIGIN_UNREACHABLE",
+    "511, ACCESS_DENIED"
   })
   void itsRefusalIsNamedForWhatItIs(int status, FailureKind kind) {
     Node proxy =

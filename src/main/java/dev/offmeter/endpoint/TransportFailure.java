@@ -61,6 +61,7 @@ final class TransportFailure {
     Failure failure =
         switch (status) {
           case 401, 407 -> Failure.of(FailureKind.UNAUTHORIZED, "a proxy wants a login");
+          case 511 -> Failure.of(FailureKind.ACCESS_DENIED, "a proxy wants a login to its network");
           case 429 -> Failure.of(FailureKind.RATE_LIMITED, "a proxy has had too many requests");
           default -> byClass(status);
         };

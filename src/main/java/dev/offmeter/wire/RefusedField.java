@@ -20,7 +20,7 @@ import java.util.stream.Stream;
  * keyword arguments.
  */
 final class RefusedField {
-  private static final Set<Integer> STATUSES = Set.of(200, 400, 422, 500, 501);
+  private static final Set<Integer> STATUSES = Set.of(200, 400, 406, 409, 412, 415, 422, 500, 501);
 
   private static final Set<String> CODES =
       Set.of(
@@ -65,6 +65,23 @@ final class RefusedField {
 
   /** A value that is wrong, which is a complaint too if it is ours. */
   private static final String WRONG_VALUE = "\\W{0,4}(?:must be|should be|has to be|is invalid)";
+
+  /** A model that takes one value only, which is its own. */
+  private static final Pattern FIXED =
+      Pattern.compile(
+          "only (?:the default )?\\(?[\\d.]+\\)? (?:value )?(?:is|are) (?:allowed|supported|accepted)"
+              + "|only supports? (?:the default|[\\d.]+)|(?:may|can) only be (?:set to )?[\\d.]+");
+
+  /** Words of which one is enough beside a name that nothing else has. */
+  private static final Pattern COMPLAINT =
+      Pattern.compile(
+          "\\b(?:not|no|cannot|can't|doesn't|un\\w+|invalid|illegal|extra|forbidden|disallowed|deprecated)\\b"
+              + "|不支持|未知|无效|不允许");
+
+  /** What a server would take instead is listed behind these words. */
+  private static final Pattern LIST =
+      Pattern.compile(
+          "(?:expected|must be|should be) one of|\\b(?:known|valid|allowed|supported) \\w+");
 
   /** A server that takes the field, but not this value of it. */
   private static final Pattern OUT_OF_RANGE =
@@ -145,10 +162,23 @@ final class RefusedField {
       return unknown || (ours && !complaint.code().isBlank());
     }
     String words = complaint.words();
+    if (ours && isUnmistakable(field.name()) && isComplaint(words, lowerCase(field.name()))) {
+      return true;
+    }
     return Stream.concat(Stream.of(field.name()), field.otherNames().stream())
         .map(RefusedField::lowerCase)
         .filter(words::contains)
         .anyMatch(name -> isRefused(name, ours, words));
+  }
+
+  /** A name that is no word of any language. */
+  private static boolean isUnmistakable(String name) {
+    return name.contains("_") || !name.equals(lowerCase(name));
+  }
+
+  private static boolean isComplaint(String words, String name) {
+    String before = LIST.split(words, 2)[0];
+    return isNamed(name, before) && COMPLAINT.matcher(before).find();
   }
 
   private static boolean isNamed(String name, String place) {
@@ -156,6 +186,9 @@ final class RefusedField {
   }
 
   private static boolean isRefused(String name, boolean ours, String words) {
+    if (!ours && FIXED.matcher(words).find()) {
+      return isNamed(name, words);
+    }
     if (!ours && OUT_OF_RANGE.matcher(words).find()) {
       return false;
     }

@@ -62,6 +62,10 @@ class RefusedFieldTest {
             + " [type=extra_forbidden, input_value={}, input_type=dict]",
         "create() got an unexpected keyword argument 'stream_options'",
         "The parameter stream_options is not supported by this model",
+        "Invalid field 'stream_options'",
+        "bad request: stream_options cannot go here",
+        "参数 stream_options 不支持",
+        "stream_options is not one of the supported parameters: model, messages",
         "This model does not support the parameter stream_options",
         "UnsupportedParamsError: groq does not support parameters: ['stream_options'], for model=m"
       })
@@ -78,7 +82,10 @@ class RefusedFieldTest {
         "Unsupported value: 'temperature' does not support 0.2 with this model."
             + " Only the default (1) value is supported.",
         "Unsupported parameter: 'temperature' is not supported with this model.",
-        "`temperature` is deprecated for this model."
+        "`temperature` is deprecated for this model.",
+        "invalid temperature: only 1 is allowed for this model",
+        "temperature only supports the default",
+        "`temperature` may only be set to 1 when thinking is enabled"
       })
   void aValueThatAModelDoesNotTakeIsAReason(String words) {
     assertThat(ofOpenAi("{\"error\":{\"message\":\"" + words + "\"}}"))
@@ -112,6 +119,7 @@ class RefusedFieldTest {
         "{\"error\":\"unknown field `foo`, expected one of `seed`, `stream_options`\"}",
         "{\"error\":{\"message\":\"top_p must be at most 1\"}}",
         "the seed of the matter",
+        "{\"error\":{\"message\":\"unsupported tool, valid fields: stream_options\"}}",
         ""
       })
   void anotherComplaintIsNone(String body) {
