@@ -138,6 +138,10 @@ final class AnswerText {
   private void more(String piece) {
     // Only a piece as long as everything before it can repeat it.
     boolean repeat = piece.length() >= length && isSaid(piece) && isSuspicious(piece);
+    if (repeat && repeats && !isTelling(piece)) {
+      // A snapshot does not come three times, but a word does.
+      repeat = false;
+    }
     if (repeat || (repeats && piece.isBlank())) {
       repeats = true;
       hold(piece);

@@ -203,11 +203,11 @@ final class EventReading implements Reading {
   }
 
   private @Nullable Ending dispatch(boolean atEnd) throws Failure, IOException {
+    String named = name;
+    name = "";
     if (data.exhausted()) {
       return null;
     }
-    String named = name;
-    name = "";
     byte[] event = data.readByteArray();
     return KEEPALIVES.contains(named) ? null : read(event, named, atEnd);
   }

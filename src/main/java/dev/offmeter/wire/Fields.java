@@ -41,12 +41,14 @@ final class Fields {
     return value;
   }
 
-  /** A list of objects, empty where there is none; likewise. */
+  /** A list of objects, empty where there is none; likewise. A null in it carries nothing. */
   static List<JsonNode> objects(JsonNode node, String field) throws Failure {
     JsonNode value = node.path(field);
     List<JsonNode> objects = new ArrayList<>(value.size());
     for (JsonNode element : value) {
-      objects.add(element);
+      if (!element.isNull()) {
+        objects.add(element);
+      }
     }
     boolean list = value.isArray() || value.isNull() || value.isMissingNode();
     if (!list || !objects.stream().allMatch(JsonNode::isObject)) {

@@ -138,7 +138,9 @@ class TolerantReadingTest {
           {"Row, row, row your boat. ", "Row, row, row your boat. ", "Gently."},
           {" ", " A", " b"},
           {"", "", "x"},
-          {"Mississippi ", "Mississippi ", "Mississippi River"}
+          {"Mississippi ", "Mississippi ", "Mississippi River"},
+          {"test", " test", " test"},
+          {"word ", "word ", "word ", "word ", "and an end"}
         }) {
       assertThat(hear(spoken, chunks(spoken, pieces)).answer()).isEqualTo(String.join("", pieces));
     }
@@ -248,6 +250,8 @@ class TolerantReadingTest {
               sse(": keep-alive"),
               ": comment\n\n",
               "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+              "event: ping\n\n",
+              sse("{\"choices\":[null],\"candidates\":[null]}"),
               "event: keepalive\ndata: 12:30\n\n",
               "id: 7\nretry: 3\n\n",
               "{}\n\n",
