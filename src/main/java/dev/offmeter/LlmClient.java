@@ -2,6 +2,7 @@
 package dev.offmeter;
 
 import dev.offmeter.config.Environment;
+import dev.offmeter.endpoint.DetachedThreads;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Transport;
 import dev.offmeter.failover.Acceptance;
@@ -72,7 +73,7 @@ public final class LlmClient implements AutoCloseable {
     this.defaultLimit = new DefaultLimit(settings.endpoints, defaults);
     List<EndpointSpec> specs = settings.specs(defaults);
     this.time = settings.time == null ? Time.system() : settings.time;
-    this.workers = Workers.create();
+    this.workers = DetachedThreads.executor("offmeter-worker");
     this.transport = new Transport(settings.httpClient, workers);
     this.failover =
         new Failover(

@@ -39,7 +39,7 @@ final class AbandonableDns implements Dns {
   @Override
   public List<InetAddress> lookup(String host) throws UnknownHostException {
     Aside asking = ASKING.get();
-    Aside aside = asking == null ? new Aside(workers) : asking;
+    Aside aside = asking == null ? new Aside(workers, new LeftBehind()) : asking;
     try {
       List<InetAddress> found = aside.call(() -> dns.lookup(host));
       if (found.isEmpty()) {

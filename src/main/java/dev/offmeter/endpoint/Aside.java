@@ -16,20 +16,32 @@ import org.jspecify.annotations.Nullable;
  */
 final class Aside {
   private final Executor workers;
+  private final LeftBehind leftBehind;
   private volatile @Nullable FutureTask<?> running;
   private volatile boolean cancelled;
 
-  Aside(Executor workers) {
+  /**
+   * A place for work.
+   *
+   * @param leftBehind what earlier calls have given up, and where this one's is noted
+   */
+  Aside(Executor workers, LeftBehind leftBehind) {
     this.workers = workers;
+    this.leftBehind = leftBehind;
   }
 
   /**
    * Waits for {@code work}.
    *
    * @throws CancellationException after {@link #cancel()}
+   * @throws Unanswered if earlier work was given up and has not returned
    */
   <T> T call(Callable<T> work) throws ExecutionException, InterruptedException {
-    FutureTask<T> task = new FutureTask<>(work);
+    if (leftBehind.isAny()) {
+      throw new Unanswered();
+    }
+    LeftBehind.Work<T> noted = leftBehind.new Work<>(work);
+    FutureTask<T> task = new FutureTask<>(noted);
     running = task;
     if (cancelled) {
       task.cancel(true);
@@ -44,6 +56,9 @@ final class Aside {
       throw e;
     } finally {
       running = null;
+      if (task.isCancelled()) {
+        noted.onGivenUp();
+      }
     }
   }
 
@@ -52,6 +67,15 @@ final class Aside {
     FutureTask<?> task = running;
     if (task != null) {
       task.cancel(true);
+    }
+  }
+
+  /** Work that is not begun, because earlier work of its endpoint has not returned. */
+  static final class Unanswered extends CancellationException {
+    private static final long serialVersionUID = 1L;
+
+    Unanswered() {
+      super("an earlier one was given up and has not returned");
     }
   }
 }

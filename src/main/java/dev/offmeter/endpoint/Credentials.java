@@ -70,6 +70,8 @@ final class Credentials {
       return aside.call(supplier::get);
     } catch (ExecutionException e) {
       throw unusable(header, "could not be had: " + Thrown.described(e.getCause()));
+    } catch (Aside.Unanswered e) {
+      throw unusable(header, "was not asked for: " + e.getMessage());
     } catch (CancellationException e) {
       throw unusable(header, "was not supplied in time");
     } catch (InterruptedException e) {

@@ -24,9 +24,8 @@ final class HttpCheckup implements Checkup, Progress {
   private boolean connected;
 
   HttpCheckup(
-      OkHttpClient client, EndpointSpec spec, Check check, Executor workers, Executor canceller) {
+      OkHttpClient client, EndpointSpec spec, Check check, Aside aside, Executor canceller) {
     this.check = check;
-    Aside aside = new Aside(workers);
     this.call = new EndableCall(client, aside, canceller);
     this.credentials = new Credentials(spec.headers(), aside);
   }

@@ -75,7 +75,7 @@ final class HttpExchange implements Exchange, Progress {
       AdaptedProtocol adapted,
       ChatRequest request,
       Progress progress,
-      Executor workers,
+      Aside aside,
       Executor canceller) {
     this.connections = connections;
     this.adapted = adapted;
@@ -84,7 +84,6 @@ final class HttpExchange implements Exchange, Progress {
     this.request = request;
     this.progress = progress;
     this.gathered = new Gathered(progress, request.maxTokens());
-    Aside aside = new Aside(workers);
     this.call = new EndableCall(client, aside, canceller);
     this.credentials = new Credentials(spec.headers(), aside);
   }

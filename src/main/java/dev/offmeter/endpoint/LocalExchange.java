@@ -28,7 +28,7 @@ final class LocalExchange implements Exchange {
     this.function = function;
     this.request = request;
     this.progress = progress;
-    this.aside = new Aside(workers);
+    this.aside = new Aside(workers, new LeftBehind());
   }
 
   @Override

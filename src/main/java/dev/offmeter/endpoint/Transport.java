@@ -91,7 +91,8 @@ public final class Transport implements AutoCloseable {
 
   private final class Server implements Opener {
     private final OkHttpClient there;
-    private final OkHttpClient aside;
+    private final OkHttpClient asideClient;
+    private final LeftBehind leftBehind = new LeftBehind();
     private final KeptConnections connections;
     private final EndpointSpec spec;
     private final AdaptedProtocol adapted;
@@ -99,16 +100,20 @@ public final class Transport implements AutoCloseable {
     Server(OkHttpClient there, KeptConnections connections, EndpointSpec spec) {
       this.there = there;
       this.connections = connections;
-      this.aside = there.newBuilder().connectionPool(asidePool).build();
+      this.asideClient = there.newBuilder().connectionPool(asidePool).build();
       this.spec = spec;
       this.adapted = new AdaptedProtocol(spec.name(), Objects.requireNonNull(spec.protocol()));
+    }
+
+    private Aside aside() {
+      return new Aside(workers, leftBehind);
     }
 
     @Override
     public Exchange open(ChatRequest request, Progress progress) {
       connections.dropAfterSleep();
       return new HttpExchange(
-          there, connections, spec, adapted, request, progress, workers, canceller);
+          there, connections, spec, adapted, request, progress, aside(), canceller);
     }
 
     @Override
@@ -123,7 +128,7 @@ public final class Transport implements AutoCloseable {
             case LOAD -> checks.load();
             case ONE_TOKEN -> checks.oneToken();
           };
-      return check == null ? null : new HttpCheckup(aside, spec, check, workers, canceller);
+      return check == null ? null : new HttpCheckup(asideClient, spec, check, aside(), canceller);
     }
   }
 

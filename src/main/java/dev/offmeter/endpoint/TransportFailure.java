@@ -26,6 +26,10 @@ final class TransportFailure {
   private TransportFailure() {}
 
   static Failure connecting(IOException e) {
+    if (e.getCause() instanceof Aside.Unanswered unanswered) {
+      return Failure.of(
+          FailureKind.CONNECT_TIMEOUT, "no DNS lookup made: " + unanswered.getMessage());
+    }
     if (e instanceof UnknownHostException) {
       return Failure.of(FailureKind.HOST_UNKNOWN, unresolved(e.getMessage()));
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.failover;
 
+import dev.offmeter.endpoint.DetachedThreads;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -20,14 +21,7 @@ final class SystemTime implements Time {
   private final ScheduledThreadPoolExecutor timer;
 
   SystemTime() {
-    timer =
-        new ScheduledThreadPoolExecutor(
-            1,
-            task -> {
-              Thread thread = new Thread(task, "offmeter-timer");
-              thread.setDaemon(true);
-              return thread;
-            });
+    timer = new ScheduledThreadPoolExecutor(1, DetachedThreads.daemons("offmeter-timer"));
     // A call that is overtaken by close() needs no clock any more: it is cancelled already.
     timer.setRejectedExecutionHandler(new ThreadPoolExecutor.DiscardPolicy());
     // A clock that did not fire must not stay in the queue until it would have.
