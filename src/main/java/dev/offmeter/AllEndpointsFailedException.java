@@ -18,7 +18,7 @@ import java.util.function.Predicate;
  */
 public final class AllEndpointsFailedException extends LlmException {
   private static final long serialVersionUID = 1L;
-  private static final String GUIDE =
+  static final String GUIDE =
       "https://github.com/offmeter/offmeter/blob/main/docs/troubleshooting.md#";
 
   /** What says nothing of an endpoint, because it was not asked, or not to the end. */

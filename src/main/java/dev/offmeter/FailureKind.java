@@ -146,6 +146,11 @@ public enum FailureKind {
   /** A fault of the library, or of an interceptor of the application's own. */
   INTERNAL;
 
+  /** A link to the section of {@code docs/troubleshooting.md} that tells what to do about it. */
+  public String link() {
+    return AllEndpointsFailedException.GUIDE + anchor();
+  }
+
   /** The anchor in {@code docs/troubleshooting.md} that tells what to do about it. */
   public String anchor() {
     return name().toLowerCase(Locale.ROOT).replace('_', '-');

@@ -13,6 +13,7 @@ import dev.offmeter.failover.Hedging;
 import dev.offmeter.failover.StreamedCall;
 import dev.offmeter.failover.Time;
 import dev.offmeter.observe.ClientStatus;
+import dev.offmeter.observe.Diagnosis;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.wire.Shape;
@@ -346,6 +347,40 @@ public final class LlmClient implements AutoCloseable {
       throw new IllegalStateException("the client must be open, was closed");
     }
     return failover.warmUp();
+  }
+
+  /**
+   * Finds out what is wrong, with a request of one token for each server at the end; see {@link
+   * #diagnose(boolean)}.
+   */
+  public Diagnosis diagnose() {
+    return diagnose(true);
+  }
+
+  /**
+   * Finds out of every endpoint, in order and managed ones too, what can be found out: how it is
+   * reached, what stands before it, its version, whether it takes the key and has the model,
+   * whether that is loaded, the length of its context, and how fast it answers. A function is not
+   * called.
+   *
+   * <p>It asks over connections of its own, with the credentials of a call and to the same origin,
+   * whether the endpoint is up or down, and changes nothing about that. It runs on the caller's
+   * thread: no request takes longer than the connect timeout and 5 s, the one for a token no longer
+   * than the endpoint's timeout; the first that takes too long is the endpoint's last. An interrupt
+   * or {@link #close()} ends it with what has been found out. It throws for no endpoint that is
+   * ill.
+   *
+   * @param tokens whether each server is asked for one token, which a managed one bills, and which
+   *     counts as one of its {@code requestsPerMinute}
+   * @throws IllegalStateException if the client was closed before
+   */
+  public Diagnosis diagnose(boolean tokens) {
+    Cancellation cancellation = begin();
+    try {
+      return failover.diagnose(tokens, cancellation);
+    } finally {
+      over(cancellation);
+    }
   }
 
   /**

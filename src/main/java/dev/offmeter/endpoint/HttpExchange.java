@@ -339,22 +339,27 @@ final class HttpExchange implements Exchange, Progress {
 
   /** A reply whose body may take as long as its reader likes. */
   static Reply patientReply(Response response) throws IOException {
-    return new Reply(response.code(), response.headers(), beginning(response));
+    return reply(response, REPLY_BYTES);
   }
 
-  private static String beginning(Response response) throws IOException {
+  /** A reply as far as it is to be read. */
+  static Reply reply(Response response, long most) throws IOException {
+    return new Reply(response.code(), response.headers(), beginning(response, most));
+  }
+
+  private static String beginning(Response response, long most) throws IOException {
     try (ResponseBody body = Decoded.body(response)) {
       BufferedSource source = body.source();
-      request(source);
-      return legible(source.readUtf8(Math.min(REPLY_BYTES, source.getBuffer().size())));
+      request(source, most);
+      return legible(source.readUtf8(Math.min(most, source.getBuffer().size())));
     } catch (Failure unknown) {
       return unknown.message();
     }
   }
 
-  private static void request(BufferedSource source) {
+  private static void request(BufferedSource source, long most) {
     try {
-      source.request(REPLY_BYTES);
+      source.request(most);
     } catch (IOException e) {
       // Cut or without end: the status and what has come say enough.
     }

@@ -4,6 +4,7 @@ package dev.offmeter.endpoint;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.wire.Check;
 import dev.offmeter.wire.Checks;
+import dev.offmeter.wire.Protocol;
 import java.net.Proxy;
 import java.time.Duration;
 import java.util.List;
@@ -18,7 +19,6 @@ import javax.net.SocketFactory;
 import okhttp3.ConnectionPool;
 import okhttp3.CookieJar;
 import okhttp3.OkHttpClient;
-import okhttp3.Protocol;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -52,7 +52,7 @@ public final class Transport implements AutoCloseable {
             .cookieJar(CookieJar.NO_COOKIES)
             .cache(null)
             // One call, one connection: to abandon a call is to close its connection, at once.
-            .protocols(List.of(Protocol.HTTP_1_1))
+            .protocols(List.of(okhttp3.Protocol.HTTP_1_1))
             // Every wait has a clock of ours, which ends it by cancelling the call.
             .callTimeout(Duration.ZERO)
             .readTimeout(Duration.ZERO)
@@ -117,6 +117,11 @@ public final class Transport implements AutoCloseable {
     }
 
     @Override
+    public Examination examination(@Nullable ChatRequest question) {
+      return new HttpExamination(there, spec, adapted, question, workers, canceller);
+    }
+
+    @Override
     public @Nullable Checkup checkup(Checkup.Kind kind) {
       // Somebody else's server is not asked on the side: it may bill that, and count it.
       boolean ours = spec.locality() == Locality.SELF_HOSTED;
@@ -148,5 +153,36 @@ public final class Transport implements AutoCloseable {
     default @Nullable Checkup checkup(Checkup.Kind kind) {
       return null;
     }
+
+    /**
+     * A look at all that can be found out of a server, managed or not; null for a function.
+     *
+     * @param question asked at the end; null if nothing is to be generated
+     */
+    default @Nullable Examination examination(@Nullable ChatRequest question) {
+      return null;
+    }
+  }
+
+  /**
+   * Finds out, one request after the other, how a server is. Used by one thread, but for {@link
+   * #cancel()}. Never throws for what is wrong with the server.
+   */
+  public interface Examination extends AutoCloseable {
+    /** Whether there is nothing more to be asked. */
+    boolean isOver();
+
+    /** The longest that {@link #next()} may take; whoever calls that sees to it. */
+    Duration limit();
+
+    /** Sends one request. */
+    List<Protocol.Fact> next();
+
+    /** Ends {@link #next()} from any thread. */
+    void cancel();
+
+    /** Closes its connections. */
+    @Override
+    void close();
   }
 }

@@ -6,6 +6,7 @@ import dev.offmeter.ChatResponse;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Transport;
 import dev.offmeter.observe.ClientStatus;
+import dev.offmeter.observe.Diagnosis;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.observe.LlmListener;
 import java.time.Duration;
@@ -104,6 +105,15 @@ public final class Failover implements AutoCloseable {
     List<String> names = gates.stream().map(gate -> gate.spec().name()).toList();
     return new IllegalArgumentException(
         "endpoint must be one of " + String.join(", ", names) + ", was '" + name + "'");
+  }
+
+  /**
+   * Finds out of every endpoint what can be found out.
+   *
+   * @param tokens whether each is asked for one token too
+   */
+  public Diagnosis diagnose(boolean tokens, Cancellation cancellation) {
+    return new Diagnoser(around.time(), tokens, cancellation).of(gates);
   }
 
   /** Nothing is asked on the side any more. */

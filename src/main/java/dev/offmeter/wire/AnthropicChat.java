@@ -58,6 +58,22 @@ public final class AnthropicChat implements Protocol {
   }
 
   @Override
+  public List<Inquiry> inquiries() {
+    HttpUrl models =
+        url.newBuilder()
+            .removePathSegment(url.pathSize() - 1)
+            .addPathSegment("models")
+            .addQueryParameter("limit", "1000")
+            .build();
+    Inquiry list = Inquiries.models(models, name -> name.equals(server.model()), true);
+    return List.of(
+        new Inquiry(
+            list.about(),
+            () -> list.request().get().header("anthropic-version", VERSION),
+            list.reader()));
+  }
+
+  @Override
   public Request.Builder request(ChatRequest request) {
     return JsonRequest.post(url, "application/json, text/event-stream", o -> write(request, o))
         .header("anthropic-version", VERSION);

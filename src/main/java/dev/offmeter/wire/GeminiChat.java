@@ -84,6 +84,29 @@ public final class GeminiChat implements Protocol {
             .build();
   }
 
+  /** {@code models.get} of Google's API. */
+  @Override
+  public List<Inquiry> inquiries() {
+    String model = url.encodedPath().replaceFirst(":streamGenerateContent$", "");
+    HttpUrl get = url.newBuilder().encodedPath(model).query(null).build();
+    return List.of(
+        Inquiries.get(
+            get,
+            (reply, facts) -> {
+              if (reply.has("name")) {
+                facts.add(Fact.well(Topic.KEY, ""));
+                facts.add(Fact.well(Topic.MODEL, "known"));
+              }
+              long tokens = reply.path("inputTokenLimit").asLong();
+              if (tokens > 0) {
+                facts.add(Fact.well(Topic.CONTEXT, tokens + " tokens of input"));
+              }
+            },
+            Topic.KEY,
+            Topic.MODEL,
+            Topic.CONTEXT));
+  }
+
   @Override
   public Request.Builder request(ChatRequest request) {
     return JsonRequest.post(url, "application/json, text/event-stream", o -> write(request, o));

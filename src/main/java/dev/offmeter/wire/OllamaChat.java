@@ -62,6 +62,11 @@ public final class OllamaChat implements Protocol {
   }
 
   @Override
+  public List<Inquiry> inquiries() {
+    return OllamaInquiries.of(server);
+  }
+
+  @Override
   public Request.Builder request(ChatRequest request) {
     return JsonRequest.post(
         url, "application/json, application/x-ndjson", out -> write(request, out));

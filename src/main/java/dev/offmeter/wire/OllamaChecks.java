@@ -91,7 +91,12 @@ final class OllamaChecks {
   }
 
   private boolean isOurs(String name) {
-    return listed(name).equalsIgnoreCase(listed(server.model()));
+    return isSame(name, server.model());
+  }
+
+  /** Whether two names are those of one model. */
+  static boolean isSame(String name, String other) {
+    return listed(name).equalsIgnoreCase(listed(other));
   }
 
   /** As Ollama lists it: with its tag, but without a scheme, its own registry and library. */

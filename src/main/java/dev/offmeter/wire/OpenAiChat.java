@@ -110,6 +110,11 @@ public final class OpenAiChat implements Protocol {
   }
 
   @Override
+  public List<Inquiry> inquiries() {
+    return OpenAiInquiries.of(server, base);
+  }
+
+  @Override
   public Request.Builder request(ChatRequest request) {
     return JsonRequest.post(url, "application/json, text/event-stream", out -> write(request, out));
   }

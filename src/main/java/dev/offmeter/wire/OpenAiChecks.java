@@ -61,12 +61,12 @@ final class OpenAiChecks {
     return Vitals.of(reply, body -> Json.begins(body, "data", "models"));
   }
 
-  private static HttpUrl at(HttpUrl base, String path) {
+  static HttpUrl at(HttpUrl base, String path) {
     return base.newBuilder().addPathSegments(path).build();
   }
 
   /** The version is the last part of the path but for what Gemini puts after it. */
-  private static HttpUrl root(HttpUrl versioned) {
+  static HttpUrl root(HttpUrl versioned) {
     String path = versioned.encodedPath().replaceFirst("/v\\d+[a-z]*(/openai)?/?$", "/");
     return versioned.newBuilder().encodedPath(path).build();
   }

@@ -2,6 +2,9 @@
 package dev.offmeter.wire;
 
 import dev.offmeter.ChatRequest;
+import java.util.List;
+import java.util.function.Function;
+import java.util.function.Supplier;
 import okhttp3.Request;
 import okhttp3.ResponseBody;
 import org.jspecify.annotations.Nullable;
@@ -38,6 +41,56 @@ public interface Protocol {
   default Checks checks() {
     return Checks.NONE;
   }
+
+  /** What such a server can be asked about itself without a token, in the order of asking. */
+  default List<Inquiry> inquiries() {
+    return List.of();
+  }
+
+  /** What is found out of a server, in the order in which it is told. */
+  enum Topic {
+    ADDRESS,
+    DNS,
+    PROXY,
+    TCP,
+    TLS,
+    ACCESS,
+    VERSION,
+    KEY,
+    MODEL,
+    LOADED,
+    CONTEXT,
+    ANSWER
+  }
+
+  /**
+   * One thing that was found out.
+   *
+   * @param detail in words; a server's own are not yet redacted
+   * @param failure what is wrong; null if nothing is
+   */
+  record Fact(Topic topic, String detail, @Nullable Failure failure) {
+    /** It is as it should be. */
+    public static Fact well(Topic topic, String detail) {
+      return new Fact(topic, detail, null);
+    }
+
+    /** It is not. */
+    public static Fact wrong(Topic topic, Failure failure) {
+      return new Fact(topic, failure.message(), failure);
+    }
+  }
+
+  /**
+   * A request for what a server tells of itself. It generates nothing.
+   *
+   * @param about the topics that its reply may settle
+   * @param request the request as HTTP; credentials are added by others
+   * @param reader what a reply says that is a JSON object under HTTP 200; a topic that is not in it
+   *     stays unknown
+   */
+  record Inquiry(
+      List<Topic> about, Supplier<Request.Builder> request, Function<Reply, List<Fact>> reader) {}
 
   /**
    * Another way to ask a server that has refused the usual one.

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.observe;
+
+import dev.offmeter.FailureKind;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * What {@link dev.offmeter.LlmClient#diagnose()} has found out of each endpoint. Immutable, so safe
+ * for use by many threads. Holds no prompt, no answer and no secret.
+ *
+ * @param endpoints the findings of each endpoint, by its name, in the order of preference; each has
+ *     one for every {@link Step}, in their order
+ */
+public record Diagnosis(Map<String, List<Finding>> endpoints) {
+  /** A copy. */
+  public Diagnosis {
+    Map<String, List<Finding>> copy = new LinkedHashMap<>();
+    endpoints.forEach((name, findings) -> copy.put(name, List.copyOf(findings)));
+    endpoints = Collections.unmodifiableMap(copy);
+  }
+
+  /** What is looked at, in this order. */
+  public enum Step {
+    /** Where the endpoint is. */
+    ADDRESS,
+    /** The lookup of the host's name. */
+    DNS,
+    /** Which proxy is between. */
+    PROXY,
+    /** The connection to the host, or to the proxy. */
+    TCP,
+    /** The handshake and the certificate. */
+    TLS,
+    /** Whether the server itself replies: no login page, no bot check, no tunnel that is down. */
+    ACCESS,
+    /** The server's version. */
+    VERSION,
+    /** Whether the key is accepted. */
+    KEY,
+    /** Whether the server has the model. */
+    MODEL,
+    /** Whether the model is in memory. */
+    LOADED,
+    /** The length of its context, in tokens. */
+    CONTEXT,
+    /** Whether a request of one token is answered, and how fast. */
+    ANSWER
+  }
+
+  /** What became of a step. */
+  public enum Outcome {
+    /** It is as it should be. */
+    OK,
+    /** It is not; the finding has the kind. */
+    FAILED,
+    /** The server does not tell. */
+    UNKNOWN,
+    /** It was not looked at, because a step before has failed, or there is nothing to look at. */
+    SKIPPED
+  }
+
+  /**
+   * What one step has found.
+   *
+   * @param step what was looked at
+   * @param outcome what became of it
+   * @param kind what is wrong; empty unless it has failed
+   * @param detail in words, redacted; may be empty
+   */
+  public record Finding(Step step, Outcome outcome, Optional<FailureKind> kind, String detail) {
+    /** The section of {@code docs/troubleshooting.md} about it; empty unless it has failed. */
+    public Optional<String> link() {
+      return kind.map(FailureKind::link);
+    }
+
+    /** The outcome in one word: the kind if it has failed. */
+    String word() {
+      return kind.map(Enum::name).orElse(outcome.name().toLowerCase(Locale.ROOT));
+    }
+  }
+
+  /** Whether no step of any endpoint has failed. */
+  public boolean isHealthy() {
+    return endpoints.values().stream()
+        .flatMap(List::stream)
+        .noneMatch(finding -> finding.outcome() == Outcome.FAILED);
+  }
+
+  /** A table for a person: one line for each step, with a link where something is wrong. */
+  @Override
+  public String toString() {
+    List<List<String>> rows = new ArrayList<>();
+    rows.add(List.of("endpoint", "step", "finding", "details"));
+    endpoints.forEach(
+        (name, findings) -> {
+          String shown = name;
+          for (Finding finding : findings) {
+            rows.add(row(shown, finding));
+            shown = "";
+          }
+        });
+    return new Columns(rows).toString();
+  }
+
+  private static List<String> row(String name, Finding finding) {
+    String see = finding.link().map(link -> ", see " + link).orElse("");
+    String step = finding.step().name().toLowerCase(Locale.ROOT);
+    return List.of(name, step, finding.word(), finding.detail() + see);
+  }
+
+  /** Aligned at the left; the last may be as long as it likes. */
+  private record Columns(List<List<String>> rows) {
+    @Override
+    public String toString() {
+      StringBuilder table = new StringBuilder();
+      for (List<String> row : rows) {
+        StringBuilder line = new StringBuilder();
+        for (int column = 0; column < row.size(); column++) {
+          String cell = row.get(column);
+          line.append(cell).append(" ".repeat(Math.max(0, width(column) - cell.length()) + 2));
+        }
+        table.append(table.isEmpty() ? "" : "\n").append(line.toString().stripTrailing());
+      }
+      return table.toString();
+    }
+
+    private int width(int column) {
+      boolean last = column == rows.get(0).size() - 1;
+      return last ? 0 : rows.stream().mapToInt(row -> row.get(column).length()).max().orElse(0);
+    }
+  }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import static dev.offmeter.wire.Protocol.Topic.CONTEXT;
+import static dev.offmeter.wire.Protocol.Topic.KEY;
+import static dev.offmeter.wire.Protocol.Topic.MODEL;
+import static dev.offmeter.wire.Protocol.Topic.VERSION;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.offmeter.FailureKind;
+import dev.offmeter.wire.Protocol.Fact;
+import dev.offmeter.wire.Protocol.Inquiry;
+import dev.offmeter.wire.Protocol.Topic;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.BiConsumer;
+import java.util.function.Predicate;
+import okhttp3.HttpUrl;
+import okhttp3.Request;
+
+/** What several kinds of servers are asked about themselves. */
+final class Inquiries {
+  /** As many names of a list as a person reads. */
+  private static final int MOST_NAMES = 5;
+
+  private Inquiries() {}
+
+  /** A request without a body. */
+  static Inquiry get(HttpUrl url, BiConsumer<JsonNode, List<Fact>> reader, Topic... about) {
+    return new Inquiry(
+        List.of(about),
+        () -> new Request.Builder().url(url).header("Accept", "application/json"),
+        reply -> read(reply, reader));
+  }
+
+  static List<Fact> read(Reply reply, BiConsumer<JsonNode, List<Fact>> reader) {
+    List<Fact> facts = new ArrayList<>();
+    reader.accept(Json.tree(reply.body()), facts);
+    return facts;
+  }
+
+  /** A list of models, in which the endpoint's own is looked for. */
+  static Inquiry models(HttpUrl url, Predicate<String> isOurs, boolean nameMatters) {
+    return get(
+        url,
+        (list, facts) -> {
+          JsonNode models = list.path("data");
+          if (models.isArray()) {
+            facts.add(Fact.well(KEY, ""));
+            model(models, isOurs, nameMatters, facts);
+          }
+        },
+        KEY,
+        MODEL,
+        CONTEXT);
+  }
+
+  private static void model(
+      JsonNode models, Predicate<String> isOurs, boolean nameMatters, List<Fact> facts) {
+    for (JsonNode model : models) {
+      if (isOurs.test(model.path("id").asText())) {
+        facts.add(Fact.well(MODEL, "in the list of " + models.size()));
+        context(model, facts);
+        return;
+      }
+    }
+    if (nameMatters) {
+      facts.add(missing(models, "id"));
+    } else {
+      facts.add(Fact.well(MODEL, "the server takes any name, and has " + names(models, "id")));
+      context(models.path(0), facts);
+    }
+  }
+
+  /** vLLM, llama-server (what the model was trained for), and routers. */
+  private static void context(JsonNode model, List<Fact> facts) {
+    for (String name : List.of("max_model_len", "context_length", "context_window")) {
+      if (model.path(name).asLong() > 0) {
+        facts.add(Fact.well(CONTEXT, model.path(name).asLong() + " tokens"));
+        return;
+      }
+    }
+    long trained = model.path("meta").path("n_ctx_train").asLong();
+    if (trained > 0) {
+      facts.add(Fact.well(CONTEXT, "up to " + trained + " tokens, as the model was trained"));
+    }
+  }
+
+  static Fact missing(JsonNode models, String field) {
+    return Fact.wrong(
+        MODEL,
+        Failure.of(
+            FailureKind.MODEL_MISSING, "not in the list; the server has " + names(models, field)));
+  }
+
+  private static String names(JsonNode models, String field) {
+    List<String> names = new ArrayList<>();
+    for (int i = 0; i < Math.min(MOST_NAMES, models.size()); i++) {
+      names.add(models.path(i).path(field).asText());
+    }
+    String more = models.size() > MOST_NAMES ? " and " + (models.size() - MOST_NAMES) : "";
+    return names.isEmpty() ? "none" : String.join(", ", names) + more;
+  }
+
+  /** A field that names the server's version. */
+  static Inquiry version(HttpUrl url, String field) {
+    return get(
+        url,
+        (reply, facts) -> {
+          String version = reply.path(field).asText();
+          if (!version.isBlank()) {
+            facts.add(Fact.well(VERSION, version));
+          }
+        },
+        VERSION);
+  }
+}
