@@ -18,8 +18,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Executor;
-import java.util.concurrent.TimeUnit;
-import okhttp3.ConnectionPool;
 import okhttp3.OkHttpClient;
 import okhttp3.Request;
 import okhttp3.Response;
@@ -69,7 +67,7 @@ final class HttpExamination implements Transport.Examination {
   private final @Nullable ChatRequest question;
   private final Executor workers;
   private final Executor canceller;
-  private final ConnectionPool pool = new ConnectionPool(1, 10, TimeUnit.SECONDS);
+  private final KeptConnections connections = new KeptConnections();
   private final ConnectionPhases phases = new ConnectionPhases(Instant.now());
   private final OkHttpClient client;
   private final Iterator<Inquiry> inquiries;
@@ -90,7 +88,8 @@ final class HttpExamination implements Transport.Examination {
     this.question = question;
     this.workers = workers;
     this.canceller = canceller;
-    this.client = client.newBuilder().connectionPool(pool).eventListener(phases).build();
+    this.client =
+        client.newBuilder().connectionPool(connections.pool()).eventListener(phases).build();
     this.inquiries = adapted.get().inquiries().iterator();
   }
 
@@ -226,7 +225,8 @@ final class HttpExamination implements Transport.Examination {
     if (asked == null) {
       return List.of();
     }
-    Exchange exchange = new HttpExchange(client, spec, adapted, asked, IGNORED, workers, canceller);
+    Exchange exchange =
+        new HttpExchange(client, connections, spec, adapted, asked, IGNORED, workers, canceller);
     runs(exchange::cancel);
     long since = System.nanoTime();
     try (exchange) {
@@ -281,6 +281,6 @@ final class HttpExamination implements Transport.Examination {
 
   @Override
   public void close() {
-    pool.evictAll();
+    connections.drop();
   }
 }
