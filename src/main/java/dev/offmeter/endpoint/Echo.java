@@ -17,8 +17,12 @@ import java.util.regex.Pattern;
 final class Echo {
   private static final Pattern ESCAPED =
       Pattern.compile(
-          "\\\\+u([0-9a-fA-F]{4})|\\\\+[nrtbf]|&#(\\d{1,7});|&#x([0-9a-fA-F]{1,6});|&\\w{2,8};");
+          "\\\\{1,8}u([0-9a-fA-F]{4})|\\\\{1,8}[nrtbf]|&#(\\d{1,7});|&#x([0-9a-fA-F]{1,6});|&\\w{2,8};");
   private static final Pattern PERCENT = Pattern.compile("(?:%[0-9a-fA-F]{2}){1,40}");
+
+  /** So many characters of Chinese or Japanese say as much as a run of letters does. */
+  private static final int DENSE = 6;
+
   private static final Pattern OTHER = Pattern.compile("[^\\p{L}\\p{N}]+");
 
   private Echo() {}
@@ -85,18 +89,31 @@ final class Echo {
   }
 
   /**
-   * Whether two plain texts have a run of this length in common, or the first holds the second
-   * whole, if that is shorter than the run but not than half of it.
+   * Whether two plain texts have a run of this length in common, or one of {@link #DENSE}
+   * characters that each stand for a word or a syllable; or the first holds the second whole, if
+   * that is shorter than the run but not than half of it.
    */
   static boolean isIn(String plain, String said, int run) {
-    if (said.length() < run) {
-      return said.length() >= run / 2 && plain.contains(said);
+    if (said.length() < run && said.length() >= run / 2 && plain.contains(said)) {
+      return true;
     }
-    for (int i = 0; i + run <= plain.length(); i++) {
-      if (said.contains(plain.substring(i, i + run))) {
+    for (int i = 0; i + DENSE <= plain.length(); i++) {
+      boolean whole = i + run <= plain.length() && said.contains(plain.substring(i, i + run));
+      if (whole || (isDense(plain, i) && said.contains(plain.substring(i, i + DENSE)))) {
         return true;
       }
     }
     return false;
+  }
+
+  private static boolean isDense(String plain, int from) {
+    for (int i = from; i < from + DENSE; i++) {
+      char c = plain.charAt(i);
+      boolean kana = c >= '\u3040' && c <= '\u30ff';
+      if (!kana && !Character.isIdeographic(c)) {
+        return false;
+      }
+    }
+    return true;
   }
 }

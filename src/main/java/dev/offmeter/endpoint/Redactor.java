@@ -98,17 +98,24 @@ final class Redactor {
     return failure.withMessage(clean(failure.message()));
   }
 
-  /** The text if there is nothing in it to hide, else empty. */
-  String innocent(String text) {
-    return clean(text).equals(text) ? text : "";
+  /**
+   * The name if there is nothing in it to hide, else empty. Every answer has one, so that it is
+   * only compared with the conversation as it stands.
+   */
+  String innocent(String name) {
+    boolean plain = masked(folded(name)).equals(name) && Quotations.cut(name, known).equals(name);
+    return plain && conversation.stream().noneMatch(said -> isOf(name, said)) ? name : "";
+  }
+
+  private static boolean isOf(String name, CharSequence said) {
+    if (name.length() < QUOTE / 2) {
+      return false;
+    }
+    return said.length() > SEARCHED || Echo.isIn(name, said.toString(), QUOTE);
   }
 
   private String clean(String message) {
-    String text = folded(message);
-    for (String secret : secrets) {
-      text = secret.length() < SHORTEST ? text : text.replace(secret, "***");
-    }
-    text = LOOKS_SECRET.matcher(text).replaceAll("***");
+    String text = masked(folded(message));
     if (text.contains(NO_TEXT)) {
       return "the server's message is withheld: it is no text";
     }
@@ -117,6 +124,14 @@ final class Redactor {
       return "the server's message is withheld: it quotes the conversation";
     }
     return shown.length() <= LONGEST ? shown : shortened(shown, LONGEST) + "...";
+  }
+
+  private String masked(String folded) {
+    String text = folded;
+    for (String secret : secrets) {
+      text = secret.length() < SHORTEST ? text : text.replace(secret, "***");
+    }
+    return LOOKS_SECRET.matcher(text).replaceAll("***");
   }
 
   private String cut(String text) {

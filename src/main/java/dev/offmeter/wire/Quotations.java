@@ -61,8 +61,9 @@ public final class Quotations {
       Pattern.compile(
           "(?<!\\w)'|'(?!\\w)|[\"`\u201c\u201d\u201e\u201f\u00ab\u00bb\u2018\u2039\u203a\u300c\u300e]");
 
-  /** Short enough to say nothing: the character that a parser met. */
-  private static final Pattern MARK = Pattern.compile("\\\\?[^\\s]{0,2}");
+  /** Says nothing of a conversation: the character that a parser met, a flag of a program. */
+  private static final Pattern MARK =
+      Pattern.compile("\\\\?[\\x21-\\x7e]{0,2}|--[a-z]{2,20}(?:-[a-z]{2,20}){0,4}");
 
   private static final Pattern NAME = Pattern.compile("[\\w./:@+-]{1,80}");
 
