@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Executor;
+import java.util.function.Supplier;
 import okhttp3.OkHttpClient;
 import okhttp3.Request;
 import okhttp3.Response;
@@ -65,7 +66,7 @@ final class HttpExamination implements Transport.Examination {
   private final EndpointSpec spec;
   private final AdaptedProtocol adapted;
   private final @Nullable ChatRequest question;
-  private final Executor workers;
+  private final Supplier<Aside> asides;
   private final Executor canceller;
   private final KeptConnections connections = new KeptConnections();
   private final ConnectionPhases phases = new ConnectionPhases(Instant.now());
@@ -81,12 +82,12 @@ final class HttpExamination implements Transport.Examination {
       EndpointSpec spec,
       AdaptedProtocol adapted,
       @Nullable ChatRequest question,
-      Executor workers,
+      Supplier<Aside> asides,
       Executor canceller) {
     this.spec = spec;
     this.adapted = adapted;
     this.question = question;
-    this.workers = workers;
+    this.asides = asides;
     this.canceller = canceller;
     this.client =
         client.newBuilder().connectionPool(connections.pool()).eventListener(phases).build();
@@ -114,7 +115,7 @@ final class HttpExamination implements Transport.Examination {
   }
 
   private List<Fact> told(Inquiry inquiry) {
-    Aside aside = new Aside(workers);
+    Aside aside = asides.get();
     EndableCall call = new EndableCall(client, aside, canceller);
     Credentials credentials = new Credentials(spec.headers(), aside);
     List<Fact> facts = new ArrayList<>();
@@ -226,7 +227,8 @@ final class HttpExamination implements Transport.Examination {
       return List.of();
     }
     Exchange exchange =
-        new HttpExchange(client, connections, spec, adapted, asked, IGNORED, workers, canceller);
+        new HttpExchange(
+            client, connections, spec, adapted, asked, IGNORED, asides.get(), canceller);
     runs(exchange::cancel);
     long since = System.nanoTime();
     try (exchange) {

@@ -118,7 +118,7 @@ public final class Transport implements AutoCloseable {
 
     @Override
     public Examination examination(@Nullable ChatRequest question) {
-      return new HttpExamination(there, spec, adapted, question, workers, canceller);
+      return new HttpExamination(there, spec, adapted, question, this::aside, canceller);
     }
 
     @Override
