@@ -64,7 +64,7 @@ final class RefusalStreak {
   private static long hash(ChatRequest request) {
     long hash = 0;
     for (Message message : request.messages()) {
-      hash = 31 * hash + message.role().ordinal();
+      hash = 31 * hash + message.role().name().hashCode();
       hash = 1_000_003 * hash + message.content().hashCode();
     }
     return hash;
