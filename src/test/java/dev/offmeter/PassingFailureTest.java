@@ -191,7 +191,7 @@ class PassingFailureTest {
     assertThat(node.requests()).hasSizeBetween(5, 8);
 
     node.behaves(Servers.openAi("NODE"));
-    pass(Duration.ofSeconds(20));
+    pass(Duration.ofSeconds(40));
 
     isAsked(client, "node");
   }
@@ -220,5 +220,22 @@ class PassingFailureTest {
 
     assertThat(changes.get(0).leftAlone())
         .isBetween(Duration.ofSeconds(12), Duration.ofSeconds(18));
+  }
+
+  @Test
+  void aGatewayWhoseHealthPathIsThereFirstIsTriedAgainSoon() {
+    node.behaves(NOT_FOUND);
+    node.aside(NOT_FOUND);
+    LlmClient client = client(openAi());
+    isAsked(client, "fallback");
+    pass(Duration.ofMillis(1500));
+    node.aside(WELL);
+    pass(Duration.ofMillis(1500));
+    assertThat(client.chat(REQUEST).attempts().get(0).failure()).contains(FailureKind.WRONG_PATH);
+
+    node.behaves(Servers.openAi("NODE"));
+    pass(Duration.ofSeconds(5));
+
+    isAsked(client, "node");
   }
 }

@@ -140,6 +140,11 @@ final class HttpExchange implements Exchange, Progress {
   }
 
   @Override
+  public void replied() {
+    progress.replied();
+  }
+
+  @Override
   public boolean resend() {
     boolean begins = wait.compareAndSet(Wait.ON_KEPT, Wait.GIVEN_UP);
     if (begins) {
@@ -194,6 +199,7 @@ final class HttpExchange implements Exchange, Progress {
       }
       ResponseBody plain = Decoded.body(head);
       body = plain;
+      progress.replied();
       Reading begun = protocol.read(request, plain, gathered);
       reading = begun;
       limited = protocol.limitsOutput();

@@ -21,6 +21,9 @@ public interface Progress {
    */
   default void askingAgain() throws Failure {}
 
+  /** The head of a reply has arrived that has an answer after it. */
+  default void replied() {}
+
   /** A piece of answer or thinking has arrived. */
   void piece();
 

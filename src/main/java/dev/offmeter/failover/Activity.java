@@ -17,6 +17,7 @@ final class Activity {
   private volatile long lastPiece;
   private volatile long lastAnswer;
   private volatile long longestRequest;
+  private volatile boolean heldBack;
   private long waitedUntil;
   private long waitedInVain;
 
@@ -81,6 +82,18 @@ final class Activity {
   /** How long the longest request was that got its whole answer, in characters. */
   long longestRequest() {
     return longestRequest;
+  }
+
+  /** A whole answer of many pieces came, with or without time between them. */
+  void cameAtOnce(boolean atOnce) {
+    if (heldBack != atOnce) {
+      heldBack = atOnce;
+    }
+  }
+
+  /** Whether something on the way holds answers back until they are whole. */
+  boolean isHeldBack() {
+    return heldBack;
   }
 
   /** Some call has got its whole answer. */

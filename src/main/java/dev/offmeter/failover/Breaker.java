@@ -35,7 +35,10 @@ final class Breaker {
   private static final Set<Judgement.Health> SERVED_ALL_THE_SAME =
       EnumSet.of(Judgement.Health.COUNTS, Judgement.Health.TRIPS, Judgement.Health.WARMS);
 
-  /** An endpoint that has answered has the right path and model: these are an outage of it. */
+  /**
+   * An endpoint that has answered, or was seen to come back, has the right path and model: these
+   * are an outage of it.
+   */
   private static final Set<FailureKind> SEEN_TO_BE_RIGHT =
       EnumSet.of(FailureKind.WRONG_PATH, FailureKind.MODEL_MISSING);
 
@@ -51,7 +54,7 @@ final class Breaker {
   private final SteadyClock clock;
   private volatile @Nullable Failure lastFailure;
   private volatile boolean warming;
-  private volatile boolean hasAnswered;
+  private volatile boolean proven;
 
   /** Whether the failure that counts is told at once. Changed under the lock. */
   private boolean cheap;
@@ -220,8 +223,8 @@ final class Breaker {
 
     /** The call has its answer. */
     void answered(long nanos) {
-      if (!hasAnswered) {
-        hasAnswered = true;
+      if (!proven) {
+        proven = true;
       }
       if (isCurrent() && breaker.getState() == CircuitBreaker.State.CLOSED) {
         spent = true;
@@ -387,7 +390,7 @@ final class Breaker {
     if (failure.isBlameless()) {
       return Judgement.Health.UNTOUCHED;
     }
-    return hasAnswered && SEEN_TO_BE_RIGHT.contains(failure.kind())
+    return proven && SEEN_TO_BE_RIGHT.contains(failure.kind())
         ? Judgement.Health.TRIPS
         : Judgement.of(failure.kind()).health();
   }
@@ -497,6 +500,8 @@ final class Breaker {
           }
           pause.letGo();
           if (mayComeBack()) {
+            // What a gateway says from now on while the rest starts is no wrong setting either.
+            proven = true;
             breaker.transitionToHalfOpenState();
           }
         });

@@ -99,6 +99,11 @@ final class Health {
     }
   }
 
+  /** Whether a health check has found the server well since. */
+  boolean isFoundWellSince(long then) {
+    return looks.haveFoundItWellSince(then);
+  }
+
   Resends resends() {
     return resends;
   }

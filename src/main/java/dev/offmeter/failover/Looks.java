@@ -42,6 +42,8 @@ final class Looks {
   private final ReentrantLock lock = new ReentrantLock();
   private @Nullable CompletableFuture<Look> underWay;
   private volatile long lastBegan;
+  private volatile boolean foundWell;
+  private volatile long lastFoundWell;
 
   Looks(Probes probes, Activity activity, Time time) {
     this.probes = probes;
@@ -114,6 +116,11 @@ final class Looks {
     return UNMISTAKABLE.contains(failure.kind());
   }
 
+  /** Whether a look has found the server well since. */
+  boolean haveFoundItWellSince(long then) {
+    return foundWell && lastFoundWell - then > 0;
+  }
+
   /** Whether a look has begun so lately that there is no need for another. */
   boolean isRecent(long now) {
     return now - lastBegan < RECENT;
@@ -174,6 +181,10 @@ final class Looks {
   private void seen(Look look) {
     if (!look.isOfNothing()) {
       activity.ask();
+    }
+    if (look.isOfServer()) {
+      foundWell = true;
+      lastFoundWell = time.nanos();
     }
     if (ALIVE.contains(look.sign())) {
       silences.wellAgain(time.nanos());

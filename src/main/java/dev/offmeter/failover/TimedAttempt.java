@@ -53,6 +53,14 @@ final class TimedAttempt implements Progress {
           FailureKind.CONNECTION_LOST,
           FailureKind.ANSWER_CUT);
 
+  /** So many show whether there is time between them. */
+  private static final int MANY_PIECES = 16;
+
+  private static final long LATE = Duration.ofSeconds(1).toNanos();
+
+  private static final String HELD_BACK =
+      "something on the way may hold the answer back until it is whole (see proxy_buffering)";
+
   /** So many attempts' limits may be waited in vain before an excuse is none any more. */
   private static final int PATIENCE = 2;
 
@@ -119,6 +127,7 @@ final class TimedAttempt implements Progress {
   private volatile boolean kept;
   private volatile long connectedAt;
   private volatile boolean resent;
+  private volatile boolean replied;
   private volatile long resentAt;
   private final OwnPause pause;
   private volatile long limitDue;
@@ -579,7 +588,7 @@ final class TimedAttempt implements Progress {
     if (pause.isNoted()) {
       return Failure.of(kind, what);
     }
-    if (kind == FailureKind.ATTEMPT_TIMEOUT && begun && !queued && isComing()) {
+    if (kind == FailureKind.ATTEMPT_TIMEOUT && isSlow()) {
       return slow(what);
     }
     // A node that answers others is not dead: it works through a queue.
@@ -587,7 +596,27 @@ final class TimedAttempt implements Progress {
     return queuedTooLong || gate.activity().servesOthers(time.nanos(), lastPiece)
         ? unless(
             kind, FailureKind.OVERLOADED, what, ", while other calls there were being answered")
-        : Failure.of(kind, what);
+        : Failure.of(kind, what + signs());
+  }
+
+  /** What else is known of a server that has not begun to answer. */
+  private String signs() {
+    if (begun || gate.spec().isLocal()) {
+      return "";
+    }
+    if (replied) {
+      return ", though the head of its reply had come: " + HELD_BACK;
+    }
+    if (gate.activity().isHeldBack()) {
+      return "; its last answer came late and all at once: " + HELD_BACK;
+    }
+    return gate.health().isFoundWellSince(start)
+        ? ", though it answers health checks: it is busy, or " + HELD_BACK
+        : "";
+  }
+
+  private boolean isSlow() {
+    return !queued && (begun ? isComing() : gate.activity().isHeldBack());
   }
 
   /** An excuse is good until it has gone on for long and nobody has got an answer. */
@@ -607,7 +636,8 @@ final class TimedAttempt implements Progress {
 
   /** Slow is not dead: calls with shorter answers would have theirs in time. */
   private Failure slow(String what) {
-    String coming = what + ", though it was coming: " + pieces + " pieces" + rate();
+    String coming =
+        what + (begun ? ", though it was coming: " + pieces + " pieces" + rate() : signs());
     return gate.activity().waitedInVain(start, time.nanos(), PATIENCE_WITH_THE_SLOW)
         ? Failure.of(
             FailureKind.ATTEMPT_TIMEOUT,
@@ -632,6 +662,11 @@ final class TimedAttempt implements Progress {
     connectingSince = time.nanos();
     connecting = true;
     connected = false;
+  }
+
+  @Override
+  public void replied() {
+    replied = true;
   }
 
   @Override
@@ -737,10 +772,19 @@ final class TimedAttempt implements Progress {
   void measure(Latencies latencies) {
     if (!pause.isNoted()) {
       latencies.add(firstPiece - sentAt(), time.nanos() - sentAt());
+      if (pieces >= MANY_PIECES) {
+        gate.activity().cameAtOnce(isAtOnce());
+      }
       if (connected) {
         gate.health().resends().onAnswer(firstPiece - connectedAt);
       }
     }
+  }
+
+  /** No model writes so fast that took so long to begin. */
+  private boolean isAtOnce() {
+    long waited = firstPiece - sentAt();
+    return waited >= LATE && lastPiece - firstPiece < waited / 100;
   }
 
   /** From dispatch to the first piece. */

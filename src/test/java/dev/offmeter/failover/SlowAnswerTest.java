@@ -33,6 +33,8 @@ class SlowAnswerTest {
 
   private final ManualTime time = new ManualTime();
   private int piecesToCome = Integer.MAX_VALUE;
+  private Duration gap = Duration.ofMillis(250);
+  private Duration heldBack = Duration.ZERO;
   private final Failover failover =
       new Failover(
           List.of(
@@ -61,7 +63,7 @@ class SlowAnswerTest {
 
     @Override
     public Answer next() throws Failure {
-      time.advance(Duration.ofMillis(250));
+      time.advance(come == 0 ? gap.plus(heldBack) : heldBack.isZero() ? gap : Duration.ZERO);
       if (cancelled) {
         throw Failure.of(FailureKind.ANSWER_CUT, "closed");
       }
@@ -151,6 +153,43 @@ class SlowAnswerTest {
 
     assertThat(failed.failure()).contains(FailureKind.STALLED);
     assertThat(failed.status()).as("its head had come").hasValue(200);
+    assertThat(state()).isEqualTo(EndpointState.DOWN);
+  }
+
+  /** As a proxy does that collects the answer before it passes it on. */
+  private void isHeldBackFor(Duration length) {
+    heldBack = length;
+    piecesToCome = 20;
+  }
+
+  @Test
+  void whatIsKnownToBeHeldBackIsNamedAndSlowAndNotDead() {
+    isHeldBackFor(Duration.ofSeconds(2));
+    assertThat(ask().endpoint()).isEqualTo("home");
+    isHeldBackFor(Duration.ofSeconds(4));
+
+    Attempt failed = ask().attempts().get(0);
+    ask();
+
+    assertThat(failed.failure()).contains(FailureKind.ATTEMPT_TIMEOUT);
+    assertThat(failed.message()).contains("came late and all at once", "hold the answer back");
+    assertThat(state()).isEqualTo(EndpointState.UP);
+    isHeldBackFor(Duration.ofSeconds(2));
+    assertThat(ask().endpoint()).isEqualTo("home");
+  }
+
+  @Test
+  void anAnswerThatComesPieceByPieceIsNotHeldBack() {
+    isHeldBackFor(Duration.ofSeconds(2));
+    ask();
+    heldBack = Duration.ZERO;
+    gap = Duration.ofMillis(100);
+    ask();
+    isHeldBackFor(Duration.ofSeconds(4));
+
+    assertThat(ask().attempts().get(0).message()).doesNotContain("at once");
+    ask();
+
     assertThat(state()).isEqualTo(EndpointState.DOWN);
   }
 }
