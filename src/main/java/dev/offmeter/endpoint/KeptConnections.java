@@ -25,6 +25,7 @@ final class KeptConnections {
   private final LongSupplier calendarMillis;
   private final LongSupplier nanos;
   private volatile long apart;
+  private volatile long lastUse;
 
   KeptConnections() {
     this(System::currentTimeMillis, System::nanoTime);
@@ -34,17 +35,26 @@ final class KeptConnections {
     this.calendarMillis = calendarMillis;
     this.nanos = nanos;
     this.apart = apart();
+    this.lastUse = nanos.getAsLong();
   }
 
   ConnectionPool pool() {
     return pool;
   }
 
-  /** Drops them if the machine has slept: the clock that runs on in a sleep is then ahead. */
-  void dropAfterSleep() {
-    long now = apart();
-    if (Math.abs(now - apart) > ASLEEP_MILLIS) {
-      apart = now;
+  /**
+   * One is about to be used. Drops them if all have idled for too long, or the machine has slept:
+   * the clock that runs on in a sleep is then ahead.
+   */
+  void use() {
+    long now = nanos.getAsLong();
+    long apartNow = apart();
+    boolean slept = Math.abs(apartNow - apart) > ASLEEP_MILLIS;
+    // OkHttp sees to that too, but late where this process has stood still.
+    boolean idled = now - lastUse > TimeUnit.MINUTES.toNanos(MINUTES);
+    lastUse = now;
+    apart = slept ? apartNow : apart;
+    if (slept || idled) {
       drop();
     }
   }

@@ -111,7 +111,7 @@ public final class Transport implements AutoCloseable {
 
     @Override
     public Exchange open(ChatRequest request, Progress progress) {
-      connections.dropAfterSleep();
+      connections.use();
       return new HttpExchange(
           there, connections, spec, adapted, request, progress, aside(), canceller);
     }

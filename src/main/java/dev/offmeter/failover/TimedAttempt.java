@@ -61,6 +61,9 @@ final class TimedAttempt implements Progress {
   private static final String HELD_BACK =
       "something on the way may hold the answer back until it is whole (see proxy_buffering)";
 
+  private static final Set<FailureKind> EXCUSES =
+      EnumSet.of(FailureKind.OVERLOADED, FailureKind.SHARE_SPENT);
+
   /** So many attempts' limits may be waited in vain before an excuse is none any more. */
   private static final int PATIENCE = 2;
 
@@ -376,11 +379,15 @@ final class TimedAttempt implements Progress {
   }
 
   private Failure judged(Failure failure) {
-    if (!OF_TIME.contains(failure.kind())) {
+    boolean ofTime = OF_TIME.contains(failure.kind());
+    if (!ofTime && !EXCUSES.contains(failure.kind())) {
       return failure;
     }
-    boolean replied = begun && failure.status() == 0 && !gate.spec().isLocal();
-    Failure told = replied ? failure.withStatus(200) : failure;
+    boolean headless = failure.status() == 0 && (replied || begun) && !gate.spec().isLocal();
+    Failure told = headless ? failure.withStatus(200) : failure;
+    if (!ofTime) {
+      return told;
+    }
     if (resent) {
       told = told.withMessage(told.message() + " (sent once more, over a new connection)");
     } else if (exchange.sharesFate()) {

@@ -16,7 +16,7 @@ class KeptConnectionsTest {
   private void runs(long millis) {
     calendarMillis.addAndGet(millis);
     nanos.addAndGet(TimeUnit.MILLISECONDS.toNanos(millis));
-    kept.dropAfterSleep();
+    kept.use();
   }
 
   @Test
@@ -29,9 +29,20 @@ class KeptConnectionsTest {
   }
 
   @Test
+  void whatHasIdledForLongIsDropped() {
+    runs(119_000);
+    assertThat(kept.generation()).isZero();
+
+    runs(121_000);
+
+    assertThat(kept.generation()).isEqualTo(1);
+  }
+
+  @Test
   void timeThatOnlyPassesDropsNothing() {
-    runs(60_000);
-    runs(3_600_000);
+    for (int minute = 0; minute < 60; minute++) {
+      runs(60_000);
+    }
 
     assertThat(kept.generation()).isZero();
   }
