@@ -26,6 +26,9 @@ final class AnswerText {
 
   private static final int SUSPICIOUS_LETTERS = 3;
 
+  /** More pieces than a server needs to show what it sends. */
+  private static final int MOST_HELD = 32;
+
   private static final long PRIME = 1_000_003;
   private static final String THINKING_ENDS = "</think>";
   private static final String TWO_TEXTS = "two different texts in one answer";
@@ -50,7 +53,8 @@ final class AnswerText {
   private String previous = "";
   private boolean cumulative;
   private boolean repeats;
-  private boolean repeatedByLast;
+  private boolean doubled;
+  private boolean withEnd;
   private final List<String> held = new ArrayList<>(0);
 
   /** What the server began with, of which nobody knows yet whether the deltas say it again. */
@@ -100,16 +104,15 @@ final class AnswerText {
 
   /** A piece that comes with the end marker. */
   void last(String piece) throws Failure {
-    int before = held.size();
+    withEnd = true;
     delta(piece);
-    repeatedByLast = held.size() > before;
   }
 
   /** Whether the pieces so far are each the beginning of the next. */
   private void chain(String piece, String begun) {
     boolean again = !held.isEmpty() && piece.equals(previous);
     boolean longer = piece.length() > previous.length() && piece.startsWith(previous);
-    if (!again && !longer) {
+    if ((!again && !longer) || held.size() == MOST_HELD) {
       first = null;
       release();
       more(piece);
@@ -138,17 +141,22 @@ final class AnswerText {
   private void more(String piece) {
     // Only a piece as long as everything before it can repeat it.
     boolean repeat = piece.length() >= length && isSaid(piece) && isSuspicious(piece);
-    if (repeat && repeats && !isTelling(piece)) {
-      // A snapshot does not come three times, but a word does.
-      repeat = false;
-    }
-    if (repeat || (repeats && piece.isBlank())) {
+    if ((repeat && mayBeSnapshot(piece)) || (repeats && piece.isBlank())) {
       repeats = true;
       hold(piece);
-    } else {
-      release();
-      handOn(piece);
+      return;
     }
+    release();
+    handOn(piece);
+    // The first piece once more: a model may well say it twice, but then it goes on.
+    doubled = repeat || (doubled && piece.isBlank());
+  }
+
+  /**
+   * Whether to wait for what comes next: not for one that repeats a single piece, or comes often.
+   */
+  private boolean mayBeSnapshot(String piece) {
+    return withEnd || (pieces > 1 && (!repeats || isTelling(piece)) && held.size() < MOST_HELD);
   }
 
   /** A text that is meant to be all of the answer. */
@@ -277,8 +285,11 @@ final class AnswerText {
   /** No more will come. */
   void end() throws Failure {
     settleOpening();
+    if (doubled) {
+      doubt(TWICE);
+    }
     if (repeats) {
-      if (!isTelling(held.get(0)) || (pieces == 1 && !repeatedByLast)) {
+      if (!isTelling(held.get(0))) {
         doubt(TWICE);
       }
       held.clear();

@@ -134,6 +134,9 @@ class TolerantReadingTest {
           {"* ", "* * ", "* * * "},
           {"1", "10", "100"},
           {"no", "no"},
+          {"still ", "still ", "still ", "still "},
+          {"very much ", "very much ", "very much ", "so."},
+          {"I will not talk. ", "I will not talk. ", "I will not talk. ", "So."},
           {"The", "There", " is"},
           {"Row, row, row your boat. ", "Row, row, row your boat. ", "Gently."},
           {" ", " A", " b"},
@@ -143,6 +146,21 @@ class TolerantReadingTest {
           {"word ", "word ", "word ", "word ", "and an end"}
         }) {
       assertThat(hear(spoken, chunks(spoken, pieces)).answer()).isEqualTo(String.join("", pieces));
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void whatIsHeldBackIsSoonShown(Spoken spoken) {
+    for (String[] pieces : new String[][] {{"still ", "still "}, {"ha", "haha", "haha", "haha"}}) {
+      String reply = chunk(spoken, pieces[0], null);
+      for (int i = 0; i < 40; i++) {
+        reply += chunk(spoken, pieces[1 + i % (pieces.length - 1)], null);
+      }
+      Heard heard = hear(spoken, reply);
+
+      heard.failed(INCOMPLETE);
+      assertThat(heard.pieces).hasSize(41);
     }
   }
 
