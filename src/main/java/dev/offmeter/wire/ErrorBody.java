@@ -2,6 +2,7 @@
 package dev.offmeter.wire;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import java.util.Iterator;
 import java.util.Locale;
 import java.util.Set;
@@ -21,6 +22,19 @@ import java.util.regex.Pattern;
  * @param code the error's code, in digits or words; empty if there was none
  */
 record ErrorBody(boolean json, String message, String type, String code) {
+  /** Where frameworks put their words, the most telling first. */
+  private static final String[] FIELDS = {
+    "message",
+    "detail",
+    "msg",
+    "error_msg",
+    "error_message",
+    "errorMessage",
+    "errors",
+    "error",
+    "title"
+  };
+
   private static final ErrorBody NONE = new ErrorBody(false, "", "", "");
 
   /** The type of a list of validation errors, which have types of their own. */
@@ -71,7 +85,8 @@ record ErrorBody(boolean json, String message, String type, String code) {
 
   /** What an error's text says, which may be JSON once more. */
   static ErrorBody ofText(String text) {
-    return unwrapped(text, "", "");
+    JsonNode quoted = text.startsWith("\"") ? Json.tree(text) : MissingNode.getInstance();
+    return unwrapped(quoted.toString().equals(text) ? quoted.asText() : text, "", "");
   }
 
   /** A text that is not JSON, for what it is worth. */
@@ -107,7 +122,7 @@ record ErrorBody(boolean json, String message, String type, String code) {
   private static ErrorBody described(JsonNode node) {
     String type = node.path("type").asText(node.path("error_type").asText(""));
     String code = code(node);
-    for (String field : new String[] {"message", "detail", "msg", "errors", "error", "title"}) {
+    for (String field : FIELDS) {
       ErrorBody told = told(node.path(field), type, code);
       if (told.json() && !told.message().isEmpty()) {
         return passedOnBy(node, status(told, node));

@@ -16,6 +16,9 @@ final class InBandError {
       Set.of(
           "choices", "candidates", "usageMetadata", "promptFeedback", "delta", "done", "content");
 
+  /** Other names for the field {@code error}. */
+  private static final Set<String> NAMES = Set.of("error_msg", "error_message", "errorMessage");
+
   private InBandError() {}
 
   /** Whether the object holds an error, or is one, or an array of one does. */
@@ -49,9 +52,16 @@ final class InBandError {
     boolean listed = isFilled(node.path("detail")) || isFilled(node.path("errors"));
     boolean nested = message.has("detail") || message.has("error");
     boolean problem = node.has("title") && node.path("status").asInt() >= 400;
-    boolean told =
-        message.isTextual() && (node.has("code") || node.has("status") || node.size() < 3);
-    return listed || nested || problem || told || hasOddName(node);
+    // A message alone could be part of an answer, unless a server is known to word an error so.
+    boolean coded = node.has("code") || node.has("status") || type.equals("error");
+    boolean told = message.isTextual() && (coded || isWorded(node));
+    boolean named = NAMES.stream().anyMatch(name -> node.path(name).isTextual());
+    return listed || nested || problem || told || named || hasOddName(node);
+  }
+
+  private static boolean isWorded(JsonNode node) {
+    ErrorClassifier words = ErrorClassifier.of(ErrorBody.of(node));
+    return words.refusal(false).or(words::request).isPresent();
   }
 
   private static boolean isFilled(JsonNode value) {

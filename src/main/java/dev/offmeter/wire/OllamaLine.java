@@ -50,24 +50,43 @@ final class OllamaLine {
     thinking = "";
     parts = 0;
     doneReason = "";
+    boolean text = false;
+    boolean ends = false;
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String name = parser.currentName();
       JsonToken value = parser.nextToken();
       switch (name) {
         case "message" -> {
-          reply = true;
-          readMessage(parser, value);
+          if (value == JsonToken.VALUE_STRING) {
+            text = true;
+            readError(name, value, parser);
+          } else {
+            reply = true;
+            readMessage(parser, value);
+          }
         }
         case "model" -> model = informal(parser, value, model);
         case "done" -> {
           reply = true;
+          ends = true;
           done = value == JsonToken.VALUE_TRUE;
           parser.skipChildren();
         }
         case "done_reason" -> doneReason = informal(parser, value, doneReason);
         case "prompt_eval_count" -> inputTokens = count(parser, value);
         case "eval_count" -> outputTokens = count(parser, value);
-        case "error", "error_type", "code", "detail", "errors", "title", "status", "object" ->
+        case "error",
+            "error_type",
+            "error_msg",
+            "error_message",
+            "errorMessage",
+            "code",
+            "detail",
+            "errors",
+            "title",
+            "status",
+            "object",
+            "type" ->
             readError(name, value, parser);
         default -> {
           if (name.startsWith("error ")) {
@@ -77,6 +96,9 @@ final class OllamaLine {
           }
         }
       }
+    }
+    if (text && (ends || error == null || !InBandError.isIn(error))) {
+      throw Failure.of(FailureKind.NOT_AN_ANSWER, "a message that is no object");
     }
   }
 
@@ -116,6 +138,7 @@ final class OllamaLine {
                   : Content.informal(ReplyTree.value(parser, value));
           thinking = more.isEmpty() ? thinking : more;
         }
+        case "detail", "error" -> readError(name, value, parser);
         default -> parser.skipChildren();
       }
     }

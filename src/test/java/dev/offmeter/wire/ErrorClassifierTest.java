@@ -150,6 +150,9 @@ class ErrorClassifierTest {
         "{\"type\":\"about:blank\",\"title\":\"Unprocessable Content\",\"status\":422,\"detail\":\"x\"} | BAD_REQUEST",
         "{\"errors\":[{\"message\":\"AiError: context window limit exceeded\",\"code\":5021}],\"success\":false} | CONTEXT_OVERFLOW",
         "{\"error\":[{\"message\":\"roles must alternate\"}]} | BAD_REQUEST",
+        "{\"error_msg\":\"roles must alternate\",\"code\":7} | BAD_REQUEST",
+        "{\"message\":\"roles must alternate\"} | BAD_REQUEST",
+        "{\"status\":\"error\",\"message\":\"roles must alternate\"} | BAD_REQUEST",
         "{\"error\":true,\"message\":\"roles must alternate\"} | BAD_REQUEST",
         "{\"error\":\"Bad Request\",\"message\":\"prompt is too long\",\"statusCode\":400} | CONTEXT_OVERFLOW",
         "{\"error parsing tool call\":\"invalid character 'c' looking for beginning of value\"} | MODEL_STOPPED",
@@ -159,14 +162,18 @@ class ErrorClassifierTest {
   void everyShapeIsReadInAnAnswer(String error, FailureKind kind) {
     for (Spoken spoken : Spoken.values()) {
       String event = spoken == Spoken.OLLAMA ? error + "\n" : "data: " + error + "\n\n";
-      if (spoken == Spoken.OLLAMA
-          && error.contains("\"message\":")
-          && !error.startsWith("{\"error\":{")) {
-        // Ollama's own reply has a message, which is no text of an error.
-        continue;
-      }
       new Heard().listen(spoken.protocol(), Delivery.of(event)).failed(kind);
       new Heard().listen(spoken.protocol(), Delivery.of(spoken.piece("Par") + event)).failed(kind);
+    }
+  }
+
+  @Test
+  void anEventThatIsCalledAnErrorMayHoldAText() {
+    for (String data : new String[] {"roles must alternate", "\"roles must alternate\""}) {
+      String event = "event: error\ndata: " + data + "\n\n";
+      Failure failure =
+          new Heard().listen(Spoken.OPENAI.protocol(), Delivery.of(event)).failed(BAD_REQUEST);
+      assertThat(failure).hasMessage("roles must alternate");
     }
   }
 
