@@ -238,4 +238,39 @@ class PassingFailureTest {
 
     isAsked(client, "node");
   }
+
+  @Test
+  void aModelThatComesToBeListedIsThere() {
+    node.behaves(NO_SUCH_MODEL);
+    node.aside(listing("another"));
+    LlmClient client = client(openAi());
+    isAsked(client, "fallback");
+    pass(Duration.ofSeconds(20));
+    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
+
+    node.behaves(Servers.openAi("NODE"));
+    node.aside(listing("another\"},{\"id\":\"m"));
+    pass(Duration.ofSeconds(2));
+
+    isAsked(client, "node");
+  }
+
+  /** A server may know a model by more names than it lists. */
+  @Test
+  void aListWithoutTheModelKeepsNothingShutThatWasDownForAnotherCause() {
+    node.behaves(Replies.status(530, "text/plain", "error code: 1033"));
+    node.aside(listing("another"));
+    LlmClient client = client(openAi());
+    isAsked(client, "fallback");
+
+    node.behaves(Servers.openAi("NODE"));
+    pass(Duration.ofSeconds(2));
+
+    isAsked(client, "node");
+  }
+
+  private static Node.Script listing(String id) {
+    return Replies.status(
+        200, "application/json", "{\"object\":\"list\",\"data\":[{\"id\":\"" + id + "\"}]}");
+  }
 }

@@ -473,6 +473,11 @@ final class Breaker {
         && health(before) == Judgement.Health.SET_ASIDE;
   }
 
+  /** Whether it has no such model, as far as is known since it was made. */
+  boolean isSetAsideForModel() {
+    return missesModel() && !proven;
+  }
+
   /** Whether it was set aside because it has no such model. */
   boolean missesModel() {
     Failure last = lastFailure;

@@ -83,6 +83,14 @@ final class Looks {
       return sign() == Vitals.Sign.DEAD ? failure() : null;
     }
 
+    /** Whether the server is well, but its list has no such model. */
+    boolean isOfUnlistedModel() {
+      Failure failure = failure();
+      return sign() == Vitals.Sign.READY
+          && failure != null
+          && failure.kind() == FailureKind.MODEL_MISSING;
+    }
+
     /** Whether the server itself has replied, and is not busy with a load. */
     boolean isOfServer() {
       Failure failure = failure();

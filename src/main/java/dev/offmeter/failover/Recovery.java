@@ -36,6 +36,10 @@ final class Recovery {
   private static final Set<FailureKind> NO_SUCH_CHECK =
       EnumSet.of(FailureKind.WRONG_PATH, FailureKind.MODEL_MISSING, FailureKind.BAD_REQUEST);
 
+  /** What is not well by these keeps nothing shut: a server may know more models than it lists. */
+  private static final Set<Vitals.Sign> SAYS_LITTLE =
+      EnumSet.of(Vitals.Sign.REFUSED, Vitals.Sign.READY);
+
   private static final Set<Vitals.Sign> KNOWN =
       EnumSet.of(Vitals.Sign.READY, Vitals.Sign.COLD, Vitals.Sign.NOT_READY);
 
@@ -168,7 +172,7 @@ final class Recovery {
     boolean well = isWell(look);
     knowsCheck |= KNOWN.contains(look.sign());
     seenIll |= !well && look.sign() != Vitals.Sign.COLD;
-    boolean told = noSuchCheck ? knowsCheck : look.sign() != Vitals.Sign.REFUSED;
+    boolean told = noSuchCheck ? knowsCheck : !SAYS_LITTLE.contains(look.sign());
     if (!well && told && isTrusted(look.failure())) {
       breaker.holdUntil(time.nanos() + delay + SAY);
     }
@@ -185,6 +189,9 @@ final class Recovery {
 
   /** Or as good as that: a server of another make says in other words that it is there. */
   private boolean isWell(Looks.Look look) {
+    if (look.isOfUnlistedModel() && breaker.isSetAsideForModel()) {
+      return false;
+    }
     return look.sign() == Vitals.Sign.READY
         || look.sign() == Vitals.Sign.FOREIGN
         || isAsGoodAsWell(look);

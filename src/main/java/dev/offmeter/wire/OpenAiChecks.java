@@ -4,6 +4,7 @@ package dev.offmeter.wire;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import dev.offmeter.Endpoint;
+import dev.offmeter.FailureKind;
 import okhttp3.HttpUrl;
 import org.jspecify.annotations.Nullable;
 
@@ -30,7 +31,7 @@ final class OpenAiChecks {
           // Theirs have an empty body; llama-server's and LocalAI's say little more.
           case VLLM, TGI, LLAMA_SERVER -> health(root, "health");
           case LOCAL_AI -> health(root, "readyz");
-          default -> Check.get(at(versioned, "models"), OpenAiChecks::models);
+          default -> Check.get(at(versioned, "models"), reply -> models(reply, server.model()));
         };
     Check shortest = oneToken == null ? null : oneToken(chat, oneToken);
     if (server.dialect() == Endpoint.Dialect.OLLAMA) {
@@ -57,8 +58,24 @@ final class OpenAiChecks {
     return Check.get(at(root, path), reply -> Vitals.of(reply, body -> !Refusals.isHtml(body)));
   }
 
-  private static Vitals models(Reply reply) {
-    return Vitals.of(reply, body -> Json.begins(body, "data", "models"));
+  private static Vitals models(Reply reply, String model) {
+    Vitals vitals = Vitals.of(reply, body -> Json.begins(body, "data", "models"));
+    return vitals.sign() == Vitals.Sign.READY && isUnlisted(reply.body(), model)
+        ? Vitals.of(
+            Vitals.Sign.READY,
+            Failure.of(FailureKind.MODEL_MISSING, "the model is not listed").withStatus(200))
+        : vitals;
+  }
+
+  /** Some servers list no alias, and a long list is cut: only a call can tell for certain. */
+  private static boolean isUnlisted(String body, String model) {
+    JsonNode data = Json.tree(body).path("data");
+    for (JsonNode entry : data) {
+      if (entry.path("id").asText().equalsIgnoreCase(model)) {
+        return false;
+      }
+    }
+    return data.isArray();
   }
 
   static HttpUrl at(HttpUrl base, String path) {

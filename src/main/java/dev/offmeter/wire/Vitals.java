@@ -12,7 +12,8 @@ import org.jspecify.annotations.Nullable;
  * What a check found out.
  *
  * @param sign in one word
- * @param failure what went wrong; null if it is well
+ * @param failure what went wrong; null if it is well, unless all that is wrong is that the model is
+ *     not in its list, which need not be so
  */
 public record Vitals(Sign sign, @Nullable Failure failure) {
   /** How a server is. */
