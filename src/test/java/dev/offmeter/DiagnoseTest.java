@@ -338,6 +338,7 @@ class DiagnoseTest {
     Diagnosis diagnosis = client(template).diagnose();
 
     assertThat(diagnosis.isHealthy()).isTrue();
+    assertThat(diagnosis.toString().lines()).hasSize(2);
     assertThatStep(diagnosis, Step.ADDRESS, OK, "a function in this process");
     assertThatStep(diagnosis, Step.ANSWER, SKIPPED, "");
   }

@@ -92,7 +92,10 @@ public record Diagnosis(Map<String, List<Finding>> endpoints) {
         .noneMatch(finding -> finding.outcome() == Outcome.FAILED);
   }
 
-  /** A table for a person: one line for each step, with a link where something is wrong. */
+  /**
+   * A table for a person: one line for each step, with a link where something is wrong. Of a
+   * function there is one line, because there is nothing else to look at.
+   */
   @Override
   public String toString() {
     List<List<String>> rows = new ArrayList<>();
@@ -101,8 +104,10 @@ public record Diagnosis(Map<String, List<Finding>> endpoints) {
         (name, findings) -> {
           String shown = name;
           for (Finding finding : findings) {
-            rows.add(row(shown, finding));
-            shown = "";
+            if (finding.outcome() != Outcome.SKIPPED || !finding.detail().isEmpty()) {
+              rows.add(row(shown, finding));
+              shown = "";
+            }
           }
         });
     return new Columns(rows).toString();

@@ -6,13 +6,19 @@ import java.util.List;
 import java.util.Optional;
 
 /** What the command line asks for. */
-record Arguments(Optional<String> csv, String folder, boolean stream, boolean watch) {
-  private static final String USAGE = "; usage: [--stream | --watch] [invoices.csv [folder]]";
+record Arguments(
+    Optional<String> csv, String folder, boolean stream, boolean watch, boolean check) {
+  private static final String USAGE =
+      "; usage: [--stream | --watch] [invoices.csv [folder]], or --check";
 
   static Arguments of(List<String> args) throws CannotRun {
     List<String> paths = new ArrayList<>(args);
     boolean stream = paths.removeIf("--stream"::equals);
     boolean watch = paths.removeIf("--watch"::equals);
+    boolean check = paths.removeIf("--check"::equals);
+    if (check && args.size() > 1) {
+      throw new CannotRun("--check drafts nothing, so it stands alone" + USAGE);
+    }
     if (stream && watch) {
       throw new CannotRun(
           "--stream and --watch both need the end of the screen: choose one" + USAGE);
@@ -26,6 +32,10 @@ record Arguments(Optional<String> csv, String folder, boolean stream, boolean wa
       throw new CannotRun("one argument too many: " + paths.get(2) + USAGE);
     }
     return new Arguments(
-        paths.stream().findFirst(), paths.size() > 1 ? paths.get(1) : "follow-ups", stream, watch);
+        paths.stream().findFirst(),
+        paths.size() > 1 ? paths.get(1) : "follow-ups",
+        stream,
+        watch,
+        check);
   }
 }

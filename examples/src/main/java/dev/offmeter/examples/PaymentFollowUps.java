@@ -6,6 +6,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
+import dev.offmeter.observe.Diagnosis;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.InvalidPathException;
@@ -21,6 +22,7 @@ public final class PaymentFollowUps {
   static final int ALL_DRAFTED = 0;
   static final int SOME_NEED_A_LOOK = 1;
   static final int COULD_NOT_RUN = 2;
+  static final int NOT_WELL = 3;
 
   private final PrintStream out;
   private final PrintStream err;
@@ -36,7 +38,8 @@ public final class PaymentFollowUps {
    * Runs the example.
    *
    * @param args the CSV file, the folder for the drafts, and {@code --stream} to watch them being
-   *     written or {@code --watch} to watch the endpoints; all optional
+   *     written or {@code --watch} to watch the endpoints; all optional. Or {@code --check} alone,
+   *     to have every endpoint looked at
    */
   public static void main(String[] args) {
     Clock clock = Clock.systemDefaultZone();
@@ -50,6 +53,9 @@ public final class PaymentFollowUps {
   int run(Map<String, String> environment, List<String> args) {
     try {
       Arguments arguments = Arguments.of(args);
+      if (arguments.check()) {
+        return checked(environment);
+      }
       InvoiceCsv csv = invoices(arguments);
       csv.problems().forEach(err::println);
       try (LlmClient llm = client(environment)) {
@@ -64,6 +70,15 @@ public final class PaymentFollowUps {
     } catch (CannotRun e) {
       err.println(e.getMessage());
       return COULD_NOT_RUN;
+    }
+  }
+
+  /** One token of each server. */
+  private int checked(Map<String, String> environment) throws CannotRun {
+    try (LlmClient llm = client(environment)) {
+      Diagnosis diagnosis = llm.diagnose();
+      out.println(diagnosis);
+      return diagnosis.isHealthy() ? ALL_DRAFTED : NOT_WELL;
     }
   }
 

@@ -133,6 +133,34 @@ final class PaymentFollowUpsTest {
   }
 
   @Test
+  void checkTellsOfEveryEndpointAndDraftsNothing() {
+    ollama.enqueue(new MockResponse.Builder().body("{\"version\":\"0.33.0\"}").build());
+    ollama.enqueue(
+        new MockResponse.Builder().body("{\"models\":[{\"name\":\"qwen3:8b\"}]}").build());
+    ollama.enqueue(new MockResponse.Builder().code(404).build());
+    ollama.enqueue(new MockResponse.Builder().body("{\"models\":[]}").build());
+    ollama.enqueue(answer("O", "length", 1));
+
+    assertThat(program().run(primary(), List.of("--check"))).isZero();
+
+    assertThat(shown(out))
+        .containsPattern("primary +address +ok +http://")
+        .containsPattern("version +ok +0.33.0")
+        .containsPattern("answer +ok +1 token in ")
+        .containsPattern("template +address +ok +a function in this process");
+    assertThat(home.resolve("drafts")).doesNotExist();
+  }
+
+  @Test
+  void checkOfAServerThatIsGoneEndsWithAStatusOfItsOwn() throws Exception {
+    assertThat(program().run(nothing(), List.of("--check"))).isEqualTo(PaymentFollowUps.NOT_WELL);
+
+    assertThat(shown(out)).contains("CONNECTION_REFUSED", "troubleshooting.md#connection-refused");
+    assertThat(program().run(nothing(), List.of("--check", "x.csv")))
+        .isEqualTo(PaymentFollowUps.COULD_NOT_RUN);
+  }
+
+  @Test
   void missingFileIsOneLineAndStatusTwo() throws Exception {
     Path missing = home.resolve("missing.csv");
 
@@ -201,10 +229,14 @@ final class PaymentFollowUpsTest {
   }
 
   private int run(Map<String, String> environment, Path csv) {
+    List<String> args = List.of(csv.toString(), home.resolve("drafts").toString());
+    return program().run(environment, args);
+  }
+
+  private PaymentFollowUps program() {
     PrintStream toOut = new PrintStream(out, true, UTF_8);
     PrintStream toErr = new PrintStream(err, true, UTF_8);
-    List<String> args = List.of(csv.toString(), home.resolve("drafts").toString());
-    return new PaymentFollowUps(toOut, toErr, CLOCK).run(environment, args);
+    return new PaymentFollowUps(toOut, toErr, CLOCK);
   }
 
   private Path csv(String... rows) throws IOException {

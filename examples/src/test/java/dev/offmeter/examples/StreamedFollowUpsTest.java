@@ -136,7 +136,8 @@ final class StreamedFollowUpsTest {
   void unknownOptionIsOneLineWithTheUsage() throws Exception {
     assertThat(run(nothing(), "--strem")).isEqualTo(PaymentFollowUps.COULD_NOT_RUN);
     assertThat(err.toString(UTF_8).strip())
-        .isEqualTo("unknown option --strem; usage: [--stream | --watch] [invoices.csv [folder]]");
+        .isEqualTo(
+            "unknown option --strem; usage: [--stream | --watch] [invoices.csv [folder]], or --check");
     assertThat(home.resolve("drafts")).doesNotExist();
   }
 
@@ -147,7 +148,7 @@ final class StreamedFollowUpsTest {
         .singleElement()
         .asString()
         .startsWith("one argument too many: ")
-        .endsWith("; usage: [--stream | --watch] [invoices.csv [folder]]");
+        .endsWith("; usage: [--stream | --watch] [invoices.csv [folder]], or --check");
   }
 
   /** The option stands between the two paths: it may stand anywhere. */
