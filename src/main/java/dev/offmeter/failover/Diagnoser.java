@@ -175,8 +175,9 @@ final class Diagnoser {
 
   /** Whether the way to the server was broken before this. */
   private static boolean isBroken(Topic topic, Map<Topic, Fact> facts) {
-    return facts.keySet().stream()
-        .filter(each -> each.compareTo(Topic.ACCESS) <= 0 && each.compareTo(topic) < 0)
-        .anyMatch(each -> facts.get(each).failure() != null);
+    return facts.values().stream()
+        .filter(fact -> fact.topic().compareTo(Topic.ACCESS) <= 0)
+        .filter(fact -> fact.topic().compareTo(topic) < 0)
+        .anyMatch(fact -> fact.failure() != null);
   }
 }
