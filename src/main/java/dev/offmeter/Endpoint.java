@@ -189,6 +189,11 @@ public final class Endpoint {
     return settings.model == null ? "" : settings.model;
   }
 
+  /** Whether it is a server, and no function in this process. */
+  boolean isServer() {
+    return url != null;
+  }
+
   /** On whose hardware it runs. */
   public Locality locality() {
     if (settings.locality != null) {
@@ -822,6 +827,7 @@ public final class Endpoint {
         copy.checkLocal();
         return new Endpoint(copy, null);
       }
+      Dependencies.checkForAddresses();
       HttpUrl url = BaseUrl.parse(name, baseUrl, api.notTheRoot());
       copy.checkServer(url);
       return new Endpoint(copy, url);

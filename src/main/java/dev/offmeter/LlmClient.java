@@ -599,8 +599,8 @@ public final class LlmClient implements AutoCloseable {
      * @throws IllegalArgumentException if a default for requests has a wrong value
      * @throws IllegalStateException if there is no endpoint, the defaults have what only a request
      *     can have, two have one name, an endpoint's first-token limit is longer than the timeout
-     *     that its place in the list gives it, or there is a {@code hedgeAtMost} without a {@code
-     *     hedgeAfter}
+     *     that its place in the list gives it, there is a {@code hedgeAtMost} without a {@code
+     *     hedgeAfter}, or a library that it needs is missing or too old
      */
     public LlmClient build() {
       if (endpoints.isEmpty()) {
@@ -614,6 +614,10 @@ public final class LlmClient implements AutoCloseable {
         if (!names.add(endpoint.name())) {
           throw new IllegalStateException("endpoint '" + endpoint.name() + "' is configured twice");
         }
+      }
+      Dependencies.check();
+      if (endpoints.stream().anyMatch(Endpoint::isServer)) {
+        Dependencies.checkForServers();
       }
       return new LlmClient(new Builder(this));
     }

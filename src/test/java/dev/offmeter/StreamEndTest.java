@@ -44,9 +44,9 @@ class StreamEndTest {
         loopback.node(
             (connection, request) -> {
               connection.send(Replies.STREAM_HEAD);
-              while (true) {
+              for (int i = 0; true; i++) {
                 keys.acquireUninterruptibly();
-                connection.send(Replies.tokens("still "));
+                connection.send(Replies.tokens("t" + i + " "));
               }
             });
     fallback = loopback.node(Replies.answering("FALLBACK"));
@@ -138,7 +138,7 @@ class StreamEndTest {
         .isInstanceOfSatisfying(
             LlmException.class,
             e -> {
-              assertThat(e.partialText()).startsWith("still still ");
+              assertThat(e.partialText()).startsWith("t0 t1 ");
               assertThat(e).hasMessageContaining("streamTimeout");
             });
     assertThat(fallback.requests()).isEmpty();

@@ -30,37 +30,60 @@ import org.jspecify.annotations.Nullable;
 public final class Transport implements AutoCloseable {
   private final Queue<KeptConnections> kept = new ConcurrentLinkedQueue<>();
 
-  /** Keeps nothing, and has nothing of a call's: a check is to tell of the server as it is now. */
-  private final ConnectionPool asidePool = new ConnectionPool(0, 1, TimeUnit.SECONDS);
-
-  private final OkHttpClient client;
+  private final @Nullable OkHttpClient callers;
   private final Executor workers;
   private final Executor canceller;
 
+  /** Null as long as there is no server: a client of functions alone does without OkHttp. */
+  private volatile @Nullable Shared shared;
+
   /** A transport on a client of the caller's own, or on a new one. */
   public Transport(@Nullable OkHttpClient callers, Executor workers) {
+    this.callers = callers;
     this.workers = workers;
     // To cancel a call calls the application's event listener, which must not hold up the clocks.
     this.canceller = callers == null ? Runnable::run : orHere(workers);
-    OkHttpClient base = callers == null ? new OkHttpClient() : callers;
-    boolean plainSockets = base.socketFactory() == SocketFactory.getDefault();
-    this.client =
-        base.newBuilder()
-            .connectionPool(asidePool)
-            .followRedirects(false)
-            .followSslRedirects(false)
-            .cookieJar(CookieJar.NO_COOKIES)
-            .cache(null)
-            // One call, one connection: to abandon a call is to close its connection, at once.
-            .protocols(List.of(okhttp3.Protocol.HTTP_1_1))
-            // Every wait has a clock of ours, which ends it by cancelling the call.
-            .callTimeout(Duration.ZERO)
-            .readTimeout(Duration.ZERO)
-            .writeTimeout(Duration.ZERO)
-            .dns(new AbandonableDns(base.dns(), workers))
-            .socketFactory(plainSockets ? new InterruptibleSockets() : base.socketFactory())
-            .addNetworkInterceptor(new Connected())
-            .build();
+  }
+
+  private Shared shared() {
+    Shared made = shared;
+    if (made == null) {
+      made = new Shared(callers, workers);
+      shared = made;
+    }
+    return made;
+  }
+
+  /** What all servers have in common. */
+  private static final class Shared {
+    /**
+     * Keeps nothing, and has nothing of a call's: a check is to tell of the server as it is now.
+     */
+    private final ConnectionPool asidePool = new ConnectionPool(0, 1, TimeUnit.SECONDS);
+
+    private final OkHttpClient client;
+
+    Shared(@Nullable OkHttpClient callers, Executor workers) {
+      OkHttpClient base = callers == null ? new OkHttpClient() : callers;
+      boolean plainSockets = base.socketFactory() == SocketFactory.getDefault();
+      this.client =
+          base.newBuilder()
+              .connectionPool(asidePool)
+              .followRedirects(false)
+              .followSslRedirects(false)
+              .cookieJar(CookieJar.NO_COOKIES)
+              .cache(null)
+              // One call, one connection: to abandon a call is to close its connection, at once.
+              .protocols(List.of(okhttp3.Protocol.HTTP_1_1))
+              // Every wait has a clock of ours, which ends it by cancelling the call.
+              .callTimeout(Duration.ZERO)
+              .readTimeout(Duration.ZERO)
+              .writeTimeout(Duration.ZERO)
+              .dns(new AbandonableDns(base.dns(), workers))
+              .socketFactory(plainSockets ? new InterruptibleSockets() : base.socketFactory())
+              .addNetworkInterceptor(new Connected())
+              .build();
+    }
   }
 
   private static Executor orHere(Executor workers) {
@@ -79,7 +102,8 @@ public final class Transport implements AutoCloseable {
       Function<ChatRequest, String> function = Objects.requireNonNull(spec.function());
       return (request, progress) -> new LocalExchange(function, request, progress, workers);
     }
-    OkHttpClient.Builder here = client.newBuilder().connectTimeout(spec.limits().connect());
+    OkHttpClient.Builder here =
+        shared().client.newBuilder().connectTimeout(spec.limits().connect());
     if (spec.onThisMachine()) {
       // What is meant for this machine, and may be in clear text, goes through no other.
       here.proxy(Proxy.NO_PROXY);
@@ -100,7 +124,7 @@ public final class Transport implements AutoCloseable {
     Server(OkHttpClient there, KeptConnections connections, EndpointSpec spec) {
       this.there = there;
       this.connections = connections;
-      this.asideClient = there.newBuilder().connectionPool(asidePool).build();
+      this.asideClient = there.newBuilder().connectionPool(shared().asidePool).build();
       this.spec = spec;
       this.adapted = new AdaptedProtocol(spec.name(), Objects.requireNonNull(spec.protocol()));
     }
@@ -141,7 +165,10 @@ public final class Transport implements AutoCloseable {
   @Override
   public void close() {
     kept.forEach(KeptConnections::drop);
-    asidePool.evictAll();
+    Shared made = shared;
+    if (made != null) {
+      made.asidePool.evictAll();
+    }
   }
 
   /** Opens an exchange with one endpoint. */

@@ -80,6 +80,9 @@ final class Visit {
     } catch (Failure failure) {
       failed(failure);
       return null;
+    } catch (LinkageError e) {
+      failed(Unlinked.failure(e));
+      return null;
     }
   }
 
