@@ -28,9 +28,10 @@ final class InBandError {
       return false;
     }
     JsonNode error = single.path("error");
-    return error.isMissingNode() || error.isNull()
-        ? isError(single)
-        : !isNothing(error) || REPLY.stream().noneMatch(single::has);
+    if (error.isMissingNode() || error.isNull()) {
+      return isError(single);
+    }
+    return !isNothing(error) || REPLY.stream().noneMatch(single::has);
   }
 
   /** Some servers have the field in every chunk: false, empty or zero. */

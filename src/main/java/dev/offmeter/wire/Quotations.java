@@ -245,7 +245,7 @@ public final class Quotations {
     if (quoted.length() > 80 || !PATH.matcher(quoted).matches()) {
       return false;
     }
-    for (String part : quoted.split("[.\\[\\]]+")) {
+    for (String part : quoted.split("[.\\[\\]]+", 0)) {
       boolean name = FIELDS.contains(part) || part.matches("[a-z]+(_[a-z]+){1,4}");
       if (!name && !part.matches("\\d{1,5}")) {
         return false;

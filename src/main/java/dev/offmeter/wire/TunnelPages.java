@@ -73,7 +73,7 @@ final class TunnelPages {
           Optional.of(Failure.of(FailureKind.RATE_LIMITED, name + ": too many requests a minute"));
       default -> {
         // 3000 and on are its gateway's, 8000 and on its agent's.
-        boolean gateway = code >= 3000 && code < 3300 || code >= 8000 && code < 8100;
+        boolean gateway = (code >= 3000 && code < 3300) || (code >= 8000 && code < 8100);
         yield gateway
             ? Optional.of(
                 Failure.of(FailureKind.TUNNEL_DOWN, name + ": the tunnel gives no answer"))

@@ -42,7 +42,7 @@ final class ValidationDetails {
       return message;
     }
     StringJoiner place = new StringJoiner(".");
-    for (String part : printed.group(2).split(",")) {
+    for (String part : printed.group(2).split(",", 0)) {
       place.add(safe(part.replace("'", "").strip(), PLACE));
     }
     return described(place.toString(), printed.group(4), printed.group(1));
