@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.endpoint.Limits;
+import dev.offmeter.testing.ManualTime;
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+
+/** A server that is only slow must not get every request twice. */
+class ResendsTest {
+  private static final Duration LIMIT = Duration.ofSeconds(15);
+  private static final long AT_LEAST = seconds(2);
+  private static final ChatRequest SHORT = ChatRequest.builder().user("a reminder").build();
+
+  private final ManualTime time = new ManualTime();
+  private final Activity activity =
+      new Activity(new Limits(LIMIT, LIMIT, LIMIT, LIMIT, LIMIT, null), 0);
+  private final Resends resends = new Resends(activity, time);
+
+  private static long seconds(long seconds) {
+    return Duration.ofSeconds(seconds).toNanos();
+  }
+
+  private boolean isDueAfter(long silence) {
+    return isDueAfter(silence, SHORT);
+  }
+
+  private boolean isDueAfter(long silence, ChatRequest request) {
+    long since = time.nanos();
+    time.advance(Duration.ofSeconds(silence));
+    return resends.isDue(request, since, AT_LEAST);
+  }
+
+  @Test
+  void aSilenceOfTwiceTheUsualIsDue() {
+    for (int i = 0; i < 20; i++) {
+      resends.onAnswer(seconds(4));
+    }
+
+    assertThat(isDueAfter(7)).isFalse();
+    assertThat(isDueAfter(8)).isTrue();
+  }
+
+  @Test
+  void oneLongSilenceIsNotTheUsual() {
+    resends.onAnswer(seconds(20));
+    resends.onAnswer(seconds(1));
+    resends.onAnswer(seconds(1));
+
+    assertThat(isDueAfter(2)).isTrue();
+  }
+
+  @Test
+  void theLastOnesCount() {
+    for (int i = 0; i < 50; i++) {
+      resends.onAnswer(seconds(10));
+    }
+    for (int i = 0; i < 16; i++) {
+      resends.onAnswer(seconds(1));
+    }
+
+    assertThat(isDueAfter(2)).isTrue();
+  }
+
+  @Test
+  void aShortSilenceNeverIs() {
+    assertThat(isDueAfter(1)).isFalse();
+    assertThat(isDueAfter(2)).isTrue();
+  }
+
+  @Test
+  void oneInVainForbidsThemForTenMinutesAndTheNextForTwenty() {
+    resends.onOutcome(false);
+    time.advance(Duration.ofMinutes(9));
+    assertThat(isDueAfter(5)).isFalse();
+    time.advance(Duration.ofMinutes(1));
+    assertThat(isDueAfter(5)).isTrue();
+
+    resends.onOutcome(false);
+
+    time.advance(Duration.ofMinutes(19));
+    assertThat(isDueAfter(5)).isFalse();
+    time.advance(Duration.ofMinutes(1));
+    assertThat(isDueAfter(5)).isTrue();
+  }
+
+  @Test
+  void oneThatHelpedForgivesThoseInVain() {
+    resends.onOutcome(false);
+    time.advance(Duration.ofMinutes(10));
+    resends.onOutcome(true);
+    resends.onOutcome(false);
+
+    time.advance(Duration.ofMinutes(10));
+
+    assertThat(isDueAfter(5)).isTrue();
+  }
+
+  @Test
+  void aLongRequestIsOnlyIfSuchHaveBeenAnswered() {
+    ChatRequest longer = ChatRequest.builder().user("word ".repeat(1000)).build();
+    assertThat(isDueAfter(5, longer)).isFalse();
+
+    activity.served(2600);
+
+    assertThat(isDueAfter(5, longer)).isTrue();
+  }
+}
