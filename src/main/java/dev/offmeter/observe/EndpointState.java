@@ -3,7 +3,7 @@ package dev.offmeter.observe;
 
 /** Whether calls go to an endpoint. */
 public enum EndpointState {
-  /** Calls go there. */
+  /** Calls go there. Also one that nobody has been to yet: see {@link EndpointStatus#asked()}. */
   UP,
   /**
    * Known to be down, cooling down, or set aside until a person acts: no call goes there. A health
