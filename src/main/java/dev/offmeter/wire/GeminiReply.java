@@ -106,7 +106,8 @@ final class GeminiReply implements EventReading.Events {
   }
 
   private void readCall(JsonNode call) {
-    calls.addWhole(Fields.informal(call, "id"), Fields.informal(call, "name"), call.path("args"));
+    calls.addWhole(
+        -1, Fields.informal(call, "id"), Fields.informal(call, "name"), call.path("args"));
     pieces.part();
   }
 

@@ -163,6 +163,7 @@ final class OllamaLine {
     for (JsonNode call : list) {
       JsonNode function = call.path("function");
       calls.addWhole(
+          function.path("index").asInt(-1),
           Fields.informal(call, "id"),
           Fields.informal(function, "name"),
           function.path("arguments"));

@@ -30,6 +30,10 @@ final class ToolCallPieces {
       return otherCall || (otherTool && (arguments.isEmpty() || isWhole()));
     }
 
+    boolean isPlaceholderOf(String otherId, String otherName) {
+      return isEmptyObject(arguments) && name.equals(otherName) && !isAnother(otherId, otherName);
+    }
+
     boolean isWhole() {
       return Json.isObject(arguments.toString());
     }
@@ -87,15 +91,27 @@ final class ToolCallPieces {
     call.add(arguments);
   }
 
-  /** A call that comes whole; one with the same id is the same. */
-  void addWhole(String id, String name, JsonNode arguments) {
+  /**
+   * A call that comes whole. One with the same id is the same; so is one with the same number and
+   * name if there was but a placeholder before, for not every server counts.
+   *
+   * @param index its number, negative if it has none
+   */
+  void addWhole(int index, String id, String name, JsonNode arguments) {
     Call same = null;
     for (Call call : calls) {
       same = !id.isEmpty() && call.id.equals(id) ? call : same;
     }
+    Call before = open.get(index);
+    if (same == null && before != null && before.isPlaceholderOf(id, name)) {
+      same = before;
+    }
     if (same == null || same.isAnother(id, name)) {
       same = new Call();
       calls.add(same);
+    }
+    if (index >= 0) {
+      open.put(index, same);
     }
     add(same, id, name, text(arguments));
   }

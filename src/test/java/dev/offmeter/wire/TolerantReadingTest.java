@@ -679,6 +679,27 @@ class TolerantReadingTest {
   }
 
   @Test
+  void ollamasPlaceholdersAreKnownByTheirNumber() {
+    String first = numbered(0, "pay", "{}");
+    ToolCall one = new ToolCall("", "pay", "{\"n\":1}");
+    ToolCall none = new ToolCall("", "pay", "{}");
+    String end = Spoken.OLLAMA.end(false);
+
+    assertThat(called(Spoken.OLLAMA, first + numbered(0, "pay", "{\"n\":1}") + end).toolCalls)
+        .containsExactly(one);
+    assertThat(called(Spoken.OLLAMA, first + numbered(1, "pay", "{\"n\":1}") + end).toolCalls)
+        .containsExactly(none, one);
+    String both = numbered(0, "pay", "{\"n\":1}") + numbered(0, "pay", "{\"n\":2}");
+    assertThat(called(Spoken.OLLAMA, both + end).toolCalls).hasSize(2);
+  }
+
+  private static String numbered(int index, String name, String arguments) {
+    return Spoken.OLLAMA
+        .call(name, arguments)
+        .replace("{\"name\"", "{\"index\":" + index + ",\"name\"");
+  }
+
+  @Test
   void aSnapshotOfToolCallsAddsNone() {
     String made = named("a", "pay", ONE).replace("\"index\":0,", "");
     String deltas = openAi("\"delta\":{\"tool_calls\":[" + named("a", "pay", ONE) + "]}");
