@@ -161,7 +161,7 @@ class SelfHostedOnlyTest {
     "ollama, http://localhost:11434, glm:cloud, MANAGED",
     "ollama, https://ollama.com, qwen3:8b, MANAGED",
     "ollama, http://localhost:11434, gpt-oss:120b-Cloud, MANAGED",
-    "ollama, http://localhost:11434, 'gpt-oss:CLOUD ', MANAGED",
+    "ollama, http://localhost:11434, gpt-oss:CLOUD, MANAGED",
     "ollama, https://ollama.com., qwen3:8b, MANAGED",
     "openai, http://localhost:11434/v1, gpt-oss:120b-cloud, MANAGED",
     "gemini, http://127.0.0.1:1, gemini-2.5-flash, MANAGED",

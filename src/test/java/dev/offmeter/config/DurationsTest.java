@@ -20,7 +20,6 @@ class DurationsTest {
     "1h, PT1H",
     "24h, PT24H",
     "86400000ms, PT24H",
-    "' 15s ', PT15S",
     "007s, PT7S",
     "PT15S, PT15S",
     "pt1m30s, PT90S",
@@ -37,6 +36,7 @@ class DurationsTest {
       strings = {
         "",
         " ",
+        " 15s ",
         "15",
         "s",
         "15 s",
@@ -62,7 +62,7 @@ class DurationsTest {
     assertThatThrownBy(() -> Durations.parse("NAME", text))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageStartingWith("NAME must be a time span such as 15s")
-        .hasMessageEndingWith("was '" + text.strip() + "'");
+        .hasMessageEndingWith("was '" + text + "'");
   }
 
   @ParameterizedTest
