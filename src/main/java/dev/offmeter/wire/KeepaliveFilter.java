@@ -40,15 +40,27 @@ final class KeepaliveFilter extends InputStream {
   @Override
   public int read(byte[] bytes, int offset, int length) throws IOException {
     int count = body.read(bytes, offset, length);
-    for (int i = offset; i < offset + count; i++) {
-      byte next = bytes[i];
-      if (next == '\n') {
+    int end = offset + count;
+    int at = offset;
+    while (at < end) {
+      at = state == State.JSON ? lineEnd(bytes, at, end) : at;
+      if (at < end && bytes[at] == '\n') {
         state = State.LINE_START;
-      } else if (state != State.JSON) {
-        bytes[i] = filtered(next);
+      } else if (at < end) {
+        bytes[at] = filtered(bytes[at]);
       }
+      at++;
     }
     return count;
+  }
+
+  /** Nearly all bytes are passed over here. */
+  private static int lineEnd(byte[] bytes, int from, int end) {
+    int at = from;
+    while (at < end && bytes[at] != '\n') {
+      at++;
+    }
+    return at;
   }
 
   private byte filtered(byte next) {
