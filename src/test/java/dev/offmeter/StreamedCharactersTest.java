@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** A piece of a stream holds whole characters. */
+class StreamedCharactersTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      ignoreLeadingAndTrailingWhitespace = false,
+      value = {
+        "Hi \\ud83d|\\ude00!|Hi |😀!",
+        "a 👩|\u200d🚀 b|a |👩\u200d🚀 b",
+        "a 👍|🏽|a |👍🏽",
+        "a \\ud83d|b|a |\ufffdb",
+        "a 😀| b|a |😀 b",
+        "plain|ly|plain|ly"
+      })
+  void whatMayGoOnWaitsForTheNext(String one, String two, String first, String second) {
+    Node node = loopback.node(Replies.answering(one, two));
+    LlmClient client = loopback.client(LlmClient.builder().endpoint(ollama("node", node).build()));
+    for (StreamRescue rescue : List.of(StreamRescue.FAIL, StreamRescue.RESTART)) {
+      List<String> shown = new ArrayList<>();
+      ChatRequest request = ChatRequest.builder().user("hello").rescue(rescue).build();
+      try (ChatStream stream = client.stream(request)) {
+        for (ChatEvent event : stream) {
+          if (event instanceof ChatEvent.TextDelta delta) {
+            shown.add(delta.text());
+          }
+        }
+        assertThat(stream.response().text()).isEqualTo(String.join("", shown));
+      }
+      assertThat(shown).containsExactly(first, second);
+    }
+    assertThat(client.chat("hello").text()).isEqualTo(first + second);
+  }
+}
