@@ -13,6 +13,7 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.time.Duration;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -126,14 +127,26 @@ class RecheckTest {
     primary.aside((connection, request) -> connection.hang());
     var first = client.recheck("primary");
     quickly(() -> primary.asides().size() == 1);
-    time.advance(java.time.Duration.ofMillis(100));
+    time.advance(Duration.ofMillis(100));
     isRepaired(Replies.aside(Replies.loaded(), "primary-model"));
 
     var second = client.recheck("primary");
-    time.advance(java.time.Duration.ofSeconds(2));
+    time.advance(Duration.ofSeconds(2));
 
     assertThat(second.get().state()).isEqualTo(EndpointState.TRIAL);
-    assertThat(first).succeedsWithin(java.time.Duration.ofSeconds(2));
+    assertThat(first).succeedsWithin(Duration.ofSeconds(2));
+  }
+
+  @Test
+  void aTrialThatFailsAfterItBeginsThePausesAnew() throws Exception {
+    LlmClient client = client(primary -> primary.locality(Locality.MANAGED));
+
+    client.recheck("primary").get();
+    assertThat(client.chat("a reminder").text()).isEqualTo("TEMPLATE");
+
+    assertThat(client.status().endpoints().get(0).nextLook().orElseThrow())
+        .as("a minute, give or take a fifth, and not two")
+        .isLessThanOrEqualTo(Duration.ofSeconds(72));
   }
 
   @Test

@@ -5,8 +5,8 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.FailureKind;
 import dev.offmeter.guard.AnswerCheck;
-import dev.offmeter.wire.AnswerSchema;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.Shape;
 import java.util.Optional;
 
 /** Whether a complete answer is one that its caller wants. */
@@ -28,7 +28,7 @@ public interface Acceptance {
         ? ANY
         : answer -> {
           if (answer.toolCalls().isEmpty()) {
-            AnswerSchema.check(schema, answer.text());
+            Shape.check(schema, answer.text());
           }
         };
   }

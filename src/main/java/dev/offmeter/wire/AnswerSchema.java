@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * required}, {@code additionalProperties} if it is false, {@code items}, {@code anyOf}, and {@code
  * oneOf} as if it were {@code anyOf}. All others are ignored: what they forbid is let through.
  */
-public final class AnswerSchema {
+final class AnswerSchema {
   private AnswerSchema() {}
 
   /**
@@ -27,7 +27,7 @@ public final class AnswerSchema {
    * @throws Failure of kind {@code FORMAT_MISMATCH}; it says where and which rule, and repeats
    *     nothing of the reply
    */
-  public static void check(String schema, String text) throws Failure {
+  static void check(String schema, String text) throws Failure {
     check(Json.tree(schema), AnswerJson.of(text), "$");
   }
 

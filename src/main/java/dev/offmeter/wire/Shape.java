@@ -39,6 +39,18 @@ public final class Shape<T> {
     return new Shape<>(Objects.requireNonNull(type, "type"), Blueprint.of(type));
   }
 
+  /**
+   * Checks a reply against a schema that a caller wrote; its words that are heeded stand in {@code
+   * docs/answers.md}.
+   *
+   * @param schema a JSON object
+   * @throws Failure of kind {@code FORMAT_MISMATCH}; it says where and which rule, and repeats
+   *     nothing of the reply
+   */
+  public static void check(String schema, String text) throws Failure {
+    AnswerSchema.check(schema, text);
+  }
+
   /** The schema as JSON text, the same every time, its properties in the order of the record. */
   public String schema() {
     return schema;
