@@ -25,13 +25,6 @@ final class Graphemes {
   /** Signs that hold a consonant to the next, in the scripts of UAX 29, rule GB9c. */
   private static final String LINKERS = "\u094d\u09cd\u0acd\u0b4d\u0c4d\u0d4d";
 
-  /** Jamo of Hangul, which are letters until they make a syllable. */
-  private static final Set<Character.UnicodeBlock> JAMO =
-      Set.of(
-          Character.UnicodeBlock.HANGUL_JAMO,
-          Character.UnicodeBlock.HANGUL_JAMO_EXTENDED_A,
-          Character.UnicodeBlock.HANGUL_JAMO_EXTENDED_B);
-
   /** Scripts whose letters are written whole. */
   private static final Set<Character.UnicodeScript> WHOLE =
       Set.of(
@@ -95,8 +88,11 @@ final class Graphemes {
         || type == Character.COMBINING_SPACING_MARK;
   }
 
+  /** Letters of Hangul that make a syllable only together. */
   private static boolean isJamo(int point) {
-    return point >= 0x1100 && JAMO.contains(Character.UnicodeBlock.of(point));
+    return (point >= 0x1100 && point <= 0x11ff)
+        || (point >= 0xa960 && point <= 0xa97f)
+        || (point >= 0xd7b0 && point <= 0xd7ff);
   }
 
   /** Half of a flag: a letter of the code of its country. */
@@ -118,8 +114,12 @@ final class Graphemes {
   private static boolean standsAlone(int point) {
     return Character.isIdeographic(point)
         || WHOLE.contains(Character.UnicodeScript.of(point))
-        || Character.UnicodeBlock.of(point) == Character.UnicodeBlock.HANGUL_SYLLABLES
+        || isSyllable(point)
         || isPunctuation(point);
+  }
+
+  private static boolean isSyllable(int point) {
+    return point >= 0xac00 && point <= 0xd7a3;
   }
 
   private static boolean isPunctuation(int point) {

@@ -67,6 +67,15 @@ class GraphemesTest {
   }
 
   @Test
+  void everyCodePointIsKnown() {
+    for (int point = 0x80; point <= Character.MAX_CODE_POINT; point += 0x3d) {
+      String text = "a" + Character.toString(point) + Character.toString(point);
+
+      assertThat(Graphemes.end(text, 0)).isBetween(0, text.length());
+    }
+  }
+
+  @Test
   void marksWithoutEndAreNotKeptBackForEver() {
     String marks = "x" + "\u0301".repeat(1000);
 
