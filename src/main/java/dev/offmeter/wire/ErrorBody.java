@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.MissingNode;
 import java.util.Iterator;
 import java.util.Locale;
 import java.util.Set;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
@@ -53,6 +54,11 @@ record ErrorBody(boolean json, String message, String type, String code) {
   /** The source of the chat template that llama-server prints before what went wrong in it. */
   private static final Pattern TEMPLATE_SOURCE =
       Pattern.compile("(?s)^.{0,40}While executing .{0,3000}\\bError: (?=\\S)");
+
+  /** An error as Python prints it, which LiteLLM passes on. */
+  private static final Pattern PRINTED =
+      Pattern.compile(
+          "(?s)^[^{]{0,80}\\{'(?:error': \\{'message|error|detail)': (['\"])(.{1,2000}?)\\1[,}].*");
 
   static ErrorBody parse(String body) {
     String trimmed = body.strip();
@@ -102,7 +108,7 @@ record ErrorBody(boolean json, String message, String type, String code) {
     int start = at > 0 && text.charAt(at - 1) == '[' ? at - 1 : at;
     ErrorBody inner = start < 0 ? NONE : parse(passedOn(text.substring(start)));
     if (!inner.json()) {
-      String told = TEMPLATE_SOURCE.matcher(text).replaceFirst("");
+      String told = TEMPLATE_SOURCE.matcher(printed(text)).replaceFirst("");
       return new ErrorBody(true, ValidationDetails.ofPrinted(told), type, code);
     }
     String lead = text.substring(0, start).strip();
@@ -111,6 +117,11 @@ record ErrorBody(boolean json, String message, String type, String code) {
         lead.isEmpty() ? inner.message() : lead + " " + inner.message(),
         inner.type().isEmpty() ? type : inner.type(),
         inner.code().isEmpty() ? code : inner.code());
+  }
+
+  private static String printed(String text) {
+    Matcher printed = PRINTED.matcher(text);
+    return printed.matches() ? printed.group(2) : text;
   }
 
   /** An error in JSON may have words behind it, too. */

@@ -39,6 +39,7 @@ final class ErrorClassifier {
           "model_not_found",
           "model_not_exist",
           "model_not_supported",
+          "model_not_available",
           "model_decommissioned",
           "deploymentnotfound");
   private static final Set<String> OUTPUT_TYPES =
@@ -66,6 +67,7 @@ final class ErrorClassifier {
           "invalid_value",
           "invalid_type",
           "bad_request",
+          "bad_input",
           "bad_request_error",
           "bad request",
           "badrequesterror",
@@ -95,6 +97,8 @@ final class ErrorClassifier {
     this.error = error;
     this.words =
         Quotations.cut(error.message())
+            // A quotation ends no clause.
+            .replace("...", "_")
             .replaceAll("https?://\\S+", "")
             .replaceAll("\\s+", " ")
             .toLowerCase(Locale.ROOT);
@@ -154,7 +158,10 @@ final class ErrorClassifier {
 
   /** Whether the type or the code alone calls it the request's fault. */
   boolean isRequestByType() {
-    boolean typed = error.isOneOf(REQUEST_TYPES) || REQUEST_CODES.contains(error.code());
+    boolean typed =
+        error.isOneOf(REQUEST_TYPES)
+            || error.type().startsWith("invalid_request")
+            || REQUEST_CODES.contains(error.code());
     return typed && !says(ErrorWords.SERVER);
   }
 
@@ -195,7 +202,7 @@ final class ErrorClassifier {
     if (isOverload()) {
       return Optional.of(FailureKind.SERVER_BUSY);
     }
-    return error.isOneOf(KEY_TYPES) || error.code().equals("401")
+    return isKeyRejected() || error.code().equals("401")
         ? Optional.of(FailureKind.UNAUTHORIZED)
         : Optional.empty();
   }
@@ -220,7 +227,7 @@ final class ErrorClassifier {
 
   /** A gateway may pass on with HTTP 400 that a key was rejected. */
   boolean isKeyRejected() {
-    return error.isOneOf(KEY_TYPES);
+    return error.isOneOf(KEY_TYPES) || says(ErrorWords.KEY);
   }
 
   /** LM Studio answers the crash of a model with HTTP 400. */

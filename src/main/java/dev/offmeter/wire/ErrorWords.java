@@ -38,7 +38,7 @@ final class ErrorWords {
           "out of (\\w+ )?usage",
           "(hit|reached|exceeded) your (usage|session|weekly|monthly|daily|plan|spend\\w*|account) limit",
           "regain access",
-          "credit balance",
+          "credit (balance|limit)",
           "(insufficient|out of|not enough|requires more|exhausted|depleted) (\\w+ ){0,2}credits?\\b",
           "credits? (are|is|have been|has been) (exhausted|depleted|used up)",
           "(insufficient|not enough|low|negative) (\\w+ )?(balance|funds)",
@@ -101,6 +101,8 @@ final class ErrorWords {
           "maximum context",
           "prompt (is )?too long",
           "(input|prompt|request)( context)? (is )?too (long|large) (for|to)",
+          "max_seq_len",
+          "prompt length \\d+ (is|exceeds)",
           "input( context)? (is )?too long",
           "input token count",
           "number of input tokens",
@@ -110,7 +112,7 @@ final class ErrorWords {
           "maximum (model|prompt|input|sequence) length",
           "max_model_len",
           "maximum number of tokens",
-          "too many (input |prompt )?tokens",
+          "too many (input |prompt )?tokens(?!, please wait)",
           "reduce the length of the (messages|prompt|input)",
           "(prompt|input|conversation) (has|contains) \\d+ tokens",
           "tokens to keep from the initial prompt");
@@ -124,6 +126,9 @@ final class ErrorWords {
           "not found[^;,\\n]{0,20}\\bmodel\\b",
           "(no such|unknown|unrecogni[sz]ed) model",
           "invalid model\\b(?! (output|response|input|reply))",
+          "model (id|identifier|name) is (invalid|not valid)",
+          "unable to access (the )?model",
+          "repository not found",
           "not a valid model",
           "no models? (is |are )?(currently )?loaded",
           "model_not_(found|exist|supported)",
@@ -149,7 +154,8 @@ final class ErrorWords {
           "output_parse_failed",
           "could not be parsed",
           "json_validate_failed",
-          "failed to (generate|validate) (valid )?json",
+          "failed to (generate|validate) (a |the )?(valid )?(json|tool|function)",
+          "(produced|generated|returned) (an? )?(output|text|response)[^.;]{0,10} (does|did) not match",
           "model (produced|generated|returned|output) (an? )?(invalid|malformed|unparsable|empty)",
           "invalid (model )?output",
           "model_error",
@@ -193,7 +199,7 @@ final class ErrorWords {
           "at most \\d+ (image|audio|video|file|tool|stop)",
           "too many (image|tool|stop|function|message)s?\\b",
           "missing data required for image",
-          "(unable|failed) to (decode|process) (the )?(input )?(image|audio)",
+          "(unable|failed) to (decode|process|load|open) (the )?(input )?(image|audio|video|media)",
           "image: unknown format",
           "invalid[ _](request|value|type|parameter|argument|schema|json[ _]schema|format|grammar|"
               + "option|field|input|image|json|message|role|tool|function|response_format)",
@@ -207,6 +213,8 @@ final class ErrorWords {
               + "name|key|option|property|value|type|input)",
           "not permitted",
           "failed to parse (messages|tools|grammar|request|the request|json|schema|body)",
+          "cannot unmarshal",
+          "json\\.exception\\.",
           "failed to deserialize",
           "initialize samplers",
           "json schema",
@@ -237,12 +245,14 @@ final class ErrorWords {
           "\\bvram\\b",
           "cuda|cublas|cudnn|\\bhip\\b|rocm|vulkan|\\bnccl\\b",
           "ggml_|\\bmetal\\b",
-          "(failed|unable|could not|cannot) to (load|allocate|start|open|create|connect)",
+          "(failed|unable|could not|cannot) to (load|allocate|start|open|create|connect)"
+              + "(?! (the )?(input )?(image|audio|video|media)| new sequence: failed to process inputs)",
           "(error|failed|failure) (loading|starting|allocating)",
           "model failed to load",
           "(unknown|unsupported) model architecture",
           "unexpectedly stopped",
-          "(has|have|was|is) (terminated|crashed|exited|shut down|died|dead)",
+          "(has|have|was|is) (terminated|exited|shut down|died|dead)",
+          "\\bcrashed\\b",
           "no longer running",
           "exit (code|status)",
           "connection (refused|reset|closed|error)",
@@ -260,13 +270,21 @@ final class ErrorWords {
   /** The model's process died, though the server says that the request was at fault. */
   static final Pattern CRASHED =
       any(
-          "has crashed",
+          "\\bcrashed\\b",
           "out of memory",
-          "failed to load",
+          "failed to load(?! (the )?(input )?(image|audio|video|media))",
           "unexpectedly stopped",
           "no longer running",
           "has terminated",
           "enginedead");
+
+  /** A key was rejected, where there is no status to say so. */
+  static final Pattern KEY =
+      any(
+          "^\\W*(\\d{3}\\W*)?(unauthori[sz]ed|not authenticated|authentication (error|failed|required))\\b",
+          "(invalid|incorrect|missing|expired|wrong|no) (api[ _-]?key|x-api-key|access token|bearer"
+              + " token|auth token|credentials|username or password)",
+          "api[ _-]?key (is |has |was )?(not valid|invalid|missing|expired|required|rejected|revoked)");
 
   /** A path, a route or a page that is not there. */
   static final Pattern PATH =

@@ -31,7 +31,7 @@ public final class Quotations {
               + "unmarshal\\w*|(?:unknown|unexpected|invalid|no such) (?:tool|function|name|word)|"
               + "(?:json|document|data|tokens?|chunk|line)(?: \\d+)?)[\"'`]?\\s{0,3}[:=])"
               + "|(?:\\bbut|,) (?:got|received|found|saw)\\b)"
-              + "(?!\\s{0,3}(?:field required|input should|extra inputs|string should|list should|"
+              + "(?!\\s{0,3}(?:field required|input should|input is too|extra inputs|string should|list should|"
               + "must |cannot |can't |should |at least|is required|too (?:long|short|many)|your prompt))"
               + "\\s*\\S");
 

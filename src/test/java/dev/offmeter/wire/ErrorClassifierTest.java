@@ -75,6 +75,9 @@ class ErrorClassifierTest {
         "400 | QUOTA_SPENT | Billing hard limit has been reached",
         "403 | QUOTA_SPENT | Key limit exceeded (total limit)",
         "403 | UNAUTHORIZED | You do not have permission to use this endpoint",
+        "400 | UNAUTHORIZED | Invalid API key",
+        "400 | SERVER_ERROR | Model crashed. (Exit code: 18446744072635812000).",
+        "429 | RATE_LIMITED | Too many tokens, please wait before trying again.",
         "403 | UNAUTHORIZED | Country, region, or territory not supported",
         "403 | BAD_REQUEST | No endpoints found that support tool use",
         "403 | CONTENT_FILTERED | Your input was flagged by our moderation",
@@ -165,6 +168,18 @@ class ErrorClassifierTest {
       new Heard().listen(spoken.protocol(), Delivery.of(event)).failed(kind);
       new Heard().listen(spoken.protocol(), Delivery.of(spoken.piece("Par") + event)).failed(kind);
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "unauthorized",
+        "Invalid API key",
+        "401 Unauthorized: no key",
+        "Not authenticated"
+      })
+  void aKeyMayBeRejectedInAnAnswer(String message) {
+    assertThat(inBand(message)).isEqualTo(UNAUTHORIZED);
   }
 
   @Test
