@@ -167,6 +167,27 @@ class UnforeseenRefusalTest {
     assertThat(changes.get(0).cause()).isEqualTo(FailureKind.MODEL_STOPPED);
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "the request exceeds the available context size",
+        "error parsing tool call: raw='x', err=invalid character"
+      })
+  void requestsThatAreKnownToBeAtFaultKeepItFromNoOtherCaller(String words) {
+    node.behaves(
+        Replies.status(400, "application/json", "{\"error\":{\"message\":\"" + words + "\"}}"));
+    for (int i = 0; i < 8; i++) {
+      client.chat(
+          ChatRequest.builder()
+              .user("question " + i)
+              .tool("invoices", "unpaid ones", "{\"type\":\"object\"}")
+              .build());
+    }
+
+    assertThat(changes).isEmpty();
+    assertThat(state()).isEqualTo(EndpointState.UP);
+  }
+
   @Test
   void whatTheServerQuotesOfARequestIsNotTold() {
     node.behaves(

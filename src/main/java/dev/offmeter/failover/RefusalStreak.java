@@ -5,7 +5,6 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
 import dev.offmeter.Message;
 import dev.offmeter.wire.Failure;
-import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -18,13 +17,6 @@ import org.jspecify.annotations.Nullable;
 final class RefusalStreak {
   private static final int ENOUGH = 5;
 
-  private static final Set<FailureKind> REFUSALS =
-      EnumSet.of(
-          FailureKind.BAD_REQUEST,
-          FailureKind.CONTEXT_OVERFLOW,
-          FailureKind.MODEL_STOPPED,
-          FailureKind.THINKING_ONLY);
-
   private final Set<Long> requests = new HashSet<>();
   private volatile boolean empty = true;
 
@@ -34,7 +26,7 @@ final class RefusalStreak {
    * @return why the endpoint is to be left alone; null if it is not
    */
   synchronized @Nullable Failure onFailure(Failure failure, ChatRequest request) {
-    if (!REFUSALS.contains(failure.kind())) {
+    if (!isUnforeseen(failure.kind(), request)) {
       return null;
     }
     empty = false;
@@ -47,6 +39,15 @@ final class RefusalStreak {
             ENOUGH
                 + " different requests in a row refused, and none answered: "
                 + failure.message());
+  }
+
+  /**
+   * A prompt that is too long, thinking without end and a model that writes broken tool calls are
+   * known for what they are, and say nothing of the next caller's request.
+   */
+  private static boolean isUnforeseen(FailureKind kind, ChatRequest request) {
+    return kind == FailureKind.BAD_REQUEST
+        || (kind == FailureKind.MODEL_STOPPED && request.tools().isEmpty());
   }
 
   /** A request has its answer. */
