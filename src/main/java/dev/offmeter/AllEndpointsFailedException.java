@@ -64,11 +64,11 @@ public final class AllEndpointsFailedException extends LlmException {
   }
 
   /**
-   * How long it is from the end of the call until an endpoint may be asked again that is left alone
-   * now: the soonest end of a pause, of a cool-down that a server asked for, or of the minute of
-   * {@code requestsPerMinute}. A health check may let calls in before, and may keep them out for
-   * longer. Empty if no endpoint that may serve the request is left alone, or it is not known for
-   * how long, as while a model is being loaded.
+   * How long it is from the end of the call until the first back-off of an endpoint is over: the
+   * pause after a failure, the cool-down that a server asked for, or the minute of {@code
+   * requestsPerMinute}. A health check may let calls in before, and may keep them out for longer.
+   * Empty if no endpoint that may serve the request is in a back-off, or its end is not known, as
+   * while a model is being loaded.
    */
   public Optional<Duration> retryAfter() {
     return retryAfter == null ? Optional.empty() : retryAfter;

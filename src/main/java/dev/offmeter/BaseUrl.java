@@ -13,7 +13,13 @@ final class BaseUrl {
 
   private BaseUrl() {}
 
-  static HttpUrl parse(String endpoint, String value, String notTheRoot) {
+  /**
+   * The address, checked.
+   *
+   * @param notTheRoot a pattern of paths that are more than a root
+   * @param hasPath whether {@code Endpoint.Builder.path} can set the path of a call
+   */
+  static HttpUrl parse(String endpoint, String value, String notTheRoot, boolean hasPath) {
     HttpUrl url = HttpUrl.parse(value);
     Optional<String> slip = Slip.in(value);
     if (slip.isPresent() && !value.isBlank()) {
@@ -37,7 +43,8 @@ final class BaseUrl {
     if (url.encodedPath().matches(notTheRoot)) {
       throw wrong(
           endpoint,
-          "must be the server's root, without the path of a call (path sets one)",
+          "must be the server's root, without the path of a call"
+              + (hasPath ? " (path sets one)" : ""),
           masked(value));
     }
     return url;

@@ -6,7 +6,7 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The libraries that a client needs, each looked at once. A build that manages versions, such as
+ * The libraries that a client needs, each checked once. A build that manages versions, such as
  * Spring Boot's, may replace one by an older one; then a method is missing, and it is better to
  * hear of that when a client is built than from its first call.
  */

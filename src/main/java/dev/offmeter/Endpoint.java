@@ -436,7 +436,7 @@ public final class Endpoint {
      * The limit from dispatch to the first piece of answer or thinking: from 1 ms to 24 h, default
      * as {@link #timeout}. For long answers from a node that is slow but alive, set {@code timeout}
      * high and this to 15 s. A cold model sends nothing until it is loaded. After a third of it, at
-     * most 5 s, a self-hosted server that is silent is asked on the side whether it lives.
+     * most 5 s, a self-hosted server that is silent is health-checked in the background.
      *
      * <p>Not more than {@code timeout}, or building fails.
      */
@@ -659,7 +659,7 @@ public final class Endpoint {
       if (!known.contains(field)) {
         throw new IllegalArgumentException(
             "omit must be "
-                + (known.isEmpty() ? "left alone for a function" : "one of " + known)
+                + (known.isEmpty() ? "a server's: a function has no fields" : "one of " + known)
                 + ", was '"
                 + field
                 + "'");
@@ -739,10 +739,10 @@ public final class Endpoint {
 
     /**
      * On whose hardware it runs, which decides whether a request with {@link
-     * ChatRequest#selfHostedOnly()} may be sent to it, and whether it is asked on the side: of a
-     * managed one no health is checked and no model loaded. Default: self-hosted for Ollama and
-     * functions, but managed for Ollama's cloud models and {@code ollama.com}; managed for Gemini
-     * and Anthropic; see {@link Dialect} for OpenAI-compatible servers.
+     * ChatRequest#selfHostedOnly()} may be sent to it, and whether it is asked in the background: a
+     * managed one is not health-checked, and no model is loaded there. Default: self-hosted for
+     * Ollama and functions, but managed for Ollama's cloud models and {@code ollama.com}; managed
+     * for Gemini and Anthropic; see {@link Dialect} for OpenAI-compatible servers.
      */
     public Builder locality(Locality locality) {
       this.locality = Objects.requireNonNull(locality, "locality");
@@ -828,7 +828,7 @@ public final class Endpoint {
         return new Endpoint(copy, null);
       }
       Dependencies.checkForAddresses();
-      HttpUrl url = BaseUrl.parse(name, baseUrl, api.notTheRoot());
+      HttpUrl url = BaseUrl.parse(name, baseUrl, api.notTheRoot(), OpenAiChat.API.equals(api));
       copy.checkServer(url);
       return new Endpoint(copy, url);
     }

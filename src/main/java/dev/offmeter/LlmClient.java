@@ -322,9 +322,9 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /**
-   * How the endpoints are: which are down, since when and why, when each is looked at next, what is
-   * in flight, and how long answers take. A snapshot; asks nobody, and may be called by any thread,
-   * after {@link #close()} too. Its {@code toString()} is a table with one line for each.
+   * How the endpoints are: which are down, since when and why, when each is health-checked next,
+   * what is in flight, and how long answers take. A snapshot; asks nobody, and may be called by any
+   * thread, after {@link #close()} too. Its {@code toString()} is a table with one line for each.
    */
   public ClientStatus status() {
     return failover.status();

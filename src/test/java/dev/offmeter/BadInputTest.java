@@ -112,6 +112,11 @@ class BadInputTest {
       rejectsValue(
           () -> call.model("m").build(), "endpoint 'e': baseUrl must be the server's root");
     }
+    assertThatThrownBy(() -> Endpoint.ollama("e", "http://localhost:1/v1").model("m").build())
+        .as("only an OpenAI-compatible server has a path that can be set")
+        .hasMessage(
+            "endpoint 'e': baseUrl must be the server's root, without the path of a call, was"
+                + " 'http://localhost:1/v1'");
     for (String root : List.of("https://example.org/api/v1", "https://h/v1", "https://h/models")) {
       assertThat(Endpoint.openAi("e", root).model("m").build()).isNotNull();
     }

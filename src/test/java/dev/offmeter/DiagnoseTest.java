@@ -166,6 +166,7 @@ class DiagnoseTest {
 
     assertThatFails(diagnosis, Step.MODEL, FailureKind.MODEL_MISSING);
     assertThatFails(diagnosis, Step.ANSWER, FailureKind.MODEL_MISSING);
+    assertThatStep(diagnosis, Step.LOADED, SKIPPED, "the server does not have the model");
     assertThatStep(client(ollama(server(paths))).diagnose(false), Step.MODEL, FAILED, "");
   }
 
@@ -243,6 +244,19 @@ class DiagnoseTest {
     assertThat(wrong.toString()).doesNotContain("canary-key");
 
     assertThatStep(client(ollama(node).apiKey("good-key")).diagnose(false), Step.KEY, OK, "");
+  }
+
+  @Test
+  void aKeyThatIsWantedAndNotSetIsSaidToBeMissing() {
+    Map<String, Node.Script> paths = ollamaPaths();
+    paths.replaceAll((path, script) -> Replies.status(401, "text/plain", "unauthorized"));
+
+    Diagnosis keyless = client(ollama(server(paths))).diagnose(false);
+    assertThatFails(keyless, Step.KEY, FailureKind.UNAUTHORIZED);
+    assertThatStep(keyless, Step.KEY, FAILED, "none is sent, but one is wanted: unauthorized");
+
+    Diagnosis wrong = client(ollama(server(paths)).apiKey("some-key")).diagnose(false);
+    assertThat(finding(wrong, "mac-mini", Step.KEY).detail()).isEqualTo("unauthorized");
   }
 
   @Test

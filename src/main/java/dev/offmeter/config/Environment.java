@@ -2,6 +2,7 @@
 package dev.offmeter.config;
 
 import dev.offmeter.Endpoint;
+import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -137,11 +138,17 @@ public final class Environment {
   }
 
   private static Path path(String text) {
+    Path file;
     try {
-      return Path.of(text);
+      file = Path.of(text);
     } catch (InvalidPathException e) {
       throw new IllegalArgumentException(CONFIG + " must be a path, was '" + text + "'", e);
     }
+    if (Files.isDirectory(file) || !Files.isReadable(file)) {
+      throw new IllegalArgumentException(
+          CONFIG + " must name a file that can be read, was '" + text + "'");
+    }
+    return file;
   }
 
   /**

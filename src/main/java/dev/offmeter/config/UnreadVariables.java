@@ -97,10 +97,14 @@ final class UnreadVariables {
         .orElse("; Offmeter reads " + new TreeSet<>(known));
   }
 
-  /** A slip in a name, or the end of a name whose beginning is another or missing. */
+  /** A slip in a name, a name without its end, or the end of one whose beginning is another. */
   private static Optional<String> nearest(String name, Collection<String> known) {
     Optional<String> slip = NearestName.of(name, known);
-    return slip.isPresent() ? slip : ofLastWord(name, known);
+    if (slip.isPresent()) {
+      return slip;
+    }
+    String address = name.toUpperCase(Locale.ROOT) + "_URL";
+    return known.contains(address) ? Optional.of(address) : ofLastWord(name, known);
   }
 
   private static Optional<String> ofLastWord(String name, Collection<String> known) {

@@ -2,6 +2,7 @@
 package dev.offmeter.failover;
 
 import dev.offmeter.ChatRequest;
+import dev.offmeter.FailureKind;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Transport;
 import dev.offmeter.observe.Diagnosis;
@@ -142,12 +143,16 @@ final class Diagnoser {
     Step step = Step.valueOf(topic.name());
     Fact fact = facts.get(topic);
     Failure failure = fact == null ? null : fact.failure();
-    if (failure != null) {
-      return new Finding(step, Outcome.FAILED, Optional.of(failure.kind()), failure.message());
-    }
     boolean keyless = topic == Topic.KEY && asked.spec().headers().isEmpty();
+    if (failure != null) {
+      String message = (keyless ? "none is sent, but one is wanted: " : "") + failure.message();
+      return new Finding(step, Outcome.FAILED, Optional.of(failure.kind()), message);
+    }
     if (keyless && fact != null) {
       return skipped(step, "none is sent, and none was asked for");
+    }
+    if (topic == Topic.LOADED && isModelMissing(facts)) {
+      return skipped(step, "the server does not have the model");
     }
     if (fact != null) {
       return new Finding(step, Outcome.OK, Optional.empty(), fact.detail());
@@ -171,6 +176,12 @@ final class Diagnoser {
 
   private static Finding skipped(Step step, String why) {
     return new Finding(step, Outcome.SKIPPED, Optional.empty(), why);
+  }
+
+  private static boolean isModelMissing(Map<Topic, Fact> facts) {
+    Fact model = facts.get(Topic.MODEL);
+    Failure failure = model == null ? null : model.failure();
+    return failure != null && failure.kind() == FailureKind.MODEL_MISSING;
   }
 
   /** Whether the way to the server was broken before this. */

@@ -25,7 +25,7 @@ public record Diagnosis(Map<String, List<Finding>> endpoints) {
     endpoints = Collections.unmodifiableMap(copy);
   }
 
-  /** What is looked at, in this order. */
+  /** The steps of a diagnosis, in this order. */
   public enum Step {
     /** Where the endpoint is. */
     ADDRESS,
@@ -61,14 +61,14 @@ public record Diagnosis(Map<String, List<Finding>> endpoints) {
     FAILED,
     /** The server does not tell. */
     UNKNOWN,
-    /** It was not looked at, because a step before has failed, or there is nothing to look at. */
+    /** It was not tried, because a step before has failed or it does not apply. */
     SKIPPED
   }
 
   /**
    * What one step has found.
    *
-   * @param step what was looked at
+   * @param step what was examined
    * @param outcome what became of it
    * @param kind what is wrong; empty unless it has failed
    * @param detail in words, redacted; may be empty

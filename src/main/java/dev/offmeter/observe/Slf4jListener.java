@@ -11,6 +11,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.event.Level;
+import org.slf4j.spi.LoggingEventBuilder;
 
 /**
  * Writes the log of a client, under the logger {@code dev.offmeter}. No level shows a prompt, an
@@ -79,10 +80,12 @@ public final class Slf4jListener implements LlmListener {
 
   @Override
   public void endpointChanged(EndpointChange change) {
-    LOG.atLevel(level(change))
-        .addKeyValue("endpoint", change.endpoint())
-        .addKeyValue("state", change.to())
-        .addKeyValue("cause", change.cause())
+    LoggingEventBuilder line =
+        LOG.atLevel(level(change))
+            .addKeyValue("endpoint", change.endpoint())
+            .addKeyValue("state", change.to());
+    FailureKind cause = change.cause();
+    (cause == null ? line : line.addKeyValue("cause", cause))
         .log(
             "endpoint {} is {}{}",
             named(change.endpoint(), change.origin()),

@@ -3,6 +3,7 @@ package dev.offmeter.config;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
@@ -205,6 +206,13 @@ class EnvironmentTest {
     assertThat(contradictory(assignment, "OFFMETER_CONFIG=config.yaml"))
         .hasMessageStartingWith("use either OFFMETER_CONFIG or ")
         .hasMessageEndingWith(", not both");
+  }
+
+  @Test
+  void aFileThatIsNotThereIsNamedWithItsVariable() {
+    assertThatThrownBy(() -> Environment.read(Map.of("OFFMETER_CONFIG", "no/such.yaml")))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("OFFMETER_CONFIG must name a file that can be read, was 'no/such.yaml'");
   }
 
   @Test

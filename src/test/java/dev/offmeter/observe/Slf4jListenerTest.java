@@ -75,6 +75,20 @@ class Slf4jListenerTest {
     assertThat(levelOf(UP, DOWN, FailureKind.TUNNEL_DOWN)).isEqualTo(Level.WARN);
   }
 
+  @Test
+  void aRecoveryHasNoCause() {
+    levelOf(UP, DOWN, FailureKind.TUNNEL_DOWN);
+    assertThat(keys()).containsExactly("endpoint", "state", "cause");
+    levelOf(TRIAL, UP, null);
+    assertThat(keys()).containsExactly("endpoint", "state");
+  }
+
+  private List<String> keys() {
+    return log.list.get(log.list.size() - 1).getKeyValuePairs().stream()
+        .map(pair -> pair.key)
+        .toList();
+  }
+
   private String message() {
     return log.list.get(log.list.size() - 1).getFormattedMessage();
   }

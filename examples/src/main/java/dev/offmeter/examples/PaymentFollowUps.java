@@ -39,7 +39,7 @@ public final class PaymentFollowUps {
    *
    * @param args the CSV file, the folder for the drafts, and {@code --stream} to watch them being
    *     written or {@code --watch} to watch the endpoints; all optional. Or {@code --check} alone,
-   *     to have every endpoint looked at
+   *     to have every endpoint examined
    */
   public static void main(String[] args) {
     Clock clock = Clock.systemDefaultZone();
@@ -89,7 +89,7 @@ public final class PaymentFollowUps {
         : invoice -> llm.chat(Letter.request(invoice));
   }
 
-  /** What is down or cold is found out on the side, and no draft has to wait for it. */
+  /** What is down or cold is found out in the background, and no draft has to wait for it. */
   private Report watched(LlmClient llm, Panel panel, DraftFolder folder, InvoiceCsv csv)
       throws CannotRun {
     try (Watch watch = new Watch(llm, csv.invoices().size(), panel)) {
