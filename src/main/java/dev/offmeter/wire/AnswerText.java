@@ -42,6 +42,9 @@ final class AnswerText {
 
   private int pieces;
 
+  /** How much white space the text begins with. */
+  private int blanksBefore;
+
   /** Of all that was handed on, without white space. */
   private int length;
 
@@ -140,7 +143,7 @@ final class AnswerText {
 
   private void more(String piece) {
     // Only a piece as long as everything before it can repeat it.
-    boolean repeat = piece.length() >= length && isSaid(piece) && isSuspicious(piece);
+    boolean repeat = piece.length() >= length && mayRepeat(piece);
     if ((repeat && mayBeSnapshot(piece)) || (repeats && piece.isBlank())) {
       repeats = true;
       hold(piece);
@@ -150,6 +153,20 @@ final class AnswerText {
     handOn(piece);
     // The first piece once more: a model may well say it twice, but then it goes on.
     doubled = repeat || (doubled && piece.isBlank());
+  }
+
+  /** A snapshot has all white space of the beginning, or none; a new word has its own. */
+  private boolean mayRepeat(String piece) {
+    int begins = blanks(piece);
+    return (begins == 0 || begins == blanksBefore) && isSaid(piece) && isSuspicious(piece);
+  }
+
+  private static int blanks(String piece) {
+    int blanks = 0;
+    while (blanks < piece.length() && Character.isWhitespace(piece.charAt(blanks))) {
+      blanks++;
+    }
+    return blanks;
   }
 
   /**
@@ -320,6 +337,9 @@ final class AnswerText {
       return;
     }
     int before = length;
+    if (pieces == 0) {
+      blanksBefore += blanks(piece);
+    }
     for (int i = 0; i < piece.length(); i++) {
       char c = piece.charAt(i);
       if (!Character.isWhitespace(c)) {

@@ -52,9 +52,21 @@ final class EventReading implements Reading {
   private final Sizes sizes;
   private final Events events;
   private final Buffer data = new Buffer();
+  private JsonEnd dataEnd = new JsonEnd();
+
+  /** How much of the data was looked at for its end. */
+  private long seen;
+
   private final Buffer bare = new Buffer();
   private JsonEnd bareEnd = new JsonEnd();
   private String name = "";
+
+  /**
+   * A name that came behind the data: of the same event, or of the next if no blank line parts
+   * them.
+   */
+  private String later = "";
+
   private long read;
   private boolean begun;
   private boolean some;
@@ -170,9 +182,17 @@ final class EventReading implements Reading {
     }
     if (line.size() <= LONGEST_NAME && line.rangeEquals(0, EVENT)) {
       line.skip(EVENT.size());
-      name = line.readUtf8().strip().toLowerCase(Locale.ROOT);
+      named(line.readUtf8().strip().toLowerCase(Locale.ROOT));
     }
     return null;
+  }
+
+  private void named(String given) {
+    if (data.exhausted()) {
+      name = given;
+    } else {
+      later = given;
+    }
   }
 
   /** Several lines of one event are one text, unless that was whole before. */
@@ -181,9 +201,42 @@ final class EventReading implements Reading {
     if (!line.exhausted() && line.getByte(0) == ' ') {
       line.skip(1);
     }
-    Ending ending = data.size() > 0 && begins(line) && isWhole() ? dispatch(false) : null;
-    data.write(line, line.size());
+    Ending ending = null;
+    if (data.size() > 0 && isWhole(line)) {
+      String next = later;
+      later = "";
+      ending = dispatch(false);
+      name = next;
+    }
+    if (data.size() > 0 || !isBlank(line)) {
+      data.write(line, line.size());
+    }
     return ending;
+  }
+
+  private static boolean isBlank(Buffer line) {
+    return line.size() <= 3 && line.snapshot().utf8().isBlank();
+  }
+
+  /** Whether the data so far is a value, so that the line begins another event. */
+  private boolean isWhole(Buffer line) {
+    byte first = data.getByte(0);
+    if (first != '{' && first != '[') {
+      return first > ' ' && (begins(line) || isKeepalive());
+    }
+    Buffer unseen = new Buffer();
+    data.copyTo(unseen, seen, data.size() - seen);
+    seen = data.size();
+    dataEnd.read(unseen.readByteArray());
+    return dataEnd.isWhole();
+  }
+
+  private boolean isKeepalive() {
+    if (data.size() > LONGEST_KEEPALIVE) {
+      return false;
+    }
+    byte[] text = data.snapshot().toByteArray();
+    return isKeepalive(text, stripped(text, text.length));
   }
 
   private static boolean begins(Buffer line) {
@@ -191,25 +244,27 @@ final class EventReading implements Reading {
     return first == '{' || first == '[' || first == 'n' || first == '"';
   }
 
-  /** Whether the data so far is a value. */
-  private boolean isWhole() {
-    byte first = data.getByte(0);
-    if (first != '{' && first != '[') {
-      return first > ' ';
-    }
-    JsonEnd end = new JsonEnd();
-    end.read(data.snapshot().toByteArray());
-    return end.isWhole();
-  }
-
   private @Nullable Ending dispatch(boolean atEnd) throws Failure, IOException {
-    String named = name;
+    String named = name.isEmpty() ? later : name;
     name = "";
+    later = "";
     if (data.exhausted()) {
       return null;
     }
     byte[] event = data.readByteArray();
-    return KEEPALIVES.contains(named) ? null : read(event, named, atEnd);
+    if (seen > 0) {
+      seen = 0;
+      dataEnd = new JsonEnd();
+    }
+    return KEEPALIVES.contains(named) && !isPart(event) ? null : read(event, named, atEnd);
+  }
+
+  /**
+   * Whether it is part of a reply, that another event has lent its name for want of a blank line.
+   */
+  private static boolean isPart(byte[] event) {
+    return event[0] == '{'
+        && InBandError.isPart(Json.tree(new String(event, StandardCharsets.UTF_8)));
   }
 
   /** JSON that is no field of an event. */

@@ -31,7 +31,12 @@ final class InBandError {
     if (error.isMissingNode() || error.isNull()) {
       return isError(single);
     }
-    return !isNothing(error) || REPLY.stream().noneMatch(single::has);
+    return !isNothing(error) || !isPart(single);
+  }
+
+  /** Whether an object has what only a reply has. */
+  static boolean isPart(JsonNode node) {
+    return REPLY.stream().anyMatch(node::has);
   }
 
   /** Some servers have the field in every chunk: false, empty or zero. */
@@ -46,7 +51,7 @@ final class InBandError {
     }
     String type = node.path("type").asText("");
     boolean event = type.startsWith("message") || type.startsWith("content_block");
-    if (event || REPLY.stream().anyMatch(node::has)) {
+    if (event || isPart(node)) {
       return false;
     }
     JsonNode message = node.path("message");

@@ -730,4 +730,46 @@ class TolerantReadingTest {
     hear(Spoken.OPENAI, openAi(delta("x") + ",\"finish_reason\":{\"type\":\"content_filter\"}"))
         .failed(CONTENT_FILTERED);
   }
+
+  @ParameterizedTest
+  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "OLLAMA")
+  void whatKeepsAConnectionOpenTakesNoPieceWithItForWantOfABlankLine(Spoken spoken) {
+    String reply = spoken.piece("A whole") + spoken.piece(" answer.") + spoken.end(false);
+    for (String between :
+        List.of(
+            "event: ping\ndata: {\"type\":\"ping\"}\n",
+            "event: ping\ndata: {}\nevent: message\n",
+            "event: ping\n",
+            "data: ping\n",
+            "data:  \n",
+            "data:\n",
+            ": alive\n")) {
+      String single = between + reply.replace("\n\n", "\n" + between);
+      assertThat(hear(spoken, single).answer()).as(single).isEqualTo(WHOLE);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "OLLAMA")
+  void anErrorIsNamedBehindAPieceForWantOfABlankLine(Spoken spoken) {
+    String error = "event: error\ndata: {\"message\":\"prompt is too long\"}\n";
+    String reply = spoken.piece("A whole").replace("\n\n", "\n") + error;
+    hear(spoken, reply).failed(CONTEXT_OVERFLOW);
+    hear(spoken, reply + "event: done\ndata: {}\n").failed(CONTEXT_OVERFLOW);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aWordThatIsSaidTwiceIsNoSnapshot(Spoken spoken) {
+    for (List<String> words :
+        List.of(
+            List.of("Hello", " Hello"),
+            List.of("good", "bye", " goodbye"),
+            List.of("  ", "  paid", "\\n", "    paid", "\\n", "    paid"))) {
+      StringBuilder reply = new StringBuilder();
+      words.forEach(word -> reply.append(spoken.piece(word)));
+      assertThat(hear(spoken, reply + spoken.end(false)).answer())
+          .isEqualTo(String.join("", words).replace("\\n", "\n"));
+    }
+  }
 }
