@@ -141,6 +141,11 @@ class AdaptedRequestTest {
             Named.<Function<Node, Endpoint.Builder>>of(
                 "ollama", node -> Endpoint.ollama("primary", node.url())),
             Replies.answering("PRIMARY"),
+            "shift"),
+        arguments(
+            Named.<Function<Node, Endpoint.Builder>>of(
+                "ollama", node -> Endpoint.ollama("primary", node.url())),
+            Replies.answering("PRIMARY"),
             "seed"),
         arguments(
             Named.<Function<Node, Endpoint.Builder>>of(
@@ -317,6 +322,20 @@ class AdaptedRequestTest {
 
     assertThat(node.requests()).hasSize(1);
     assertThat(node.requests().get(0).body()).doesNotContain(first, second);
+  }
+
+  /** Without the field the conversation would be cut in silence. */
+  @Test
+  void aFullContextIsNoComplaintAboutTheFieldThatForbidsToCutIt() {
+    String words =
+        "{\"error\":\"the prompt exceeds the context window and context shift is not enabled\"}";
+    Node node = loopback.node(Replies.status(400, "application/json", words));
+    LlmClient client = client(Endpoint.ollama("primary", node.url()).model("m"));
+
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.CONTEXT_OVERFLOW);
+    assertThat(node.requests()).hasSize(1);
   }
 
   @Test

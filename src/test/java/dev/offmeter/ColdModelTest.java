@@ -230,8 +230,8 @@ class ColdModelTest {
     assertThat(load.line()).isEqualTo("POST /api/generate HTTP/1.1");
     assertThat(load.body())
         .isEqualTo(
-            "{\"model\":\"home-model\",\"prompt\":\"\",\"stream\":false,\"keep_alive\":-1,"
-                + "\"options\":{\"num_ctx\":8192}}");
+            "{\"model\":\"home-model\",\"prompt\":\"\",\"stream\":false,\"shift\":false,"
+                + "\"keep_alive\":-1,\"options\":{\"num_ctx\":8192}}");
     time.advance(Duration.ofSeconds(20));
   }
 

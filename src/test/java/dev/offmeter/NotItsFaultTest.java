@@ -71,6 +71,27 @@ class NotItsFaultTest {
         .isEqualTo("the context was full after " + tokens + " of 1024 tokens, before any text");
   }
 
+  /** Ollama 0.32 with {@code shift: false}, a context of 256 and a prompt of 24. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "\"content\":\"Once\" | the context was full after 232 of 600 tokens",
+        "\"thinking\":\"Hm\"    | the context was full after 232 of 600 tokens, all of them thinking"
+      })
+  void anAnswerThatOutgrowsTheContextIsAFullContext(String written, String message) {
+    String reply =
+        "{\"message\":{"
+            + written
+            + "}}\n{\"message\":{\"content\":\"\"},\"done\":true,"
+            + "\"done_reason\":\"length\",\"prompt_eval_count\":24,\"eval_count\":232}\n";
+
+    Attempt attempt = fourTimes(ollama(reply), SHORT.toBuilder().maxTokens(600).build()).get(0);
+
+    assertThat(attempt.failure()).contains(FailureKind.CONTEXT_OVERFLOW);
+    assertThat(attempt.message()).isEqualTo(message);
+  }
+
   @Test
   void aLengthWithoutACountIsAFullContextToo() {
     assertThat(fourTimes(ollama(OLLAMA_LENGTH.formatted("")), SHORT).get(0).failure())

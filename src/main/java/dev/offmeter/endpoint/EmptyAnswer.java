@@ -44,6 +44,12 @@ final class EmptyAnswer {
           FailureKind.CONTEXT_OVERFLOW,
           "the context was full after " + tokens + " of " + most + " tokens, before any text");
     }
+    if (thought && early && tokens > HANDFUL) {
+      // The rest of its conversation does not fit, however much it may write.
+      return Failure.of(
+          FailureKind.CONTEXT_OVERFLOW,
+          "the context was full after " + tokens + " of " + most + " tokens, all of them thinking");
+    }
     if (ending.atOwnLimit() || thought) {
       return Failure.of(
           FailureKind.THINKING_ONLY, "all " + most + " tokens went into thinking: raise maxTokens");

@@ -35,10 +35,12 @@ public final class OllamaChat implements Protocol {
               "num_predict", Api.MAX_TOKENS,
               "keep_alive", "use Endpoint.keepAlive",
               "truncate", "a prompt is never cut in silence",
+              "shift", "a conversation is never cut in silence",
               "options", "set each of them by its own name"),
           List.of(
               OmissibleField.ours("think", "thinking"),
               OmissibleField.ours("truncate"),
+              OmissibleField.ours("shift"),
               OmissibleField.callers("keep_alive"),
               OmissibleField.callers("temperature"),
               OmissibleField.callers("top_p"),
@@ -84,6 +86,7 @@ public final class OllamaChat implements Protocol {
     if (!server.omits("truncate")) {
       out.writeBooleanField("truncate", false);
     }
+    shift(server, out);
     keepAlive(server, out);
     out.writeArrayFieldStart("messages");
     for (Message message : request.messages()) {
@@ -101,6 +104,16 @@ public final class OllamaChat implements Protocol {
     out.writeObjectFieldStart("options");
     JsonRequest.options(allOptions(request), out);
     out.writeEndObject();
+  }
+
+  /**
+   * Unset means that the beginning of a conversation is dropped in silence while its answer is
+   * written. Every request says so: Ollama loads the model anew when it changes.
+   */
+  static void shift(Api.Server server, JsonGenerator out) throws IOException {
+    if (!server.omits("shift")) {
+      out.writeBooleanField("shift", false);
+    }
   }
 
   static void keepAlive(Api.Server server, JsonGenerator out) throws IOException {
@@ -160,7 +173,10 @@ public final class OllamaChat implements Protocol {
 
   @Override
   public @Nullable Adaptation adapted(ChatRequest request, Reply refusal, boolean known) {
-    return Adaptations.without(server, this, OllamaChat::new, API, request, refusal);
+    // "context shift is not enabled" is no complaint about the field.
+    return refused(refusal).kind() == FailureKind.CONTEXT_OVERFLOW
+        ? null
+        : Adaptations.without(server, this, OllamaChat::new, API, request, refusal);
   }
 
   @Override

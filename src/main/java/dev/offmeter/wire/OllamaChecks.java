@@ -113,6 +113,7 @@ final class OllamaChecks {
     out.writeStringField("model", server.model());
     out.writeStringField("prompt", "");
     out.writeBooleanField("stream", false);
+    OllamaChat.shift(server, out);
     OllamaChat.keepAlive(server, out);
     out.writeObjectFieldStart("options");
     JsonRequest.options(server.options(), out);

@@ -105,7 +105,7 @@ class ChecksTest {
     assertThat(load.url()).hasToString("http://localhost:11434/api/generate");
     assertThat(body(load))
         .isEqualTo(
-            "{\"model\":\"m\",\"prompt\":\"\",\"stream\":false,\"keep_alive\":600,"
+            "{\"model\":\"m\",\"prompt\":\"\",\"stream\":false,\"shift\":false,\"keep_alive\":600,"
                 + "\"options\":{\"num_ctx\":4096}}");
   }
 

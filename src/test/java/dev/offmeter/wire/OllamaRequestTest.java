@@ -76,7 +76,8 @@ class OllamaRequestTest {
         .isEqualTo(
             MAPPER.readTree(
                 """
-                {"model":"qwen3:8b","stream":true,"think":true,"truncate":false,"keep_alive":600,
+                {"model":"qwen3:8b","stream":true,"think":true,"truncate":false,"shift":false,
+                 "keep_alive":600,
                  "messages":[
                    {"role":"system","content":"Be brief."},{"role":"user","content":"1 + 1?"},
                    {"role":"assistant","content":"2"},{"role":"user","content":"And 2 + 2?"}],
@@ -91,7 +92,7 @@ class OllamaRequestTest {
         .isEqualTo(
             MAPPER.readTree(
                 """
-                {"model":"qwen3:8b","stream":true,"think":false,"truncate":false,
+                {"model":"qwen3:8b","stream":true,"think":false,"truncate":false,"shift":false,
                  "messages":[{"role":"user","content":"hello"}],"options":{"num_predict":1024}}
                 """));
   }

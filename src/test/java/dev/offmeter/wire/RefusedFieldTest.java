@@ -147,6 +147,8 @@ class RefusedFieldTest {
         .containsExactly("think");
     assertThat(refused(OllamaChat.API, 400, "{\"error\":\"json: unknown field \\\"truncate\\\"\"}"))
         .containsExactly("truncate");
+    assertThat(refused(OllamaChat.API, 422, "unexpected keyword argument 'shift'"))
+        .containsExactly("shift");
     String google =
         "{\"error\":{\"code\":400,\"message\":\"Invalid JSON payload received. Unknown name"
             + " \\\"thinkingConfig\\\" at 'generation_config': Cannot find field.\","
