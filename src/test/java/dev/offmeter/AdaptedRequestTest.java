@@ -125,8 +125,8 @@ class AdaptedRequestTest {
               assertThat(event.getLevel()).isEqualTo(Level.INFO);
               assertThat(event.getFormattedMessage())
                   .isEqualTo(
-                      "endpoint 'primary' from now on is asked without the field stream_options,"
-                          + " which it refuses");
+                      "endpoint primary is asked without the field stream_options from now on: its"
+                          + " server refuses that field");
             });
   }
 

@@ -42,7 +42,7 @@ final class AdaptedProtocol {
     }
     if (adaptation != null) {
       protocol = adaptation.protocol();
-      LOG.info("endpoint '{}' from now on {}", endpoint, adaptation.change());
+      LOG.info("endpoint {} {}", endpoint, adaptation.change());
     }
   }
 }

@@ -59,7 +59,7 @@ final class TimedAttempt implements Progress {
   private static final long LATE = Duration.ofSeconds(1).toNanos();
 
   private static final String HELD_BACK =
-      "something on the way may hold the answer back until it is whole (see proxy_buffering)";
+      "a proxy or tunnel may hold the answer back until it is whole";
 
   private static final Set<FailureKind> EXCUSES =
       EnumSet.of(FailureKind.OVERLOADED, FailureKind.SHARE_SPENT);
@@ -618,7 +618,7 @@ final class TimedAttempt implements Progress {
       return "; its last answer came late and all at once: " + HELD_BACK;
     }
     return gate.health().isFoundWellSince(start)
-        ? ", though it answers health checks: it is busy, or " + HELD_BACK
+        ? ", though it answers health checks: it is busy, it loads its model, or " + HELD_BACK
         : "";
   }
 

@@ -294,7 +294,7 @@ final class Warmth {
     rate.take(now);
     if (told.compareAndSet(false, true)) {
       LOG.info(
-          "endpoint '{}' is asked for one token in the background, which has its model loaded",
+          "endpoint {} is asked for one token in the background, so that it loads its model",
           spec.name());
     }
   }

@@ -28,7 +28,8 @@ final class Adaptations {
       Protocol without = maker.make(server.with(server.variant().omitting(name)));
       if (size(without.request(request)) != size(asked.request(request))) {
         return new Protocol.Adaptation(
-            without, "is asked without the field " + name + ", which it refuses");
+            without,
+            "is asked without the field " + name + " from now on: its server refuses that field");
       }
     }
     return null;

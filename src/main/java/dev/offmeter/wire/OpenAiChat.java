@@ -233,7 +233,7 @@ public final class OpenAiChat implements Protocol {
     return !known && versionAdded && noSuchPath
         ? new Adaptation(
             new OpenAiChat(server.with(new Api.Variant(server.variant().omitted(), PATH))),
-            "is asked at /" + PATH + ": it has none below /v1")
+            "is asked at /" + PATH + " from now on: its server has no such path below /v1")
         : Adaptations.without(server, this, OpenAiChat::new, API, request, refusal);
   }
 
