@@ -64,6 +64,10 @@ public final class Endpoint {
   private static final Duration STREAM = Duration.ofMinutes(10);
   private static final Duration OLLAMA_KEEPS = Duration.ofMinutes(5);
   private static final Duration FOR_EVER = Duration.ofDays(36_500);
+
+  /** Twice the shortest time after which a model that is held in memory is asked for again. */
+  private static final Duration KEPT_WARM_AT_LEAST = Duration.ofSeconds(10);
+
   private static final int LINE_BYTES = 8 * 1024 * 1024;
   private static final long ANSWER_BYTES = 32L * 1024 * 1024;
 
@@ -705,9 +709,9 @@ public final class Endpoint {
      * Whether the model is held in Ollama's memory from the first call or {@link LlmClient#warmUp}
      * on: it is asked to load it, which costs no token, twice in every {@link #keepAlive} and at
      * least every 2 min, but no more often than every 5 s. If another model has pushed it out, that
-     * one is pushed out in turn. For Ollama's native API only; rejected with a {@code keepAlive} of
-     * zero and on a managed endpoint. Default false: a model that was not used for a while is
-     * loaded when it is wanted.
+     * one is pushed out in turn. For Ollama's native API only; rejected with a {@code keepAlive}
+     * below 10 s, which would be over before the next time, and on a managed endpoint. Default
+     * false: a model that was not used for a while is loaded when it is wanted.
      */
     public Builder keepWarm(boolean keepWarm) {
       this.keepWarm = keepWarm;
@@ -815,7 +819,7 @@ public final class Endpoint {
      * @throws IllegalStateException if a server has no model, the defaults have what only a request
      *     or a client can have, a function has a setting that is a server's, the first-token limit
      *     is longer than the attempt's, {@code keepAlive} or {@code keepWarm} is set for another
-     *     server than Ollama, {@code keepWarm} with a {@code keepAlive} of zero or on a managed
+     *     server than Ollama, {@code keepWarm} with a {@code keepAlive} below 10 s or on a managed
      *     endpoint, {@code queueFor} without {@code maxConcurrent}, a {@code dialect} for a server
      *     that has none, {@code endMarkerIsEnough} for a protocol without such a marker, a key
      *     stands beside a header {@code Authorization}, half of a Cloudflare Access token is
@@ -876,9 +880,19 @@ public final class Endpoint {
       if (keepWarm && keepAlive != null && keepAlive.isZero()) {
         throw wrong("must not have keepWarm with a keepAlive of zero, which unloads the model");
       }
+      if (keepWarm && keepAlive != null && isTooShort(keepAlive)) {
+        throw wrong(
+            "must have a keepAlive of at least 10 s to have keepWarm, which asks for the model every"
+                + " 5 s at most, was "
+                + keepAlive);
+      }
       if (keepWarm && new Endpoint(this, url).locality() == Locality.MANAGED) {
         throw wrong("must not have keepWarm: it is managed, where no model is loaded");
       }
+    }
+
+    private static boolean isTooShort(Duration keepAlive) {
+      return !keepAlive.isNegative() && keepAlive.compareTo(KEPT_WARM_AT_LEAST) < 0;
     }
 
     private void checkServer(HttpUrl url) {

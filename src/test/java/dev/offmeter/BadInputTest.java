@@ -286,6 +286,22 @@ class BadInputTest {
     assertThat(endpoint().keepAlive(Duration.ZERO).build()).isNotNull();
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {1, 4, 9})
+  void rejectsAKeepAliveThatIsOverBeforeTheModelIsAskedForAgain(int seconds) {
+    Endpoint.Builder builder = endpoint().keepAlive(Duration.ofSeconds(seconds));
+
+    assertThat(builder.build()).isNotNull();
+    rejectsCombination(
+        () -> builder.keepWarm(true).build(),
+        "endpoint 'mac' must have a keepAlive of at least 10 s to have keepWarm, which asks for the"
+            + " model every 5 s at most, was PT"
+            + seconds
+            + "S");
+    assertThat(builder.keepAlive(Duration.ofSeconds(10)).build()).isNotNull();
+    assertThat(builder.keepAlive(Duration.ofSeconds(-1)).build()).isNotNull();
+  }
+
   @Test
   void rejectsKeepWarmWhereNoModelIsLoaded() {
     List<Endpoint.Builder> managed =

@@ -15,6 +15,7 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -24,6 +25,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** A model that takes 20 s to load, and callers who wait 15 s. */
 @Timeout(30)
@@ -217,6 +220,44 @@ class ColdModelTest {
     assertThat(warm.get().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
     assertThat(answer(client).endpoint()).isEqualTo("home");
     assertThat(home.loadsBegun()).isOne();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "false | 500 | option 'num_ctx' must be of type integer | OPTION_REJECTED",
+        "true  | 500 | option 'num_ctx' must be of type integer | OPTION_REJECTED",
+        "false | 400 | invalid model name                       | MODEL_MISSING",
+        "true  | 404 | model 'home-model' not found             | MODEL_MISSING"
+      })
+  void warmUpReportsNoEndpointToBeUpWhoseLoadIsRefusedForItsSettings(
+      boolean listed, int status, String words, FailureKind kind) throws Exception {
+    String error = "{\"error\":\"" + words.replace("'", "\\\"") + "\"}";
+    String models = listed ? "{\"name\":\"home-model:latest\"}" : "";
+    Node node = loopback.node(Replies.answering("HOME"));
+    node.aside(
+        (connection, request) -> {
+          String path = request.line().split(" ")[1];
+          switch (path) {
+            case "/api/version" -> answer(200, "{\"version\":\"0.33.0\"}", connection, request);
+            case "/api/ps" -> answer(200, "{\"models\":[" + models + "]}", connection, request);
+            default -> answer(status, error, connection, request);
+          }
+        });
+    LlmClient client =
+        loopback.client(LlmClient.builder().endpoint(ollama("home", node).build()).time(time));
+
+    EndpointStatus found = client.warmUp().get().endpoints().get(0);
+
+    assertThat(found.state()).isEqualTo(EndpointState.DOWN);
+    assertThat(found.cause()).contains(kind);
+  }
+
+  private static void answer(
+      int status, String body, Connection connection, Connection.Request request)
+      throws IOException {
+    Replies.status(status, "application/json", body).answer(connection, request);
   }
 
   @Test

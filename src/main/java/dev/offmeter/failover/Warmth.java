@@ -50,6 +50,10 @@ final class Warmth {
   private static final Set<FailureKind> REFUSALS =
       EnumSet.of(FailureKind.WRONG_PATH, FailureKind.BAD_REQUEST);
 
+  /** What a call would be told in the same words. */
+  private static final Set<FailureKind> WRONG_SETTINGS =
+      EnumSet.of(FailureKind.MODEL_MISSING, FailureKind.OPTION_REJECTED);
+
   /** A proxy may let calls through, and nothing else. */
   private static final Set<Vitals.Sign> UNCLEAR =
       EnumSet.of(Vitals.Sign.REFUSED, Vitals.Sign.FOREIGN, Vitals.Sign.UNKNOWN);
@@ -338,9 +342,13 @@ final class Warmth {
       boolean ours = failure != null && failure.kind() == FailureKind.RATE_SPENT;
       mayLoadFrom = time.nanos() + (ours ? AGAIN : REFUSED);
       breaker.warmed();
-    } else if (breaker.isWarming() && failure != null && !closed) {
+    } else if (failure != null && !closed && (breaker.isWarming() || isWrongSetting(failure))) {
       health.down(ofServerThatIsWell(failure));
     }
+  }
+
+  private boolean isWrongSetting(Failure failure) {
+    return !costsToken() && WRONG_SETTINGS.contains(failure.kind());
   }
 
   /** Its health check is well all the while, and must not bring it back at once. */

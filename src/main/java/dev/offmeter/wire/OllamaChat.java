@@ -192,6 +192,10 @@ public final class OllamaChat implements Protocol {
 
   @Override
   public Failure refused(Reply reply) {
+    return refusal(reply);
+  }
+
+  static Failure refusal(Reply reply) {
     Failure failure = Refusals.of(reply);
     if (reply.status() == 500 && BAD_OPTION.matcher(failure.message()).matches()) {
       return failure.withKind(FailureKind.OPTION_REJECTED);

@@ -121,6 +121,8 @@ final class OllamaChecks {
   }
 
   private Vitals loading(Reply reply) {
-    return Vitals.of(reply, body -> Json.tree(body).path("done").asBoolean());
+    return reply.status() == 200
+        ? Vitals.of(reply, body -> Json.tree(body).path("done").asBoolean())
+        : Vitals.ofError(OllamaChat.refusal(reply));
   }
 }

@@ -117,6 +117,21 @@ class ChecksTest {
     assertThat(vitals.failure().kind()).isEqualTo(FailureKind.MODEL_MISSING);
   }
 
+  /** As Ollama 0.33 words them. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "500 | option 'num_ctx' must be of type integer   | OPTION_REJECTED",
+        "500 | option 'stop' must be of an array of strings | OPTION_REJECTED",
+        "400 | invalid model name                          | MODEL_MISSING"
+      })
+  void aLoadIsRefusedForTheSameReasonsAsACall(int status, String words, FailureKind kind) {
+    String body = "{\"error\":\"" + words.replace("'", "\\\"") + "\"}";
+
+    assertThat(vitals(ollama("m", null).load(), status, body).failure().kind()).isEqualTo(kind);
+  }
+
   @Test
   void aModelThatIsNotKeptIsNotLoadedBeforehand() {
     Checks checks = ollama("m", Duration.ZERO);
