@@ -7,11 +7,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A connection that is kept for the next call may be closed when it comes. */
@@ -73,5 +77,78 @@ class KeptConnectionTest {
 
     assertThat(client.chat("hello").endpoint()).isEqualTo("template");
     assertThat(node.requests()).hasSize(3);
+  }
+
+  static List<String> bytesOfNobody() {
+    String page = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nPAGE\n";
+    String answer =
+        Replies.STREAM_HEAD
+            + Replies.tokens("ANOTHER")
+            + Replies.end("stop", 1)
+            + Replies.LAST_CHUNK;
+    return List.of(answer, page, "\r\n", ": keepalive\r\n\r\n", "}}]}");
+  }
+
+  /** Each request has a number for its answer. */
+  private Node nodeWithBytesOfNobody(String bytes, boolean later, Semaphore sent) {
+    AtomicInteger number = new AtomicInteger();
+    return loopback.node(
+        (connection, request) -> {
+          String reply =
+              Replies.STREAM_HEAD
+                  + Replies.tokens("ANSWER " + number.incrementAndGet())
+                  + Replies.end("stop", 1)
+                  + Replies.LAST_CHUNK;
+          connection.send(later ? reply : reply + bytes);
+          if (later) {
+            connection.send(bytes);
+          }
+          sent.release();
+        });
+  }
+
+  @ParameterizedTest
+  @MethodSource("bytesOfNobody")
+  void bytesBehindAReplyAreNoPartOfTheNext(String bytes) {
+    Semaphore sent = new Semaphore(0);
+    LlmClient client = client(nodeWithBytesOfNobody(bytes, false, sent));
+
+    answersInTurn(client, sent);
+  }
+
+  @ParameterizedTest
+  @MethodSource("bytesOfNobody")
+  void bytesThatComeBetweenTwoCallsAreNoPartOfTheSecond(String bytes) {
+    Semaphore sent = new Semaphore(0);
+    LlmClient client = client(nodeWithBytesOfNobody(bytes, true, sent));
+
+    answersInTurn(client, sent);
+  }
+
+  private static void answersInTurn(LlmClient client, Semaphore sent) {
+    for (int i = 1; i <= 4; i++) {
+      ChatResponse response = client.chat("hello");
+      assertThat(response.text()).isEqualTo("ANSWER " + i);
+      assertThat(response.attempts()).hasSize(1);
+      sent.acquireUninterruptibly();
+    }
+  }
+
+  @Test
+  void aConnectionWhoseAnswersAreReadToTheirEndIsUsedAgain() {
+    Set<Object> connections = ConcurrentHashMap.newKeySet();
+    Node node =
+        loopback.node(
+            (connection, request) -> {
+              connections.add(connection);
+              Replies.answering("NODE").answer(connection, request);
+            });
+    LlmClient client = client(node);
+
+    for (int i = 0; i < 5; i++) {
+      client.chat("hello");
+    }
+
+    assertThat(connections).hasSize(1);
   }
 }

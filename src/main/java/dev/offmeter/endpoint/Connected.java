@@ -10,7 +10,10 @@ import okhttp3.Connection;
 import okhttp3.Interceptor;
 import okhttp3.Response;
 
-/** Tells an exchange of its connection, new or used before, and keeps the status of a 407. */
+/**
+ * Tells an exchange of its connection, new or used before, and keeps the status of a 407. Sends
+ * nothing over a connection on which bytes lie that belong to nobody.
+ */
 final class Connected implements Interceptor {
   private final Set<Connection> used =
       Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
@@ -19,11 +22,15 @@ final class Connected implements Interceptor {
   public Response intercept(Chain chain) throws IOException {
     Progress progress = chain.request().tag(Progress.class);
     Connection connection = chain.connection();
+    boolean reused = connection != null && !used.add(connection);
     if (progress != null) {
-      if (connection != null && !used.add(connection)) {
+      if (reused) {
         progress.reused();
       }
       progress.connected();
+    }
+    if (reused && Unread.isAnyOn(connection)) {
+      throw new NotForUse();
     }
     Response response = chain.proceed(chain.request());
     if (response.code() == 407 && !throughProxy(chain)) {
@@ -37,6 +44,15 @@ final class Connected implements Interceptor {
   private static boolean throughProxy(Chain chain) {
     Connection connection = chain.connection();
     return connection != null && connection.route().proxy().type() == Proxy.Type.HTTP;
+  }
+
+  /** There are bytes on a kept connection that no request has asked for; nothing was sent. */
+  static final class NotForUse extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    NotForUse() {
+      super("bytes that nobody had asked for lay on the connection");
+    }
   }
 
   /** A 407 from a server that is no proxy of ours. */

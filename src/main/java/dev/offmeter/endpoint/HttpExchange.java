@@ -205,7 +205,7 @@ final class HttpExchange implements Exchange, Progress {
       limited = protocol.limitsOutput();
       return begun;
     } catch (IOException e) {
-      if (isGivenUp() || isStale(e)) {
+      if (isGivenUp() || isStale(e) || isUnsent(e)) {
         return askAnew();
       }
       // An interceptor of the application's own may say anything.
@@ -285,6 +285,11 @@ final class HttpExchange implements Exchange, Progress {
     boolean closed =
         e instanceof SocketException || TransportFailure.cause(e) instanceof EOFException;
     return unheard && closed && !Thread.currentThread().isInterrupted() && isSoon();
+  }
+
+  /** Each time one connection fewer is kept, so that this comes to an end. */
+  private boolean isUnsent(IOException e) {
+    return e instanceof Connected.NotForUse && !call.isCancelled();
   }
 
   private boolean isSoon() {
