@@ -23,7 +23,7 @@ final class RefusalStreak {
   /**
    * An attempt has failed.
    *
-   * @return why the endpoint is to be left alone; null if it is not
+   * @return why the endpoint is to be taken down; null if it is not
    */
   synchronized @Nullable Failure onFailure(Failure failure, ChatRequest request) {
     if (!isUnforeseen(failure.kind(), request)) {
