@@ -22,6 +22,7 @@ final class Gathered implements Pieces, Heard {
   private final Progress progress;
   private final OutputLimit limit;
   private int withdrawals;
+  private boolean ended;
 
   Gathered(Progress progress, int maxTokens) {
     this.progress = progress;
@@ -56,6 +57,7 @@ final class Gathered implements Pieces, Heard {
 
   @Override
   public void onTextEnded() {
+    ended = true;
     progress.onTextEnded();
   }
 
@@ -83,12 +85,14 @@ final class Gathered implements Pieces, Heard {
   }
 
   /**
-   * Checks an answer that has not ended.
+   * Checks an answer whose text has not ended.
    *
    * @throws Failure if the server goes on long after the request's limit
    */
   void checkLimit() throws Failure {
-    limit.check();
+    if (!ended) {
+      limit.check();
+    }
   }
 
   /** All that the model has written so far. */

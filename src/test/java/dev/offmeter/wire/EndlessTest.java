@@ -129,6 +129,34 @@ class EndlessTest {
   }
 
   @ParameterizedTest
+  @EnumSource(
+      value = Spoken.class,
+      names = {"OPENAI", "GEMINI"})
+  void aLongTextThatHasEndedIsNone(Spoken spoken) {
+    String text = "so on ".repeat(1000);
+    String event =
+        spoken == Spoken.OPENAI
+            ? "{\"choices\":[{\"delta\":{\"content\":\""
+                + text
+                + "\"},\"finish_reason\":\"stop\"}]}"
+            : "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\""
+                + text
+                + "\"}]},\"finishReason\":\"STOP\"}]}";
+    node.behaves(
+        (connection, request) -> {
+          connection.send(HEAD + "data: " + event + "\n\n" + ": and now the usage\n\n");
+          connection.close();
+        });
+    ChatRequest few = REQUEST.toBuilder().maxTokens(5).build();
+    LlmClient client = client(endpoint(spoken, node));
+
+    assertThat(client.chat(few).text()).isEqualTo(text);
+    try (ChatStream stream = client.stream(few)) {
+      assertThat(stream.response().text()).isEqualTo(text);
+    }
+  }
+
+  @ParameterizedTest
   @EnumSource(Spoken.class)
   void withoutRecoveryAStreamEndsWithThePartialText(Spoken spoken) {
     node.behaves(flood(spoken.piece("Dear Zoe, "), spoken.piece("so on ")));
