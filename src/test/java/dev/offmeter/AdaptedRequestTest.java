@@ -13,10 +13,13 @@ import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.testing.Connection;
 import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import dev.offmeter.testing.Servers;
 import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
 import java.util.stream.Stream;
@@ -254,6 +257,27 @@ class AdaptedRequestTest {
     assertThat(response.endpoint()).isEqualTo("template");
     assertThat(response.attempts().get(0).failure()).contains(FailureKind.RATE_SPENT);
     assertThat(node.requests()).hasSize(1);
+  }
+
+  @Test
+  void whatTheRateForbidsIsTriedWithTheNextRequest() {
+    ManualTime time = loopback.manualTime();
+    Node node = loopback.node(refusing(Servers.openAi("PRIMARY"), 400, "stream_options", "seed"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .time(time)
+                .endpoint(openAi(node).requestsPerMinute(1).build())
+                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+
+    List<String> answers = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      answers.add(client.chat(REQUEST).endpoint());
+      time.advance(Duration.ofSeconds(61));
+    }
+
+    assertThat(answers).containsExactly("template", "template", "primary", "primary");
+    assertThat(node.requests()).hasSize(4);
   }
 
   @Test

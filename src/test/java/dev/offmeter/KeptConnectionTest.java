@@ -4,17 +4,21 @@ package dev.offmeter;
 import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.offmeter.endpoint.Locality;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.time.Duration;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -77,6 +81,27 @@ class KeptConnectionTest {
 
     assertThat(client.chat("hello").endpoint()).isEqualTo("template");
     assertThat(node.requests()).hasSize(3);
+  }
+
+  /** It has read the request, and may bill it. */
+  @ParameterizedTest
+  @EnumSource(Locality.class)
+  void aManagedServerThatClosesLateIsNotAskedTwice(Locality locality) {
+    Node node = loopback.node(Replies.answering("NODE"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("node", node).locality(locality).build())
+                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+    client.chat("hello");
+    node.behaves(
+        (connection, request) -> {
+          LockSupport.parkNanos(Duration.ofMillis(700).toNanos());
+          connection.close();
+        });
+
+    assertThat(client.chat("hello").endpoint()).isEqualTo("template");
+    assertThat(node.requests()).hasSize(locality == Locality.MANAGED ? 2 : 3);
   }
 
   static List<String> bytesOfNobody() {

@@ -2,6 +2,7 @@
 package dev.offmeter.endpoint;
 
 import dev.offmeter.wire.Protocol;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -17,6 +18,8 @@ final class AdaptedProtocol {
   private volatile Protocol protocol;
   private volatile boolean known;
 
+  private final AtomicReference<Protocol.@Nullable Adaptation> postponed = new AtomicReference<>();
+
   AdaptedProtocol(String endpoint, Protocol configured) {
     this.endpoint = endpoint;
     this.protocol = configured;
@@ -29,6 +32,16 @@ final class AdaptedProtocol {
   /** Whether the endpoint has ever answered. */
   boolean isKnown() {
     return known;
+  }
+
+  /** Another way was found, and must not be tried now: the next request goes that way. */
+  void postpone(Protocol.Adaptation other) {
+    postponed.set(other);
+  }
+
+  /** The other way that is to be tried, once; null for the usual one. */
+  Protocol.@Nullable Adaptation takePostponed() {
+    return postponed.get() == null ? null : postponed.getAndSet(null);
   }
 
   /**

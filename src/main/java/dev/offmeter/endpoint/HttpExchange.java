@@ -34,8 +34,12 @@ final class HttpExchange implements Exchange, Progress {
   /** How long after it was sent a request may find that its connection had been closed before. */
   private static final long STALE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
+  /** The same for a server that may bill both, and is reached over no tunnel of one's own. */
+  private static final long STALE_NANOS_OF_MANAGED = TimeUnit.MILLISECONDS.toNanos(500);
+
   private final AdaptedProtocol adapted;
   private final String model;
+  private final long staleNanos;
   private final Credentials credentials;
   private final ChatRequest request;
   private final Progress progress;
@@ -79,8 +83,11 @@ final class HttpExchange implements Exchange, Progress {
       Executor canceller) {
     this.connections = connections;
     this.adapted = adapted;
-    this.protocol = adapted.get();
+    this.adaptation = adapted.takePostponed();
+    this.protocol = adaptation == null ? adapted.get() : adaptation.protocol();
     this.model = spec.model();
+    this.staleNanos =
+        spec.locality() == Locality.SELF_HOSTED ? STALE_NANOS : STALE_NANOS_OF_MANAGED;
     this.request = request;
     this.progress = progress;
     this.gathered = new Gathered(progress, request.maxTokens());
@@ -261,10 +268,20 @@ final class HttpExchange implements Exchange, Progress {
     response = null;
     reading = null;
     adaptations++;
-    progress.askingAgain();
+    askPermission(other);
     adaptation = other;
     protocol = other.protocol();
     return ask(credentials.on(protocol.request(request), this));
+  }
+
+  /** A request within a rate costs one more. */
+  private void askPermission(Protocol.Adaptation other) throws Failure {
+    try {
+      progress.askingAgain();
+    } catch (Failure spent) {
+      adapted.postpone(other);
+      throw spent;
+    }
   }
 
   /** That there is nothing at another path either is no news: the one that was meant is named. */
@@ -293,7 +310,7 @@ final class HttpExchange implements Exchange, Progress {
   }
 
   private boolean isSoon() {
-    return System.nanoTime() - sent < STALE_NANOS;
+    return System.nanoTime() - sent < staleNanos;
   }
 
   private @Nullable Answer answerIfComplete(Reading reading) throws Failure {
