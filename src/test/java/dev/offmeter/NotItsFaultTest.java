@@ -27,6 +27,8 @@ class NotItsFaultTest {
 
   private static final String OLLAMA_LENGTH =
       "{\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"length\"%s}\n";
+  private static final String OLLAMA_STOP =
+      "{\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\"}\n";
   private static final String OPENAI =
       "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"%s\"}]%s}\n\n";
 
@@ -122,6 +124,48 @@ class NotItsFaultTest {
   void anEmptyReplyAfterToolsWereOfferedIsTheModels() {
     assertThat(fourTimes(openAi(OPENAI.formatted("stop", "")), TOOLS).get(0).failure())
         .contains(FailureKind.MODEL_STOPPED);
+  }
+
+  private Endpoint gemini(String body) {
+    return Endpoint.gemini("primary", loopback.node(whole(body)).url()).model("m").build();
+  }
+
+  private Endpoint anthropic(String body) {
+    return Endpoint.anthropic("primary", loopback.node(whole(body)).url()).model("m").build();
+  }
+
+  @Test
+  void aCallAlthoughNoToolWasOfferedIsTheModels() {
+    String call = "{\"function\":{\"name\":\"t\",\"arguments\":{\"a\":[1]}}}";
+    String calls = "\"tool_calls\":[" + call + "," + call + "]";
+    List<Endpoint> endpoints =
+        List.of(
+            ollama("{\"message\":{" + calls + ",\"content\":\"\"}}\n" + OLLAMA_STOP),
+            openAi("data: {\"choices\":[{\"delta\":{" + calls + "}}]}\n\n" + stopped("tool_calls")),
+            openAi("{\"choices\":[{\"message\":{" + calls + "},\"finish_reason\":\"stop\"}]}"),
+            gemini(
+                "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"t\"}}]},"
+                    + "\"finishReason\":\"STOP\"}]}\n\n"),
+            anthropic(
+                "{\"type\":\"message\",\"content\":[{\"type\":\"tool_use\",\"id\":\"1\",\"name\":\"t\","
+                    + "\"input\":{}}],\"stop_reason\":\"tool_use\"}"));
+    for (Endpoint endpoint : endpoints) {
+      assertThat(fourTimes(endpoint, SHORT).get(0).failure())
+          .as(endpoint.toString())
+          .contains(FailureKind.MODEL_STOPPED);
+    }
+  }
+
+  /** As servers have it that send an empty list with every message. */
+  @Test
+  void anEmptyListOfCallsIsNone() {
+    String empty = "{\"message\":{\"tool_calls\":[],\"content\":\"\"}}\n" + OLLAMA_STOP;
+
+    assertThat(fourTimes(ollama(empty), SHORT).get(0).failure()).contains(FailureKind.CIRCUIT_OPEN);
+  }
+
+  private static String stopped(String reason) {
+    return OPENAI.formatted(reason, "");
   }
 
   @Test

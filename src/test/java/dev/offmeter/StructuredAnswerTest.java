@@ -87,6 +87,26 @@ class StructuredAnswerTest {
   }
 
   @Test
+  void jsonThatTheTokenLimitHasCutIsSaidToBeCut() {
+    first.behaves(
+        (connection, request) ->
+            connection.send(
+                Replies.STREAM_HEAD
+                    + Replies.tokens("{'subject':'Ke".replace("'", "\\\""))
+                    + Replies.end("length", 64)
+                    + Replies.LAST_CHUNK));
+
+    ChatResponse.Structured<Draft> answer =
+        client().chat(request().maxTokens(64).build(), Draft.class);
+
+    Attempt cut = answer.response().attempts().get(0);
+    assertThat(cut.failure()).contains(FailureKind.FORMAT_MISMATCH);
+    assertThat(cut.message())
+        .isEqualTo(
+            "the answer is no JSON; it was cut at its maxTokens of 64 (finish reason LENGTH)");
+  }
+
+  @Test
   void theSameEndpointMayMendItOnce() {
     first.behaves(
         (connection, request) -> {

@@ -143,7 +143,9 @@ class ToolTest {
   void withoutToolsNothingIsSentOfThemAndACallMeansNothing() throws Exception {
     ChatRequest plain = ChatRequest.builder().user("hello").build();
 
-    assertThat(client.chat(plain).attempts().get(0).failure()).contains(FailureKind.EMPTY_ANSWER);
+    Attempt attempt = client.chat(plain).attempts().get(0);
+    assertThat(attempt.failure()).contains(FailureKind.MODEL_STOPPED);
+    assertThat(attempt.message()).endsWith("with a call of a tool, though none was offered");
     assertThat(sent().has("tools")).isFalse();
   }
 

@@ -27,8 +27,14 @@ final class EmptyAnswer {
    * The failure.
    *
    * @param thought whether thinking came
+   * @param called whether a call of a tool came that was not offered
    */
-  static Failure of(ChatRequest request, Ending ending, boolean thought) {
+  static Failure of(ChatRequest request, Ending ending, boolean thought, boolean called) {
+    if (called) {
+      return Failure.of(
+          FailureKind.MODEL_STOPPED,
+          "a complete reply without text, but with a call of a tool, though none was offered");
+    }
     return ending.finishReason() == FinishReason.LENGTH
         ? cut(request, ending, thought)
         : stopped(request, thought);

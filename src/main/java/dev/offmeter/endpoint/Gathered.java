@@ -23,6 +23,7 @@ final class Gathered implements Pieces, Heard {
   private final OutputLimit limit;
   private int withdrawals;
   private boolean ended;
+  private boolean callNotOffered;
 
   Gathered(Progress progress, int maxTokens) {
     this.progress = progress;
@@ -53,6 +54,11 @@ final class Gathered implements Pieces, Heard {
   public void toolCall(ToolCall call) {
     progress.piece();
     toolCalls.add(call);
+  }
+
+  @Override
+  public void onCallNotOffered() {
+    callNotOffered = true;
   }
 
   @Override
@@ -112,7 +118,7 @@ final class Gathered implements Pieces, Heard {
     String whole = text.toString();
     boolean cut = ending.finishReason() == FinishReason.LENGTH;
     if (toolCalls.isEmpty() && Visible.nothingIn(whole)) {
-      throw EmptyAnswer.of(request, ending, !Visible.nothingIn(thinking));
+      throw EmptyAnswer.of(request, ending, !Visible.nothingIn(thinking), callNotOffered);
     }
     int tokens = ending.usage().outputTokens();
     if (cut && !ending.atOwnLimit() && tokens > 0 && tokens < request.maxTokens()) {

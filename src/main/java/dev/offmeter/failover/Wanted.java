@@ -3,6 +3,8 @@ package dev.offmeter.failover;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
+import dev.offmeter.FailureKind;
+import dev.offmeter.FinishReason;
 import dev.offmeter.wire.Failure;
 import org.jspecify.annotations.Nullable;
 
@@ -39,8 +41,19 @@ final class Wanted {
       misfit = null;
       Acceptance.check(request, response);
     } catch (Failure failure) {
-      throw failure.withStatus(status);
+      throw told(failure, response).withStatus(status);
     }
+  }
+
+  private Failure told(Failure failure, ChatResponse response) {
+    boolean cut = response.finishReason() == FinishReason.LENGTH;
+    return cut && failure.kind() == FailureKind.FORMAT_MISMATCH
+        ? failure.withMessage(
+            failure.message()
+                + "; it was cut at its maxTokens of "
+                + request.maxTokens()
+                + " (finish reason LENGTH)")
+        : failure;
   }
 
   /** Whether the endpoint is to be asked again, for a better version of what it gave. */

@@ -41,7 +41,9 @@ final class AnswerJson {
       throw mismatch("is nested too deeply, or has a number or a name that is too long");
     } catch (MismatchedInputException e) {
       throw mismatch("has a property twice");
-    } catch (JacksonException | NumberFormatException e) {
+    } catch (NumberFormatException e) {
+      throw mismatch("has a number that is beyond every range");
+    } catch (JacksonException e) {
       throw mismatch("is no JSON");
     }
   }

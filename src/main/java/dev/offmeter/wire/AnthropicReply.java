@@ -187,7 +187,9 @@ final class AnthropicReply implements EventReading.Events {
   }
 
   private void part(int index, String id, String name, String arguments) {
-    if (tools && !(id.isEmpty() && name.isEmpty() && arguments.isEmpty())) {
+    if (!tools) {
+      pieces.onCallNotOffered();
+    } else if (!(id.isEmpty() && name.isEmpty() && arguments.isEmpty())) {
       calls.add(index, id, name, arguments);
       pieces.part();
     }

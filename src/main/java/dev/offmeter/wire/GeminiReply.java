@@ -77,15 +77,21 @@ final class GeminiReply implements EventReading.Events {
       } else {
         text = text.concat(Fields.text(part, "text"));
       }
-      if (tools && part.path("functionCall").isObject()) {
-        readCall(part.path("functionCall"));
-      }
+      readCallIfAny(part.path("functionCall"));
     }
     if (!text.isEmpty()) {
       say(text, ended, ends);
     }
     if (ends) {
       pieces.onTextEnded();
+    }
+  }
+
+  private void readCallIfAny(JsonNode call) {
+    if (tools && call.isObject()) {
+      readCall(call);
+    } else if (call.isObject()) {
+      pieces.onCallNotOffered();
     }
   }
 

@@ -25,6 +25,7 @@ final class OllamaLine {
   private String thinking = "";
   private int parts;
   private @Nullable ObjectNode error;
+  private boolean notOffered;
   private boolean begun;
   private boolean reply;
   private boolean done;
@@ -128,7 +129,7 @@ final class OllamaLine {
           if (tools) {
             readToolCalls(parser, value);
           } else {
-            parser.skipChildren();
+            skipToolCalls(parser, value);
           }
         }
         case "thinking" -> {
@@ -171,6 +172,17 @@ final class OllamaLine {
     }
   }
 
+  private void skipToolCalls(JsonParser parser, JsonToken value) throws IOException {
+    if (value == JsonToken.START_ARRAY) {
+      while (parser.nextToken() != JsonToken.END_ARRAY) {
+        notOffered = true;
+        parser.skipChildren();
+      }
+    } else {
+      parser.skipChildren();
+    }
+  }
+
   /** A value of another type is as good as none: no text stands there. */
   private static String informal(JsonParser parser, JsonToken value, String before)
       throws IOException {
@@ -201,6 +213,11 @@ final class OllamaLine {
   /** How many calls of tools were in it. */
   int parts() {
     return parts;
+  }
+
+  /** Whether there has been a call although no tools were offered. */
+  boolean hasCallNotOffered() {
+    return notOffered;
   }
 
   /** All calls of tools so far. */

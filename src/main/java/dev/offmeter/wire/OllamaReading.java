@@ -97,6 +97,9 @@ final class OllamaReading implements Reading {
         text.delta(content);
       }
     }
+    if (line.hasCallNotOffered()) {
+      pieces.onCallNotOffered();
+    }
     for (int i = 0; i < line.parts(); i++) {
       pieces.part();
     }

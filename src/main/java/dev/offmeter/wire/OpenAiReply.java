@@ -163,6 +163,8 @@ final class OpenAiReply implements EventReading.Events {
   private void readTools(JsonNode message, boolean snapshot) throws Failure {
     if (!request.tools().isEmpty()) {
       readToolCalls(Fields.objects(message, "tool_calls"), snapshot && calls.any());
+    } else if (!message.path("tool_calls").isEmpty()) {
+      pieces.onCallNotOffered();
     }
   }
 

@@ -17,6 +17,9 @@ public interface Pieces {
   /** A call of a tool, whole. */
   void toolCall(ToolCall call);
 
+  /** A call of a tool although the request offers none. It is not read. */
+  default void onCallNotOffered() {}
+
   /** All text so far was thinking: its end came without its beginning. */
   void textWasThinking();
 
