@@ -5,13 +5,16 @@ import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.endpoint.Locality;
+import dev.offmeter.observe.EndpointState;
 import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
@@ -175,5 +178,31 @@ class KeptConnectionTest {
     }
 
     assertThat(connections).hasSize(1);
+  }
+
+  @Test
+  void aTrialGoesOverANewConnection() {
+    List<Object> connections = new CopyOnWriteArrayList<>();
+    Node node =
+        loopback.node(
+            (connection, request) -> {
+              connections.add(connection);
+              Replies.status(connections.size() == 1 ? 530 : 200, "text/plain", "error code: 1033")
+                  .answer(connection, request);
+            });
+    ManualTime time = loopback.manualTime();
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(Loopback.ollama("node", node).build())
+                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
+                .time(time));
+    client.chat("one");
+    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
+    time.advance(Duration.ofSeconds(20));
+
+    client.chat("two");
+
+    assertThat(connections).hasSize(2).doesNotHaveDuplicates();
   }
 }

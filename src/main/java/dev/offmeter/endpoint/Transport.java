@@ -146,6 +146,11 @@ public final class Transport implements AutoCloseable {
     }
 
     @Override
+    public void dropIdleConnections() {
+      connections.drop();
+    }
+
+    @Override
     public @Nullable Checkup checkup(Checkup.Kind kind) {
       // Somebody else's server is not asked on the side: it may bill that, and count it.
       boolean ours = spec.locality() == Locality.SELF_HOSTED;
@@ -175,6 +180,9 @@ public final class Transport implements AutoCloseable {
   public interface Opener {
     /** An exchange for {@code request} that tells {@code progress} how far it has come. */
     Exchange open(ChatRequest request, Progress progress);
+
+    /** Drops the connections that idle, so that the next exchange has a new one. */
+    default void dropIdleConnections() {}
 
     /** A request on the side; null if the endpoint is never asked so. */
     default @Nullable Checkup checkup(Checkup.Kind kind) {

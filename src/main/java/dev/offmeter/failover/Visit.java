@@ -92,6 +92,10 @@ final class Visit {
       throw Failure.of(FailureKind.OUT_OF_TIME, "the deadline left no time for it");
     }
     gate.rate().take(call.time().nanos());
+    if (permit.isTrial()) {
+      // One that has idled through an outage may lead nowhere, and the trial would fail for that.
+      gate.opener().dropIdleConnections();
+    }
     // Made before the listener hears of it, so that its share covers the listener too.
     TimedAttempt asked = call.attempt(gate, wanted.request(), left, lane);
     announce();
