@@ -273,4 +273,12 @@ class PassingFailureTest {
     return Replies.status(
         200, "application/json", "{\"object\":\"list\",\"data\":[{\"id\":\"" + id + "\"}]}");
   }
+
+  @Test
+  void theTitleOfAPageAtAWrongPathIsShownWithThePath() {
+    node.behaves(Replies.status(404, "text/html", "<html><title>404 Not Found</title></html>"));
+
+    assertThat(client(openAi().path("/no/such")).chat(REQUEST).attempts().get(0).message())
+        .isEqualTo("an HTML page titled \"404 Not Found\" (asked for /no/such)");
+  }
 }

@@ -42,8 +42,9 @@ final class Redactor {
       Pattern.compile(
           "(?i)\\b(bearer\\s+\\S+|cfast_\\w+|sk-[\\w-]{8,}|AIza[\\w-]{20,}|[0-9a-f]{40,})");
 
-  /** The library's own words around the title of a page. */
-  private static final Pattern TITLED = Pattern.compile("an HTML page titled \"(.*)\"");
+  /** The library's own words around the title of a page; the path that was asked may follow. */
+  private static final Pattern TITLED =
+      Pattern.compile("an HTML page titled \"(.*)\"( \\(asked for \\S+\\))?");
 
   /** A framework's page for programmers puts its exception there, with what it was about. */
   private static final Pattern EXCEPTION = Pattern.compile("(\\w*(?:Error|Exception))\\b.*");
@@ -140,7 +141,8 @@ final class Redactor {
       return Quotations.cut(text, known);
     }
     String title = EXCEPTION.matcher(titled.group(1)).replaceFirst("$1 ...");
-    return "an HTML page titled \"" + Quotations.cut(title, known) + "\"";
+    String path = titled.group(2) == null ? "" : titled.group(2);
+    return "an HTML page titled \"" + Quotations.cut(title, known) + "\"" + path;
   }
 
   private static String shortened(String text, int length) {
