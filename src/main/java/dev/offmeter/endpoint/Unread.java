@@ -64,7 +64,9 @@ final class Unread {
         }
       }
       if (sockets.isEmpty() || buffered == null) {
-        LOG.warn("no connection is kept: a {} of OkHttp shows no buffer", type.getName());
+        LOG.warn(
+            "no connection is kept for a second request: {} does not show what it has read ahead",
+            type.getName());
         buffered = null;
       }
       return new Fields(sockets, buffered, source);
