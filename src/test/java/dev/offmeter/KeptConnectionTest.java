@@ -86,6 +86,19 @@ class KeptConnectionTest {
     assertThat(node.requests()).hasSize(3);
   }
 
+  @Test
+  void aNodeThatWasSwitchedOffIsDownWithTheFirstCallThatFindsNobody() {
+    Node node = loopback.node(Replies.answering("NODE"));
+    LlmClient client = client(node);
+    client.chat("hello");
+    node.close();
+
+    ChatResponse response = client.chat("hello");
+
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.CONNECTION_REFUSED);
+    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
+  }
+
   /** It has read the request, and may bill it. */
   @ParameterizedTest
   @EnumSource(Locality.class)

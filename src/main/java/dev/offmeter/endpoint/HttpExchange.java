@@ -190,6 +190,7 @@ final class HttpExchange implements Exchange, Progress {
 
   private Reading ask(Request http) throws Failure {
     progress.connecting();
+    connected = false;
     reused = false;
     generation = connections.generation();
     sent = System.nanoTime();
