@@ -218,8 +218,8 @@ final class Warmth {
   }
 
   /**
-   * Loads what the server lists: Ollama lists a model that is still being loaded, by a call or by
-   * somebody else, so that only a load tells. If that is not over at once, nobody is to wait for
+   * Loads what the server lists: Ollama may list a model that is still being loaded, by a call or
+   * by somebody else, so that only a load tells. If that is not over at once, nobody is to wait for
    * it.
    */
   CompletableFuture<Vitals> loadOrWarm() {
@@ -431,7 +431,7 @@ final class Warmth {
 
   /**
    * When a load takes too long for a call, it has to be known before the call that the server has
-   * dropped the model: Ollama lists one that a call has it load like one that is loaded.
+   * dropped the model: Ollama may list one that a call has it load like one that is loaded.
    */
   private void watchForTheDrop(long delay) {
     boolean shown = probes.can(Checkup.Kind.RESIDENT);

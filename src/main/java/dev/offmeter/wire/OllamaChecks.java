@@ -61,7 +61,10 @@ final class OllamaChecks {
     return Vitals.of(reply, body -> Json.tree(body).path("version").isTextual());
   }
 
-  /** What is still being loaded is listed too, so that only a load that has ended is proof. */
+  /**
+   * What is still being loaded is listed too, as observed on 0.24 and 0.32, though not on 0.33, so
+   * that only a load that has ended is proof.
+   */
   private Vitals loaded(Reply reply) {
     Vitals vitals = Vitals.of(reply, body -> Json.begins(body, "models"));
     if (vitals.sign() != Vitals.Sign.READY) {

@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * An Ollama over time, as its sources have it: a model that is not in memory is loaded for the
  * connection that wants it first, and no further when that connection closes; one request at a time
  * is worked on, and the others wait without a byte; a model that is being loaded is listed like one
- * that is loaded.
+ * that is loaded, as on 0.24 and 0.32, or not at all, as on 0.33.
  */
 public final class LoadingNode {
   private final boolean compatible;
@@ -26,6 +26,7 @@ public final class LoadingNode {
   private final List<Waiting> queue = new ArrayList<>();
   private final AtomicInteger muteTowards = new AtomicInteger();
   private volatile boolean losesLooks;
+  private boolean listsLoads = true;
   private boolean resident;
   private boolean frozen;
   private boolean off;
@@ -81,6 +82,12 @@ public final class LoadingNode {
   /** The server itself. */
   public Node node() {
     return node;
+  }
+
+  /** Whether it lists a model that it is still loading. */
+  public synchronized LoadingNode listsLoads(boolean lists) {
+    listsLoads = lists;
+    return this;
   }
 
   /** Its model is in memory. */
@@ -201,7 +208,7 @@ public final class LoadingNode {
 
   private synchronized String listed() {
     String model = "{\"name\":\"home-model:latest\",\"model\":\"home-model:latest\"}";
-    return "{\"models\":[" + (resident || loader != null ? model : "") + "]}";
+    return "{\"models\":[" + (resident || (listsLoads && loader != null) ? model : "") + "]}";
   }
 
   private void answers(Connection connection, Waiting waiting) throws IOException {
