@@ -6,10 +6,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.endpoint.Locality;
 import dev.offmeter.observe.EndpointState;
+import dev.offmeter.testing.Connection;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -17,6 +20,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -84,6 +88,42 @@ class KeptConnectionTest {
 
     assertThat(client.chat("hello").endpoint()).isEqualTo("template");
     assertThat(node.requests()).hasSize(3);
+  }
+
+  /** A write to such a connection fails in another way than a read. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void aRequestForAConnectionThatWasClosedBeforeIsSentOverANewOne(boolean reset) {
+    Semaphore closed = new Semaphore(0);
+    AtomicReference<Connection> kept = new AtomicReference<>();
+    Node node =
+        loopback.node(
+            (connection, request) -> {
+              kept.set(connection);
+              Replies.answering("NODE").answer(connection, request);
+              closed.release();
+            });
+    LlmClient client = client(node);
+
+    for (int i = 0; i < 3; i++) {
+      ChatResponse response = client.chat("hello ".repeat(100_000));
+      assertThat(response.endpoint()).isEqualTo("node");
+      assertThat(response.attempts()).hasSize(1);
+      closed.acquireUninterruptibly();
+      end(kept.get(), reset);
+    }
+  }
+
+  private static void end(Connection connection, boolean reset) {
+    try {
+      if (reset) {
+        connection.reset();
+      } else {
+        connection.close();
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   @Test

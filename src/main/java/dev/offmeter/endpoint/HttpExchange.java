@@ -8,9 +8,7 @@ import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.Protocol;
 import dev.offmeter.wire.Reading;
 import dev.offmeter.wire.Reply;
-import java.io.EOFException;
 import java.io.IOException;
-import java.net.SocketException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
@@ -300,9 +298,10 @@ final class HttpExchange implements Exchange, Progress {
    */
   private boolean isStale(IOException e) {
     boolean unheard = reused && response == null && !renewed && !call.isCancelled();
-    boolean closed =
-        e instanceof SocketException || TransportFailure.cause(e) instanceof EOFException;
-    return unheard && closed && !Thread.currentThread().isInterrupted() && isSoon();
+    return unheard
+        && TransportFailure.isOfClosed(e)
+        && !Thread.currentThread().isInterrupted()
+        && isSoon();
   }
 
   /** Each time one connection fewer is kept, so that this comes to an end. */

@@ -107,6 +107,15 @@ final class TransportFailure {
     return Failure.of(FailureKind.ANSWER_CUT, "closed in the middle of an answer: " + what);
   }
 
+  /** Whether the other end has closed or reset the connection. */
+  static boolean isOfClosed(IOException e) {
+    Throwable root = cause(e);
+    // To write to a channel whose other end is gone fails with no class of its own.
+    return root instanceof SocketException
+        || root instanceof EOFException
+        || root.getClass() == IOException.class;
+  }
+
   /** What is at the bottom of it. */
   static Throwable cause(Throwable thrown) {
     Throwable root = thrown;
