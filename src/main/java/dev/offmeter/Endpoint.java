@@ -49,6 +49,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code keepWarm}: false
  *   <li>{@code retries}: 0
  *   <li>{@code omit}: nothing, {@code path}: the protocol's own
+ *   <li>{@code endMarkerIsEnough}: false
  *   <li>{@code requestsPerMinute}: unlimited
  *   <li>{@code locality}: self-hosted for Ollama and functions, managed for Gemini and Anthropic;
  *       by {@link Dialect} for OpenAI-compatible servers

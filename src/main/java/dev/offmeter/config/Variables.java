@@ -158,8 +158,10 @@ final class Variables {
     try {
       return Integer.parseInt(value);
     } catch (NumberFormatException e) {
+      boolean large = value.matches("\\d+");
+      String rule = "a whole number" + (large ? " of at most " + Integer.MAX_VALUE : "");
       throw new IllegalArgumentException(
-          prefix + key + " must be a whole number, was '" + shown(value) + "'", e);
+          prefix + key + " must be " + rule + ", was '" + shown(value) + "'", e);
     }
   }
 

@@ -19,8 +19,8 @@ import java.util.Optional;
  * @param lasting for how long that is
  * @param cause what took it down, empty while it is up
  * @param message the same in words, redacted; empty while it is up
- * @param nextLook how long until it is looked at again: by a health check, or, where there is none,
- *     by the first call after its pause; zero when that is due; empty while it is up or on trial
+ * @param nextLook how long until it is asked again: by a health check, or, where there is none, by
+ *     the first call after its pause; zero when that is due; empty while it is up or on trial
  * @param inFlight calls that are there now; health checks and loads are not counted
  * @param latency how long its last answers took
  */

@@ -503,7 +503,7 @@ class EnvironmentTest {
         "CLEARTEXT=1 | must be true or false | '1'",
         "CONCURRENCY=many | must be a whole number | 'many'",
         "CONCURRENCY=1.5 | must be a whole number | '1.5'",
-        "CONCURRENCY=99999999999 | must be a whole number | '99999999999'",
+        "CONCURRENCY=99999999999 | must be a whole number of at most 2147483647 | '99999999999'",
         "CONCURRENCY=0 | must be at least 1 | 0",
         "CONCURRENCY=-1 | must be at least 1 | -1",
         "RPM=0 | requestsPerMinute must be from 1 to 100000 | 0",
