@@ -42,6 +42,9 @@ record Content(String text, String thinking) {
       text.append(part.textValue());
       return;
     }
+    if (ReplyTree.saysNothing(part)) {
+      return;
+    }
     if (!part.isObject()) {
       throw noText();
     }

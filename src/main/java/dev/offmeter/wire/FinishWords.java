@@ -46,6 +46,16 @@ final class FinishWords {
           "stop_string",
           "stop_str",
           "stop_word",
+          "stop_token_id",
+          "matched_stop",
+          "model_stop",
+          "natural",
+          "natural_stop",
+          "eom",
+          "eom_id",
+          "im_end",
+          "end_of_message",
+          "s",
           "tool_calls",
           "tool_call",
           "tool_use",
@@ -61,6 +71,8 @@ final class FinishWords {
           "output_limit",
           "length_limit",
           "length_capped",
+          "length_exceeded",
+          "output_length",
           "truncated");
 
   /** A full context is said in many ways, but hardly without one of these. */
@@ -112,6 +124,16 @@ final class FinishWords {
   private static final Pattern PLAIN = Pattern.compile("[A-Za-z][A-Za-z0-9_.-]{0,39}");
 
   private static final Pattern SEPARATORS = Pattern.compile("[\\s.:-]+");
+
+  /** The name of the field or of its type before the word, which a program prints so. */
+  private static final Pattern NAMED = Pattern.compile("(?:finish|stop)_?reason_(?=.)");
+
+  /** Marks around the word: of a quotation, of a token of the model's own. */
+  private static final Pattern MARKS = Pattern.compile("^\\W+|\\W+$");
+
+  /** The token that ends a text, whatever is said of it. */
+  private static final Pattern TOKEN = Pattern.compile("(?:.*_)?(?:eos|eot)(?:_.*)?");
+
   private static final Pattern HUMP = Pattern.compile("(?<=[a-z])(?=[A-Z])");
 
   private FinishWords() {}
@@ -147,7 +169,9 @@ final class FinishWords {
 
   private static String normal(String reason) {
     String spaced = HUMP.matcher(reason.strip()).replaceAll("_");
-    return SEPARATORS.matcher(spaced).replaceAll("_").toLowerCase(Locale.ROOT);
+    String word = SEPARATORS.matcher(spaced).replaceAll("_").toLowerCase(Locale.ROOT);
+    String bare = MARKS.matcher(word).replaceAll("");
+    return NONE.contains(bare) ? bare : NAMED.matcher(bare).replaceFirst("");
   }
 
   private static Meaning ofNormal(String word) {
@@ -172,7 +196,10 @@ final class FinishWords {
     if (LIMIT.matcher(word).matches()) {
       return Meaning.LENGTH;
     }
-    return ERROR.stream().anyMatch(word::contains) ? Meaning.ERROR : Meaning.UNKNOWN;
+    if (ERROR.stream().anyMatch(word::contains)) {
+      return Meaning.ERROR;
+    }
+    return TOKEN.matcher(word).matches() ? Meaning.STOP : Meaning.UNKNOWN;
   }
 
   /** The failure that a word stands for which is no good end. */

@@ -38,10 +38,9 @@ final class GeminiReply implements EventReading.Events {
 
   @Override
   public @Nullable Ending event(JsonNode data) throws Failure {
-    if (data.path("promptFeedback").hasNonNull("blockReason")) {
-      throw Failure.of(
-          FailureKind.CONTENT_FILTERED,
-          "the prompt was blocked: " + data.path("promptFeedback").path("blockReason").asText());
+    String blocked = data.path("promptFeedback").path("blockReason").asText("");
+    if (!blocked.isEmpty() && !blocked.equals("BLOCK_REASON_UNSPECIFIED")) {
+      throw Failure.of(FailureKind.CONTENT_FILTERED, "the prompt was blocked: " + blocked);
     }
     reply |= data.has("candidates") || data.has("usageMetadata");
     model = data.path("modelVersion").asText(model);

@@ -3,6 +3,7 @@ package dev.offmeter.wire;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.offmeter.FailureKind;
+import java.util.Locale;
 import java.util.Set;
 
 /**
@@ -18,6 +19,14 @@ final class InBandError {
 
   /** Other names for the field {@code error}. */
   private static final Set<String> NAMES = Set.of("error_msg", "error_message", "errorMessage");
+
+  /** Says that nothing went wrong. */
+  private static final Set<String> NONE =
+      Set.of("", "0", "0.0", "200", "false", "null", "none", "nil", "ok", "success");
+
+  /** Says that nothing has gone wrong yet. */
+  private static final Set<String> UNDER_WAY =
+      Set.of("connected", "started", "pending", "queued", "processing", "running", "in_progress");
 
   private InBandError() {}
 
@@ -39,9 +48,22 @@ final class InBandError {
     return REPLY.stream().anyMatch(node::has);
   }
 
-  /** Some servers have the field in every chunk: false, empty or zero. */
+  /** Some servers have the field in every chunk: false, empty, zero, or a word for none. */
   private static boolean isNothing(JsonNode error) {
-    return error.isContainerNode() ? error.isEmpty() : !error.asBoolean(!error.asText().isEmpty());
+    if (!error.isContainerNode()) {
+      return NONE.contains(error.asText().toLowerCase(Locale.ROOT));
+    }
+    for (JsonNode part : error) {
+      if (!isNothing(part)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Whether a field for a code or a status says that something went wrong. */
+  private static boolean isCoded(JsonNode code) {
+    return !isNothing(code) && !UNDER_WAY.contains(code.asText().toLowerCase(Locale.ROOT));
   }
 
   /** An error without the field {@code error}, which looks like no part of a reply. */
@@ -59,7 +81,8 @@ final class InBandError {
     boolean nested = message.has("detail") || message.has("error");
     boolean problem = node.has("title") && node.path("status").asInt() >= 400;
     // A message alone could be part of an answer, unless a server is known to word an error so.
-    boolean coded = node.has("code") || node.has("status") || type.equals("error");
+    boolean coded =
+        isCoded(node.path("code")) || isCoded(node.path("status")) || type.equals("error");
     boolean told = message.isTextual() && (coded || isWorded(node));
     boolean named = NAMES.stream().anyMatch(name -> node.path(name).isTextual());
     return listed || nested || problem || told || named || hasOddName(node);

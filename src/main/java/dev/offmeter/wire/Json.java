@@ -31,6 +31,8 @@ final class Json {
               StreamReadConstraints.builder().maxStringLength(Integer.MAX_VALUE).build())
           // Python writes it, and no answer stands in a number.
           .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
+          .enable(JsonReadFeature.ALLOW_LEADING_ZEROS_FOR_NUMBERS)
+          .enable(JsonReadFeature.ALLOW_LEADING_DECIMAL_POINT_FOR_NUMBERS)
           .build();
 
   /** For what becomes a tree: one of many small values is far larger than its text. */
@@ -48,6 +50,8 @@ final class Json {
       JsonFactory.builder()
           .streamReadConstraints(TREES.streamReadConstraints())
           .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
+          .enable(JsonReadFeature.ALLOW_LEADING_ZEROS_FOR_NUMBERS)
+          .enable(JsonReadFeature.ALLOW_LEADING_DECIMAL_POINT_FOR_NUMBERS)
           .build();
 
   /** Writes, and reads what a parser of {@link #FACTORY} has come to. */

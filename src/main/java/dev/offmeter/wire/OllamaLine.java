@@ -26,6 +26,7 @@ final class OllamaLine {
   private int parts;
   private @Nullable ObjectNode error;
   private boolean notOffered;
+  private boolean hasContent;
   private boolean begun;
   private boolean reply;
   private boolean done;
@@ -51,6 +52,8 @@ final class OllamaLine {
     thinking = "";
     parts = 0;
     doneReason = "";
+    error = null;
+    hasContent = false;
     boolean text = false;
     boolean ends = false;
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
@@ -98,7 +101,12 @@ final class OllamaLine {
         }
       }
     }
-    if (text && (ends || error == null || !InBandError.isIn(error))) {
+    if (error != null && hasContent) {
+      error.put("content", "");
+    }
+    // Beside a code, a status or a type it tells how the server is, not what the model says.
+    boolean status = !ends && error != null && error.size() > 1;
+    if (text && (ends || error == null || !(status || InBandError.isIn(error)))) {
       throw Failure.of(FailureKind.NOT_AN_ANSWER, "a message that is no object");
     }
   }
@@ -124,7 +132,10 @@ final class OllamaLine {
       String name = parser.currentName();
       JsonToken value = parser.nextToken();
       switch (name) {
-        case "content" -> readContent(parser, value);
+        case "content" -> {
+          hasContent = true;
+          readContent(parser, value);
+        }
         case "tool_calls" -> {
           if (tools) {
             readToolCalls(parser, value);

@@ -29,7 +29,10 @@ public final class Quotations {
               + "string|float|int(?:eger)?|number|bool(?:ean)?|list|dict|literal|base \\d+|key(?:word)?|"
               + "character|element|tag|question|query|said|quote|parsing|decoding|reading|"
               + "unmarshal\\w*|(?:unknown|unexpected|invalid|no such) (?:tool|function|name|word)|"
-              + "(?:json|document|data|tokens?|chunk|line)(?: \\d+)?)[\"'`]?\\s{0,3}[:=])"
+              + "(?:json|document|data|tokens?|chunk|line)(?: \\d+)?|flagged(?:_input)?|(?:from|by) the model|"
+              + "model (?:has )?(?:returned|produced|generated|written|wrote|said|answered))"
+              + "(?: is| was)?[\"'`]?\\s{0,3}[:=])"
+              + "|\\bmessages?\\s?=(?!\\s{0,3}[\"'\\[{(])"
               + "|(?:\\bbut|,) (?:got|received|found|saw)\\b)"
               + "(?!\\s{0,3}(?:field required|input should|input is too|extra inputs|string should|list should|"
               + "must |cannot |can't |should |at least|is required|too (?:long|short|many)|your prompt))"
@@ -44,7 +47,12 @@ public final class Quotations {
   private static final Pattern JSON = Pattern.compile("\\{|\\[\\s{0,8}[\"'\\[{]");
 
   /** A tag: the names of elements are the model's own words in a tool call that is XML. */
-  private static final Pattern TAG = Pattern.compile("<[^<>]{1,300}>");
+  private static final Pattern TAG =
+      Pattern.compile("<[^<>]{1,300}>(?:[^<>\\s,.;:)'\"][^<>]{0,4096})?");
+
+  /** Here the model's own words begin: a call, a thought, a token of its own. */
+  private static final Pattern OWN =
+      Pattern.compile("(?i)<(?:tool_call|tool_response|think|function=|parameter=|invoke|\\|)");
 
   private static final Pattern PERSONAL =
       Pattern.compile(
@@ -52,9 +60,15 @@ public final class Quotations {
               + "|\\b[A-Z]{2}\\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\\b"
               + "|(?<![\\d.])\\+?\\d(?:[ -]?\\d){11,30}");
 
-  /** Marks as they are written in HTML. */
+  /** Marks as they are written in HTML, in JSON and in a URL. */
   private static final Pattern ENTITY =
-      Pattern.compile("&(?:quot|#0*34|#x0*22|apos|#0*39|#x0*27);", Pattern.CASE_INSENSITIVE);
+      Pattern.compile(
+          "&(?:quot|#0*34|#x0*22|apos|#0*39|#x0*27);|\\\\{1,8}u002[27]|%2[27]",
+          Pattern.CASE_INSENSITIVE);
+
+  /** Several marks in a row are one. */
+  private static final Pattern RUN =
+      Pattern.compile("(['\"`])\\1{1,8}(?=\\w)|(?<=\\w)(['\"`])\\2{1,8}");
 
   /** A mark that opens, and one that closes; an apostrophe within a word is neither. */
   private static final Pattern QUOTE =
@@ -152,13 +166,19 @@ public final class Quotations {
   public static String cut(String words, Set<String> known) {
     String read = words.length() > READ ? words.substring(0, READ) : words;
     // Marks first: any other cut could take the last of them, and the text before it would show.
-    String text = withoutQuotes(ENTITY.matcher(read).replaceAll("\""), known);
+    String text = withoutQuotes(marked(read), known);
     Matcher lead = LEAD.matcher(text);
     if (lead.find()) {
       text = text.substring(0, lead.end(1)) + " " + CUT;
     }
-    text = endBefore(JSON, endBefore(LISTED, text));
+    text = endBefore(JSON, endBefore(OWN, endBefore(LISTED, text)));
     return PERSONAL.matcher(TAG.matcher(text).replaceAll("<" + CUT + ">")).replaceAll(CUT);
+  }
+
+  /** With one mark of one kind wherever there is one of any. */
+  private static String marked(String text) {
+    String plain = ENTITY.matcher(text).replaceAll("\"");
+    return RUN.matcher(plain).replaceAll(run -> run.group().substring(0, 1));
   }
 
   private static String endBefore(Pattern content, String text) {

@@ -39,7 +39,7 @@ final class ToolCallPieces {
     }
 
     void add(String more) {
-      boolean anotherObject = !arguments.isEmpty() && more.strip().startsWith("{") && isWhole();
+      boolean anotherObject = more.strip().startsWith("{") && endsWithObject() && isWhole();
       if (!anotherObject) {
         arguments.append(more);
       } else if (isEmptyObject(arguments)) {
@@ -48,6 +48,14 @@ final class ToolCallPieces {
       } else {
         doubtful |= !isEmptyObject(more) && !isSame(more);
       }
+    }
+
+    private boolean endsWithObject() {
+      int last = arguments.length() - 1;
+      while (last > 0 && Character.isWhitespace(arguments.charAt(last))) {
+        last--;
+      }
+      return last > 0 && arguments.charAt(last) == '}';
     }
 
     private boolean isSame(String other) {

@@ -212,15 +212,48 @@ class ErrorClassifierTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"null", "\"\"", "{}", "false", "0", "[]"})
+  @ValueSource(
+      strings = {
+        "null",
+        "\"\"",
+        "{}",
+        "false",
+        "0",
+        "[]",
+        "[null]",
+        "\"none\"",
+        "\"OK\"",
+        "{\"message\":\"\",\"code\":0}",
+        "{\"message\":null,\"type\":null}",
+        "{\"code\":200,\"message\":\"success\"}"
+      })
   void anErrorThatIsNothingBesideAnAnswerIsNone(String nothing) {
-    String chunk =
-        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"},"
-            + "\"finish_reason\":\"stop\"}],\"error\":"
-            + nothing
-            + "}\n\n";
-    assertThat(new Heard().listen(Spoken.OPENAI.protocol(), Delivery.of(chunk)).answer())
-        .isEqualTo("hi");
+    for (Spoken spoken : Spoken.values()) {
+      String reply = spoken.whole("hi").replaceFirst("^\\{", "{\"error\":" + nothing + ",");
+      assertThat(new Heard().listen(spoken.protocol(), Delivery.of(reply)).answer())
+          .as(reply)
+          .isEqualTo("hi");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{\"code\":0,\"message\":\"success\"}",
+        "{\"status\":\"ok\",\"message\":\"connected\"}",
+        "{\"status\":200,\"message\":\"OK\"}",
+        "{\"status\":\"queued\",\"message\":\"two before you\"}",
+        "{\"type\":\"connected\",\"message\":\"the stream begins\"}",
+        "{\"code\":\"0\",\"message\":\"\"}"
+      })
+  void aStatusThatIsWellIsNoError(String status) {
+    for (Spoken spoken : Spoken.values()) {
+      String frame = spoken == Spoken.OLLAMA ? status + "\n" : "data: " + status + "\n\n";
+      String reply = frame + spoken.piece("h") + frame + spoken.piece("i") + spoken.end(false);
+      assertThat(new Heard().listen(spoken.protocol(), Delivery.of(reply)).answer())
+          .as(reply)
+          .isEqualTo("hi");
+    }
   }
 
   @Test

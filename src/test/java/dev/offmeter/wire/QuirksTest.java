@@ -221,7 +221,7 @@ class QuirksTest {
   @Test
   void aNumberBeyondMeasureHidesNothing() {
     openAi("{\"choices\":[],\"n\":1e99999999999}").failed(INCOMPLETE);
-    String beside = HI.replaceFirst("\\{", "{\"n\":1e99999999999,\"m\":[NaN,-Infinity],");
+    String beside = HI.replaceFirst("\\{", "{\"n\":1e99999999999,\"m\":[NaN,-Infinity,.5,007],");
     assertThat(openAi(beside, finish("stop")).answer()).isEqualTo("hi");
     Failure failure =
         Spoken.OPENAI

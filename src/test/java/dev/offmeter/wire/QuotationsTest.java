@@ -55,6 +55,18 @@ class QuotationsTest {
         "mail to zoe.kern@example.org failed | mail to ... failed",
         "account DE02 1203 0000 0000 2020 51 is closed | account ... is closed",
         "call +49 151 2345 67890 back | call ... back",
+        "bad call <tool_call>Kern</tool_call> | bad call ...",
+        "bad call <tool_call> Kern | bad call ...",
+        "bad <a>Kern</a> end | bad <...><...> end",
+        "bad \\u0022Kern\\u0022 end | bad \"...\" end",
+        "bad %22Kern%22 end | bad \"...\" end",
+        "bad '''Kern''' end | bad '...' end",
+        "bad ``Kern`` end | bad `...` end",
+        "The answer was: Kern | The answer was: ...",
+        "The model returned: Kern | The model returned: ...",
+        "cannot read a message from the model: Kern | cannot read a message from the model: ...",
+        "Your input was flagged: Kern | Your input was flagged: ...",
+        "Received messages=Kern | Received messages= ...",
         "ended in 'Kern | ended in '..."
       })
   void whatItQuotesIsCut(String words, String left) {

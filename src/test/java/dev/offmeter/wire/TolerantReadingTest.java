@@ -8,12 +8,14 @@ import static dev.offmeter.FailureKind.MODEL_STOPPED;
 import static dev.offmeter.FailureKind.NOT_AN_ANSWER;
 import static dev.offmeter.FailureKind.STREAM_ERROR;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.Endpoint.Dialect;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -606,7 +608,7 @@ class TolerantReadingTest {
     for (String field :
         List.of(
             "\"x\":NaN",
-            "\"x\":[Infinity,-Infinity,{\"y\":NaN}]",
+            "\"x\":[Infinity,-Infinity,.5,007,{\"y\":NaN}]",
             "\"x\":1e99999999999",
             "\"x\":1,\"x\":2,\"x\":null",
             "\"model\":7,\"id\":[1],\"created\":{}",
@@ -771,5 +773,64 @@ class TolerantReadingTest {
       assertThat(hear(spoken, reply + spoken.end(false)).answer())
           .isEqualTo(String.join("", words).replace("\\n", "\n"));
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "FinishReason.STOP",
+        "FINISH_REASON_STOP",
+        "FinishReasonStop",
+        "StopReason.END_TURN",
+        "</s>",
+        "<|eot_id|>",
+        "<|im_end|>",
+        "<|endoftext|>",
+        "'stop'",
+        "eosFound",
+        "stopped_by_eos"
+      })
+  void theEndMayBeNamedWithItsTypeOrByItsToken(String reason) {
+    for (Spoken spoken : Spoken.values()) {
+      assertThat(hear(spoken, chunk(spoken, WHOLE, reason)).answer()).isEqualTo(WHOLE);
+    }
+  }
+
+  @Test
+  void aBlockedPromptHasAReasonForIt() {
+    for (String reason : List.of("", "BLOCK_REASON_UNSPECIFIED")) {
+      String first = sse("{\"promptFeedback\":{\"blockReason\":\"" + reason + "\"}}");
+      assertThat(hear(Spoken.GEMINI, first + chunk(Spoken.GEMINI, WHOLE, "STOP")).answer())
+          .isEqualTo(WHOLE);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"[null]", "{}", "[]", "[\"\"]", "[{}]"})
+  void contentThatIsNothingSaysNothing(String content) {
+    String nothing = sse("{\"choices\":[{\"index\":0,\"delta\":{\"content\":" + content + "}}]}");
+    assertThat(hear(Spoken.OPENAI, nothing + chunk(Spoken.OPENAI, WHOLE, "stop")).answer())
+        .isEqualTo(WHOLE);
+  }
+
+  @Test
+  void argumentsInManyPiecesAreReadOnce() {
+    StringBuilder reply = new StringBuilder();
+    for (int i = 0; i < 20_000; i++) {
+      String more = i == 0 ? "{\\\"a\\\":[" : i == 19_999 ? "{}]}" : "{},";
+      reply.append(
+          sse(
+              "{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":"
+                  + "{\"name\":\"list\",\"arguments\":\""
+                  + more
+                  + "\"}}]}}]}"));
+    }
+    ChatRequest request = ChatRequest.builder().user("x").tool("list", "lists", "{}").build();
+    Delivery delivery =
+        Delivery.of(reply + Spoken.OPENAI.end(false).replace("stop", "tool_calls"))
+            .inPiecesOf(8192);
+    assertTimeoutPreemptively(
+        Duration.ofSeconds(5),
+        () -> new Heard(request).listen(Spoken.OPENAI.protocol(), delivery).answer());
   }
 }
