@@ -54,6 +54,9 @@ class CompressedReplyTest {
     BARE_DEFLATE("deflate"),
     IDENTITY("identity"),
     SAID_BUT_NOT_DONE("gzip"),
+    DEFLATE_SAID_BUT_NOT_DONE("deflate"),
+    A_CHARSET("UTF-8"),
+    NONE("none"),
     TWICE("gzip, gzip");
 
     private final String header;

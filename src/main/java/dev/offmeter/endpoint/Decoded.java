@@ -4,13 +4,16 @@ package dev.offmeter.endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Failure;
 import java.io.IOException;
+import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.stream.Stream;
 import java.util.zip.Inflater;
 import okhttp3.Response;
 import okhttp3.ResponseBody;
 import okio.Buffer;
 import okio.BufferedSource;
+import okio.ByteString;
 import okio.GzipSource;
 import okio.InflaterSource;
 import okio.Okio;
@@ -25,6 +28,18 @@ import org.jspecify.annotations.Nullable;
 final class Decoded implements Source {
   private static final Set<String> GZIP = Set.of("gzip", "x-gzip");
   private static final String DEFLATE = "deflate";
+
+  /** Names no encoding: what is meant for other headers, or nothing at all. */
+  private static final Set<String> PLAIN =
+      Set.of("", "identity", "none", "null", "utf-8", "utf8", "binary", "8bit", "text", "chunked");
+
+  /**
+   * Beginnings of a body that is not compressed: no text that was deflated has such bytes there.
+   */
+  private static final List<ByteString> BEGINNINGS =
+      Stream.of("data:", "event:", "{\"", "[{\"", ": ").map(ByteString::encodeUtf8).toList();
+
+  private static final int LONGEST_BEGINNING = 6;
 
   private final BufferedSource coded;
   private final boolean gzip;
@@ -56,7 +71,7 @@ final class Decoded implements Source {
 
   private static BufferedSource decoded(BufferedSource source, String coding, int status)
       throws Failure {
-    if (coding.isEmpty() || coding.equals("identity")) {
+    if (PLAIN.contains(coding)) {
       return source;
     }
     if (!GZIP.contains(coding) && !coding.equals(DEFLATE)) {
@@ -78,7 +93,7 @@ final class Decoded implements Source {
   }
 
   private Source begin() throws IOException {
-    if (!coded.request(2)) {
+    if (!coded.request(LONGEST_BEGINNING) && !coded.request(2)) {
       return coded;
     }
     int first = coded.getBuffer().getByte(0) & 0xff;
@@ -86,9 +101,16 @@ final class Decoded implements Source {
     if (gzip) {
       return first == 0x1f && second == 0x8b ? new GzipSource(coded) : coded;
     }
+    if (BEGINNINGS.stream().anyMatch(this::beginsWith)) {
+      return coded;
+    }
     // Half of the servers leave the header of RFC 1950 out.
     boolean headed = (first & 0x0f) == 8 && ((first << 8) | second) % 31 == 0;
     return new InflaterSource(coded, new Inflater(!headed));
+  }
+
+  private boolean beginsWith(ByteString text) {
+    return coded.getBuffer().rangeEquals(0, text);
   }
 
   @Override
