@@ -45,7 +45,8 @@ final class Resends {
    */
   boolean isDue(ChatRequest request, long since, long atLeast) {
     long silent = time.nanos() - since;
-    return silent >= Math.max(atLeast, 2 * usual())
+    return hasAnswered()
+        && silent >= Math.max(atLeast, 2 * usual())
         && length(request) <= Math.max(SHORT, 2 * activity.longestRequest())
         && isAllowed();
   }
@@ -54,6 +55,13 @@ final class Resends {
   synchronized void onAnswer(long silence) {
     silences[count % KEPT] = silence;
     count = count + 1 < 2 * KEPT ? count + 1 : KEPT;
+  }
+
+  /**
+   * Until then nobody knows how long it takes, and a second request is no better than the first.
+   */
+  private synchronized boolean hasAnswered() {
+    return count > 0;
   }
 
   private synchronized long usual() {

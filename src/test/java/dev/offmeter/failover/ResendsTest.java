@@ -7,6 +7,7 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.endpoint.Limits;
 import dev.offmeter.testing.ManualTime;
 import java.time.Duration;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** A server that is only slow must not get every request twice. */
@@ -32,6 +33,21 @@ class ResendsTest {
     long since = time.nanos();
     time.advance(Duration.ofSeconds(silence));
     return resends.isDue(request, since, AT_LEAST);
+  }
+
+  @BeforeEach
+  void answersInASecond() {
+    resends.onAnswer(seconds(1));
+  }
+
+  @Test
+  void noneIsDueWhereNobodyHasBeenAnswered() {
+    Resends never = new Resends(activity, time);
+    long since = time.nanos();
+
+    time.advance(Duration.ofSeconds(60));
+
+    assertThat(never.isDue(SHORT, since, AT_LEAST)).isFalse();
   }
 
   @Test
