@@ -7,16 +7,20 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.endpoint.Locality;
 import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.testing.Connection;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.net.InetAddress;
 import java.time.Duration;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
+import okhttp3.OkHttpClient;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Named;
 import org.junit.jupiter.api.Test;
@@ -110,6 +114,27 @@ class HealthCheckTest {
     look();
 
     assertThat(node.asides().get(0).line()).isEqualTo("GET " + asked + " HTTP/1.1");
+  }
+
+  /** A host often has two addresses, of which OkHttp tries the other by itself. */
+  @Test
+  void aNodeThatIsKilledWhileItIsAskedIsSaidToRefuseANewConnection() throws Exception {
+    Node node = loopback.node(Replies.answering("NODE"));
+    node.aside((connection, request) -> node.close());
+    List<InetAddress> addresses =
+        List.of(InetAddress.getByName("127.0.0.1"), InetAddress.getByName("127.0.0.2"));
+    OkHttpClient http = new OkHttpClient.Builder().dns(host -> addresses).build();
+    String url = node.url().replace("127.0.0.1", "localhost");
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(Endpoint.ollama("node", url).model("m").build())
+                .httpClient(http));
+
+    EndpointStatus found = client.warmUp().get().endpoints().get(0);
+
+    assertThat(found.cause()).contains(FailureKind.CONNECTION_LOST);
+    assertThat(found.message()).contains("closed before an answer, and a new connection refused");
   }
 
   @Test

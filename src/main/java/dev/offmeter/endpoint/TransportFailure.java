@@ -96,6 +96,11 @@ final class TransportFailure {
     if (e instanceof Connected.ProxyLoginWanted) {
       return Failure.of(FailureKind.UNAUTHORIZED, "a proxy wants a login").withStatus(407);
     }
+    if (e instanceof ConnectException) {
+      // OkHttp has tried another address of the host by itself, where nobody need listen.
+      return Failure.of(
+          FailureKind.CONNECTION_LOST, "closed before an answer, and a new connection refused");
+    }
     // A protocol exception repeats what the server sent, so its message stays out.
     return e instanceof ProtocolException
         ? Failure.of(FailureKind.NOT_AN_ANSWER, "the server does not speak HTTP")
