@@ -8,12 +8,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.testing.Changes;
+import dev.offmeter.testing.Connection;
 import dev.offmeter.testing.LoadingNode;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Reader;
 import dev.offmeter.testing.Replies;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.List;
@@ -120,6 +122,36 @@ class SharedModelTest {
     quickly(() -> state() == EndpointState.UP);
     assertThat(home.node().requests()).as("the call that found it down").hasSize(1);
     assertThat(home.loadsBegun()).isOne();
+  }
+
+  @Test
+  void aModelThatAnotherClientUsesWithAnotherContextIsSaidToBeThat() {
+    String model = "{\"name\":\"home-model:latest\",\"context_length\":4096}";
+    home.node()
+        .aside(
+            (connection, request) -> {
+              switch (request.line().split(" ")[1]) {
+                case "/api/version" -> answer("{\"version\":\"0.33.0\"}", connection, request);
+                case "/api/ps" -> answer("{\"models\":[" + model + "]}", connection, request);
+                default -> connection.hang();
+              }
+            });
+    client = client(endpoint -> endpoint.option("num_ctx", 8192));
+    CompletableFuture<?> unused = client.warmUp();
+    quickly(() -> loads() == 1 && time.pending() == 1);
+    time.advance(Duration.ofSeconds(2));
+    quickly(() -> state() == EndpointState.WARMING);
+
+    assertThat(client.status().endpoints().get(0).message())
+        .isEqualTo(
+            "the model is in memory with a context of 4096 tokens and has to be loaded anew for a"
+                + " num_ctx of 8192, which waits until nobody else uses it; use one num_ctx"
+                + " everywhere");
+  }
+
+  private static void answer(String body, Connection connection, Connection.Request request)
+      throws IOException {
+    Replies.status(200, "application/json", body).answer(connection, request);
   }
 
   @Test

@@ -104,6 +104,11 @@ final class Health {
     return looks.haveFoundItWellSince(then);
   }
 
+  /** Why a load of a model that is listed takes long; null if it is only being loaded. */
+  @Nullable Failure loadedOtherwise() {
+    return looks.otherwise();
+  }
+
   Resends resends() {
     return resends;
   }

@@ -42,6 +42,7 @@ final class Looks {
   private final ReentrantLock lock = new ReentrantLock();
   private @Nullable CompletableFuture<Look> underWay;
   private volatile long lastBegan;
+  private volatile @Nullable Failure otherwise;
   private volatile boolean foundWell;
   private volatile long lastFoundWell;
 
@@ -129,6 +130,11 @@ final class Looks {
     return foundWell && lastFoundWell - then > 0;
   }
 
+  /** How the model was in memory at the last look, if not as it is asked for; null if unknown. */
+  @Nullable Failure otherwise() {
+    return otherwise;
+  }
+
   /** Whether a look has begun so lately that there is no need for another. */
   boolean isRecent(long now) {
     return now - lastBegan < RECENT;
@@ -189,6 +195,9 @@ final class Looks {
   private void seen(Look look) {
     if (!look.isOfNothing()) {
       activity.ask();
+      Failure note = look.failure();
+      boolean cold = note != null && note.kind() == FailureKind.MODEL_COLD;
+      otherwise = cold && look.sign() == Vitals.Sign.READY ? note : null;
     }
     if (look.isOfServer()) {
       foundWell = true;

@@ -229,7 +229,7 @@ final class Warmth {
     Runnable late =
         () -> {
           if (isUnderWay(load) && !activity.hasServedSince(since)) {
-            warm(Failure.of(FailureKind.MODEL_COLD, "the model is still being loaded"), again);
+            warm(whyLate(), again);
           }
         };
     Future<?> clock =
@@ -240,6 +240,13 @@ final class Warmth {
                 TimeUnit.NANOSECONDS);
     CompletableFuture<Void> unused = load.thenRun(() -> clock.cancel(false));
     return load;
+  }
+
+  private Failure whyLate() {
+    Failure otherwise = health.loadedOtherwise();
+    return otherwise != null
+        ? otherwise
+        : Failure.of(FailureKind.MODEL_COLD, "the model is still being loaded");
   }
 
   /** A clock's thread tells nobody. One that is late itself has found nothing out. */

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.offmeter.FailureKind;
 import java.io.IOException;
+import java.util.Locale;
 import java.util.Set;
 import okhttp3.HttpUrl;
 
@@ -30,6 +31,12 @@ final class OllamaChecks {
   /** A name has up to three parts, and the first of three is its registry. */
   private static final String UNLISTED =
       "(?i)^([a-z]+://)?(registry\\.ollama\\.ai/(?=[^/]+/))?(library/(?=[^/]+$))?";
+
+  /** One model of the list, as far as it has been read. */
+  private static final class Listed {
+    boolean ours;
+    double context;
+  }
 
   private final Api.Server server;
 
@@ -71,26 +78,63 @@ final class OllamaChecks {
       return vitals;
     }
     try (JsonParser list = Json.FACTORY.createParser(reply.body())) {
-      return Json.comesTo(list, "models") && hasOurs(list) ? Vitals.READY : COLD;
+      return Json.comesTo(list, "models") ? ofOurs(list) : COLD;
     } catch (IOException e) {
       // Ours may be in what was cut off; COLD would have it loaded for nothing.
       return CUT;
     }
   }
 
-  private boolean hasOurs(JsonParser list) throws IOException {
+  private Vitals ofOurs(JsonParser list) throws IOException {
     list.nextToken();
     while (list.nextToken() == JsonToken.START_OBJECT) {
-      while (list.nextToken() == JsonToken.FIELD_NAME) {
-        boolean named = NAMES.contains(list.currentName());
-        list.nextToken();
-        if (named && isOurs(list.getValueAsString(""))) {
-          return true;
+      Listed model = new Listed();
+      try {
+        read(list, model);
+      } catch (IOException e) {
+        if (!model.ours) {
+          throw e;
         }
-        list.skipChildren();
+      }
+      if (model.ours) {
+        return withContext(model.context);
       }
     }
-    return false;
+    return COLD;
+  }
+
+  private void read(JsonParser list, Listed model) throws IOException {
+    while (list.nextToken() == JsonToken.FIELD_NAME) {
+      String field = list.currentName();
+      JsonToken value = list.nextToken();
+      if (field.equals("context_length") && value.isNumeric()) {
+        model.context = list.getDoubleValue();
+      }
+      model.ours |= NAMES.contains(field) && isOurs(list.getValueAsString(""));
+      list.skipChildren();
+    }
+  }
+
+  /** Well all the same: Ollama grants no more context than the model was made for. */
+  private Vitals withContext(double context) {
+    boolean asked = server.options().get("num_ctx") instanceof Number;
+    if (!asked || context <= 0) {
+      return Vitals.READY;
+    }
+    double wanted = ((Number) server.options().get("num_ctx")).doubleValue();
+    return context == wanted
+        ? Vitals.READY
+        : Vitals.of(
+            Vitals.Sign.READY,
+            Failure.of(
+                FailureKind.MODEL_COLD,
+                String.format(
+                    Locale.ROOT,
+                    "the model is in memory with a context of %.0f tokens and has to be loaded anew"
+                        + " for a num_ctx of %.0f, which waits until nobody else uses it; use one"
+                        + " num_ctx everywhere",
+                    context,
+                    wanted)));
   }
 
   private boolean isOurs(String name) {

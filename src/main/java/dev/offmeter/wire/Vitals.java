@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param sign in one word
  * @param failure what went wrong; null if it is well, unless all that is wrong is that the model is
- *     not in its list, which need not be so
+ *     not in its list or is there with another context, which need not be so
  */
 public record Vitals(Sign sign, @Nullable Failure failure) {
   /** How a server is. */
