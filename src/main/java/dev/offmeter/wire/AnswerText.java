@@ -142,8 +142,12 @@ final class AnswerText {
   }
 
   private void more(String piece) {
-    // Only a piece as long as everything before it can repeat it.
-    boolean repeat = piece.length() >= length && mayRepeat(piece);
+    boolean repeat = mayRepeat(piece);
+    if (!repeat && !(repeats && piece.isBlank()) && !held.isEmpty()) {
+      // What was held back was no snapshot, but this may be one of all with it.
+      release();
+      repeat = mayRepeat(piece);
+    }
     if ((repeat && mayBeSnapshot(piece)) || (repeats && piece.isBlank())) {
       repeats = true;
       hold(piece);

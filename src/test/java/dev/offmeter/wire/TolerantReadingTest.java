@@ -833,4 +833,21 @@ class TolerantReadingTest {
         Duration.ofSeconds(5),
         () -> new Heard(request).listen(Spoken.OPENAI.protocol(), delivery).answer());
   }
+
+  @ParameterizedTest
+  @EnumSource
+  void aSnapshotOfATextThatRepeatsItselfIsNotAddedToIt(Spoken spoken) {
+    String line = "Please pay the invoice.";
+    String whole = line + "\\n" + line + "\\n";
+    String reply =
+        spoken.piece("Please pay ")
+            + spoken.piece("the invoice.")
+            + spoken.piece("\\n")
+            + spoken.piece(line)
+            + spoken.piece("\\n");
+    Heard heard = hear(spoken, reply + chunk(spoken, whole, "stop"));
+    assertThat(heard.answer().strip()).isEqualTo(line + "\n" + line);
+    heard = hear(spoken, reply + spoken.piece(whole) + spoken.end(false));
+    assertThat(heard.answer().strip()).isEqualTo(line + "\n" + line);
+  }
 }
