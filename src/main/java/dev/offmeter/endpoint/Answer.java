@@ -25,7 +25,7 @@ public record Answer(
     FinishReason finishReason,
     List<ToolCall> toolCalls,
     int status) {
-  /** The same with another name for the model. */
+  /** A copy with another name for the model. */
   Answer withModel(String other) {
     return new Answer(text, thinking, other, usage, finishReason, toolCalls, status);
   }

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 final class Adaptations {
   private Adaptations() {}
 
-  /** The same request without the field that was refused; null if none of ours was. */
+  /** The request without the field that was refused; null if none of ours was. */
   static Protocol.@Nullable Adaptation without(
       Api.Server server,
       Protocol asked,

@@ -220,7 +220,9 @@ final class ErrorClassifier {
     return saysOverload() || error.code().equals("503");
   }
 
-  /** The same in words; a code that repeats the status says no more than it. */
+  /**
+   * Whether the words or the type speak of too much load; a code that repeats the status does not.
+   */
   boolean saysOverload() {
     return error.isOneOf(OVERLOAD_TYPES) || words.contains("overloaded");
   }

@@ -43,17 +43,17 @@ public final class Failure extends Exception {
     return new Failure(kind, 0, message, null, false, false, null);
   }
 
-  /** The same with an HTTP status. */
+  /** A copy with an HTTP status. */
   public Failure withStatus(int status) {
     return new Failure(kind, status, message(), retryAfter, definite, blameless, openedBy);
   }
 
-  /** The same with another message. */
+  /** A copy with another message. */
   public Failure withMessage(String message) {
     return new Failure(kind, status, message, retryAfter, definite, blameless, openedBy);
   }
 
-  /** The same of another kind. */
+  /** A copy of another kind. */
   public Failure withKind(FailureKind kind) {
     return new Failure(kind, status, message(), retryAfter, definite, blameless, openedBy);
   }

@@ -22,7 +22,7 @@ final class GeminiDetails {
     return json ? refined(failure, Json.tree(text)) : failure;
   }
 
-  /** The same for an error in an answer, whether it stands alone or in an array of one. */
+  /** The failure of an error in an answer, which stands alone or in an array of one. */
   static Failure refined(Failure failure, JsonNode body) {
     JsonNode error = (body.isArray() ? body.path(0) : body).path("error");
     if (failure.kind() == FailureKind.BAD_REQUEST && isForAPerson(error)) {

@@ -22,7 +22,7 @@ import okhttp3.HttpUrl;
  * asked for what vLLM and llama-server tell.
  */
 final class OpenAiInquiries {
-  /** They serve one model under whatever name it is asked for. */
+  /** Servers of one model, under whatever name it is asked for. */
   private static final Set<Dialect> ANY_NAME = EnumSet.of(Dialect.LLAMA_SERVER, Dialect.TGI);
 
   private OpenAiInquiries() {}

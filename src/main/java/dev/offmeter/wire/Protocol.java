@@ -70,12 +70,12 @@ public interface Protocol {
    * @param failure what is wrong; null if nothing is
    */
   record Fact(Topic topic, String detail, @Nullable Failure failure) {
-    /** It is as it should be. */
+    /** A fact that is as it should be. */
     public static Fact well(Topic topic, String detail) {
       return new Fact(topic, detail, null);
     }
 
-    /** It is not. */
+    /** A fact that is not. */
     public static Fact wrong(Topic topic, Failure failure) {
       return new Fact(topic, failure.message(), failure);
     }

@@ -15,7 +15,7 @@ final class ValidationDetails {
   private static final Pattern PLACE = Pattern.compile("[A-Za-z0-9_\\-\\[\\]]{1,40}");
   private static final Pattern TYPE = Pattern.compile("[a-z_.]{1,40}");
 
-  /** The same list as Python prints it, which vLLM sends as a message. */
+  /** A list of such details as Python prints it, which vLLM sends as a message. */
   private static final Pattern PRINTED =
       Pattern.compile(
           "\\[\\{'type': '([a-z_.]{1,40})', 'loc': \\(([^()]{0,120})\\), 'msg': (['\"])(.{0,160}?)\\3,");

@@ -18,17 +18,20 @@ import org.jspecify.annotations.Nullable;
 public record Vitals(Sign sign, @Nullable Failure failure) {
   /** How a server is. */
   public enum Sign {
-    /** It answers, and would answer a call. */
+    /** The server answers, and would answer a call. */
     READY,
-    /** It answers, but would have to load the model first. */
+    /** The server answers, but would have to load the model first. */
     COLD,
-    /** It answers that it is not ready: it is loading, or its engine is dead. */
+    /** The server answers that it is not ready: it is loading, or its engine is dead. */
     NOT_READY,
     /** Nobody answers, or a proxy that cannot reach it. */
     DEAD,
     /** It wants a key, or a login; of its health that says nothing. */
     REFUSED,
-    /** It answers with HTTP 200 and JSON that is not known: a server, and perhaps another make. */
+    /**
+     * The server answers with HTTP 200 and JSON that is not known: a server, and perhaps another
+     * make.
+     */
     FOREIGN,
     /** It has no such check, or the answer came from somebody else or was cut too soon. */
     UNKNOWN
