@@ -3,6 +3,7 @@ package dev.offmeter;
 
 import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.endpoint.Locality;
 import dev.offmeter.observe.EndpointState;
@@ -16,8 +17,10 @@ import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -123,6 +126,59 @@ class KeptConnectionTest {
       }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
+    }
+  }
+
+  @Test
+  void noKeptConnectionIsTriedForTheSecondTime() throws Exception {
+    CountDownLatch both = new CountDownLatch(2);
+    CountDownLatch goOn = new CountDownLatch(1);
+    CountDownLatch closed = new CountDownLatch(1);
+    AtomicInteger number = new AtomicInteger();
+    Node.Script answer = Replies.answering("NODE");
+    Node node =
+        loopback.node(
+            (connection, request) -> {
+              switch (number.incrementAndGet()) {
+                case 1, 2 -> {
+                  both.countDown();
+                  awaitUninterruptibly(both);
+                  answer.answer(connection, request);
+                }
+                case 3 -> {
+                  awaitUninterruptibly(goOn);
+                  connection.close();
+                }
+                case 4 -> connection.close();
+                case 5 -> {
+                  answer.answer(connection, request);
+                  connection.close();
+                  closed.countDown();
+                }
+                default -> answer.answer(connection, request);
+              }
+            });
+    LlmClient client = client(node);
+    ChatRequest hello = ChatRequest.builder().user("hello").build();
+    CompletableFuture<ChatResponse> one = client.chatAsync(hello);
+    client.chat(hello);
+    one.get();
+
+    CompletableFuture<ChatResponse> first = client.chatAsync(hello);
+    await().until(() -> node.requests().size() == 3);
+    assertThat(client.chat(hello).endpoint()).isEqualTo("node");
+    closed.await();
+    goOn.countDown();
+
+    assertThat(first.get().endpoint()).isEqualTo("node");
+    assertThat(node.requests()).hasSize(6);
+  }
+
+  private static void awaitUninterruptibly(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
     }
   }
 

@@ -9,6 +9,7 @@ import java.util.WeakHashMap;
 import okhttp3.Connection;
 import okhttp3.Interceptor;
 import okhttp3.Response;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Tells an exchange of its connection, new or used before, and keeps the status of a 407. Sends
@@ -23,14 +24,14 @@ final class Connected implements Interceptor {
     Progress progress = chain.request().tag(Progress.class);
     Connection connection = chain.connection();
     boolean reused = connection != null && !used.add(connection);
+    if (reused && (isToBeNew(progress) || Unread.isAnyOn(connection))) {
+      throw new NotForUse();
+    }
     if (progress != null) {
       if (reused) {
         progress.reused();
       }
       progress.connected();
-    }
-    if (reused && Unread.isAnyOn(connection)) {
-      throw new NotForUse();
     }
     Response response = chain.proceed(chain.request());
     if (response.code() == 407 && !throughProxy(chain)) {
@@ -41,17 +42,21 @@ final class Connected implements Interceptor {
     return response;
   }
 
+  private static boolean isToBeNew(@Nullable Progress progress) {
+    return progress != null && progress.wantsNewConnection();
+  }
+
   private static boolean throughProxy(Chain chain) {
     Connection connection = chain.connection();
     return connection != null && connection.route().proxy().type() == Proxy.Type.HTTP;
   }
 
-  /** There are bytes on a kept connection that no request has asked for; nothing was sent. */
+  /** A kept connection is not the one that is wanted, or has bytes of nobody; nothing was sent. */
   static final class NotForUse extends IOException {
     private static final long serialVersionUID = 1L;
 
     NotForUse() {
-      super("bytes that nobody had asked for lay on the connection");
+      super("a kept connection was not fit for use");
     }
   }
 

@@ -145,6 +145,11 @@ final class HttpExchange implements Exchange, Progress {
   }
 
   @Override
+  public boolean wantsNewConnection() {
+    return renewed;
+  }
+
+  @Override
   public void replied() {
     progress.replied();
   }

@@ -14,6 +14,11 @@ public interface Progress {
   /** The connection has served an earlier call, so that the server may have closed it by now. */
   default void reused() {}
 
+  /** Whether no connection will do that has served an earlier call. */
+  default boolean wantsNewConnection() {
+    return false;
+  }
+
   /**
    * The server has refused the request as it was, and one more is about to be sent.
    *
