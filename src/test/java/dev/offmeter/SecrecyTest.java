@@ -487,6 +487,152 @@ class SecrecyTest {
     assertSilence();
   }
 
+  private static final String LONG = "V3ry-" + "abcdefghijklmnopqrstuvwxyz".repeat(6) + "-End9";
+  private static final String ODD = "p&ss<w>rd\"q'x/y+z=";
+
+  /** A header's value, what a server says of it, and what must not be seen. */
+  static List<List<String>> everyFormOfASecret() {
+    return List.of(
+        List.of(LONG, "<html><title>Denied: " + LONG + " no</title>", "abcdefgh"),
+        List.of(LONG, "<html><title>" + "x ".repeat(55) + LONG + "</title>", "V3ry-abc"),
+        List.of(LONG, "key " + LONG.substring(0, 100) + "... is wrong", "abcdefgh"),
+        List.of(LONG, "key " + LONG.substring(0, 8) + "... is wrong", "V3ry-abc"),
+        List.of(LONG, "key ..." + LONG.substring(100) + " is wrong", "-End9"),
+        List.of(LONG, "key ..." + LONG.substring(60, 90) + "... is wrong", "abcdefgh"),
+        List.of(LONG, "x".repeat(8190) + LONG, "abcdefgh"),
+        List.of("Abc-Def-Ghi-Jkl", "key ABC-DEF-GHI-JKL is wrong", "DEF-GHI"),
+        List.of(ODD, "bad p&amp;ss&lt;w&gt;rd&quot;q&#39;x/y+z= key", "rd&quot;"),
+        List.of(ODD, "bad p&#38;ss&#x3c;w&#62;rd&#34;q&apos;x&#47;y&#43;z&#61; key", "rd&#34;"),
+        List.of(
+            ODD, "bad p&amp;amp;ss&amp;lt;w&amp;gt;rd&amp;quot;q&amp;#39;x/y+z= key", "rd&amp;"),
+        List.of(ODD, "bad p%26ss%3Cw%3Erd%22q%27x%2Fy%2Bz%3D key", "ss%3Cw"),
+        List.of(ODD, "bad p%2526ss%253cw%253erd%2522q%2527x%252fy%252bz%253d key", "ss%253cw"),
+        List.of(ODD, "bad p&ss<w>rd\\\"q'x/y+z= key", "p&ss"),
+        List.of(ODD, "bad p\\u0026ss\\u003cw\\u003erd\\\\\"q\\u0027x\\/y\\u002bz= key", "u003cw"),
+        List.of("Token abcDEF123ghiJKL456", "token abcDEF123ghiJKL456 expired", "DEF123"),
+        List.of("Token abcDEF123ghiJKL456", "abcDEF123ghiJKL456", "DEF123"),
+        List.of("a=b; session=abcDEF123ghiJKL456", "abcDEF123ghiJKL456 expired", "DEF123"),
+        List.of("session=\"xy12\"; a=b", "cookie xy12 expired", "xy12"),
+        List.of("Basic Ym9iYnk6U3VwM3JTZWNyZXRQdw==", "no bobby here", "bobby"),
+        List.of("Basic Ym9iYnk6U3VwM3JTZWNyZXRQdw==", "Sup3rSecretPw is weak", "Sup3r"),
+        List.of("Basic Ym9iYnk6U3VwM3JTZWNyZXRQdw==", "no Ym9iYnk6U3VwM3JTZWNyZXRQdw", "Ym9i"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("everyFormOfASecret")
+  void aSecretIsMaskedInEveryForm(List<String> form) {
+    String said = form.get(1);
+    boolean page = said.startsWith("<");
+    String body = page ? said : JsonNodeFactory.instance.objectNode().put("error", said).toString();
+    Node node = loopback.node(Replies.status(403, page ? "text/html" : "application/json", body));
+
+    call(Endpoint.ollama("node", node.url()).model("m").header("X-Secret", form.get(0)).build());
+
+    assertSilence();
+    assertThat(seen).noneMatch(text -> text.contains(form.get(2)));
+  }
+
+  static List<ChatRequest.Builder> everyTextOfTheCaller() {
+    String schema = "{\"type\":\"object\",\"description\":\"Project Nightingale layoffs\"}";
+    return List.of(
+        ChatRequest.builder().tool("f", "Project Nightingale layoffs", "{}"),
+        ChatRequest.builder().tool("f", "d", schema),
+        ChatRequest.builder().tool("f", "d", "{\"Project Nightingale layoffs\":\"\\\"\"}"),
+        ChatRequest.builder().answerSchema(schema),
+        ChatRequest.builder().stop("Project Nightingale layoffs"),
+        ChatRequest.builder().message(Message.assistant("Project Nightingale layoffs")),
+        ChatRequest.builder().message(Message.toolResult("1", "f", "Project Nightingale layoffs")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("everyTextOfTheCaller")
+  void noTextOfTheCallerIsRepeated(ChatRequest.Builder request) {
+    for (String said :
+        List.of(
+            "project NIGHTINGALE layoffs",
+            "Project%20Nightingale+layoffs",
+            "Project\\u0020Nightingale layoffs")) {
+      Node node = loopback.node(Replies.status(400, "text/plain", "failed: on " + said));
+      Endpoint endpoint = Endpoint.ollama("node", node.url()).model("m").build();
+      try (LlmClient client = LlmClient.builder().endpoint(endpoint).build()) {
+        told(() -> client.chat(request.user("hello").build()));
+      }
+    }
+
+    assertThat(seen)
+        .anyMatch(text -> text.contains("quotes the conversation"))
+        .noneMatch(text -> text.toLowerCase(Locale.ROOT).contains("nightingale"));
+  }
+
+  @Test
+  void theNumbersOfTheCallerAreNotRepeated() {
+    Node node = loopback.node(Replies.status(400, "text/plain", "short pin 4711-0815"));
+    Endpoint endpoint = Endpoint.ollama("node", node.url()).model("m").build();
+    try (LlmClient client = LlmClient.builder().endpoint(endpoint).build()) {
+      told(() -> client.chat(ChatRequest.builder().user("pin 4711-0815 it is").build()));
+    }
+
+    assertThat(seen).isNotEmpty().noneMatch(text -> text.contains("4711"));
+  }
+
+  @Test
+  void wordsThatAreNoQuotationOfASchemaAreShown() {
+    String words = "additionalProperties must be set to false";
+    Node node = loopback.node(Replies.status(400, "text/plain", words));
+    Endpoint endpoint = Endpoint.ollama("node", node.url()).model("m").build();
+    try (LlmClient client = LlmClient.builder().endpoint(endpoint).build()) {
+      told(
+          () ->
+              client.chat(
+                  ChatRequest.builder()
+                      .user("hello")
+                      .answerSchema("{\"type\":\"object\",\"additionalProperties\":true}")
+                      .build()));
+    }
+
+    assertThat(seen).anyMatch(text -> text.contains(words));
+  }
+
+  @Test
+  void ofATitleNoMoreIsShownThanNeeded() {
+    Node node =
+        loopback.node(Replies.status(500, "", "<html><title>" + "y".repeat(500) + "</title>"));
+    call(endpoint("ollama", node));
+
+    assertThat(seen)
+        .anyMatch(text -> text.contains("y".repeat(120)))
+        .noneMatch(text -> text.contains("y".repeat(121)));
+  }
+
+  @Test
+  void wordsOfAServerAreWithheldWithTheReasonWhenTheConversationIsTooLongToBeSearched() {
+    Node node = loopback.node(Replies.status(400, "text/plain", "no such thing"));
+    askAtLength(node);
+
+    assertThat(seen).anyMatch(text -> text.contains("too long to be searched"));
+  }
+
+  @Test
+  void ourOwnWordsAreShownHoweverLongTheConversationIs() {
+    String line = Replies.tokens("word ".repeat(2000));
+    Node node =
+        loopback.node(
+            (connection, request) ->
+                connection.send(Replies.STREAM_HEAD + line + Replies.LAST_CHUNK));
+    askAtLength(node);
+
+    assertThat(seen)
+        .anyMatch(text -> text.contains("the answer ended without its end marker"))
+        .noneMatch(text -> text.contains("withheld"));
+  }
+
+  private void askAtLength(Node node) {
+    Endpoint endpoint = Endpoint.ollama("node", node.url()).model("m").retries(0).build();
+    try (LlmClient client = LlmClient.builder().endpoint(endpoint).build()) {
+      told(() -> client.chat(ChatRequest.builder().user("the answer ".repeat(30_000)).build()));
+    }
+  }
+
   @Test
   void aShortSecretWithinALongerOneDoesNotUncoverTheRest() {
     Node node = loopback.node(Replies.status(401, "", "invalid key acme-canary-prod-Zk81"));

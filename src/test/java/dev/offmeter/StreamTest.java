@@ -14,6 +14,8 @@ import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -155,6 +157,22 @@ class StreamTest {
       assertThat(text(events.next())).isEqualTo("Dear");
       assertThat(stream.response().text()).isEqualTo("Dear Zoë");
     }
+  }
+
+  @Test
+  void aStreamThatTakesItsTextBackAgainAndAgainIsGivenUp() {
+    String[] pieces = new String[2000];
+    Arrays.fill(pieces, "late?</think>");
+    Node node = loopback.node(Replies.answering(pieces));
+    List<ChatEvent> events = new ArrayList<>();
+
+    try (ChatStream stream = loopback.client(over(node)).stream(REQUEST)) {
+      assertThatThrownBy(() -> stream.forEach(events::add))
+          .isInstanceOfSatisfying(
+              LlmException.class,
+              e -> assertThat(e.attempts().get(0).failure()).contains(FailureKind.INCOMPLETE));
+    }
+    assertThat(events).hasSizeLessThan(200);
   }
 
   @Test

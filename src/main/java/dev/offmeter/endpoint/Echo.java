@@ -4,8 +4,10 @@ package dev.offmeter.endpoint;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.text.Normalizer;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Predicate;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -20,8 +22,16 @@ final class Echo {
           "\\\\{1,8}u([0-9a-fA-F]{4})|\\\\{1,8}[nrtbf]|&#(\\d{1,7});|&#x([0-9a-fA-F]{1,6});|&\\w{2,8};");
   private static final Pattern PERCENT = Pattern.compile("(?:%[0-9a-fA-F]{2}){1,40}");
 
+  /** So many digits are a number that is no coincidence. */
+  private static final int DIGITS = 8;
+
   /** So many characters of Chinese or Japanese say as much as a run of letters does. */
   private static final int DENSE = 6;
+
+  private static final int HASHES = 1 << 16;
+
+  /** As in {@link String#hashCode()}. */
+  private static final int FACTOR = 31;
 
   private static final Pattern OTHER = Pattern.compile("[^\\p{L}\\p{N}]+");
 
@@ -89,31 +99,55 @@ final class Echo {
   }
 
   /**
-   * Whether two plain texts have a run of this length in common, or one of {@link #DENSE}
-   * characters that each stand for a word or a syllable; or the first holds the second whole, if
-   * that is shorter than the run but not than half of it.
+   * Whether two plain texts have a run of this length in common, or one of {@link #DIGITS} digits
+   * or of {@link #DENSE} characters that each stand for a word or a syllable; or the first holds
+   * the second whole, if that is shorter than the run but not than half of it.
    */
   static boolean isIn(String plain, String said, int run) {
     if (said.length() < run && said.length() >= run / 2 && plain.contains(said)) {
       return true;
     }
-    for (int i = 0; i + DENSE <= plain.length(); i++) {
-      boolean whole = i + run <= plain.length() && said.contains(plain.substring(i, i + run));
-      if (whole || (isDense(plain, i) && said.contains(plain.substring(i, i + DENSE)))) {
-        return true;
+    return shares(plain, said, run, part -> true)
+        || shares(plain, said, DIGITS, Echo::isNumber)
+        || shares(plain, said, DENSE, Echo::isDense);
+  }
+
+  /** In one pass over the second text, which may be long: its runs are looked up by their hash. */
+  private static boolean shares(String plain, String said, int run, Predicate<String> counts) {
+    BitSet hashes = new BitSet(HASHES);
+    for (int i = 0; i + run <= plain.length(); i++) {
+      String part = plain.substring(i, i + run);
+      if (counts.test(part)) {
+        hashes.set(part.hashCode() & (HASHES - 1));
+      }
+    }
+    if (hashes.isEmpty() || said.length() < run) {
+      return false;
+    }
+    int oldest = 1;
+    for (int i = 0; i < run; i++) {
+      oldest *= FACTOR;
+    }
+    int hash = 0;
+    for (int end = 1; end <= said.length(); end++) {
+      hash = FACTOR * hash + said.charAt(end - 1);
+      hash -= end > run ? oldest * said.charAt(end - 1 - run) : 0;
+      if (end >= run && hashes.get(hash & (HASHES - 1))) {
+        String part = said.substring(end - run, end);
+        if (counts.test(part) && plain.contains(part)) {
+          return true;
+        }
       }
     }
     return false;
   }
 
-  private static boolean isDense(String plain, int from) {
-    for (int i = from; i < from + DENSE; i++) {
-      char c = plain.charAt(i);
-      boolean kana = c >= '\u3040' && c <= '\u30ff';
-      if (!kana && !Character.isIdeographic(c)) {
-        return false;
-      }
-    }
-    return true;
+  private static boolean isNumber(String part) {
+    return part.chars().allMatch(Character::isDigit);
+  }
+
+  private static boolean isDense(String part) {
+    return part.chars()
+        .allMatch(c -> (c >= '\u3040' && c <= '\u30ff') || Character.isIdeographic(c));
   }
 }

@@ -16,6 +16,9 @@ final class Gathered implements Pieces, Heard {
   /** A model's name goes into logs and metrics; a longer one is none. */
   private static final int LONGEST_MODEL = 200;
 
+  /** A stream shows all its thinking anew after each. */
+  private static final int MOST_WITHDRAWALS = 8;
+
   private final WholeText text = new WholeText();
   private final WholeText thinking = new WholeText();
   private final List<ToolCall> toolCalls = new ArrayList<>(0);
@@ -98,6 +101,18 @@ final class Gathered implements Pieces, Heard {
   void checkLimit() throws Failure {
     if (!ended) {
       limit.check();
+    }
+  }
+
+  /**
+   * Checks an answer that has not ended.
+   *
+   * @throws Failure if it takes back again and again what it said
+   */
+  void checkWithdrawals() throws Failure {
+    if (withdrawals > MOST_WITHDRAWALS) {
+      throw Failure.of(
+          FailureKind.INCOMPLETE, "its <think> tags do not pair: what is answer is unclear");
     }
   }
 

@@ -140,7 +140,7 @@ final class HttpExamination implements Transport.Examination {
 
   private static Fact clean(Fact fact, Redactor redactor) {
     Failure failure = fact.failure();
-    String detail = redactor.clean(Failure.of(FailureKind.INTERNAL, fact.detail())).message();
+    String detail = redactor.clean(Failure.told(FailureKind.INTERNAL, fact.detail())).message();
     return new Fact(fact.topic(), detail, failure == null ? null : redactor.clean(failure));
   }
 

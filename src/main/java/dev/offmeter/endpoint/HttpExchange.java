@@ -99,8 +99,11 @@ final class HttpExchange implements Exchange, Progress {
       Answer answer =
           answerIfComplete(
               reading == null ? ask(credentials.on(protocol.request(request), this)) : reading);
-      if (answer == null && limited) {
-        gathered.checkLimit();
+      if (answer == null) {
+        gathered.checkWithdrawals();
+        if (limited) {
+          gathered.checkLimit();
+        }
       }
       return answer;
     } catch (Failure e) {

@@ -7,7 +7,6 @@ import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.Quotations;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -22,9 +21,6 @@ import java.util.regex.Pattern;
 final class Redactor {
   private static final int LONGEST = 300;
 
-  /** A value shorter than this is no secret, and masking it would blot out ordinary words. */
-  private static final int SHORTEST = 4;
-
   /** So many letters and digits in common with the conversation are no coincidence. */
   private static final int QUOTE = 16;
 
@@ -33,6 +29,11 @@ final class Redactor {
 
   /** As much of a message as is compared with what is shown of it. */
   private static final int LOOKED_AT = 4096;
+
+  /** As much of a message as is read at all: masked first, it is cut again. */
+  private static final int READ = 2 * LOOKED_AT;
+
+  private static final int LONGEST_TITLE = 120;
 
   /** White space, what could steer a terminal or the eye, and what is no character. */
   private static final Pattern UNPRINTABLE =
@@ -49,10 +50,43 @@ final class Redactor {
   /** A framework's page for programmers puts its exception there, with what it was about. */
   private static final Pattern EXCEPTION = Pattern.compile("(\\w*(?:Error|Exception))\\b.*");
 
+  /** Words of JSON Schema that are long enough to be taken for a quotation. */
+  private static final Set<String> STANDARD =
+      Set.of(
+          "additionalItems",
+          "additionalProperties",
+          "contentEncoding",
+          "contentMediaType",
+          "contentSchema",
+          "definitions",
+          "dependencies",
+          "dependentRequired",
+          "dependentSchemas",
+          "deprecated",
+          "description",
+          "exclusiveMaximum",
+          "exclusiveMinimum",
+          "maxContains",
+          "maxProperties",
+          "minContains",
+          "minProperties",
+          "multipleOf",
+          "patternProperties",
+          "prefixItems",
+          "properties",
+          "propertyNames",
+          "readOnly",
+          "required",
+          "unevaluatedItems",
+          "unevaluatedProperties",
+          "uniqueItems",
+          "writeOnly",
+          "date-time");
+
   /** Where bytes were no text. */
   private static final String NO_TEXT = "\ufffd\ufffd";
 
-  private final List<String> secrets;
+  private final Secrets secrets;
   private final Set<String> known;
   private final List<CharSequence> conversation = new ArrayList<>();
 
@@ -62,13 +96,7 @@ final class Redactor {
   }
 
   private Redactor(Collection<String> secrets, Set<String> known) {
-    // Folded like the message, or their own white space would hide them; the longest first, or a
-    // short one would cut a piece out of it and so uncover the rest.
-    this.secrets =
-        secrets.stream()
-            .map(Redactor::folded)
-            .sorted(Comparator.comparingInt(String::length).reversed())
-            .toList();
+    this.secrets = new Secrets(secrets);
     this.known = known;
   }
 
@@ -81,11 +109,38 @@ final class Redactor {
   Redactor(
       Collection<String> secrets, String model, ChatRequest request, List<CharSequence> heard) {
     this(secrets, names(model, request));
+    said(request);
+    conversation.addAll(heard);
+  }
+
+  /** All texts of the caller's; the names of tools are no part of what they say to a model. */
+  private void said(ChatRequest request) {
     for (Message message : request.messages()) {
       conversation.add(message.content());
       message.toolCalls().forEach(call -> conversation.add(call.arguments()));
     }
-    conversation.addAll(heard);
+    for (ChatRequest.Tool tool : request.tools()) {
+      conversation.add(tool.description());
+      ofSchema(tool.schema());
+    }
+    request.answerSchema().ifPresent(this::ofSchema);
+    conversation.addAll(request.stop());
+  }
+
+  /** The words of a schema that are the caller's own, not the standard's. */
+  private void ofSchema(String schema) {
+    int open = schema.indexOf('"');
+    while (open >= 0) {
+      int close = open + 1;
+      while (close < schema.length() && schema.charAt(close) != '"') {
+        close += schema.charAt(close) == '\\' ? 2 : 1;
+      }
+      String text = schema.substring(open + 1, Math.min(close, schema.length()));
+      if (!STANDARD.contains(text)) {
+        conversation.add(text);
+      }
+      open = schema.indexOf('"', close + 1);
+    }
   }
 
   private static Set<String> names(String model, ChatRequest request) {
@@ -96,7 +151,8 @@ final class Redactor {
   }
 
   Failure clean(Failure failure) {
-    return failure.withMessage(clean(failure.message()));
+    return failure.withMessage(
+        failure.isTold() ? clean(failure.message()) : shortened(ours(failure.message())));
   }
 
   /**
@@ -115,23 +171,28 @@ final class Redactor {
     return said.length() > SEARCHED || Echo.isIn(name, said.toString(), QUOTE);
   }
 
+  /** Our own words say nothing of a conversation; a value of a setting may stand in them. */
+  private String ours(String message) {
+    return masked(folded(message));
+  }
+
   private String clean(String message) {
-    String text = masked(folded(message));
+    String text = masked(folded(shortened(message, READ)));
     if (text.contains(NO_TEXT)) {
       return "the server's message is withheld: it is no text";
     }
     String shown = cut(text);
+    if (!isSearchable()) {
+      return "the server's message is withheld: the conversation is too long to be searched for it";
+    }
     if (quotesConversation(text, shown)) {
       return "the server's message is withheld: it quotes the conversation";
     }
-    return shown.length() <= LONGEST ? shown : shortened(shown, LONGEST) + "...";
+    return shortened(shown);
   }
 
   private String masked(String folded) {
-    String text = folded;
-    for (String secret : secrets) {
-      text = secret.length() < SHORTEST ? text : text.replace(secret, "***");
-    }
+    String text = secrets.masked(folded);
     return LOOKS_SECRET.matcher(text).replaceAll("***");
   }
 
@@ -142,7 +203,12 @@ final class Redactor {
     }
     String title = EXCEPTION.matcher(titled.group(1)).replaceFirst("$1 ...");
     String path = titled.group(2) == null ? "" : titled.group(2);
-    return "an HTML page titled \"" + Quotations.cut(title, known) + "\"" + path;
+    String shown = shortened(Quotations.cut(title, known), LONGEST_TITLE);
+    return "an HTML page titled \"" + shown + "\"" + path;
+  }
+
+  private static String shortened(String text) {
+    return text.length() <= LONGEST ? text : shortened(text, LONGEST) + "...";
   }
 
   private static String shortened(String text, int length) {
@@ -164,17 +230,16 @@ final class Redactor {
     // Looked at a little beyond what is shown, or half a quotation could end or begin it.
     String near = shortened(shown, LONGEST + 2 * QUOTE);
     List<String> seen = Echo.withEdges(shortened(text, LOOKED_AT), near, QUOTE);
-    int length = 0;
     for (CharSequence said : conversation) {
-      length += said.length();
-      if (length > SEARCHED) {
-        return true;
-      }
       String plain = Echo.plain(said.toString());
       if (seen.stream().anyMatch(part -> Echo.isIn(part, plain, QUOTE))) {
         return true;
       }
     }
     return false;
+  }
+
+  private boolean isSearchable() {
+    return conversation.stream().mapToLong(CharSequence::length).sum() <= SEARCHED;
   }
 }

@@ -31,20 +31,20 @@ final class TransportFailure {
           FailureKind.CONNECT_TIMEOUT, "no DNS lookup made: " + unanswered.getMessage());
     }
     if (e instanceof UnknownHostException) {
-      return Failure.of(FailureKind.HOST_UNKNOWN, unresolved(e.getMessage()));
+      return Failure.told(FailureKind.HOST_UNKNOWN, unresolved(e.getMessage()));
     }
     if (e instanceof SSLException) {
-      return Failure.of(FailureKind.TLS_FAILED, "TLS handshake failed: " + root(e));
+      return Failure.told(FailureKind.TLS_FAILED, "TLS handshake failed: " + root(e));
     }
     if (e instanceof SocketTimeoutException) {
       return Failure.of(FailureKind.CONNECT_TIMEOUT, "no connection in time");
     }
     if (e instanceof ConnectException || e instanceof NoRouteToHostException || noRoute(e)) {
-      return Failure.of(FailureKind.CONNECTION_REFUSED, root(e));
+      return Failure.told(FailureKind.CONNECTION_REFUSED, root(e));
     }
     Failure proxy = ofProxy(String.valueOf(cause(e).getMessage()));
     return proxy == null
-        ? Failure.of(FailureKind.CONNECTION_LOST, "lost while connecting: " + root(e))
+        ? Failure.told(FailureKind.CONNECTION_LOST, "lost while connecting: " + root(e))
         : proxy;
   }
 
@@ -104,12 +104,12 @@ final class TransportFailure {
     // A protocol exception repeats what the server sent, so its message stays out.
     return e instanceof ProtocolException
         ? Failure.of(FailureKind.NOT_AN_ANSWER, "the server does not speak HTTP")
-        : Failure.of(FailureKind.CONNECTION_LOST, "closed before an answer: " + root(e));
+        : Failure.told(FailureKind.CONNECTION_LOST, "closed before an answer: " + root(e));
   }
 
   static Failure answering(IOException e) {
     String what = e instanceof ProtocolException ? "its framing is broken" : root(e);
-    return Failure.of(FailureKind.ANSWER_CUT, "closed in the middle of an answer: " + what);
+    return Failure.told(FailureKind.ANSWER_CUT, "closed in the middle of an answer: " + what);
   }
 
   /** Whether the other end has closed or reset the connection. */

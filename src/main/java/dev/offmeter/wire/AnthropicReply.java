@@ -186,7 +186,7 @@ final class AnthropicReply implements EventReading.Events {
     }
   }
 
-  private void part(int index, String id, String name, String arguments) {
+  private void part(int index, String id, String name, String arguments) throws Failure {
     if (!tools) {
       pieces.onCallNotOffered();
     } else if (!(id.isEmpty() && name.isEmpty() && arguments.isEmpty())) {

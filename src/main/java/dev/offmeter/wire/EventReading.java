@@ -377,7 +377,8 @@ final class EventReading implements Reading {
     } catch (StreamConstraintsException e) {
       throw new Unreadable(
           Failure.of(
-              FailureKind.TOO_LARGE, "the reply is nested too deeply, or a number too long"));
+              FailureKind.TOO_LARGE,
+              "the reply has too many values, is nested too deeply, or has a number too long"));
     } catch (JsonProcessingException | CharConversionException e) {
       throw atEnd && breaksOff(e, json, length)
           ? new Unreadable(

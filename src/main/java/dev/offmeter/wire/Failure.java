@@ -20,6 +20,7 @@ public final class Failure extends Exception {
   private final boolean definite;
   private final boolean blameless;
   private final @Nullable FailureKind openedBy;
+  private final boolean told;
 
   private Failure(
       FailureKind kind,
@@ -28,7 +29,8 @@ public final class Failure extends Exception {
       @Nullable Duration retryAfter,
       boolean definite,
       boolean blameless,
-      @Nullable FailureKind openedBy) {
+      @Nullable FailureKind openedBy,
+      boolean told) {
     super(Objects.requireNonNull(message, "message"), null, false, false);
     this.kind = Objects.requireNonNull(kind, "kind");
     this.status = status;
@@ -36,41 +38,52 @@ public final class Failure extends Exception {
     this.definite = definite;
     this.blameless = blameless;
     this.openedBy = openedBy;
+    this.told = told;
   }
 
-  /** A failure without an HTTP status. */
+  /** A failure without an HTTP status, in the library's own words. */
   public static Failure of(FailureKind kind, String message) {
-    return new Failure(kind, 0, message, null, false, false, null);
+    return new Failure(kind, 0, message, null, false, false, null, false);
+  }
+
+  /** A failure without an HTTP status, in words that came from outside, at least in part. */
+  public static Failure told(FailureKind kind, String message) {
+    return new Failure(kind, 0, message, null, false, false, null, true);
+  }
+
+  /** Whether the message, at least in part, came from outside. */
+  public boolean isTold() {
+    return told;
   }
 
   /** A copy with an HTTP status. */
   public Failure withStatus(int status) {
-    return new Failure(kind, status, message(), retryAfter, definite, blameless, openedBy);
+    return new Failure(kind, status, message(), retryAfter, definite, blameless, openedBy, told);
   }
 
   /** A copy with another message. */
   public Failure withMessage(String message) {
-    return new Failure(kind, status, message, retryAfter, definite, blameless, openedBy);
+    return new Failure(kind, status, message, retryAfter, definite, blameless, openedBy, told);
   }
 
   /** A copy of another kind. */
   public Failure withKind(FailureKind kind) {
-    return new Failure(kind, status, message(), retryAfter, definite, blameless, openedBy);
+    return new Failure(kind, status, message(), retryAfter, definite, blameless, openedBy, told);
   }
 
   /** The same with the pause that the server asked for. */
   public Failure withRetryAfter(Duration retryAfter) {
-    return new Failure(kind, status, message(), retryAfter, definite, blameless, openedBy);
+    return new Failure(kind, status, message(), retryAfter, definite, blameless, openedBy, told);
   }
 
   /** The same, and the server says that it is no use to ask again. */
   Failure asDefinite() {
-    return new Failure(kind, status, message(), retryAfter, true, blameless, openedBy);
+    return new Failure(kind, status, message(), retryAfter, true, blameless, openedBy, told);
   }
 
   /** The same of an endpoint that was not asked because {@code openedBy} had taken it down. */
   public Failure withOpenedBy(@Nullable FailureKind openedBy) {
-    return new Failure(kind, status, message(), retryAfter, definite, blameless, openedBy);
+    return new Failure(kind, status, message(), retryAfter, definite, blameless, openedBy, told);
   }
 
   /** What had taken the endpoint down that was therefore not asked. */
@@ -85,7 +98,7 @@ public final class Failure extends Exception {
 
   /** The same, and it says nothing of the endpoint's health, whatever its kind. */
   public Failure asBlameless() {
-    return new Failure(kind, status, message(), retryAfter, definite, true, openedBy);
+    return new Failure(kind, status, message(), retryAfter, definite, true, openedBy, told);
   }
 
   /** Whether it says nothing of the endpoint's health, whatever its kind. */

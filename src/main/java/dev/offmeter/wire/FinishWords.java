@@ -207,13 +207,14 @@ final class FinishWords {
     String told = PLAIN.matcher(word.strip()).matches() ? ": " + word.strip() : "";
     return switch (meaning) {
       case OVERFLOW ->
-          Failure.of(FailureKind.CONTEXT_OVERFLOW, "the context was full before the end" + told);
+          Failure.told(FailureKind.CONTEXT_OVERFLOW, "the context was full before the end" + told);
       case FILTER ->
-          Failure.of(FailureKind.CONTENT_FILTERED, "the content filter stopped the answer" + told);
+          Failure.told(
+              FailureKind.CONTENT_FILTERED, "the content filter stopped the answer" + told);
       case REFUSAL -> Failure.of(FailureKind.CONTENT_FILTERED, "the model refuses to answer");
-      case ERROR -> Failure.of(FailureKind.STREAM_ERROR, "the server gave the answer up" + told);
+      case ERROR -> Failure.told(FailureKind.STREAM_ERROR, "the server gave the answer up" + told);
       case UNKNOWN ->
-          Failure.of(
+          Failure.told(
               FailureKind.MODEL_STOPPED,
               "the model stopped" + (told.isEmpty() ? " for an unknown reason" : told));
       default -> Failure.of(FailureKind.INCOMPLETE, "the answer ended without its end marker");

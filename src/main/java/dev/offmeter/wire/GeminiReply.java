@@ -40,7 +40,7 @@ final class GeminiReply implements EventReading.Events {
   public @Nullable Ending event(JsonNode data) throws Failure {
     String blocked = data.path("promptFeedback").path("blockReason").asText("");
     if (!blocked.isEmpty() && !blocked.equals("BLOCK_REASON_UNSPECIFIED")) {
-      throw Failure.of(FailureKind.CONTENT_FILTERED, "the prompt was blocked: " + blocked);
+      throw Failure.told(FailureKind.CONTENT_FILTERED, "the prompt was blocked: " + blocked);
     }
     reply |= data.has("candidates") || data.has("usageMetadata");
     model = data.path("modelVersion").asText(model);
@@ -86,7 +86,7 @@ final class GeminiReply implements EventReading.Events {
     }
   }
 
-  private void readCallIfAny(JsonNode call) {
+  private void readCallIfAny(JsonNode call) throws Failure {
     if (tools && call.isObject()) {
       readCall(call);
     } else if (call.isObject()) {
@@ -110,7 +110,7 @@ final class GeminiReply implements EventReading.Events {
     }
   }
 
-  private void readCall(JsonNode call) {
+  private void readCall(JsonNode call) throws Failure {
     calls.addWhole(
         -1, Fields.informal(call, "id"), Fields.informal(call, "name"), call.path("args"));
     pieces.part();

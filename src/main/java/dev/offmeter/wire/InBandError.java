@@ -113,6 +113,8 @@ final class InBandError {
   private static Failure of(ErrorBody error) {
     FailureKind kind = ErrorClassifier.of(error).inBand(false);
     String message = ErrorClassifier.shown(kind, error.message());
-    return Failure.of(kind, message.isEmpty() ? "an error without words" : message);
+    return message.isEmpty()
+        ? Failure.of(kind, "an error without words")
+        : Failure.told(kind, message);
   }
 }

@@ -22,7 +22,7 @@ import java.util.Set;
 /** The one JSON reader and writer. */
 final class Json {
   /** Far more than any answer has, and little enough for a small heap. */
-  private static final long MOST_TOKENS = 200_000;
+  static final int MOST_TOKENS = 200_000;
 
   /** Sizes are bounded by {@link BoundedBody}, so Jackson's own 20 million characters may go. */
   static final JsonFactory FACTORY =

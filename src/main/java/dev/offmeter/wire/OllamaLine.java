@@ -20,6 +20,7 @@ final class OllamaLine {
   private final boolean tools;
   private final int maxTokens;
   private final ToolCallPieces calls = new ToolCallPieces();
+  private final ReplyTree trees = new ReplyTree();
   private String model = "";
   private String content = "";
   private String thinking = "";
@@ -54,6 +55,7 @@ final class OllamaLine {
     doneReason = "";
     error = null;
     hasContent = false;
+    trees.begin();
     boolean text = false;
     boolean ends = false;
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
@@ -117,7 +119,7 @@ final class OllamaLine {
       return;
     }
     ObjectNode told = error == null ? JsonNodeFactory.instance.objectNode() : error;
-    told.set(name, ReplyTree.value(parser, value));
+    told.set(name, trees.read(parser, value));
     error = told;
   }
 
@@ -147,7 +149,7 @@ final class OllamaLine {
           String more =
               value == JsonToken.VALUE_STRING
                   ? parser.getText()
-                  : Content.informal(ReplyTree.value(parser, value));
+                  : Content.informal(trees.read(parser, value));
           thinking = more.isEmpty() ? thinking : more;
         }
         case "detail", "error" -> readError(name, value, parser);
@@ -161,14 +163,14 @@ final class OllamaLine {
       String more = parser.getText();
       content = more.isEmpty() ? content : more;
     } else if (value != JsonToken.VALUE_NULL) {
-      Content parts = Content.of(ReplyTree.value(parser, value));
+      Content parts = Content.of(trees.read(parser, value));
       content = parts.text().isEmpty() ? content : parts.text();
       thinking = parts.thinking().isEmpty() ? thinking : parts.thinking();
     }
   }
 
   private void readToolCalls(JsonParser parser, JsonToken value) throws IOException, Failure {
-    JsonNode list = ReplyTree.value(parser, value);
+    JsonNode list = trees.read(parser, value);
     if (!list.isArray() && !list.isNull()) {
       throw Failure.of(FailureKind.NOT_AN_ANSWER, "tool calls that are no list");
     }

@@ -45,7 +45,8 @@ final class OllamaReading implements Reading {
       throw cut();
     } catch (StreamConstraintsException e) {
       throw Failure.of(
-          FailureKind.TOO_LARGE, "the reply is nested too deeply, or a number too long");
+          FailureKind.TOO_LARGE,
+          "the reply has too many values, is nested too deeply, or has a number too long");
     } catch (JsonProcessingException | CharConversionException e) {
       if (line.isBegun() && bounded.ended()) {
         throw cut();

@@ -168,7 +168,7 @@ final class OpenAiReply implements EventReading.Events {
     }
   }
 
-  private void readToolCalls(List<JsonNode> list, boolean snapshot) {
+  private void readToolCalls(List<JsonNode> list, boolean snapshot) throws Failure {
     int position = 0;
     for (JsonNode call : list) {
       JsonNode function = call.path("function");

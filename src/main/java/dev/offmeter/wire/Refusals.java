@@ -18,7 +18,7 @@ import java.util.regex.Pattern;
  */
 final class Refusals {
   private static final Pattern TITLE =
-      Pattern.compile("<title[^<>]*>([^<]{0,120})", Pattern.CASE_INSENSITIVE);
+      Pattern.compile("<title[^<>]*>([^<]{0,4000})", Pattern.CASE_INSENSITIVE);
 
   /** The longest text without a form that is shown. */
   private static final int PLAIN = 200;
@@ -87,8 +87,7 @@ final class Refusals {
                 .refusal(RetryAfter.of(reply.headers()).isPresent())
                 .or(() -> isOfRequest(reply.status()) ? words.request() : Optional.empty());
     if (said.isPresent()) {
-      String told = told(reply, error, "payment required");
-      return Failure.of(said.get(), ErrorClassifier.shown(said.get(), told));
+      return worded(said.get(), reply, error, "payment required");
     }
     return byStatus(reply, error, words);
   }
@@ -142,32 +141,31 @@ final class Refusals {
 
   private static Failure byStatus(Reply reply, ErrorBody error, ErrorClassifier words) {
     return switch (reply.status()) {
-      case 401, 407 -> Failure.of(FailureKind.UNAUTHORIZED, told(reply, error, "key rejected"));
+      case 401, 407 -> worded(FailureKind.UNAUTHORIZED, reply, error, "key rejected");
       case 403 -> forbidden(reply, error, words);
       case 404 -> notFound(reply, error, words);
-      case 405 -> Failure.of(FailureKind.WRONG_PATH, told(reply, error, "method not allowed"));
+      case 405 -> worded(FailureKind.WRONG_PATH, reply, error, "method not allowed");
       case 408, 504, 524 ->
-          Failure.of(FailureKind.GATEWAY_TIMEOUT, told(reply, error, "the server was too slow"));
-      case 425 -> Failure.of(FailureKind.SERVER_BUSY, told(reply, error, "too early"));
+          worded(FailureKind.GATEWAY_TIMEOUT, reply, error, "the server was too slow");
+      case 425 -> worded(FailureKind.SERVER_BUSY, reply, error, "too early");
       // TGI fails a request that it was working on with 424.
-      case 424 -> Failure.of(FailureKind.SERVER_ERROR, told(reply, error, "generation failed"));
+      case 424 -> worded(FailureKind.SERVER_ERROR, reply, error, "generation failed");
       case 429 -> tooMany(reply, error, words);
       case 502, 520, 521, 522, 523, 525, 526 ->
-          Failure.of(
-              FailureKind.ORIGIN_UNREACHABLE, told(reply, error, "the server is not reachable"));
+          worded(FailureKind.ORIGIN_UNREACHABLE, reply, error, "the server is not reachable");
       case 503 -> unavailable(reply, error, words);
       // Anthropic's own status for too much load.
-      case 529 -> Failure.of(FailureKind.SERVER_BUSY, told(reply, error, "overloaded"));
+      case 529 -> worded(FailureKind.SERVER_BUSY, reply, error, "overloaded");
       default -> byClass(reply, error, words);
     };
   }
 
   private static Failure byClass(Reply reply, ErrorBody error, ErrorClassifier words) {
     return switch (reply.status() / 100) {
-      case 2 -> Failure.of(FailureKind.NOT_AN_ANSWER, told(reply, error, "not an answer"));
-      case 4 -> Failure.of(rejected(words), told(reply, error, "request rejected"));
+      case 2 -> worded(FailureKind.NOT_AN_ANSWER, reply, error, "not an answer");
+      case 4 -> worded(rejected(words), reply, error, "request rejected");
       case 5 -> serverError(reply, error, words);
-      default -> Failure.of(FailureKind.NOT_AN_ANSWER, told(reply, error, "unknown status"));
+      default -> worded(FailureKind.NOT_AN_ANSWER, reply, error, "unknown status");
     };
   }
 
@@ -194,10 +192,8 @@ final class Refusals {
   private static Failure serverError(Reply reply, ErrorBody error, ErrorClassifier words) {
     boolean wanted = reply.status() == 501 && error.json() && !words.isServer();
     FailureKind kind =
-        wanted || words.isRequestByType()
-            ? FailureKind.BAD_REQUEST
-            : failed(told(reply, error, ""));
-    return Failure.of(kind, told(reply, error, "server error"));
+        wanted || words.isRequestByType() ? FailureKind.BAD_REQUEST : failed(told(reply, error));
+    return worded(kind, reply, error, "server error");
   }
 
   private static Failure forbidden(Reply reply, ErrorBody error, ErrorClassifier words) {
@@ -206,25 +202,30 @@ final class Refusals {
           FailureKind.HOST_REJECTED, "empty body: the server does not accept the Host header");
     }
     if (error.json()) {
-      return worded(words.forbidden(), told(reply, error, "forbidden"));
+      return worded(words.forbidden(), reply, error, "forbidden");
     }
     // A 403 page is Access without its marks, or a firewall rule: for a person, either way.
     FailureKind kind = isHtml(reply.body()) ? FailureKind.ACCESS_DENIED : FailureKind.UNAUTHORIZED;
-    return Failure.of(kind, told(reply, error, "forbidden"));
+    return worded(kind, reply, error, "forbidden");
   }
 
   /** TGI says 429 when it is full, whoever asks. */
   private static Failure tooMany(Reply reply, ErrorBody error, ErrorClassifier words) {
     FailureKind kind = words.isOverload() ? FailureKind.SERVER_BUSY : FailureKind.RATE_LIMITED;
-    return Failure.of(kind, told(reply, error, "too many requests"));
+    return worded(kind, reply, error, "too many requests");
   }
 
   private static Failure notFound(Reply reply, ErrorBody error, ErrorClassifier words) {
-    return worded(words.notFound(), told(reply, error, "no such path, empty body"));
+    return worded(words.notFound(), reply, error, "no such path, empty body");
   }
 
-  private static Failure worded(FailureKind kind, String told) {
-    return Failure.of(kind, ErrorClassifier.shown(kind, told));
+  /** In the server's own words, or else in ours. */
+  private static Failure worded(FailureKind kind, Reply reply, ErrorBody error, String otherwise) {
+    String told = told(reply, error);
+    if (!told.isEmpty()) {
+      return Failure.told(kind, ErrorClassifier.shown(kind, told));
+    }
+    return Failure.of(kind, isHtml(reply.body()) ? "an HTML page" : otherwise);
   }
 
   private static Failure unavailable(Reply reply, ErrorBody error, ErrorClassifier words) {
@@ -237,24 +238,20 @@ final class Refusals {
             || text.contains("concurrent request slot")
             || RetryAfter.of(reply.headers()).isPresent();
     if (!busy && words.isRequestByType()) {
-      return Failure.of(FailureKind.BAD_REQUEST, told(reply, error, "unavailable"));
+      return worded(FailureKind.BAD_REQUEST, reply, error, "unavailable");
     }
-    return Failure.of(
-        busy ? FailureKind.SERVER_BUSY : FailureKind.SERVER_ERROR,
-        told(reply, error, "unavailable"));
+    return worded(
+        busy ? FailureKind.SERVER_BUSY : FailureKind.SERVER_ERROR, reply, error, "unavailable");
   }
 
-  /** The server's own words, or the title of its page, or its plain text, or ours. */
-  private static String told(Reply reply, ErrorBody error, String otherwise) {
+  /** The server's own words, or the title of its page; empty if there are none. */
+  private static String told(Reply reply, ErrorBody error) {
     if (!error.message().isBlank()) {
       return error.message().strip();
     }
     String body = reply.body().strip();
-    if (isHtml(body)) {
-      Matcher title = TITLE.matcher(body);
-      String name = title.find() ? title.group(1).strip() : "";
-      return name.isEmpty() ? "an HTML page" : "an HTML page titled \"" + name + "\"";
-    }
-    return otherwise;
+    Matcher title = TITLE.matcher(isHtml(body) ? body : "");
+    String name = title.find() ? title.group(1).strip() : "";
+    return name.isEmpty() ? "" : "an HTML page titled \"" + name + "\"";
   }
 }

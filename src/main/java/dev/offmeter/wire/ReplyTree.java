@@ -3,6 +3,7 @@ package dev.offmeter.wire;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -19,7 +20,12 @@ final class ReplyTree {
   /** Numbers are kept as they are written: a tool's argument may have more digits than a double. */
   private static final JsonNodeFactory NODES = new JsonNodeFactory(true);
 
-  private ReplyTree() {}
+  private int left = Json.MOST_TOKENS;
+
+  /** Counts anew. */
+  void begin() {
+    left = Json.MOST_TOKENS;
+  }
 
   /** The next value; null when there is none. Nested no deeper than the parser permits. */
   static @Nullable JsonNode next(JsonParser parser) throws IOException {
@@ -29,6 +35,19 @@ final class ReplyTree {
 
   /** The value that begins with the token that the parser is at. */
   static JsonNode value(JsonParser parser, JsonToken token) throws IOException {
+    return new ReplyTree().read(parser, token);
+  }
+
+  /**
+   * The value that begins with the token that the parser is at.
+   *
+   * @throws StreamConstraintsException if there are too many values since the count began: as a
+   *     tree, many small ones are far larger than their text
+   */
+  JsonNode read(JsonParser parser, JsonToken token) throws IOException {
+    if (--left < 0) {
+      throw new StreamConstraintsException("too many values");
+    }
     return switch (token) {
       case START_OBJECT -> object(parser);
       case START_ARRAY -> array(parser);
@@ -41,11 +60,11 @@ final class ReplyTree {
     };
   }
 
-  private static ObjectNode object(JsonParser parser) throws IOException {
+  private ObjectNode object(JsonParser parser) throws IOException {
     ObjectNode object = NODES.objectNode();
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String name = parser.currentName();
-      JsonNode value = value(parser, parser.nextToken());
+      JsonNode value = read(parser, parser.nextToken());
       JsonNode before = object.replace(name, value);
       if (before != null) {
         object.set(name, lastWords(before, value));
@@ -69,12 +88,12 @@ final class ReplyTree {
     return after;
   }
 
-  private static ArrayNode array(JsonParser parser) throws IOException {
+  private ArrayNode array(JsonParser parser) throws IOException {
     ArrayNode array = NODES.arrayNode();
     for (JsonToken token = parser.nextToken();
         token != JsonToken.END_ARRAY;
         token = parser.nextToken()) {
-      array.add(value(parser, token));
+      array.add(read(parser, token));
     }
     return array;
   }

@@ -18,6 +18,9 @@ final class ToolCallPieces {
   private final List<Call> calls = new ArrayList<>(0);
   private final Map<Integer, Call> open = new HashMap<>(0);
 
+  /** Far more than any answer has. */
+  private static final int MOST = 1000;
+
   private static final class Call {
     private String id = "";
     private String name = "";
@@ -78,14 +81,22 @@ final class ToolCallPieces {
    * More of the call with this number; a text may be empty. Not every server counts: another id is
    * another call, and so is another name after a whole call.
    */
-  void add(int index, String id, String name, String arguments) {
+  void add(int index, String id, String name, String arguments) throws Failure {
     Call call = open.get(index);
     if (call == null || call.isAnother(id, name)) {
-      call = new Call();
+      call = begun();
       open.put(index, call);
-      calls.add(call);
     }
     add(call, id, name, arguments);
+  }
+
+  private Call begun() throws Failure {
+    if (calls.size() == MOST) {
+      throw Failure.of(FailureKind.TOO_LARGE, "the answer has more than " + MOST + " tool calls");
+    }
+    Call call = new Call();
+    calls.add(call);
+    return call;
   }
 
   private static void add(Call call, String id, String name, String arguments) {
@@ -105,7 +116,7 @@ final class ToolCallPieces {
    *
    * @param index its number, negative if it has none
    */
-  void addWhole(int index, String id, String name, JsonNode arguments) {
+  void addWhole(int index, String id, String name, JsonNode arguments) throws Failure {
     Call same = null;
     for (Call call : calls) {
       same = !id.isEmpty() && call.id.equals(id) ? call : same;
@@ -115,8 +126,7 @@ final class ToolCallPieces {
       same = before;
     }
     if (same == null || same.isAnother(id, name)) {
-      same = new Call();
-      calls.add(same);
+      same = begun();
     }
     if (index >= 0) {
       open.put(index, same);
@@ -125,7 +135,7 @@ final class ToolCallPieces {
   }
 
   /** A call, by its position, in a snapshot of all that were made. */
-  void addSnapshot(int position, String id, String name, String arguments) {
+  void addSnapshot(int position, String id, String name, String arguments) throws Failure {
     if (position >= calls.size()) {
       add(Integer.MAX_VALUE - position, id, name, arguments);
       return;

@@ -11,15 +11,18 @@ import static dev.offmeter.FailureKind.TOO_LARGE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
 import dev.offmeter.Usage;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -463,6 +466,39 @@ class OllamaReplyTest {
 
   private static String nested(int depth) {
     return "[".repeat(depth) + "]".repeat(depth);
+  }
+
+  private static final ChatRequest TOOLS =
+      ChatRequest.builder().user("hello").tool("f", "does", "{}").build();
+
+  @Test
+  void aTreeOfManySmallValuesIsTooLargeWhereverItStands() {
+    for (String value : List.of("{}", "[]", "1.1", "\"\"", "null", "{\"a\":[]}")) {
+      String many = "[" + (value + ",").repeat(200_001) + value + "]";
+      Heard.from("{\"error\":" + many + "}").failed(TOO_LARGE);
+      Heard.from("{\"message\":{\"content\":" + many + "}}").failed(TOO_LARGE);
+      Heard.from("{\"message\":{\"detail\":" + many + "}}").failed(TOO_LARGE);
+      String call = Spoken.OLLAMA.call("f", "{\"a\":" + many + "}");
+      new Heard(TOOLS).listen(Spoken.OLLAMA.protocol(), Delivery.of(call)).failed(TOO_LARGE);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Spoken.class)
+  void toolCallsWithoutNumberAreTooLarge(Spoken spoken) {
+    String number = (spoken == Spoken.OPENAI ? "\"tool_calls\":[{" : "") + "\"index\":";
+    boolean counted = spoken == Spoken.OPENAI || spoken == Spoken.ANTHROPIC;
+    StringBuilder calls = new StringBuilder();
+    for (int i = 0; i <= 1000; i++) {
+      calls.append(spoken.call("f", "{\"a\":1}").replace(number + "0", number + (counted ? i : 0)));
+    }
+    new Heard(TOOLS).listen(spoken.protocol(), Delivery.of(calls.toString())).failed(TOO_LARGE);
+  }
+
+  @Test
+  void severalTreesInOneLineAreCountedTogether() {
+    String many = "[" + "[],".repeat(120_000) + "[]]";
+    Heard.from("{\"error\":" + many + ",\"detail\":" + many + "}").failed(TOO_LARGE);
   }
 
   @Test
