@@ -55,6 +55,7 @@ final class FinishWords {
           "eom_id",
           "im_end",
           "end_of_message",
+          // What is left of </s>.
           "s",
           "tool_calls",
           "tool_call",
