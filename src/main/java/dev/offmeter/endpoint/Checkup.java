@@ -14,7 +14,9 @@ public interface Checkup {
     /** Loads the model; ends when it is loaded. Costs no token. */
     LOAD,
     /** Asks for one token, which has a server load the model that loads it on demand. */
-    ONE_TOKEN
+    ONE_TOKEN,
+    /** Whether a server that is asked by OpenAI's API is an Ollama. */
+    OLLAMA
   }
 
   /** Asks. Holds no clock of its own; whoever runs it calls {@link #cancel()}. */

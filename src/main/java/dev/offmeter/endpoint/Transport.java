@@ -161,6 +161,7 @@ public final class Transport implements AutoCloseable {
             case RESIDENT -> checks.resident();
             case LOAD -> checks.load();
             case ONE_TOKEN -> checks.oneToken();
+            case OLLAMA -> checks.ollama();
           };
       return check == null ? null : new HttpCheckup(asideClient, spec, check, aside(), canceller);
     }

@@ -77,6 +77,7 @@ final class Warmth {
 
   private final AtomicInteger inVain = new AtomicInteger();
   private final AtomicBoolean told = new AtomicBoolean();
+  private final AtomicBoolean recommended = new AtomicBoolean();
   private final AtomicBoolean kept = new AtomicBoolean();
   private volatile boolean closed;
   private volatile @Nullable Future<?> next;
@@ -398,6 +399,9 @@ final class Warmth {
    */
   CompletableFuture<Vitals> warmUp(Vitals.Sign sign) {
     keepWarm();
+    if (probes.can(Checkup.Kind.OLLAMA) && recommended.compareAndSet(false, true)) {
+      probes.ask(Checkup.Kind.OLLAMA, Looks.LIMIT, this::recommend);
+    }
     if (canLoad() && sign == Vitals.Sign.COLD) {
       health.warms(Failure.of(FailureKind.MODEL_COLD, "the model is being loaded"), false);
       return load();
@@ -405,6 +409,15 @@ final class Warmth {
     return canLoad() && sign == Vitals.Sign.READY
         ? loadOrWarm()
         : CompletableFuture.completedFuture(Probes.NOTHING);
+  }
+
+  private void recommend(Vitals ollama) {
+    if (ollama.sign() == Vitals.Sign.READY) {
+      LOG.warn(
+          "endpoint '{}' is asked by OpenAI's API, but is an Ollama, which cuts a long prompt there"
+              + " in silence: use Endpoint.ollama, which asks it by its own; said once",
+          spec.name());
+    }
   }
 
   /** From now on the model is held in memory, if that is wanted. */

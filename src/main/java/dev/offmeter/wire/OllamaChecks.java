@@ -49,7 +49,7 @@ final class OllamaChecks {
     // With a keep_alive of zero the model is gone again before anybody could use it.
     boolean kept = server.keepAlive() == null || !server.keepAlive().isZero();
     return new Checks(
-        Check.get(checks.url("api/version"), checks::version),
+        Check.get(checks.url("api/version"), OllamaChecks::version),
         kept ? Check.get(checks.url("api/ps"), checks::loaded) : null,
         kept
             ? new Check(
@@ -57,14 +57,21 @@ final class OllamaChecks {
                 checks::loading,
                 true)
             : null,
+        null,
         null);
+  }
+
+  /** Whether it is an Ollama. */
+  static Check isOllama(HttpUrl root) {
+    return Check.get(
+        root.newBuilder().addPathSegments("api/version").build(), OllamaChecks::version);
   }
 
   private HttpUrl url(String path) {
     return server.baseUrl().newBuilder().addPathSegments(path).build();
   }
 
-  private Vitals version(Reply reply) {
+  private static Vitals version(Reply reply) {
     return Vitals.of(reply, body -> Json.tree(body).path("version").isTextual());
   }
 
@@ -117,11 +124,10 @@ final class OllamaChecks {
 
   /** Well all the same: Ollama grants no more context than the model was made for. */
   private Vitals withContext(double context) {
-    boolean asked = server.options().get("num_ctx") instanceof Number;
-    if (!asked || context <= 0) {
+    if (context <= 0 || !(server.options().get("num_ctx") instanceof Number asked)) {
       return Vitals.READY;
     }
-    double wanted = ((Number) server.options().get("num_ctx")).doubleValue();
+    double wanted = asked.doubleValue();
     return context == wanted
         ? Vitals.READY
         : Vitals.of(

@@ -36,9 +36,11 @@ final class OpenAiChecks {
     Check shortest = oneToken == null ? null : oneToken(chat, oneToken);
     if (server.dialect() == Endpoint.Dialect.OLLAMA) {
       Checks ollama = OllamaChecks.of(server.at(root));
-      return new Checks(alive, ollama.resident(), ollama.load(), shortest);
+      return new Checks(
+          alive, ollama.resident(), ollama.load(), shortest, OllamaChecks.isOllama(root));
     }
-    return new Checks(alive, null, null, shortest);
+    boolean generic = server.dialect() == Endpoint.Dialect.GENERIC;
+    return new Checks(alive, null, null, shortest, generic ? OllamaChecks.isOllama(root) : null);
   }
 
   private static Check oneToken(HttpUrl chat, JsonRequest.Body request) {

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.quickly;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
+import dev.offmeter.Endpoint.Dialect;
+import dev.offmeter.endpoint.Locality;
+import dev.offmeter.testing.Connection;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import dev.offmeter.testing.Servers;
+import java.io.IOException;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.slf4j.LoggerFactory;
+
+/** An Ollama that is asked by OpenAI's API, where it cuts long prompts in silence. */
+@Timeout(20)
+class OllamaByOpenAiTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final String VERSION = "GET /api/version HTTP/1.1";
+
+  private final Logger logger = (Logger) LoggerFactory.getLogger("dev.offmeter");
+  private final ListAppender<ILoggingEvent> log = new ListAppender<>();
+
+  @BeforeEach
+  void listen() {
+    log.start();
+    logger.addAppender(log);
+    logger.setLevel(Level.WARN);
+  }
+
+  @AfterEach
+  void listenNoLonger() {
+    logger.detachAppender(log);
+    logger.setLevel(null);
+  }
+
+  private Node node(String version) {
+    Node node = loopback.node(Servers.openAi("NODE"));
+    return node.aside(
+        (connection, request) -> {
+          String models = "{\"data\":[{\"id\":\"m\"}]}";
+          boolean asked = request.line().equals(VERSION);
+          answer(asked ? version : models, connection, request);
+        });
+  }
+
+  private static void answer(String body, Connection connection, Connection.Request request)
+      throws IOException {
+    boolean none = body.isEmpty();
+    Replies.status(none ? 404 : 200, "application/json", body).answer(connection, request);
+  }
+
+  private LlmClient client(Endpoint.Builder endpoint) {
+    return loopback.client(LlmClient.builder().endpoint(endpoint.model("m").build()));
+  }
+
+  private List<String> recommended() {
+    return log.list.stream()
+        .filter(event -> event.getLevel() == Level.WARN)
+        .map(ILoggingEvent::getFormattedMessage)
+        .filter(message -> message.contains("Endpoint.ollama"))
+        .toList();
+  }
+
+  private static long asked(Node node) {
+    return node.asides().stream().filter(aside -> aside.line().equals(VERSION)).count();
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"GENERIC", "OLLAMA"})
+  void warmUpRecommendsItsOwnApiOnce(Dialect dialect) {
+    Node node = node("{\"version\":\"0.33.0\"}");
+    LlmClient client = client(Endpoint.openAi("primary", node.url()).dialect(dialect));
+
+    client.warmUp().join();
+    client.warmUp().join();
+
+    quickly(() -> !recommended().isEmpty());
+    assertThat(recommended())
+        .containsExactly(
+            "endpoint 'primary' is asked by OpenAI's API, but is an Ollama, which cuts a long prompt"
+                + " there in silence: use Endpoint.ollama, which asks it by its own; said once");
+    assertThat(asked(node)).isOne();
+  }
+
+  @Test
+  void aCallAsksForNothingOnTheSide() {
+    Node node = node("{\"version\":\"0.33.0\"}");
+
+    assertThat(client(Endpoint.openAi("primary", node.url())).chat("hello").text())
+        .isEqualTo("NODE");
+    assertThat(node.asides()).isEmpty();
+  }
+
+  @Test
+  void anotherMakeOfServerIsNotRecommendedAnything() {
+    Node node = node("");
+    LlmClient client = client(Endpoint.openAi("primary", node.url()));
+
+    client.warmUp().join();
+
+    quickly(() -> asked(node) == 1);
+    client.close();
+    assertThat(recommended()).isEmpty();
+  }
+
+  @Test
+  void aManagedServerIsNotAsked() {
+    Node node = node("{\"version\":\"0.33.0\"}");
+    LlmClient client = client(Endpoint.openAi("primary", node.url()).locality(Locality.MANAGED));
+
+    client.warmUp().join();
+
+    assertThat(node.asides()).isEmpty();
+  }
+}
