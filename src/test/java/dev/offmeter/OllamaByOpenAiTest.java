@@ -5,26 +5,22 @@ import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ch.qos.logback.classic.Level;
-import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
-import ch.qos.logback.core.read.ListAppender;
 import dev.offmeter.Endpoint.Dialect;
 import dev.offmeter.endpoint.Locality;
 import dev.offmeter.testing.Connection;
+import dev.offmeter.testing.LoggedEvents;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import dev.offmeter.testing.Servers;
 import java.io.IOException;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.slf4j.LoggerFactory;
 
 /** An Ollama that is asked by OpenAI's API, where it cuts long prompts in silence. */
 @Timeout(20)
@@ -33,21 +29,7 @@ class OllamaByOpenAiTest {
 
   private static final String VERSION = "GET /api/version HTTP/1.1";
 
-  private final Logger logger = (Logger) LoggerFactory.getLogger("dev.offmeter");
-  private final ListAppender<ILoggingEvent> log = new ListAppender<>();
-
-  @BeforeEach
-  void listen() {
-    log.start();
-    logger.addAppender(log);
-    logger.setLevel(Level.WARN);
-  }
-
-  @AfterEach
-  void listenNoLonger() {
-    logger.detachAppender(log);
-    logger.setLevel(null);
-  }
+  @RegisterExtension final LoggedEvents log = new LoggedEvents(Level.WARN);
 
   private Node node(String version) {
     Node node = loopback.node(Servers.openAi("NODE"));
@@ -70,7 +52,7 @@ class OllamaByOpenAiTest {
   }
 
   private List<String> recommended() {
-    return log.list.stream()
+    return log.events().stream()
         .filter(event -> event.getLevel() == Level.WARN)
         .map(ILoggingEvent::getFormattedMessage)
         .filter(message -> message.contains("Endpoint.ollama"))

@@ -5,11 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ch.qos.logback.classic.Level;
-import ch.qos.logback.classic.Logger;
-import ch.qos.logback.classic.spi.ILoggingEvent;
-import ch.qos.logback.core.read.ListAppender;
 import dev.offmeter.endpoint.Locality;
 import dev.offmeter.guard.AnswerCheck;
+import dev.offmeter.testing.LoggedEvents;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
@@ -18,12 +16,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
-import org.slf4j.LoggerFactory;
 
 /** Values for what a request leaves unset: the request's, the endpoint's, the client's, 1024. */
 @Timeout(20)
@@ -37,23 +32,7 @@ class RequestDefaultsTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
   private final Node node = loopback.node(Replies.answering("a"));
-  private final Logger logger = (Logger) LoggerFactory.getLogger("dev.offmeter");
-  private final ListAppender<ILoggingEvent> log = new ListAppender<>();
-
-  @BeforeEach
-  void listen() {
-    log.start();
-    logger.addAppender(log);
-    logger.setAdditive(false);
-    logger.setLevel(Level.WARN);
-  }
-
-  @AfterEach
-  void restore() {
-    logger.detachAppender(log);
-    logger.setLevel(null);
-    logger.setAdditive(true);
-  }
+  @RegisterExtension final LoggedEvents log = new LoggedEvents(Level.WARN);
 
   private static ChatRequest.Builder draft() {
     return ChatRequest.builder().user("draft");
@@ -244,7 +223,7 @@ class RequestDefaultsTest {
   }
 
   private List<String> warnings() {
-    return log.list.stream().map(ILoggingEvent::getFormattedMessage).toList();
+    return log.messages();
   }
 
   @Test

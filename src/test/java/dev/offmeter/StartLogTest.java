@@ -4,45 +4,25 @@ package dev.offmeter;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ch.qos.logback.classic.Level;
-import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
-import ch.qos.logback.core.read.ListAppender;
 import dev.offmeter.endpoint.Locality;
+import dev.offmeter.testing.LoggedEvents;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.time.Duration;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
-import org.slf4j.LoggerFactory;
 
 /** What the log says of the endpoints when a client is built. */
 class StartLogTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
-  private final Logger logger = (Logger) LoggerFactory.getLogger("dev.offmeter");
-  private final ListAppender<ILoggingEvent> log = new ListAppender<>();
-
-  @BeforeEach
-  void listen() {
-    log.start();
-    logger.addAppender(log);
-    logger.setAdditive(false);
-    logger.setLevel(Level.INFO);
-  }
-
-  @AfterEach
-  void restore() {
-    logger.detachAppender(log);
-    logger.setLevel(null);
-    logger.setAdditive(true);
-  }
+  @RegisterExtension final LoggedEvents log = new LoggedEvents(Level.INFO);
 
   private List<String> lines() {
-    return log.list.stream()
+    return log.events().stream()
         .filter(event -> event.getLevel() == Level.INFO)
         .map(ILoggingEvent::getFormattedMessage)
         .toList();
@@ -90,7 +70,7 @@ class StartLogTest {
                 + " timeout 120 s, managed",
             "endpoint 6 of 7: gpt, openai g at https://api.openai.com, timeout 120 s, managed",
             "endpoint 7 of 7: template, function, timeout 120 s, self-hosted");
-    assertThat(log.list.toString()).doesNotContain("sk-canary").doesNotContain("secret-prefix");
+    assertThat(log.events().toString()).doesNotContain("sk-canary").doesNotContain("secret-prefix");
   }
 
   @Test
@@ -106,9 +86,9 @@ class StartLogTest {
 
   @Test
   void nothingIsWrittenWhereTheLevelIsOff() {
-    logger.setLevel(Level.WARN);
+    log.setLevel(Level.WARN);
     everyKind().build().close();
 
-    assertThat(log.list).isEmpty();
+    assertThat(log.events()).isEmpty();
   }
 }

@@ -5,11 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import ch.qos.logback.classic.Level;
-import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
-import ch.qos.logback.core.read.ListAppender;
 import dev.offmeter.Endpoint;
 import dev.offmeter.endpoint.Locality;
+import dev.offmeter.testing.LoggedEvents;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -18,14 +17,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.slf4j.LoggerFactory;
 
 /** What a LiteLLM-style file says. */
 class LiteLlmConfigTest {
@@ -42,23 +39,7 @@ class LiteLlmConfigTest {
 
   @TempDir Path directory;
 
-  private final Logger logger = (Logger) LoggerFactory.getLogger("dev.offmeter");
-  private final ListAppender<ILoggingEvent> log = new ListAppender<>();
-
-  @BeforeEach
-  void listen() {
-    log.start();
-    logger.addAppender(log);
-    logger.setAdditive(false);
-    logger.setLevel(Level.WARN);
-  }
-
-  @AfterEach
-  void restore() {
-    logger.detachAppender(log);
-    logger.setLevel(null);
-    logger.setAdditive(true);
-  }
+  @RegisterExtension final LoggedEvents log = new LoggedEvents(Level.WARN);
 
   private Path file(String yaml) {
     try {
@@ -152,7 +133,7 @@ class LiteLlmConfigTest {
   void oneWarningListsWhatIsNotHeeded() {
     golden("chat-last");
 
-    assertThat(log.list)
+    assertThat(log.events())
         .singleElement()
         .satisfies(
             event -> {
@@ -172,7 +153,7 @@ class LiteLlmConfigTest {
   void aFileThatIsHeededWhollyWarnsOfNothing() {
     assertThat(endpoints(with("timeout: 5"), Map.of()))
         .containsExactly("Endpoint[chat, qwen3:8b at http://localhost:11434/]");
-    assertThat(log.list).isEmpty();
+    assertThat(log.events()).isEmpty();
   }
 
   @Test
@@ -435,7 +416,7 @@ class LiteLlmConfigTest {
   void fallbacksFollowInOrderAndNoGroupTwice(String settings, String names) {
     String more = settings.equals("{}") ? "router_settings:\n" : settings;
     assertThat(String.join(", ", names(groups(more)))).isEqualTo(names);
-    assertThat(log.list).isEmpty();
+    assertThat(log.events()).isEmpty();
   }
 
   @Test
@@ -445,7 +426,7 @@ class LiteLlmConfigTest {
             "router_settings: {fallbacks: [{a: [b]}]}\nlitellm_settings: {fallbacks: [{a: [c]}]}");
 
     assertThat(names(both)).containsExactly("a", "b");
-    assertThat(log.list)
+    assertThat(log.events())
         .singleElement()
         .extracting(ILoggingEvent::getFormattedMessage)
         .isEqualTo(
@@ -505,7 +486,7 @@ class LiteLlmConfigTest {
   void noCredentialIsEverShown() {
     assertThat(Environment.readLiteLlmConfig(GOLDEN, VARIABLES).endpoints().toString())
         .doesNotContain(CANARY);
-    assertThat(log.list.toString()).doesNotContain(CANARY);
+    assertThat(log.events().toString()).doesNotContain(CANARY);
   }
 
   private String warning(String yaml) {
@@ -513,10 +494,10 @@ class LiteLlmConfigTest {
   }
 
   private String warning(String yaml, Map<String, String> variables) {
-    log.list.clear();
+    log.clear();
     endpoints(yaml, variables);
-    assertThat(log.list).hasSizeLessThan(2);
-    return log.list.isEmpty() ? "" : log.list.get(0).getFormattedMessage();
+    assertThat(log.events()).hasSizeLessThan(2);
+    return log.events().isEmpty() ? "" : log.events().get(0).getFormattedMessage();
   }
 
   @ParameterizedTest
@@ -676,7 +657,7 @@ class LiteLlmConfigTest {
     assertThat(Environment.readLiteLlmConfig(file(yaml), "small", Map.of()).endpoints())
         .extracting(Endpoint::name)
         .containsExactly("a", "node-d");
-    assertThat(log.list).isEmpty();
+    assertThat(log.events()).isEmpty();
   }
 
   @Test
@@ -699,7 +680,7 @@ class LiteLlmConfigTest {
         .containsExactly(
             "Endpoint[a, y at http://localhost:11434/]",
             "Endpoint[b, x at http://localhost:11434/]");
-    assertThat(log.list)
+    assertThat(log.events())
         .singleElement()
         .extracting(ILoggingEvent::getFormattedMessage)
         .isEqualTo(

@@ -4,43 +4,23 @@ package dev.offmeter.config;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ch.qos.logback.classic.Level;
-import ch.qos.logback.classic.Logger;
-import ch.qos.logback.classic.spi.ILoggingEvent;
-import ch.qos.logback.core.read.ListAppender;
+import dev.offmeter.testing.LoggedEvents;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.slf4j.LoggerFactory;
 
 /** Variables that look like ours and are not read. */
 class UnreadVariablesTest {
-  private final Logger logger = (Logger) LoggerFactory.getLogger("dev.offmeter");
-  private final ListAppender<ILoggingEvent> log = new ListAppender<>();
-
-  @BeforeEach
-  void listen() {
-    log.start();
-    logger.addAppender(log);
-    logger.setAdditive(false);
-    logger.setLevel(Level.WARN);
-  }
-
-  @AfterEach
-  void restore() {
-    logger.detachAppender(log);
-    logger.setLevel(null);
-    logger.setAdditive(true);
-  }
+  @RegisterExtension final LoggedEvents log = new LoggedEvents(Level.WARN);
 
   private List<String> warnings(Map<String, String> variables) {
-    log.list.clear();
+    log.clear();
     Environment.read(variables);
-    return log.list.stream().map(ILoggingEvent::getFormattedMessage).toList();
+    return log.messages();
   }
 
   @ParameterizedTest

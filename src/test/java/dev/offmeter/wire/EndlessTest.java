@@ -18,6 +18,7 @@ import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -30,6 +31,9 @@ class EndlessTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
   private static final String HEAD = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+
+  /** Of a node that trickles: slow enough to send little, far below every limit here. */
+  private static final Duration PACE = Duration.ofMillis(20);
 
   private static final ChatRequest REQUEST =
       ChatRequest.builder().user("draft a reminder").maxTokens(100).build();
@@ -77,17 +81,9 @@ class EndlessTest {
       connection.send(HEAD + begin);
       while (true) {
         connection.send(again);
-        pause();
+        LockSupport.parkNanos(PACE.toNanos());
       }
     };
-  }
-
-  private static void pause() {
-    try {
-      Thread.sleep(20);
-    } catch (InterruptedException e) {
-      throw new AssertionError(e);
-    }
   }
 
   /** In chat and in a stream. */
