@@ -75,7 +75,7 @@ class OllamaByOpenAiTest {
     quickly(() -> !recommended().isEmpty());
     assertThat(recommended())
         .containsExactly(
-            "endpoint 'primary' is asked by OpenAI's API, but is an Ollama, which cuts a long prompt"
+            "endpoint primary is asked by OpenAI's API, but is an Ollama, which cuts a long prompt"
                 + " there in silence: use Endpoint.ollama, which asks it by its own; said once");
     assertThat(asked(node)).isOne();
   }

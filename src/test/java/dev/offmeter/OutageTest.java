@@ -114,6 +114,8 @@ class OutageTest {
     assertThat(response.endpoint()).isEqualTo("fallback");
     assertThat(response.elapsed()).isLessThanOrEqualTo(Duration.ofSeconds(8));
     assertThat(response.attempts().get(0).failure()).contains(FailureKind.UNRESPONSIVE);
+    assertThat(response.attempts().get(0).message())
+        .isEqualTo("silent, and no reply to a health check");
     assertThat(status().state()).isEqualTo(EndpointState.DOWN);
     assertThat(status().cause()).contains(FailureKind.UNRESPONSIVE);
   }

@@ -414,7 +414,7 @@ final class Warmth {
   private void recommend(Vitals ollama) {
     if (ollama.sign() == Vitals.Sign.READY) {
       LOG.warn(
-          "endpoint '{}' is asked by OpenAI's API, but is an Ollama, which cuts a long prompt there"
+          "endpoint {} is asked by OpenAI's API, but is an Ollama, which cuts a long prompt there"
               + " in silence: use Endpoint.ollama, which asks it by its own; said once",
           spec.name());
     }

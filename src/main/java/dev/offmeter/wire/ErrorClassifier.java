@@ -132,8 +132,19 @@ final class ErrorClassifier {
     if (says(ErrorWords.SHORT_TERM)) {
       return false;
     }
-    boolean soon = dated || error.isOneOf(RATE_TYPES) || says(ErrorWords.DATED);
-    return says(ErrorWords.SPENT) || (!soon && says(ErrorWords.QUOTA));
+    return says(ErrorWords.SPENT) || (!isShortTerm(dated) && says(ErrorWords.QUOTA));
+  }
+
+  /**
+   * Whether a limit is meant that will soon be over.
+   *
+   * @param dated whether the server names a time to ask again
+   */
+  boolean isShortTerm(boolean dated) {
+    return dated
+        || error.isOneOf(RATE_TYPES)
+        || says(ErrorWords.DATED)
+        || says(ErrorWords.SHORT_TERM);
   }
 
   /** What the words and the type say of the request, of the model's output, or of the model. */

@@ -80,12 +80,12 @@ final class Refusals {
   /** What a server says in so many words outweighs its status. */
   private static Failure byWordsOrStatus(Reply reply, ErrorBody error) {
     ErrorClassifier words = ErrorClassifier.of(error);
+    boolean dated = RetryAfter.of(reply.headers()).isPresent();
+    boolean mayBeOfRequest = isOfRequest(reply.status(), error.json(), words.isShortTerm(dated));
     Optional<FailureKind> said =
         reply.status() == 402
             ? Optional.of(FailureKind.QUOTA_SPENT)
-            : words
-                .refusal(RetryAfter.of(reply.headers()).isPresent())
-                .or(() -> isOfRequest(reply.status()) ? words.request() : Optional.empty());
+            : words.refusal(dated).or(() -> mayBeOfRequest ? words.request() : Optional.empty());
     if (said.isPresent()) {
       return worded(said.get(), reply, error, "payment required");
     }
@@ -93,13 +93,15 @@ final class Refusals {
   }
 
   /** Whether the status leaves room for a fault of the request, the model or its output. */
-  private static boolean isOfRequest(int status) {
+  private static boolean isOfRequest(int status, boolean json, boolean shortTerm) {
     return switch (status) {
-      // These name a door, a clock, a limit or a path, and are taken at their word; 403 and 404
-      // are weighed apart.
-      case 401, 403, 404, 405, 407, 408, 425, 429 -> false;
+      // These name a door, and are taken at their word; 403 and 404 are weighed apart.
+      case 401, 403, 404, 407 -> false;
+      case 429 -> json && !shortTerm;
       case 500, 501, 502, 503 -> true;
-      default -> status / 100 == 4;
+      // A path, a clock or a proxy, unless the server itself has something to say.
+      case 405, 408, 425 -> json;
+      default -> status / 100 == 4 || (status / 100 == 5 && json);
     };
   }
 

@@ -10,11 +10,13 @@ import static dev.offmeter.FailureKind.STREAM_ERROR;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
+import ch.qos.logback.classic.Level;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.Endpoint.Dialect;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
+import dev.offmeter.testing.LoggedEvents;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +24,7 @@ import java.util.stream.Stream;
 import okhttp3.HttpUrl;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -31,6 +34,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** An answer is lost only for a reason that makes its text doubtful. */
 class TolerantReadingTest {
   private static final String WHOLE = "A whole answer.";
+
+  @RegisterExtension final LoggedEvents log = new LoggedEvents(Level.WARN);
 
   private static Heard hear(Spoken spoken, String reply) {
     return new Heard().listen(spoken.protocol(), Delivery.of(reply));
@@ -558,6 +563,11 @@ class TolerantReadingTest {
     new Heard().listen(protocol, Delivery.of(reply)).failed(INCOMPLETE);
     assertThat(new Heard().listen(protocol, Delivery.of(reply)).answer()).isEqualTo(WHOLE);
     assertThat(new Heard().listen(protocol, Delivery.of(reply)).answer()).isEqualTo(WHOLE);
+    assertThat(log.messages())
+        .as("said once")
+        .singleElement()
+        .asString()
+        .contains("gives no finish reason", "endMarkerIsEnough(true)");
     new Heard().listen(protocol, Delivery.of(chunk(spoken, WHOLE, null))).failed(INCOMPLETE);
     assertThat(new Heard().listen(protocol, Delivery.of(chunk(spoken, WHOLE, "stop"))).answer())
         .isEqualTo(WHOLE);
