@@ -21,7 +21,7 @@ public final class AllEndpointsFailedException extends LlmException {
   static final String GUIDE =
       "https://github.com/offmeter/offmeter/blob/main/docs/troubleshooting.md#";
 
-  /** What says nothing of an endpoint, because it was not asked, or not to the end. */
+  /** Kinds that say nothing of an endpoint, because it was not asked, or not to the end. */
   private static final Set<FailureKind> NOT_ASKED =
       EnumSet.of(
           FailureKind.CIRCUIT_OPEN,
@@ -57,7 +57,7 @@ public final class AllEndpointsFailedException extends LlmException {
     this.retryAfter = Objects.requireNonNull(retryAfter, "retryAfter");
   }
 
-  /** What went wrong at the decisive attempt; empty if there was no attempt. */
+  /** The failure of the decisive attempt; empty if there was no attempt. */
   @Override
   public Optional<FailureKind> failure() {
     return decisive(attempts()).flatMap(Attempt::failure);

@@ -76,8 +76,8 @@ public final class Attempt {
   }
 
   /**
-   * What had taken the endpoint down, where {@link #failure()} is {@link FailureKind#CIRCUIT_OPEN};
-   * else empty, and empty if that is not known.
+   * The failure that had taken the endpoint down, where {@link #failure()} is {@link
+   * FailureKind#CIRCUIT_OPEN}; else empty, and empty if that is not known.
    */
   public Optional<FailureKind> openedBy() {
     return Optional.ofNullable(openedBy);
@@ -152,7 +152,7 @@ public final class Attempt {
       return this;
     }
 
-    /** What had taken the endpoint down that was not asked; default none. */
+    /** The failure that had taken down an endpoint that was not asked; default none. */
     public Builder openedBy(FailureKind openedBy) {
       this.openedBy = Objects.requireNonNull(openedBy, "openedBy");
       return this;

@@ -767,10 +767,10 @@ public final class Endpoint {
     }
 
     /**
-     * What requests to this endpoint have where they set nothing themselves: {@code maxTokens},
-     * {@code temperature}, {@code topP}, {@code seed}, {@code stop} and {@code thinking}. It wins
-     * over the client's defaults, and over an {@link #option} of the same meaning. Called again, it
-     * adds to what was set before; of one setting the last wins. For servers only.
+     * Defaults for requests to this endpoint that set nothing themselves: {@code maxTokens}, {@code
+     * temperature}, {@code topP}, {@code seed}, {@code stop} and {@code thinking}. They win over
+     * the client's defaults, and over an {@link #option} of the same meaning. Called again, it adds
+     * to what was set before; of one setting the last wins. For servers only.
      *
      * @param defaults sets them on an empty request; called when the endpoint is built
      */

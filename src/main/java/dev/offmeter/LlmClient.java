@@ -508,7 +508,7 @@ public final class LlmClient implements AutoCloseable {
     }
 
     /**
-     * What requests have where they set nothing themselves, such as {@code request ->
+     * Defaults for requests that set nothing themselves, such as {@code request ->
      * request.maxTokens(4096).temperature(0.2)}. A setting of the request wins; then one of the
      * endpoint ({@link Endpoint.Builder#defaults}); then these; then the defaults of {@link
      * ChatRequest}. A tag is set or not by its key, checks all together. {@code selfHostedOnly}

@@ -88,7 +88,7 @@ public final class Message {
   }
 
   /**
-   * What a tool gave back, for history that was kept elsewhere. It follows the answer that called
+   * The result of a tool, for history that was kept elsewhere. It follows the answer that called
    * the tool, {@link #assistant(String, List)}.
    *
    * @param id the call's name in that history; empty if it had none: then the result belongs to the

@@ -11,7 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * What {@link dev.offmeter.LlmClient#diagnose()} has found out of each endpoint. Immutable, so safe
+ * The findings of {@link dev.offmeter.LlmClient#diagnose()} at each endpoint. Immutable, so safe
  * for use by many threads. Holds no prompt, no answer and no secret.
  *
  * @param endpoints the findings of each endpoint, by its name, in the order of preference; each has
@@ -53,20 +53,20 @@ public record Diagnosis(Map<String, List<Finding>> endpoints) {
     ANSWER
   }
 
-  /** What became of a step. */
+  /** The outcome of a step. */
   public enum Outcome {
-    /** It is as it should be. */
+    /** The step found everything as it should be. */
     OK,
-    /** It is not; the finding has the kind. */
+    /** The step found a fault; the finding has its kind. */
     FAILED,
     /** The server does not tell. */
     UNKNOWN,
-    /** It was not tried, because a step before has failed or it does not apply. */
+    /** The step was not tried, because a step before has failed or it does not apply. */
     SKIPPED
   }
 
   /**
-   * What one step has found.
+   * The finding of one step.
    *
    * @param step what was examined
    * @param outcome what became of it
