@@ -85,17 +85,13 @@ class ColdModelTest {
     return status(client).state() == EndpointState.DOWN;
   }
 
-  private long loads() {
-    return home.node().asides().stream().filter(aside -> aside.line().startsWith("POST")).count();
-  }
-
   /** The first caller cannot know; his limit passes, and the load that he owned is lost. */
   private void firstCallFindsItCold(LlmClient client) throws Exception {
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
     home.node().awaitAsked();
     time.advance(Duration.ofSeconds(15));
     assertThat(call.get().endpoint()).isEqualTo("fallback");
-    quickly(() -> loads() == 1 && home.loadsBegun() == 2);
+    quickly(() -> home.loadsAsked() == 1 && home.loadsBegun() == 2);
     if (status(client).state() != EndpointState.WARMING) {
       // The look was quicker than the news that the first load had been given up.
       time.advance(Duration.ofSeconds(2));
@@ -166,7 +162,7 @@ class ColdModelTest {
         // Two seconds more if it was first seen as a load that is still going on.
         .containsPattern("the last load took 2[02]000 ms");
     becomes(client, EndpointState.WARMING);
-    quickly(() -> loads() == 2);
+    quickly(() -> home.loadsAsked() == 2);
     quickly(() -> home.loadsBegun() == 3);
     time.advance(Duration.ofSeconds(20));
     becomes(client, EndpointState.UP);
@@ -185,7 +181,7 @@ class ColdModelTest {
     assertThat(answer(client, Duration.ofSeconds(6)).endpoint()).isEqualTo("home");
     home.drop();
     client.warmUp();
-    quickly(() -> loads() == 1);
+    quickly(() -> home.loadsAsked() == 1);
     time.advance(Duration.ofSeconds(20));
     becomes(client, EndpointState.UP);
     home.drop();
@@ -211,7 +207,7 @@ class ColdModelTest {
     assertThat(first.get().endpoint()).isEqualTo("fallback");
     if (listsLoads) {
       // The node's own clock, the two of the second call and that which watches the load.
-      quickly(() -> loads() == 1 && time.pending() == 4);
+      quickly(() -> home.loadsAsked() == 1 && time.pending() == 4);
       time.advance(Duration.ofSeconds(2));
     }
 
@@ -225,7 +221,7 @@ class ColdModelTest {
   void warmUpLoadsItBeforeAnybodyWaits() throws Exception {
     LlmClient client = client();
     CompletableFuture<ClientStatus> warm = client.warmUp();
-    quickly(() -> loads() == 1);
+    quickly(() -> home.loadsAsked() == 1);
 
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
     assertThat(status(client).state()).isEqualTo(EndpointState.WARMING);
@@ -279,7 +275,7 @@ class ColdModelTest {
     LlmClient client =
         client(home -> home.option("num_ctx", 8192).keepAlive(Duration.ofSeconds(-1)));
     client.warmUp();
-    quickly(() -> loads() == 1);
+    quickly(() -> home.loadsAsked() == 1);
 
     Connection.Request load = home.node().asides().get(2);
     assertThat(load.line()).isEqualTo("POST /api/generate HTTP/1.1");
@@ -309,7 +305,7 @@ class ColdModelTest {
         loopback.client(
             LlmClient.builder().endpoint(ollama("home", home.node()).build()).time(time));
     client.warmUp();
-    quickly(() -> loads() == 1);
+    quickly(() -> home.loadsAsked() == 1);
 
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
     quickly(() -> time.pending() == 2);
@@ -335,7 +331,7 @@ class ColdModelTest {
     fallback.behaves(Replies.status(530, "text/plain", "error code: 1033"));
     LlmClient client = client();
     client.warmUp();
-    quickly(() -> loads() == 1);
+    quickly(() -> home.loadsAsked() == 1);
 
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
     waitsForTheLoad(client);
@@ -358,7 +354,7 @@ class ColdModelTest {
                 .endpoint(ollama("home", home.node()).build())
                 .time(time));
     client.warmUp();
-    quickly(() -> loads() == 1 && slow.isLoading());
+    quickly(() -> home.loadsAsked() == 1 && slow.isLoading());
 
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
     quickly(() -> time.pending() == 3);
@@ -374,7 +370,7 @@ class ColdModelTest {
     fallback.behaves(Replies.status(530, "text/plain", "error code: 1033"));
     LlmClient client = client();
     client.warmUp();
-    quickly(() -> loads() == 1);
+    quickly(() -> home.loadsAsked() == 1);
 
     CompletableFuture<ChatResponse> call =
         client.chatAsync(REQUEST.toBuilder().deadline(Duration.ofSeconds(10)).build());
@@ -392,7 +388,7 @@ class ColdModelTest {
         loopback.client(
             LlmClient.builder().endpoint(ollama("home", home.node()).build()).time(time));
     client.warmUp();
-    quickly(() -> loads() == 1);
+    quickly(() -> home.loadsAsked() == 1);
 
     CompletableFuture<ChatResponse> call =
         client.chatAsync(REQUEST.toBuilder().deadline(Duration.ofSeconds(10)).build());
@@ -417,7 +413,7 @@ class ColdModelTest {
   void aNodeThatDiesWhileItLoadsIsKnownToBeDown() throws Exception {
     LlmClient client = client();
     client.warmUp();
-    quickly(() -> loads() == 1);
+    quickly(() -> home.loadsAsked() == 1);
     home.freeze();
 
     for (int look = 0; look < 3; look++) {
@@ -447,7 +443,7 @@ class ColdModelTest {
       time.advance(Duration.ofSeconds(1));
       quickly(() -> !time.isChecking());
     }
-    assertThat(loads()).as("loads in two minutes").isBetween(2L, 5L);
+    assertThat(home.node().loadsAsked()).as("loads in two minutes").isBetween(2L, 5L);
     assertThat(home.node().requests()).isEmpty();
   }
 
@@ -460,7 +456,7 @@ class ColdModelTest {
 
     time.advance(Duration.ofMillis(1300));
     becomes(client, EndpointState.WARMING);
-    quickly(() -> loads() == 1);
+    quickly(() -> home.loadsAsked() == 1);
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
     time.advance(Duration.ofSeconds(20));
     becomes(client, EndpointState.UP);
@@ -478,7 +474,7 @@ class ColdModelTest {
     home.off(false);
     time.advance(Duration.ofMillis(1300));
     becomes(client, EndpointState.WARMING);
-    quickly(() -> loads() == 1);
+    quickly(() -> home.loadsAsked() == 1);
     List<CompletableFuture<ChatResponse>> calls = new ArrayList<>();
     for (int i = 0; i < 5; i++) {
       calls.add(client.chatAsync(REQUEST));
@@ -500,7 +496,7 @@ class ColdModelTest {
   void oneLostLookEndsNoLoad() throws Exception {
     LlmClient client = client();
     client.warmUp();
-    quickly(() -> loads() == 1);
+    quickly(() -> home.loadsAsked() == 1);
     home.losesLooks(true);
     time.advance(Duration.ofMillis(1250));
     quickly(home::keepsALookWaiting);
@@ -517,7 +513,7 @@ class ColdModelTest {
   void lostLooksThatAreNotInARowEndNoLoad() throws Exception {
     LlmClient client = client();
     client.warmUp();
-    quickly(() -> loads() == 1);
+    quickly(() -> home.loadsAsked() == 1);
     for (int lost = 0; lost < 4; lost++) {
       home.losesLooks(lost % 2 == 0);
       int asked = home.node().asides().size();
@@ -572,13 +568,13 @@ class ColdModelTest {
     for (int i = 1; i <= 4; i++) {
       time.advance(Duration.ofSeconds(30));
       int times = i;
-      quickly(() -> loads() == times && !time.isChecking());
+      quickly(() -> home.loadsAsked() == times && !time.isChecking());
     }
 
     assertThat(status(client).state()).isEqualTo(EndpointState.UP);
     client.close();
     time.advance(Duration.ofMinutes(10));
-    assertThat(loads()).isEqualTo(4);
+    assertThat(home.loadsAsked()).isEqualTo(4);
   }
 
   @Test

@@ -54,10 +54,6 @@ class MissingModelTest {
     return client.status().endpoints().get(0);
   }
 
-  private long loads() {
-    return home.asides().stream().filter(aside -> aside.line().startsWith("POST")).count();
-  }
-
   /** Time in which every look and load has its reply. */
   private void pass(Duration duration) {
     for (int second = 0; second < duration.toSeconds(); second++) {
@@ -77,7 +73,7 @@ class MissingModelTest {
 
     assertThat(status().state()).isEqualTo(EndpointState.DOWN);
     assertThat(status().cause()).contains(FailureKind.MODEL_MISSING);
-    assertThat(loads()).isGreaterThan(10);
+    assertThat(home.loadsAsked()).isGreaterThan(10);
     assertThat(changes).hasSize(1);
     assertThat(changes.get(0).leftAlone())
         .isBetween(Duration.ofSeconds(48), Duration.ofSeconds(72));

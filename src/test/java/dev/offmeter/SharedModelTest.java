@@ -72,10 +72,6 @@ class SharedModelTest {
     return client.status().endpoints().get(0).state();
   }
 
-  private long loads() {
-    return home.node().asides().stream().filter(aside -> aside.line().startsWith("POST")).count();
-  }
-
   private void anotherClientLoadsIt() {
     client(endpoint -> endpoint).warmUp();
     quickly(() -> home.loadsBegun() == 1);
@@ -87,7 +83,8 @@ class SharedModelTest {
     // enough.
     quickly(
         () ->
-            loads() == 2 && (listsLoads ? time.pending() == 2 : state() == EndpointState.WARMING));
+            home.loadsAsked() == 2
+                && (listsLoads ? time.pending() == 2 : state() == EndpointState.WARMING));
     time.advance(Duration.ofSeconds(2));
     quickly(() -> state() == EndpointState.WARMING);
   }
@@ -138,7 +135,7 @@ class SharedModelTest {
             });
     client = client(endpoint -> endpoint.option("num_ctx", 8192));
     CompletableFuture<?> unused = client.warmUp();
-    quickly(() -> loads() == 1 && time.pending() == 1);
+    quickly(() -> home.node().loadsAsked() == 1 && time.pending() == 1);
     time.advance(Duration.ofSeconds(2));
     quickly(() -> state() == EndpointState.WARMING);
 
@@ -164,7 +161,7 @@ class SharedModelTest {
       Iterator<ChatEvent> events = stream.iterator();
       events.next();
       time.advance(Duration.ofSeconds(30));
-      quickly(() -> loads() == 1 && !time.isLooking());
+      quickly(() -> home.node().loadsAsked() == 1 && !time.isLooking());
       CompletableFuture<ChatEvent> token = Reader.waitingFor(events::next);
       time.advance(Duration.ofMillis(1500));
       tokens.release();

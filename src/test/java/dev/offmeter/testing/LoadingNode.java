@@ -31,6 +31,7 @@ public final class LoadingNode {
   private boolean frozen;
   private boolean off;
   private int loadsBegun;
+  private int loadsAsked;
   private @Nullable Waiting loader;
   private @Nullable Waiting served;
 
@@ -114,6 +115,11 @@ public final class LoadingNode {
   /** How often a load was begun. */
   public synchronized int loadsBegun() {
     return loadsBegun;
+  }
+
+  /** How many requests for a load it has come to, whatever it made of them. */
+  public synchronized int loadsAsked() {
+    return loadsAsked;
   }
 
   /** Answers no health check, and works on. */
@@ -212,17 +218,22 @@ public final class LoadingNode {
   }
 
   private void answers(Connection connection, Waiting waiting) throws IOException {
-    if (isMute()) {
+    boolean taken;
+    synchronized (this) {
+      loadsAsked += waiting.needsSlot ? 0 : 1;
+      taken = !frozen && !off;
+      if (taken) {
+        queue.add(waiting);
+        goOn();
+      }
+    }
+    if (!taken && isMute()) {
       connection.hang();
       return;
     }
-    if (isOff()) {
+    if (!taken) {
       connection.send(TUNNEL_DOWN);
       return;
-    }
-    synchronized (this) {
-      queue.add(waiting);
-      goOn();
     }
     if (!connection.awaitNext()) {
       abandoned(waiting);

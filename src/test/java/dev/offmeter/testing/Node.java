@@ -64,6 +64,11 @@ public final class Node implements AutoCloseable {
     return asides;
   }
 
+  /** How often it was asked on the side for a load, whether it has come to it or not. */
+  public long loadsAsked() {
+    return asides.stream().filter(aside -> aside.line().startsWith("POST")).count();
+  }
+
   /** What it was asked, in order. */
   public List<Connection.Request> requests() {
     return requests;
