@@ -155,7 +155,8 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     }
 
     private static IllegalArgumentException tooLittle() {
-      return new IllegalArgumentException("demand must be at least 1");
+      return new IllegalArgumentException(
+          "demand must be at least 1, by rule 3.9 of Reactive Streams");
     }
   }
 }
