@@ -136,6 +136,52 @@ class ForgottenConnectionTest {
     }
   }
 
+  /** Those that are served show that the server lives, and nothing of the one that is silent. */
+  @Test
+  void oneThatIsForgottenAmongThoseThatServeIsFoundToo() throws Exception {
+    LlmClient client = client(Locality.SELF_HOSTED);
+    warm(client, 2);
+    Set<Object> forgotten = ConcurrentHashMap.newKeySet();
+    home.behaves(
+        (connection, request) -> {
+          if (forgotten.isEmpty()) {
+            forgotten.add(connection);
+            connection.hang();
+          } else {
+            Replies.answering("HOME").answer(connection, request);
+          }
+        });
+    CompletableFuture<ChatResponse> call = ask(client);
+
+    for (int i = 0; i < 10; i++) {
+      assertThat(client.chat(REQUEST).endpoint()).isEqualTo("home");
+      time.advance(Duration.ofMillis(500));
+    }
+    quickly(() -> !time.isChecking());
+
+    assertThat(call.get().endpoint()).isEqualTo("home");
+    assertThat(call.get().elapsed()).isEqualTo(Duration.ofSeconds(5));
+  }
+
+  /** A request within a rate costs one more, or is not sent again. */
+  @Test
+  void whereTheRateLeavesNoRoomItIsNotSentAgain() throws Exception {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("home", home).requestsPerMinute(2).build())
+                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
+                .time(time));
+    warm(client, 1);
+    forgetsWhatIsKept();
+    CompletableFuture<ChatResponse> call = ask(client);
+
+    time.advance(Duration.ofSeconds(15));
+
+    assertThat(call.get().endpoint()).isEqualTo("template");
+    assertThat(home.requests()).hasSize(2);
+  }
+
   @Test
   void aStreamIsSentOnceMoreToo() throws Exception {
     LlmClient client = client(Locality.SELF_HOSTED);

@@ -33,8 +33,8 @@ public interface Exchange extends AutoCloseable {
   }
 
   /**
-   * Whether it failed without a byte on a kept connection, after another of the same age had: it
-   * tells no more than that one.
+   * Whether it failed without a byte on a kept connection in a way that says nothing of the server:
+   * the other end had closed it, or another of the same age had failed so before.
    */
   default boolean sharesFate() {
     return false;

@@ -55,6 +55,10 @@ final class HttpExchange implements Exchange, Progress {
   private final KeptConnections connections;
   private int generation;
   private boolean sharesFate;
+
+  /** Whether the other end closed a kept connection before a byte of the reply. */
+  private boolean stale;
+
   private long sent;
   private Protocol protocol;
   private Protocol.@Nullable Adaptation adaptation;
@@ -168,7 +172,7 @@ final class HttpExchange implements Exchange, Progress {
 
   @Override
   public boolean sharesFate() {
-    return sharesFate;
+    return sharesFate || stale;
   }
 
   @Override
@@ -202,9 +206,15 @@ final class HttpExchange implements Exchange, Progress {
     sent = System.nanoTime();
     try {
       Response head = call.execute(http);
-      if (isGivenUp() || isUnasked(head)) {
+      if (isGivenUp()) {
         head.close();
         return askAnew();
+      }
+      if (isUnasked(head)) {
+        head.close();
+        return askOnceMore(
+            Failure.of(FailureKind.CONNECTION_LOST, "the kept connection had timed out")
+                .withStatus(408));
       }
       response = head;
       // ngrok's page for browsers is an HTTP 200, which its header tells from the server's.
@@ -219,12 +229,31 @@ final class HttpExchange implements Exchange, Progress {
       limited = protocol.limitsOutput();
       return begun;
     } catch (IOException e) {
-      if (isGivenUp() || isStale(e) || isUnsent(e)) {
+      if (isGivenUp() || isUnsent(e)) {
         return askAnew();
       }
       // An interceptor of the application's own may say anything.
-      throw redacted(failure(e));
+      Failure failure = redacted(failure(e));
+      if (!isOfStale(e)) {
+        throw failure;
+      }
+      if (!isSoon()) {
+        stale = true;
+        throw failure;
+      }
+      return askOnceMore(failure);
     }
+  }
+
+  /** Over a new connection; not if a rate leaves no room for a further request. */
+  private Reading askOnceMore(Failure lost) throws Failure {
+    stale = true;
+    try {
+      progress.askingAgain();
+    } catch (Failure spent) {
+      throw lost.withMessage(lost.message() + " (not sent once more: " + spent.message() + ")");
+    }
+    return askAnew();
   }
 
   /** Ends the wait for the first byte. */
@@ -243,6 +272,7 @@ final class HttpExchange implements Exchange, Progress {
   /** Over a new connection: those that have idled beside the old one are dropped with it. */
   private Reading askAnew() throws Failure {
     renewed = true;
+    stale = false;
     connections.drop(generation);
     return ask(credentials.on(protocol.request(request), this));
   }
@@ -304,12 +334,9 @@ final class HttpExchange implements Exchange, Progress {
    * others close theirs after a stream without saying so, and the next request crosses with it. The
    * server has not read such a request, so it is sent once more, over a new connection.
    */
-  private boolean isStale(IOException e) {
+  private boolean isOfStale(IOException e) {
     boolean unheard = reused && response == null && !renewed && !call.isCancelled();
-    return unheard
-        && TransportFailure.isOfClosed(e)
-        && !Thread.currentThread().isInterrupted()
-        && isSoon();
+    return unheard && TransportFailure.isOfClosed(e) && !Thread.currentThread().isInterrupted();
   }
 
   /** Each time one connection fewer is kept, so that this comes to an end. */

@@ -7,9 +7,9 @@ import java.util.function.LongSupplier;
 import okhttp3.ConnectionPool;
 
 /**
- * The idle connections that are kept for one endpoint. What is learnt of one of them is true of
- * all: they lead the same way, through the same routers, and have idled side by side. So they are
- * dropped together. Safe for use by many threads.
+ * The idle connections that are kept to one server, for all endpoints there. What is learnt of one
+ * of them is true of all: they lead the same way, through the same routers, and have idled side by
+ * side. So they are dropped together. Safe for use by many threads.
  */
 final class KeptConnections {
   private static final int MOST = 64;

@@ -8,9 +8,9 @@ import dev.offmeter.wire.Protocol;
 import java.net.Proxy;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
-import java.util.Queue;
-import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -28,7 +28,8 @@ import org.jspecify.annotations.Nullable;
  * the library promises about redirects, clocks and connections is set here.
  */
 public final class Transport implements AutoCloseable {
-  private final Queue<KeptConnections> kept = new ConcurrentLinkedQueue<>();
+  /** By origin: what is learnt of one connection to a server holds for all its endpoints. */
+  private final Map<String, KeptConnections> kept = new ConcurrentHashMap<>();
 
   private final @Nullable OkHttpClient callers;
   private final Executor workers;
@@ -108,8 +109,8 @@ public final class Transport implements AutoCloseable {
       // What is meant for this machine, and may be in clear text, goes through no other.
       here.proxy(Proxy.NO_PROXY);
     }
-    KeptConnections connections = new KeptConnections();
-    kept.add(connections);
+    KeptConnections connections =
+        kept.computeIfAbsent(spec.origin(), origin -> new KeptConnections());
     return new Server(here.connectionPool(connections.pool()).build(), connections, spec);
   }
 
@@ -170,7 +171,7 @@ public final class Transport implements AutoCloseable {
   /** Closes the idle connections. */
   @Override
   public void close() {
-    kept.forEach(KeptConnections::drop);
+    kept.values().forEach(KeptConnections::drop);
     Shared made = shared;
     if (made != null) {
       made.asidePool.evictAll();

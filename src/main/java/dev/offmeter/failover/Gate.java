@@ -67,6 +67,10 @@ final class Gate {
   }
 
   private void changed(EndpointChange change) {
+    if (change.to() == EndpointState.DOWN || change.to() == EndpointState.WARMING) {
+      // A server that was restarted meanwhile knows none of them.
+      opener.dropIdleConnections();
+    }
     health.changed(change);
     if (isShut()) {
       line.shut(this);

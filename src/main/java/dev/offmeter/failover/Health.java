@@ -79,10 +79,14 @@ final class Health {
     return !waiting.isEmpty();
   }
 
-  /** An attempt has been silent for so long that the endpoint may be dead. */
-  void doubt() {
+  /**
+   * An attempt has been silent for so long that the endpoint may be dead.
+   *
+   * @param ofKept whether its kept connection may be to blame, though others are being served
+   */
+  void doubt(boolean ofKept) {
     long now = time.nanos();
-    if (isProbed() && !looks.isRecent(now) && !activity.isLively(now)) {
+    if (isProbed() && !looks.isRecent(now) && (ofKept || !activity.isLively(now))) {
       look(this::answersDoubt);
     }
   }

@@ -53,6 +53,10 @@ final class TimedAttempt implements Progress {
           FailureKind.CONNECTION_LOST,
           FailureKind.ANSWER_CUT);
 
+  /** An answer that was coming, and came no more. */
+  private static final Set<FailureKind> BROKEN_OFF =
+      EnumSet.of(FailureKind.STALLED, FailureKind.ANSWER_CUT);
+
   /** So many show whether there is time between them. */
   private static final int MANY_PIECES = 16;
 
@@ -337,11 +341,26 @@ final class TimedAttempt implements Progress {
    */
   void onServerFoundWell() {
     long now = time.nanos();
-    boolean silent = kept && !begun && !resent;
-    if (silent && gate.health().resends().isDue(request, start, doubtAfter / 2)) {
+    if (isSuspect() && hasRoomForAnother(now)) {
       resentAt = now;
       doubtAt = now + doubtAfter;
       resent = exchange.resend();
+    }
+  }
+
+  /** Whether the silence may be its kept connection's and not the server's. */
+  private boolean isSuspect() {
+    boolean silent = kept && !begun && !resent;
+    return silent && gate.health().resends().isDue(request, start, doubtAfter / 2);
+  }
+
+  /** A request within a rate costs one more. */
+  private boolean hasRoomForAnother(long now) {
+    try {
+      gate.rate().take(now);
+      return true;
+    } catch (Failure spent) {
+      return false;
     }
   }
 
@@ -388,6 +407,10 @@ final class TimedAttempt implements Progress {
     if (!ofTime) {
       return told;
     }
+    if (BROKEN_OFF.contains(failure.kind())) {
+      // Those that idle beside it lead the same way.
+      gate.opener().dropIdleConnections();
+    }
     if (resent) {
       told = told.withMessage(told.message() + " (sent once more, over a new connection)");
     } else if (exchange.sharesFate()) {
@@ -427,7 +450,8 @@ final class TimedAttempt implements Progress {
     if (showsFrom < Integer.MAX_VALUE) {
       stall = Math.min(stall, limits.stream().toNanos());
     }
-    return connected ? stall : Math.min(stall, limits.connect().toNanos());
+    // One that has no byte yet may be sent again, over a new connection.
+    return begun ? stall : Math.min(stall, limits.connect().toNanos());
   }
 
   private void watch() {
@@ -460,7 +484,7 @@ final class TimedAttempt implements Progress {
     }
     if (doubtDueAt() - now <= 0) {
       doubtAt = now + doubtAfter;
-      gate.health().doubt();
+      gate.health().doubt(isSuspect());
     }
   }
 
@@ -669,6 +693,7 @@ final class TimedAttempt implements Progress {
     connectingSince = time.nanos();
     connecting = true;
     connected = false;
+    kept = false;
   }
 
   @Override
