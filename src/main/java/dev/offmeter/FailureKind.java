@@ -62,6 +62,7 @@ public enum FailureKind {
   /**
    * Silent for a third of the first-token timeout, at most 5 s, and dead to the health check that
    * was sent for that reason: refused, reset, without a reply in 2 s, or not reached by its proxy.
+   * In the middle of an answer too.
    */
   UNRESPONSIVE,
   /** The model is not in memory, and loading it takes longer than the call could wait. */

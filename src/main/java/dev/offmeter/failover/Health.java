@@ -33,7 +33,8 @@ final class Health {
   private final Warmth warmth;
   private final Looks looks;
   private final Resends resends;
-  private final Set<TimedAttempt> waiting = ConcurrentHashMap.newKeySet();
+  private final SharedStalls stalls = new SharedStalls();
+  private final Set<TimedAttempt> underWay = ConcurrentHashMap.newKeySet();
 
   Health(
       EndpointSpec spec,
@@ -64,19 +65,19 @@ final class Health {
     return Math.min(firstToken.toNanos() / 3, DOUBT_AT_MOST.toNanos());
   }
 
-  /** An attempt waits for its first piece. */
-  void waits(TimedAttempt attempt) {
-    waiting.add(attempt);
+  /** An attempt is made. */
+  void begins(TimedAttempt attempt) {
+    underWay.add(attempt);
   }
 
-  /** It has its first piece, or has ended. */
-  void waitsNoLonger(TimedAttempt attempt) {
-    waiting.remove(attempt);
+  /** An attempt has ended. */
+  void ends(TimedAttempt attempt) {
+    underWay.remove(attempt);
   }
 
-  /** Whether any attempt waits for its first piece. */
+  /** Whether any attempt is under way there. */
   boolean isWaitedFor() {
-    return !waiting.isEmpty();
+    return !underWay.isEmpty();
   }
 
   /**
@@ -97,15 +98,26 @@ final class Health {
       diesOf(death, look);
     } else if (look.sign() == Vitals.Sign.COLD && warmth.takesTooLong()) {
       goneCold(Failure.of(FailureKind.MODEL_COLD, cold(look.failure())));
-    } else if (look.isOfServer() && waiting.stream().noneMatch(TimedAttempt::isSilentOnNew)) {
+    } else if (look.isOfServer() && underWay.stream().noneMatch(TimedAttempt::isSilentOnNew)) {
       // Where a new connection is silent too, the server is slow.
-      waiting.forEach(TimedAttempt::onServerFoundWell);
+      underWay.forEach(TimedAttempt::onServerFoundWell);
     }
   }
 
   /** Whether a health check has found the server well since. */
   boolean isFoundWellSince(long then) {
     return looks.haveFoundItWellSince(then);
+  }
+
+  /**
+   * Takes note of an attempt that has stalled.
+   *
+   * @param begun when it was made
+   * @param since when its last piece came
+   * @return whether it tells nothing new: all was well, and another has told the same
+   */
+  boolean noteStall(long begun, long since) {
+    return looks.haveFoundItReadySince(since) && stalls.note(begun, time.nanos());
   }
 
   /** Why a load of a model that is listed takes long; null if it is only being loaded. */
@@ -125,7 +137,8 @@ final class Health {
 
   private void diesOf(Failure death, Looks.Look look) {
     if (look.isBelieved(death)) {
-      down(Failure.of(FailureKind.UNRESPONSIVE, "silent, and " + deadTo(death)));
+      Failure failure = Failure.of(FailureKind.UNRESPONSIVE, "silent, and " + deadTo(death));
+      breaker.takeDown(failure, () -> endAll(failure, death));
     }
   }
 
@@ -166,8 +179,24 @@ final class Health {
 
   /** Everybody who waits for the first piece of an answer moves on. */
   void evacuate(Failure failure) {
-    for (TimedAttempt attempt : waiting) {
+    for (TimedAttempt attempt : underWay) {
       attempt.evacuate(failure);
+    }
+  }
+
+  /**
+   * A health check has found the node dead: everybody there moves on, in the middle of an answer
+   * too.
+   *
+   * @param failure what those are told who wait for the first piece
+   */
+  void endAll(Failure failure, Failure death) {
+    boolean certain = !Silences.isSilent(death);
+    Failure begun =
+        Failure.of(
+            FailureKind.UNRESPONSIVE, "silent in the middle of its answer, and " + deadTo(death));
+    for (TimedAttempt attempt : underWay) {
+      attempt.onDeath(failure, begun, certain);
     }
   }
 

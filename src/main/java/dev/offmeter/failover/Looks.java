@@ -45,6 +45,8 @@ final class Looks {
   private volatile @Nullable Failure otherwise;
   private volatile boolean foundWell;
   private volatile long lastFoundWell;
+  private volatile boolean foundReady;
+  private volatile long lastFoundReady;
 
   Looks(Probes probes, Activity activity, Time time) {
     this.probes = probes;
@@ -130,6 +132,11 @@ final class Looks {
     return foundWell && lastFoundWell - then > 0;
   }
 
+  /** Whether a look has found the server well, and its model in memory, since. */
+  boolean haveFoundItReadySince(long then) {
+    return foundReady && lastFoundReady - then > 0;
+  }
+
   /** How the model was in memory at the last look, if not as it is asked for; null if unknown. */
   @Nullable Failure otherwise() {
     return otherwise;
@@ -202,6 +209,10 @@ final class Looks {
     if (look.isOfServer()) {
       foundWell = true;
       lastFoundWell = time.nanos();
+    }
+    if (look.sign() == Vitals.Sign.READY) {
+      foundReady = true;
+      lastFoundReady = time.nanos();
     }
     if (ALIVE.contains(look.sign())) {
       silences.wellAgain(time.nanos());

@@ -271,7 +271,7 @@ final class Recovery {
       return;
     }
     if (!breaker.isWarming()) {
-      health.evacuate(failure);
+      health.endAll(failure, failure);
     } else if (!Silences.isSilent(failure) || tooSilent) {
       health.warmth().giveUp(failure);
     }

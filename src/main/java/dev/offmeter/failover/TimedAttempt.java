@@ -60,6 +60,9 @@ final class TimedAttempt implements Progress {
   /** So many show whether there is time between them. */
   private static final int MANY_PIECES = 16;
 
+  /** So soon after a piece its server was alive. */
+  private static final long FRESH = Duration.ofSeconds(1).toNanos();
+
   private static final long LATE = Duration.ofSeconds(1).toNanos();
 
   private static final String HELD_BACK =
@@ -100,6 +103,10 @@ final class TimedAttempt implements Progress {
   private final int showsFrom;
   private long start;
   private final long doubtAfter;
+
+  /** The same for an answer that has begun: before the stall limit ends it. */
+  private final long doubtAfterPiece;
+
   private final long share;
   private final boolean othersToCome;
   private volatile long shareEnds;
@@ -109,6 +116,7 @@ final class TimedAttempt implements Progress {
 
   private final @Nullable Hedge hedge;
   private volatile long doubtAt;
+  private volatile long doubtedAt;
   private volatile long hedgeAt;
   private volatile boolean connecting;
   private volatile boolean connected;
@@ -170,7 +178,9 @@ final class TimedAttempt implements Progress {
     this.shareEnds = start + share;
     this.streamEnds = start + FAR;
     this.doubtAfter = gate.health().isProbed() ? Health.doubtAfter(limits.firstToken()) : FAR;
+    this.doubtAfterPiece = Math.min(doubtAfter, limits.stall().toNanos() / 2);
     this.doubtAt = start + doubtAfter;
+    this.doubtedAt = start;
     this.hedge = hedge;
     this.hedgeAt = start + (hedge == null ? FAR : hedge.after());
     this.othersToCome = deadline.left() > share;
@@ -261,7 +271,7 @@ final class TimedAttempt implements Progress {
     limitDue = time.nanos() + limits.attempt().toNanos();
     gate.timeLimiter().executeCompletionStage(time.timer(), () -> limit);
     cancellation.waitsFor(outcome);
-    gate.health().waits(this);
+    gate.health().begins(this);
     watchNext(time.nanos());
   }
 
@@ -317,7 +327,7 @@ final class TimedAttempt implements Progress {
       pending.cancel(false);
     }
     dropRest();
-    gate.health().waitsNoLonger(this);
+    gate.health().ends(this);
     if (failure != null) {
       exchange.cancel();
       if (!begun && isOutOfTime(failure)) {
@@ -375,11 +385,32 @@ final class TimedAttempt implements Progress {
     return onNew && !begun && time.nanos() - sentAt() >= doubtAfter / 2;
   }
 
-  /** The node is not there: it ends, if no piece of its answer has come. */
+  /** The endpoint is not to be waited for: it ends, if no piece of its answer has come. */
   void evacuate(Failure failure) {
     if (!begun) {
       outcome.completeExceptionally(failure);
     }
+  }
+
+  /**
+   * The node is dead. An answer that has begun ends too, if its reader waits for it in vain: what
+   * was sent before may still lie in the socket, and a server that is being replaced takes no new
+   * connection but ends what it has begun.
+   *
+   * @param waited how it ends where no piece has come
+   * @param begun how it ends where one has
+   * @param certain whether somebody said so, where a health check may have been lost
+   */
+  void onDeath(Failure waited, Failure begun, boolean certain) {
+    if (!this.begun) {
+      outcome.completeExceptionally(waited);
+    } else if (!resting && !textEnded && isSilentFor(certain ? FRESH : doubtAfterPiece)) {
+      outcome.completeExceptionally(begun);
+    }
+  }
+
+  private boolean isSilentFor(long nanos) {
+    return time.nanos() - silentSince() >= nanos;
   }
 
   private Answer settled() throws Failure {
@@ -416,6 +447,9 @@ final class TimedAttempt implements Progress {
     } else if (exchange.sharesFate()) {
       return told.asBlameless();
     }
+    if (told.kind() == FailureKind.STALLED && gate.health().noteStall(start, lastPiece)) {
+      return told.asBlameless();
+    }
     return pause.isNoted()
         ? told.withMessage(told.message() + " (this process stood still meanwhile)").asBlameless()
         : told;
@@ -450,6 +484,7 @@ final class TimedAttempt implements Progress {
     if (showsFrom < Integer.MAX_VALUE) {
       stall = Math.min(stall, limits.stream().toNanos());
     }
+    stall = Math.min(stall, doubtAfterPiece);
     // One that has no byte yet may be sent again, over a new connection.
     return begun ? stall : Math.min(stall, limits.connect().toNanos());
   }
@@ -458,6 +493,7 @@ final class TimedAttempt implements Progress {
     long now = time.nanos();
     if (pause.note(now)) {
       doubtAt = now + doubtAfter;
+      doubtedAt = now;
     } else if (clockDueAt() - now <= 0) {
       runsOut(now);
       return;
@@ -484,6 +520,7 @@ final class TimedAttempt implements Progress {
     }
     if (doubtDueAt() - now <= 0) {
       doubtAt = now + doubtAfter;
+      doubtedAt = now;
       gate.health().doubt(isSuspect());
     }
   }
@@ -498,7 +535,17 @@ final class TimedAttempt implements Progress {
 
   /** While it is being connected, that has a clock of its own. */
   private long doubtDueAt() {
-    return begun || isConnecting() ? start + FAR : doubtAt;
+    if (begun) {
+      return doubtOfRestDueAt();
+    }
+    return isConnecting() ? start + FAR : doubtAt;
+  }
+
+  /** A reader's pause is no silence, and neither is what was asked about a moment ago. */
+  private long doubtOfRestDueAt() {
+    long since = silentSince();
+    long from = doubtedAt - since > 0 ? doubtedAt : since;
+    return resting || textEnded ? start + FAR : from + doubtAfterPiece;
   }
 
   private long clockDueAt() {
@@ -630,10 +677,16 @@ final class TimedAttempt implements Progress {
         : Failure.of(kind, what + signs());
   }
 
-  /** What else is known of a server that has not begun to answer. */
+  /** What else is known of a server that is silent. */
   private String signs() {
-    if (begun || gate.spec().isLocal()) {
+    if (gate.spec().isLocal()) {
       return "";
+    }
+    if (begun) {
+      return gate.health().isFoundWellSince(silentSince())
+          ? ", though it answers health checks: its model hangs, or its connection was forgotten on"
+              + " the way"
+          : "";
     }
     if (replied) {
       return ", though the head of its reply had come: " + HELD_BACK;
@@ -739,7 +792,6 @@ final class TimedAttempt implements Progress {
       }
       firstPiece = now;
       begun = true;
-      gate.health().waitsNoLonger(this);
     }
     if (pieces == showsFrom) {
       deliveryBegins();
