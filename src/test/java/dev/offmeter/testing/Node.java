@@ -3,6 +3,7 @@ package dev.offmeter.testing;
 
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.util.List;
@@ -18,23 +19,32 @@ public final class Node implements AutoCloseable {
       Pattern.compile(
           "(GET \\S*/(api/version|api/ps|health|readyz|models)|POST \\S*/api/generate) HTTP/1.1");
 
-  private final ServerSocket server;
+  private volatile ServerSocket server;
   private final Set<Socket> open = ConcurrentHashMap.newKeySet();
   private final Set<Socket> inHand = ConcurrentHashMap.newKeySet();
   private final List<Connection.Request> requests = new CopyOnWriteArrayList<>();
   private final CountDownLatch asked = new CountDownLatch(1);
   private final List<Connection.Request> asides = new CopyOnWriteArrayList<>();
   private volatile Script script;
+  private volatile boolean forgetful;
   private volatile Script aside = Replies.status(404, "text/plain", "404 page not found");
 
-  Node(Script script) {
+  /** A server that runs until it is closed. */
+  public Node(Script script) {
     this.script = script;
     try {
-      server = new ServerSocket(0, 1000, InetAddress.getLoopbackAddress());
+      server = listening(0);
     } catch (IOException e) {
       throw new AssertionError(e);
     }
     daemon(this::accept);
+  }
+
+  private static ServerSocket listening(int port) throws IOException {
+    ServerSocket socket = new ServerSocket();
+    socket.setReuseAddress(true);
+    socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 1000);
+    return socket;
   }
 
   /** Answers one request; the connection is kept for the next unless the script ends it. */
@@ -56,6 +66,12 @@ public final class Node implements AutoCloseable {
   /** Behaves so towards health checks and loads; until then it knows no such paths. */
   public Node aside(Script script) {
     this.aside = script;
+    return this;
+  }
+
+  /** Keeps no request, however long it runs. */
+  public Node forgetful() {
+    forgetful = true;
     return this;
   }
 
@@ -90,9 +106,10 @@ public final class Node implements AutoCloseable {
   }
 
   private void accept() {
+    ServerSocket listening = server;
     try {
       while (true) {
-        Socket socket = server.accept();
+        Socket socket = listening.accept();
         socket.setTcpNoDelay(true);
         open.add(socket);
         daemon(() -> serve(socket));
@@ -109,12 +126,12 @@ public final class Node implements AutoCloseable {
           request != null && !socket.isClosed();
           request = connection.read()) {
         if (ASIDE.matcher(request.line()).matches()) {
-          asides.add(request);
+          keep(request, asides);
           aside.answer(connection, request);
           continue;
         }
         inHand.add(socket);
-        requests.add(request);
+        keep(request, requests);
         asked.countDown();
         script.answer(connection, request);
         inHand.remove(socket);
@@ -124,6 +141,31 @@ public final class Node implements AutoCloseable {
     } finally {
       inHand.remove(socket);
       open.remove(socket);
+    }
+  }
+
+  private void keep(Connection.Request request, List<Connection.Request> where) {
+    if (!forgetful) {
+      where.add(request);
+    }
+  }
+
+  /**
+   * Listens again at the address where it did until it was closed.
+   *
+   * @throws IOException if somebody else has taken the port meanwhile
+   */
+  public void comesBack() throws IOException {
+    server = listening(server.getLocalPort());
+    daemon(this::accept);
+  }
+
+  /** Closes the connections that it has nothing to do for, as a proxy does after a while. */
+  public void dropsIdle() {
+    for (Socket socket : open) {
+      if (!inHand.contains(socket)) {
+        drop(socket);
+      }
     }
   }
 

@@ -8,22 +8,22 @@ import java.util.stream.Collectors;
 import okhttp3.HttpUrl;
 
 /** How each protocol says the same things, by hand from the documentation of its servers. */
-enum Spoken {
+public enum Spoken {
   OLLAMA(OllamaChat.API) {
     @Override
-    String piece(String json) {
+    public String piece(String json) {
       return "{\"model\":\"m\",\"message\":{\"content\":\"" + json + "\"},\"done\":false}\n";
     }
 
     @Override
-    String thought(String json) {
+    public String thought(String json) {
       return "{\"model\":\"m\",\"message\":{\"content\":\"\",\"thinking\":\""
           + json
           + "\"},\"done\":false}\n";
     }
 
     @Override
-    String call(String name, String arguments) {
+    public String call(String name, String arguments) {
       return "{\"message\":{\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\""
           + name
           + "\",\"arguments\":"
@@ -32,19 +32,19 @@ enum Spoken {
     }
 
     @Override
-    String end(boolean cut) {
+    public String end(boolean cut) {
       return "{\"model\":\"m\",\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\""
           + (cut ? "length" : "stop")
           + "\",\"prompt_eval_count\":3,\"eval_count\":2}\n";
     }
 
     @Override
-    String error(String text) {
+    public String error(String text) {
       return "{\"error\":\"" + text + "\"}\n";
     }
 
     @Override
-    String whole(String json) {
+    public String whole(String json) {
       return "{\"model\":\"m\",\"message\":{\"content\":\""
           + json
           + "\"},\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":3,\"eval_count\":2}";
@@ -52,17 +52,17 @@ enum Spoken {
   },
   OPENAI(OpenAiChat.API) {
     @Override
-    String piece(String json) {
+    public String piece(String json) {
       return chunk("\"delta\":{\"content\":\"" + json + "\"},\"finish_reason\":null");
     }
 
     @Override
-    String thought(String json) {
+    public String thought(String json) {
       return chunk("\"delta\":{\"reasoning_content\":\"" + json + "\"}");
     }
 
     @Override
-    String call(String name, String arguments) {
+    public String call(String name, String arguments) {
       String half = arguments.substring(0, 3).replace("\"", "\\\"");
       String rest = arguments.substring(3).replace("\"", "\\\"");
       String first =
@@ -81,7 +81,7 @@ enum Spoken {
     }
 
     @Override
-    String end(boolean cut) {
+    public String end(boolean cut) {
       return chunk("\"delta\":{},\"finish_reason\":\"" + (cut ? "length" : "stop") + "\"")
           + sse(
               "{\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,"
@@ -90,13 +90,13 @@ enum Spoken {
     }
 
     @Override
-    String error(String text) {
+    public String error(String text) {
       return sse("{\"error\":{\"message\":\"" + text + "\",\"type\":\"server_error\"}}")
           + "data: [DONE]\n\n";
     }
 
     @Override
-    String whole(String json) {
+    public String whole(String json) {
       return "{\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{\"content\":\""
           + json
           + "\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3,"
@@ -105,17 +105,17 @@ enum Spoken {
   },
   GEMINI(GeminiChat.API) {
     @Override
-    String piece(String json) {
+    public String piece(String json) {
       return parts("{\"text\":\"" + json + "\"}");
     }
 
     @Override
-    String thought(String json) {
+    public String thought(String json) {
       return parts("{\"text\":\"" + json + "\",\"thought\":true}");
     }
 
     @Override
-    String call(String name, String arguments) {
+    public String call(String name, String arguments) {
       return parts("{\"functionCall\":{\"name\":\"" + name + "\",\"args\":" + arguments + "}}");
     }
 
@@ -127,7 +127,7 @@ enum Spoken {
     }
 
     @Override
-    String end(boolean cut) {
+    public String end(boolean cut) {
       return sse(
           "{\"candidates\":[{\"content\":{\"role\":\"model\"},\"finishReason\":\""
               + (cut ? "MAX_TOKENS" : "STOP")
@@ -136,12 +136,12 @@ enum Spoken {
     }
 
     @Override
-    String error(String text) {
+    public String error(String text) {
       return sse("{\"error\":{\"code\":500,\"message\":\"" + text + "\",\"status\":\"INTERNAL\"}}");
     }
 
     @Override
-    String whole(String json) {
+    public String whole(String json) {
       return "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\""
           + json
           + "\"}]},\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":3,"
@@ -154,17 +154,17 @@ enum Spoken {
             + "\"usage\":{\"input_tokens\":1,\"cache_read_input_tokens\":2,\"output_tokens\":1}}}";
 
     @Override
-    String piece(String json) {
+    public String piece(String json) {
       return named(START) + delta("{\"type\":\"text_delta\",\"text\":\"" + json + "\"}");
     }
 
     @Override
-    String thought(String json) {
+    public String thought(String json) {
       return named(START) + delta("{\"type\":\"thinking_delta\",\"thinking\":\"" + json + "\"}");
     }
 
     @Override
-    String call(String name, String arguments) {
+    public String call(String name, String arguments) {
       String text = arguments.replace("\"", "\\\"");
       return named(START)
           + named(
@@ -186,7 +186,7 @@ enum Spoken {
     }
 
     @Override
-    String end(boolean cut) {
+    public String end(boolean cut) {
       return named(START)
           + named(
               "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\""
@@ -196,13 +196,13 @@ enum Spoken {
     }
 
     @Override
-    String error(String text) {
+    public String error(String text) {
       return named(
           "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"" + text + "\"}}");
     }
 
     @Override
-    String whole(String json) {
+    public String whole(String json) {
       return "{\"type\":\"message\",\"model\":\"m\",\"content\":[{\"type\":\"text\",\"text\":\""
           + json
           + "\"}],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":3,"
@@ -217,21 +217,25 @@ enum Spoken {
   }
 
   /** A piece of answer; the text is JSON without its quotes. */
-  abstract String piece(String json);
+  public abstract String piece(String json);
 
-  abstract String thought(String json);
+  /** The same of thinking. */
+  public abstract String thought(String json);
 
-  abstract String call(String name, String arguments);
+  /** A call of a tool. */
+  public abstract String call(String name, String arguments);
 
   /** The end, at the model's own word or at the request's limit; 3 tokens in, 2 out. */
-  abstract String end(boolean cut);
+  public abstract String end(boolean cut);
 
-  abstract String error(String text);
+  /** An error in mid-answer. */
+  public abstract String error(String text);
 
   /** An answer that is not streamed. */
-  abstract String whole(String json);
+  public abstract String whole(String json);
 
-  String stream(String... pieces) {
+  /** A whole answer. */
+  public String stream(String... pieces) {
     return Arrays.stream(pieces).map(this::piece).collect(Collectors.joining()) + end(false);
   }
 

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.storm;
+
+import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.LongAdder;
+
+/** How often what happened, and what ought not to have. */
+final class Ledger {
+  private static final int TOLD_AT_MOST = 40;
+
+  private final Map<String, LongAdder> counts = new ConcurrentSkipListMap<>();
+  private final Queue<String> wrongs = new ConcurrentLinkedQueue<>();
+  private final LongAdder wrong = new LongAdder();
+  private final AtomicLong worstDelay = new AtomicLong();
+
+  void count(String what) {
+    counts.computeIfAbsent(what, key -> new LongAdder()).increment();
+  }
+
+  long counted(String what) {
+    LongAdder count = counts.get(what);
+    return count == null ? 0 : count.sum();
+  }
+
+  /** Notes what is wrong, unless it is empty. */
+  void wrong(String where, String what) {
+    if (!what.isEmpty()) {
+      wrong.increment();
+      if (wrongs.size() < TOLD_AT_MOST) {
+        wrongs.add(where + ": " + what);
+      }
+    }
+  }
+
+  /** So long after its deadline, or after it was told to, a call ended. */
+  void delayed(long millis) {
+    worstDelay.accumulateAndGet(millis, Math::max);
+  }
+
+  long wrongs() {
+    return wrong.sum();
+  }
+
+  boolean isClean() {
+    return wrongs() == 0;
+  }
+
+  @Override
+  public String toString() {
+    StringBuilder all = new StringBuilder();
+    counts.forEach((what, count) -> all.append(String.format("  %9d  %s%n", count.sum(), what)));
+    all.append(String.format("  %9d  wrong%n", wrong.sum()));
+    all.append(String.format("  %9d  ms at most after a deadline or an end%n", worstDelay.get()));
+    wrongs.forEach(each -> all.append("  ! ").append(each).append('\n'));
+    return all.toString();
+  }
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.storm;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.Endpoint;
+import dev.offmeter.Insides;
+import dev.offmeter.LlmClient;
+import dev.offmeter.LlmException;
+import dev.offmeter.testing.QuickTime;
+import dev.offmeter.testing.Seeds;
+import dev.offmeter.wire.Spoken;
+import io.github.resilience4j.bulkhead.Bulkhead;
+import java.io.IOException;
+import java.lang.ref.WeakReference;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One client, four servers and many callers. At its end the servers are well again, and nothing may
+ * be left of it: every call over, every permit back, every endpoint able to answer, and, once the
+ * client is closed, no thread, socket, timer or memory of it.
+ */
+final class Storm {
+  /** So that an endpoint that is down comes back while there are still calls. */
+  private static final int FACTOR = 30;
+
+  private static final Duration PATIENCE = Duration.ofSeconds(30);
+
+  private final long seed;
+  private final Weather weather;
+  private final Callers threads;
+  private final Ledger ledger;
+  private final QuickTime time = new QuickTime(FACTOR);
+  private final CallWatch watch;
+  private final List<StormServer> servers = new ArrayList<>();
+  private final ScheduledExecutorService others =
+      Executors.newScheduledThreadPool(
+          2,
+          task -> {
+            Thread thread = new Thread(task, "test-others");
+            thread.setDaemon(true);
+            return thread;
+          });
+  private final RandomCalls.ClosedAt closedAt = new RandomCalls.ClosedAt();
+  private @Nullable LlmClient client;
+
+  /** The threads that make calls. */
+  enum Callers {
+    PLATFORM,
+    VIRTUAL;
+
+    boolean areHad() {
+      return this == PLATFORM || Runtime.version().feature() >= 21;
+    }
+
+    Thread begin(Runnable task) throws ReflectiveOperationException {
+      if (this == VIRTUAL) {
+        // The tests are compiled for a JDK that does not have them.
+        var begin = Thread.class.getMethod("startVirtualThread", Runnable.class);
+        return (Thread) begin.invoke(null, task);
+      }
+      Thread thread = new Thread(task, "test-caller");
+      thread.start();
+      return thread;
+    }
+  }
+
+  Storm(long seed, Weather weather, Callers threads, Ledger ledger) {
+    this.seed = seed;
+    this.weather = weather;
+    this.threads = threads;
+    this.ledger = ledger;
+    this.watch = new CallWatch(ledger);
+    servers.add(new StormServer("Ollama", Spoken.OLLAMA, seed, ledger));
+    servers.add(new StormServer("OpenAi", Spoken.OPENAI, seed, ledger));
+    servers.add(new StormServer("Gemini", Spoken.GEMINI, seed, ledger));
+    servers.add(new StormServer("Anthropic", Spoken.ANTHROPIC, seed, ledger));
+  }
+
+  void run() throws Exception {
+    client = build();
+    try (Hiccups hiccups = new Hiccups()) {
+      warmUp();
+      servers.forEach(server -> server.faults(weather.faults()));
+      callAll(hiccups);
+      settles();
+      watch.verify();
+      if (!closedAt.isSet()) {
+        calmsDown();
+        client.close();
+      }
+      leavesNothing();
+    } finally {
+      servers.forEach(StormServer::close);
+      others.shutdownNow();
+      time.end();
+    }
+  }
+
+  private LlmClient build() {
+    Random random = Seeds.of(seed, "client");
+    LlmClient.Builder builder = LlmClient.builder().listener(watch);
+    builder.endpoint(
+        limited(Endpoint.ollama("Ollama", url(0)).model(servers.get(0).model()), random)
+            .keepWarm(random.nextBoolean())
+            .build());
+    builder.endpoint(
+        limited(Endpoint.openAi("OpenAi", url(1)).model(servers.get(1).model()), random).build());
+    builder.endpoint(
+        limited(Endpoint.gemini("Gemini", url(2)).model(servers.get(2).model()), random).build());
+    builder.endpoint(
+        limited(Endpoint.anthropic("Anthropic", url(3)).model(servers.get(3).model()), random)
+            .build());
+    if (weather.template()) {
+      builder.endpoint(Endpoint.local(RandomCalls.TEMPLATE, Storm::template).build());
+    }
+    if (weather.hedging()) {
+      builder.hedgeAfter(Duration.ofSeconds(1)).hedgeAtMost(0.5);
+    }
+    return Insides.time(builder, time).build();
+  }
+
+  private String url(int server) {
+    return servers.get(server).node().url();
+  }
+
+  private Endpoint.Builder limited(Endpoint.Builder builder, Random random) {
+    builder
+        .timeout(Duration.ofSeconds(weather.patient() ? 300 : 12))
+        .firstTokenTimeout(Duration.ofSeconds(weather.patient() ? 300 : 9))
+        .stallTimeout(Duration.ofSeconds(weather.patient() ? 300 : 6))
+        .retries(random.nextInt(3));
+    if (random.nextBoolean()) {
+      builder.maxConcurrent(2 + random.nextInt(8));
+      builder.queueFor(Duration.ofMillis(random.nextInt(3000)));
+    }
+    if (random.nextInt(3) == 0) {
+      builder.requestsPerMinute(2000);
+    }
+    return builder;
+  }
+
+  private static String template(ChatRequest request) {
+    String asked = request.messages().get(0).content();
+    String caller = StormServer.between(asked, "caller=", ";");
+    String text = new Signed(caller, RandomCalls.TEMPLATE, 0, 3).text();
+    return asked.contains("wants=record") ? "{\"signed\":\"" + text + "\"}" : text;
+  }
+
+  /** The first calls of a process load classes, which takes longer than their deadlines. */
+  private void warmUp() {
+    for (StormServer server : servers) {
+      servers.forEach(other -> other.refuses(other != server));
+      answers(server.name());
+    }
+    servers.forEach(server -> server.refuses(false));
+  }
+
+  private void callAll(Hiccups hiccups) throws Exception {
+    RandomCalls.Common common =
+        new RandomCalls.Common(client, time, ledger, hiccups, others, weather, closedAt);
+    List<Thread> callers = new ArrayList<>();
+    for (int i = 0; i < weather.callers(); i++) {
+      callers.add(threads.begin(new RandomCalls(common, seed, "c" + i, weather.calls())));
+    }
+    if (weather.closing()) {
+      others.schedule(this::close, 500, TimeUnit.MILLISECONDS);
+    }
+    if (weather.restarts()) {
+      Random random = Seeds.of(seed, "restarts");
+      others.schedule(() -> restart(random), 100, TimeUnit.MILLISECONDS);
+    }
+    long until = System.nanoTime() + PATIENCE.multipliedBy(4).toNanos();
+    for (Thread caller : callers) {
+      caller.join(Math.max(1, (until - System.nanoTime()) / 1_000_000));
+      if (caller.isAlive()) {
+        ledger.wrong("a caller hangs", Arrays.toString(caller.getStackTrace()));
+      }
+    }
+    others.shutdown();
+    boolean unused = others.awaitTermination(10, TimeUnit.SECONDS);
+  }
+
+  private void close() {
+    closedAt.now();
+    client.close();
+  }
+
+  /** One server is away for a moment, and then another; each drops its idle connections too. */
+  private void restart(Random random) {
+    StormServer server = servers.get(random.nextInt(servers.size()));
+    if (random.nextBoolean()) {
+      server.node().dropsIdle();
+    } else {
+      server.node().close();
+      LockSupport.parkNanos(Duration.ofMillis(random.nextInt(150)).toNanos());
+      comesBack(server);
+    }
+    ledger.count("server restarted");
+    if (!others.isShutdown()) {
+      others.schedule(() -> restart(random), 100 + random.nextInt(300), TimeUnit.MILLISECONDS);
+    }
+  }
+
+  private static void comesBack(StormServer server) {
+    boolean back =
+        soon(
+            () -> {
+              try {
+                server.node().comesBack();
+                return true;
+              } catch (IOException e) {
+                // The machine has lent the port to somebody else for a moment.
+                return false;
+              }
+            });
+    if (!back) {
+      throw new IllegalStateException("the port is gone");
+    }
+  }
+
+  private void settles() {
+    expect(
+        () ->
+            Insides.underWay(client) == 0
+                && client.status().endpoints().stream().allMatch(e -> e.inFlight() == 0),
+        () -> "under way " + Insides.underWay(client) + ", " + client.status());
+    expect(this::hasAllPermits, () -> "permits are missing: " + client.status());
+  }
+
+  private boolean hasAllPermits() {
+    return client.gates().bulkheads().getAllBulkheads().stream()
+        .map(Bulkhead::getMetrics)
+        .allMatch(m -> m.getAvailableConcurrentCalls() == m.getMaxAllowedConcurrentCalls());
+  }
+
+  /** Each endpoint answers a plain call again, when those before it send it on. */
+  private void calmsDown() {
+    servers.forEach(server -> server.faults(0));
+    for (StormServer server : servers) {
+      servers.forEach(other -> other.refuses(other != server));
+      String name = server.name();
+      expect(() -> answers(name), () -> name + " does not answer again: " + client.status());
+    }
+    servers.forEach(other -> other.refuses(true));
+    if (weather.template()) {
+      expect(() -> answers(RandomCalls.TEMPLATE), () -> "no template: " + client.status());
+    }
+    settles();
+    watch.verify();
+  }
+
+  private boolean answers(String endpoint) {
+    String id = "calm-" + System.nanoTime();
+    try {
+      ChatRequest request = ChatRequest.builder().user("caller=" + id + ";wants=text;").build();
+      ChatResponse response = client.chat(request);
+      ledger.wrong("calm", Signed.wrongWith(response.text(), id, response.endpoint()));
+      if (response.endpoint().equals(endpoint)) {
+        return true;
+      }
+    } catch (LlmException e) {
+      // It is still down.
+    }
+    time.leap(Duration.ofMinutes(1));
+    return false;
+  }
+
+  private void leavesNothing() {
+    WeakReference<LlmClient> gone = new WeakReference<>(client);
+    expect(() -> time.pending() == 0, () -> time.pending() + " timers are left");
+    expect(
+        () -> servers.stream().allMatch(server -> server.node().openConnections() == 0),
+        () -> "sockets are left");
+    expect(() -> threadsLeft().isEmpty(), () -> "threads are left: " + threadsLeft());
+    client = null;
+    expect(
+        () -> {
+          System.gc();
+          return gone.get() == null;
+        },
+        () -> "the client is still in memory");
+  }
+
+  static List<String> threadsLeft() {
+    return Thread.getAllStackTraces().keySet().stream()
+        .map(Thread::getName)
+        .filter(name -> name.startsWith("offmeter-"))
+        .toList();
+  }
+
+  private void expect(BooleanSupplier condition, Supplier<String> otherwise) {
+    if (!soon(condition)) {
+      ledger.wrong("at the end", otherwise.get());
+    }
+  }
+
+  private static boolean soon(BooleanSupplier condition) {
+    long until = System.nanoTime() + PATIENCE.toNanos();
+    while (!condition.getAsBoolean()) {
+      if (System.nanoTime() - until > 0) {
+        return false;
+      }
+      LockSupport.parkNanos(5_000_000);
+    }
+    return true;
+  }
+}
