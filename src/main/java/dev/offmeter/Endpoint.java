@@ -50,6 +50,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code retries}: 0
  *   <li>{@code omit}: nothing, {@code path}: the protocol's own
  *   <li>{@code endMarkerIsEnough}: false
+ *   <li>{@code impatient}: false
  *   <li>{@code requestsPerMinute}: unlimited
  *   <li>{@code locality}: self-hosted for Ollama and functions, managed for Gemini and Anthropic;
  *       by {@link Dialect} for OpenAI-compatible servers
@@ -140,6 +141,9 @@ public final class Endpoint {
    * in a test. It runs on a thread of the client's own, is interrupted when its limit passes, and
    * is then left behind; if it ignores the interrupt it runs on. A function that throws, or returns
    * null or blank, is a failed attempt.
+   *
+   * <p>A function is asked when none of the servers before it in the list has answered. While one
+   * of them is loading its model, the call waits for that first; see {@link Builder#impatient}.
    *
    * @param name what it is called in attempts, logs and metrics; unique in a client
    * @param function from the request to the answer; called by many threads at once
@@ -318,7 +322,8 @@ public final class Endpoint {
         defaults.before(clients),
         List.copyOf(settings.headers),
         protocol(),
-        settings.function);
+        settings.function,
+        settings.impatient);
   }
 
   private static Duration shorter(Duration one, Duration other) {
@@ -364,6 +369,7 @@ public final class Endpoint {
     private @Nullable Integer maxLineBytes;
     private @Nullable Long maxAnswerBytes;
     private boolean endMarkerIsEnough;
+    private boolean impatient;
 
     private Builder(String name, String baseUrl, Api api) {
       this.name = Requirements.plain("name", name);
@@ -408,6 +414,7 @@ public final class Endpoint {
       maxLineBytes = other.maxLineBytes;
       maxAnswerBytes = other.maxAnswerBytes;
       endMarkerIsEnough = other.endMarkerIsEnough;
+      impatient = other.impatient;
     }
 
     /**
@@ -804,6 +811,20 @@ public final class Endpoint {
       return this;
     }
 
+    /**
+     * Whether a function answers at once while a self-hosted server that stands before it in the
+     * list is loading its model ({@code WARMING}). For functions only, such as one that fills a
+     * page that somebody is looking at. Default false: the call waits until the model is loaded,
+     * and then asks that server. It waits no longer than the server's {@link #firstTokenTimeout},
+     * less the time for which the same call has asked it before, and leaves a deadline that was set
+     * enough for the function; for each server that is loading, all at once. If the server goes
+     * down meanwhile, the function answers at once.
+     */
+    public Builder impatient(boolean impatient) {
+      this.impatient = impatient;
+      return this;
+    }
+
     private static long atLeast1024(String field, long value) {
       if (value < 1024) {
         throw new IllegalArgumentException(field + " must be at least 1024, was " + value);
@@ -822,9 +843,10 @@ public final class Endpoint {
      *     is longer than the attempt's, {@code keepAlive} or {@code keepWarm} is set for another
      *     server than Ollama, {@code keepWarm} with a {@code keepAlive} below 10 s or on a managed
      *     endpoint, {@code queueFor} without {@code maxConcurrent}, a {@code dialect} for a server
-     *     that has none, {@code endMarkerIsEnough} for a protocol without such a marker, a key
-     *     stands beside a header {@code Authorization}, half of a Cloudflare Access token is
-     *     missing, or a credential would go in clear text to a host that is not this machine
+     *     that has none, {@code endMarkerIsEnough} for a protocol without such a marker, {@code
+     *     impatient} for a server, a key stands beside a header {@code Authorization}, half of a
+     *     Cloudflare Access token is missing, or a credential would go in clear text to a host that
+     *     is not this machine
      */
     public Endpoint build() {
       Builder copy = new Builder(this);
@@ -899,6 +921,9 @@ public final class Endpoint {
     private void checkServer(HttpUrl url) {
       if (model == null) {
         throw wrong("must have a model");
+      }
+      if (impatient) {
+        throw wrong("must not be impatient: only a function is asked before a load has ended");
       }
       if (timeout != null && firstToken != null && firstToken.compareTo(timeout) > 0) {
         throw firstTokenTooLong(timeout, firstToken);

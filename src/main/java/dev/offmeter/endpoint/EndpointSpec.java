@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  * @param headers sent with every request
  * @param protocol how a server is asked, null for an in-process function
  * @param function the in-process function, null for a server
+ * @param impatient whether a function answers while a model is being loaded that might
  */
 public record EndpointSpec(
     String name,
@@ -45,10 +46,16 @@ public record EndpointSpec(
     UnaryOperator<ChatRequest> defaults,
     List<Header> headers,
     @Nullable Protocol protocol,
-    @Nullable Function<ChatRequest, String> function) {
+    @Nullable Function<ChatRequest, String> function,
+    boolean impatient) {
 
   /** Whether it is a function in this process. */
   public boolean isLocal() {
     return function != null;
+  }
+
+  /** Whether it is a function that answers only when no model that is being loaded can. */
+  public boolean isLastResort() {
+    return isLocal() && !impatient;
   }
 }

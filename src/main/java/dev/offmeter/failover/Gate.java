@@ -31,6 +31,7 @@ final class Gate {
   private final Rate rate;
   private final RefusalStreak refusals = new RefusalStreak();
   private final WaitingLine line;
+  private final LoadWaiters loadWaiters = new LoadWaiters();
 
   /** What the gates of one client share. */
   record Shared(
@@ -72,6 +73,7 @@ final class Gate {
       opener.dropIdleConnections();
     }
     health.changed(change);
+    loadWaiters.changed(change);
     if (isShut()) {
       line.shut(this);
     }
@@ -129,6 +131,11 @@ final class Gate {
   /** Whether its model is being loaded. */
   boolean isWarming() {
     return breaker.isWarming();
+  }
+
+  /** Who waits for that. */
+  LoadWaiters loadWaiters() {
+    return loadWaiters;
   }
 
   /** How it is. */

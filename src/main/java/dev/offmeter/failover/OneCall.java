@@ -9,11 +9,8 @@ import dev.offmeter.wire.Failure;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,7 +27,7 @@ final class OneCall {
   private final Audience audience;
   private final Acceptance acceptance;
   private final List<Gate> full = new ArrayList<>();
-  private final List<Gate> waitedFor = new ArrayList<>();
+  private final LoadWait loadWait;
   private final @Nullable Hedge hedge;
   private int next;
   private @Nullable Visit visit;
@@ -56,6 +53,7 @@ final class OneCall {
     this.story = story;
     this.audience = audience;
     this.acceptance = acceptance;
+    this.loadWait = new LoadWait(around, deadline, cancellation, story);
     this.hedge = hedging == null ? null : new Hedge(this, hedging, cancellation);
   }
 
@@ -229,13 +227,45 @@ final class OneCall {
   private @Nullable Visit nextVisit() {
     while (next < gates.size()) {
       stopIfCancelled();
-      Gate gate = gates.get(next++);
+      Gate gate = gates.get(next);
+      Visit loaded = gate.spec().isLastResort() ? waitForALoadBefore(next) : null;
+      if (loaded != null) {
+        return loaded;
+      }
+      next++;
       Visit visit = knockInTurn(gate, cancellation);
       if (visit != null) {
         return visit;
       }
     }
     return waitForAPlace();
+  }
+
+  /** A function is the last resort: a model that is loaded in time answers instead. */
+  private @Nullable Visit waitForALoadBefore(int function) {
+    List<Gate> before = gates.subList(0, function);
+    Gate gate = loadWait.endOfAny(loading(before), keptFrom(function));
+    while (gate != null) {
+      stopIfCancelled();
+      Visit visit = knockInTurn(gate, cancellation);
+      if (visit != null) {
+        return visit;
+      }
+      gate = loadWait.endOfAny(loading(before), keptFrom(function));
+    }
+    stopIfCancelled();
+    return null;
+  }
+
+  /** What a deadline that was set leaves for those still to come. */
+  private long keptFrom(int function) {
+    return deadline.isSet() ? deadline.equalShares(open(gates.subList(function, gates.size()))) : 0;
+  }
+
+  private List<Gate> loading(List<Gate> among) {
+    return among.stream()
+        .filter(gate -> gate.isWarming() && Clearance.permits(request, gate.spec()))
+        .toList();
   }
 
   private @Nullable Visit knockInTurn(Gate gate, Cancellation lane) {
@@ -250,7 +280,7 @@ final class OneCall {
       Breaker.Permit permit = enter(gate, share, lane);
       return new Visit(this, gate, permit, share, laneFor(gate, permit, lane));
     } catch (Failure refusal) {
-      if (refusal.kind() == FailureKind.GATE_FULL) {
+      if (refusal.kind() == FailureKind.GATE_FULL && !full.contains(gate)) {
         full.add(gate);
       }
       story.skips(gate.spec(), refusal);
@@ -353,39 +383,17 @@ final class OneCall {
    * first, so that a long load takes no time from a short one.
    */
   private @Nullable Visit waitForALoad() {
-    Map<Gate, CompletableFuture<?>> loads = loads();
-    while (!loads.isEmpty()) {
-      deadline.waits();
-      CompletableFuture<?> any =
-          CompletableFuture.anyOf(loads.values().toArray(CompletableFuture[]::new));
-      around.retries().until(any, deadline.left(), cancellation);
+    List<Gate> loading = new ArrayList<>(loading(gates));
+    while (!loading.isEmpty()) {
+      Gate gate = loadWait.endOfAny(loading);
       stopIfCancelled();
-      boolean timeIsUp = !any.isDone();
-      for (Map.Entry<Gate, CompletableFuture<?>> load : List.copyOf(loads.entrySet())) {
-        Gate gate = load.getKey();
-        if (timeIsUp || load.getValue().isDone()) {
-          loads.remove(gate);
-          waitedFor.add(gate);
-          Visit visit = knockAgain(gate);
-          if (visit != null) {
-            return visit;
-          }
-        }
+      Visit visit = knockAgain(gate == null ? loading.get(0) : gate);
+      if (visit != null) {
+        return visit;
       }
+      loading.remove(gate == null ? loading.get(0) : gate);
     }
     return null;
-  }
-
-  /** Those under way that the call has not waited for. */
-  private Map<Gate, CompletableFuture<?>> loads() {
-    Map<Gate, CompletableFuture<?>> loads = new LinkedHashMap<>();
-    for (Gate gate : gates) {
-      boolean worthIt = Clearance.permits(request, gate.spec()) && gate.isWarming();
-      if (worthIt && !waitedFor.contains(gate)) {
-        loads.put(gate, gate.health().warmth().load());
-      }
-    }
-    return loads;
   }
 
   /** After all others: nothing is to be kept for anybody. */
@@ -421,6 +429,11 @@ final class OneCall {
     if (reason != null) {
       throw story.stopped(reason);
     }
+  }
+
+  /** The call has left an endpoint where it was for so long. */
+  void wasAt(Gate gate, long nanos) {
+    loadWait.onAsked(gate, nanos);
   }
 
   ChatRequest request() {

@@ -7,9 +7,7 @@ import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 
@@ -76,11 +74,10 @@ final class Retries {
     Future<?> clock = time.timer().schedule(() -> over.complete(null), nanos, TimeUnit.NANOSECONDS);
     cancellation.waitsFor(over);
     try {
-      over.get();
+      // If it was cancelled, the loop looks at that next.
+      time.await(over);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-    } catch (CancellationException | ExecutionException e) {
-      // The loop looks at the cancellation next.
     } finally {
       clock.cancel(false);
     }

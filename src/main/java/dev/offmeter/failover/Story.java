@@ -72,10 +72,24 @@ final class Story {
     if (before != null && saysTheSame(before, spec, failure)) {
       return before;
     }
+    return passedOver(spec, failure, Duration.ZERO);
+  }
+
+  private Attempt passedOver(EndpointSpec spec, Failure failure, Duration elapsed) {
     fallThroughTo(spec.name());
-    Attempt attempt = told(spec, failure, Duration.ZERO);
+    Attempt attempt = told(spec, failure, elapsed);
     listener.attemptSkipped(call, attempt);
     return attempt;
+  }
+
+  /** The endpoint was waited for, and not asked. */
+  void waitedInVain(EndpointSpec spec, Failure failure, long nanos) {
+    Attempt unused =
+        locked(
+            () ->
+                over
+                    ? attempt(spec, failure, Duration.ZERO)
+                    : passedOver(spec, failure, Duration.ofNanos(nanos)));
   }
 
   /** With no other endpoint a call knocks again, and is turned away for what it knows already. */

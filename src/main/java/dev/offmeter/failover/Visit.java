@@ -240,6 +240,7 @@ final class Visit {
       return;
     }
     left = true;
+    call.wasAt(gate, call.time().nanos() - entered);
     try {
       if (attempt != null) {
         attempt.end();

@@ -75,7 +75,8 @@ final class OffmeterWay implements Year.Way {
         UnaryOperator.identity(),
         List.of(),
         null,
-        function);
+        function,
+        function != null);
   }
 
   @Override
@@ -92,8 +93,14 @@ final class OffmeterWay implements Year.Way {
     if (by == null) {
       return Tally.Ended.unanswered(total);
     }
-    Attempt last = response.attempts().get(response.attempts().size() - 1);
-    return new Tally.Ended(by.name(), total, last.elapsed().toNanos(), by.work(number));
+    return new Tally.Ended(by.name(), total, lost(response.attempts()), by.work(number));
+  }
+
+  /** A wait for a load or a place that led to an answer is not lost. */
+  private static long lost(List<Attempt> attempts) {
+    return attempts.subList(0, attempts.size() - 1).stream()
+        .mapToLong(attempt -> attempt.elapsed().toNanos())
+        .sum();
   }
 
   @Override

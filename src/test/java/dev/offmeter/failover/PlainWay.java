@@ -32,7 +32,7 @@ final class PlainWay implements Year.Way {
       if (target.isLetIn() && target.answers(number)) {
         long now = time.nanos();
         return new Tally.Ended(
-            target.node.name(), now - start, now - asked, target.node.work(number));
+            target.node.name(), now - start, asked - start, target.node.work(number));
       }
     }
     return Tally.Ended.unanswered(time.nanos() - start);

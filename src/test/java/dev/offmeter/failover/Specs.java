@@ -46,6 +46,7 @@ final class Specs {
         UnaryOperator.identity(),
         List.of(),
         null,
-        function);
+        function,
+        false);
   }
 }

@@ -18,17 +18,17 @@ final class Tally {
    *
    * @param by which node has answered it, empty for none
    * @param total from its beginning to its end
-   * @param answer how long the attempt took that answered it
-   * @param work how much of that its answer took to make
+   * @param lost how much of that went to attempts that gave no answer
+   * @param work how much of it its answer took to make
    */
-  record Ended(String by, long total, long answer, long work) {
+  record Ended(String by, long total, long lost, long work) {
     static Ended unanswered(long total) {
-      return new Ended("", total, 0, 0);
+      return new Ended("", total, total, 0);
     }
   }
 
   void add(Ended call) {
-    lost.add(call.total() - call.answer());
+    lost.add(call.lost());
     waited.add(call.total() - call.work());
     answered += call.by().isEmpty() ? 0 : 1;
     atHome += call.by().equals(Year.HOME) ? 1 : 0;

@@ -3,6 +3,7 @@ package dev.offmeter.failover;
 
 import java.time.Duration;
 import java.util.PriorityQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -169,6 +170,13 @@ final class VirtualTime implements Time {
   @Override
   public ScheduledExecutorService timer() {
     return timer;
+  }
+
+  @Override
+  public void await(CompletableFuture<?> event) {
+    Wait wait = new Wait();
+    CompletableFuture<?> unused = event.whenComplete((happened, failure) -> wait.end());
+    wait.await();
   }
 
   @Override

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.observe.EndpointChange;
+import dev.offmeter.observe.EndpointState;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * Calls that wait until the model of one endpoint is loaded, or cannot be. Each blocks on a future
+ * of its own. Safe for use by many threads.
+ */
+final class LoadWaiters {
+  private final Set<Waiter> waiting = ConcurrentHashMap.newKeySet();
+
+  /** One call, which may wait at several endpoints at once. */
+  static final class Waiter {
+    private final CompletableFuture<Void> ended = new CompletableFuture<>();
+
+    /** Completed when one of the endpoints is no longer warming. */
+    CompletableFuture<Void> ended() {
+      return ended;
+    }
+  }
+
+  void join(Waiter waiter) {
+    waiting.add(waiter);
+  }
+
+  void leave(Waiter waiter) {
+    waiting.remove(waiter);
+  }
+
+  /** The endpoint's state has changed. */
+  void changed(EndpointChange change) {
+    if (change.from() == EndpointState.WARMING) {
+      waiting.forEach(waiter -> waiter.ended.complete(null));
+    }
+  }
+}
