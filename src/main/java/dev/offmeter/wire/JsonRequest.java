@@ -5,13 +5,11 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.Role;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
-import okio.Buffer;
 
 /** A POST whose body is JSON written by hand. */
 final class JsonRequest {
@@ -23,15 +21,16 @@ final class JsonRequest {
   }
 
   static Request.Builder post(HttpUrl url, String accept, Body body) {
-    Buffer json = new Buffer();
-    try (JsonGenerator out = Json.generator(json.outputStream())) {
-      out.writeStartObject();
-      body.write(out);
-      out.writeEndObject();
-    } catch (IOException e) {
-      throw new UncheckedIOException("a buffer in memory does not fail", e);
-    }
-    return new Request.Builder().url(url).header("Accept", accept).post(new OneShotJson(json));
+    OneShotJson json =
+        new OneShotJson(
+            to -> {
+              try (JsonGenerator out = Json.generator(to)) {
+                out.writeStartObject();
+                body.write(out);
+                out.writeEndObject();
+              }
+            });
+    return new Request.Builder().url(url).header("Accept", accept).post(json);
   }
 
   /** What the request says outweighs what the endpoint fixes; a server without a seed gets none. */

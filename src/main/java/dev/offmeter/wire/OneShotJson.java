@@ -2,24 +2,40 @@
 package dev.offmeter.wire;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.util.function.BooleanSupplier;
 import okhttp3.MediaType;
 import okhttp3.RequestBody;
 import okio.Buffer;
 import okio.BufferedSink;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A JSON body that is written once: OkHttp may still replace a connection that was found dead
- * before sending, but never sends a prompt a second time by itself.
+ * before sending, but never sends a prompt a second time by itself. Its text is made by {@link
+ * #make}, or when it is first wanted.
  */
 final class OneShotJson extends RequestBody {
   private static final MediaType JSON = MediaType.get("application/json");
 
-  private final Buffer json;
-  private final long length;
+  private final Text text;
+  private @Nullable Buffer json;
+  private long length;
 
-  OneShotJson(Buffer json) {
-    this.json = json;
-    this.length = json.size();
+  /** Writes the text. */
+  interface Text {
+    void write(OutputStream to) throws IOException;
+  }
+
+  OneShotJson(Text text) {
+    this.text = text;
+  }
+
+  /** Makes the text, unless it turns out meanwhile that nobody wants it. */
+  void make(BooleanSupplier unwanted) throws InterruptedIOException {
+    Buffer unused = made(unwanted);
   }
 
   @Override
@@ -28,7 +44,8 @@ final class OneShotJson extends RequestBody {
   }
 
   @Override
-  public long contentLength() {
+  public long contentLength() throws InterruptedIOException {
+    Buffer unused = made(() -> false);
     return length;
   }
 
@@ -39,9 +56,52 @@ final class OneShotJson extends RequestBody {
 
   @Override
   public void writeTo(BufferedSink sink) throws IOException {
-    if (json.size() < length) {
+    Buffer made = made(() -> false);
+    if (made.size() < length) {
       throw new IOException("a request is sent once; an interceptor asked for it again");
     }
-    sink.write(json, length);
+    sink.write(made, length);
+  }
+
+  private Buffer made(BooleanSupplier unwanted) throws InterruptedIOException {
+    Buffer before = json;
+    if (before != null) {
+      return before;
+    }
+    Buffer made = new Buffer();
+    try {
+      text.write(new Checked(made.outputStream(), unwanted));
+    } catch (InterruptedIOException e) {
+      throw e;
+    } catch (IOException e) {
+      throw new UncheckedIOException("a buffer in memory does not fail", e);
+    }
+    json = made;
+    length = made.size();
+    return made;
+  }
+
+  /** A prompt may have so much text that to encode it takes longer than the call has time. */
+  private static final class Checked extends OutputStream {
+    private final OutputStream to;
+    private final BooleanSupplier unwanted;
+
+    Checked(OutputStream to, BooleanSupplier unwanted) {
+      this.to = to;
+      this.unwanted = unwanted;
+    }
+
+    @Override
+    public void write(int b) throws IOException {
+      to.write(b);
+    }
+
+    @Override
+    public void write(byte[] bytes, int from, int count) throws IOException {
+      if (unwanted.getAsBoolean()) {
+        throw new InterruptedIOException("nobody wants it any more");
+      }
+      to.write(bytes, from, count);
+    }
   }
 }

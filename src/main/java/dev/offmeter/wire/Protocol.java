@@ -2,7 +2,9 @@
 package dev.offmeter.wire;
 
 import dev.offmeter.ChatRequest;
+import java.io.InterruptedIOException;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import okhttp3.Request;
@@ -13,6 +15,18 @@ import org.jspecify.annotations.Nullable;
 public interface Protocol {
   /** The request as HTTP: URL, method, body and {@code Accept}; credentials are added by others. */
   Request.Builder request(ChatRequest request);
+
+  /**
+   * Makes the text of a request's body, which takes a while for a long prompt.
+   *
+   * @param unwanted whether nobody wants it any more; asked again and again
+   * @throws InterruptedIOException if that is so
+   */
+  static void makeBody(Request request, BooleanSupplier unwanted) throws InterruptedIOException {
+    if (request.body() instanceof OneShotJson json) {
+      json.make(unwanted);
+    }
+  }
 
   /** Begins to read the body of an HTTP 200 to {@code request}, handing on each piece. */
   Reading read(ChatRequest request, ResponseBody body, Pieces pieces);
