@@ -9,15 +9,28 @@ import java.util.WeakHashMap;
 import okhttp3.Connection;
 import okhttp3.Interceptor;
 import okhttp3.Response;
+import okhttp3.ResponseBody;
+import okio.Buffer;
+import okio.BufferedSource;
+import okio.ForwardingSource;
+import okio.Okio;
+import okio.Source;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Tells an exchange of its connection, new or used before, and keeps the status of a 407. Sends
- * nothing over a connection on which bytes lie that belong to nobody.
+ * nothing over a connection on which bytes lie that belong to nobody. Bounds what a server may send
+ * beside a body.
  */
 final class Connected implements Interceptor {
   private final Set<Connection> used =
       Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
+
+  private final BoundedSockets sockets;
+
+  Connected(BoundedSockets sockets) {
+    this.sockets = sockets;
+  }
 
   @Override
   public Response intercept(Chain chain) throws IOException {
@@ -33,13 +46,54 @@ final class Connected implements Interceptor {
       }
       progress.connected();
     }
-    Response response = chain.proceed(chain.request());
+    Response response = bounded(connection, chain);
     if (response.code() == 407 && !throughProxy(chain)) {
       // OkHttp would make a protocol error of it, and the status would be lost.
       response.close();
       throw new ProxyLoginWanted();
     }
     return response;
+  }
+
+  /**
+   * What comes beside the body is bounded; the body is by whoever reads it. Behind a SOCKS proxy
+   * OkHttp makes its sockets itself: there, it is not.
+   */
+  private Response bounded(@Nullable Connection connection, Chain chain) throws IOException {
+    BoundedSocket socket = connection == null ? null : Unread.bounded(connection);
+    if (socket == null) {
+      if (connection != null && connection.route().proxy().type() != Proxy.Type.SOCKS) {
+        sockets.stopCounting();
+      }
+      return chain.proceed(chain.request());
+    }
+    socket.begin();
+    Response response = chain.proceed(chain.request());
+    ResponseBody body = response.body();
+    BufferedSource counted = Okio.buffer(new Used(body.source(), socket));
+    return response
+        .newBuilder()
+        .body(ResponseBody.create(counted, body.contentType(), body.contentLength()))
+        .build();
+  }
+
+  /** Tells a socket of the bytes of a body that reach its reader. */
+  private static final class Used extends ForwardingSource {
+    private final BoundedSocket socket;
+
+    Used(Source body, BoundedSocket socket) {
+      super(body);
+      this.socket = socket;
+    }
+
+    @Override
+    public long read(Buffer sink, long byteCount) throws IOException {
+      long count = super.read(sink, byteCount);
+      if (count > 0) {
+        socket.used(count);
+      }
+      return count;
+    }
   }
 
   private static boolean isToBeNew(@Nullable Progress progress) {

@@ -14,6 +14,7 @@ import okhttp3.ResponseBody;
 import okio.Buffer;
 import okio.BufferedSource;
 import okio.ByteString;
+import okio.ForwardingSource;
 import okio.GzipSource;
 import okio.InflaterSource;
 import okio.Okio;
@@ -44,6 +45,7 @@ final class Decoded implements Source {
   private final BufferedSource coded;
   private final boolean gzip;
   private @Nullable Source plain;
+  private long unused;
 
   private Decoded(BufferedSource coded, boolean gzip) {
     this.coded = coded;
@@ -89,7 +91,29 @@ final class Decoded implements Source {
   public long read(Buffer sink, long byteCount) throws IOException {
     Source from = plain == null ? begin() : plain;
     plain = from;
-    return from.read(sink, byteCount);
+    long count = from.read(sink, byteCount);
+    unused = 0;
+    return count;
+  }
+
+  /**
+   * Coded bytes of which nothing has come out yet. The header of gzip may hold a name without end,
+   * and a body blocks in which nothing is.
+   */
+  private final class Coded extends ForwardingSource {
+    Coded() {
+      super(coded);
+    }
+
+    @Override
+    public long read(Buffer sink, long byteCount) throws IOException {
+      long count = super.read(sink, byteCount);
+      unused += Math.max(0, count);
+      if (unused > BoundedSocket.MOST_UNUSED) {
+        throw new BoundedSocket.Flood();
+      }
+      return count;
+    }
   }
 
   private Source begin() throws IOException {
@@ -99,14 +123,14 @@ final class Decoded implements Source {
     int first = coded.getBuffer().getByte(0) & 0xff;
     int second = coded.getBuffer().getByte(1) & 0xff;
     if (gzip) {
-      return first == 0x1f && second == 0x8b ? new GzipSource(coded) : coded;
+      return first == 0x1f && second == 0x8b ? new GzipSource(new Coded()) : coded;
     }
     if (BEGINNINGS.stream().anyMatch(this::beginsWith)) {
       return coded;
     }
     // Half of the servers leave the header of RFC 1950 out.
     boolean headed = (first & 0x0f) == 8 && ((first << 8) | second) % 31 == 0;
-    return new InflaterSource(coded, new Inflater(!headed));
+    return new InflaterSource(Okio.buffer(new Coded()), new Inflater(!headed));
   }
 
   private boolean beginsWith(ByteString text) {

@@ -66,7 +66,9 @@ public final class Transport implements AutoCloseable {
 
     Shared(@Nullable OkHttpClient callers, Executor workers) {
       OkHttpClient base = callers == null ? new OkHttpClient() : callers;
-      boolean plainSockets = base.socketFactory() == SocketFactory.getDefault();
+      boolean plain = base.socketFactory() == SocketFactory.getDefault();
+      BoundedSockets sockets =
+          new BoundedSockets(plain ? new InterruptibleSockets() : base.socketFactory());
       this.client =
           base.newBuilder()
               .connectionPool(asidePool)
@@ -81,8 +83,8 @@ public final class Transport implements AutoCloseable {
               .readTimeout(Duration.ZERO)
               .writeTimeout(Duration.ZERO)
               .dns(new AbandonableDns(base.dns(), workers))
-              .socketFactory(plainSockets ? new InterruptibleSockets() : base.socketFactory())
-              .addNetworkInterceptor(new Connected())
+              .socketFactory(sockets)
+              .addNetworkInterceptor(new Connected(sockets))
               .build();
     }
   }

@@ -26,6 +26,9 @@ final class TransportFailure {
   private TransportFailure() {}
 
   static Failure connecting(IOException e) {
+    if (isFlood(e)) {
+      return tooLarge();
+    }
     if (e.getCause() instanceof Aside.Unanswered unanswered) {
       return Failure.of(
           FailureKind.CONNECT_TIMEOUT, "no DNS lookup made: " + unanswered.getMessage());
@@ -93,6 +96,9 @@ final class TransportFailure {
   }
 
   static Failure waiting(IOException e) {
+    if (isFlood(e)) {
+      return tooLarge();
+    }
     if (e instanceof Connected.ProxyLoginWanted) {
       return Failure.of(FailureKind.UNAUTHORIZED, "a proxy wants a login").withStatus(407);
     }
@@ -108,8 +114,23 @@ final class TransportFailure {
   }
 
   static Failure answering(IOException e) {
+    if (isFlood(e)) {
+      return tooLarge();
+    }
     String what = e instanceof ProtocolException ? "its framing is broken" : root(e);
     return Failure.told(FailureKind.ANSWER_CUT, "closed in the middle of an answer: " + what);
+  }
+
+  private static boolean isFlood(IOException e) {
+    return cause(e) instanceof BoundedSocket.Flood;
+  }
+
+  private static Failure tooLarge() {
+    return Failure.of(
+        FailureKind.TOO_LARGE,
+        "more than "
+            + BoundedSocket.MOST_UNUSED
+            + " bytes of headers, trailers or framing, and none of an answer");
   }
 
   /** Whether the other end has closed or reset the connection. */

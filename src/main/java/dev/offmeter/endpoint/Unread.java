@@ -42,6 +42,18 @@ final class Unread {
     }
   }
 
+  /** The socket of ours that a connection reads from, with or without TLS; null if unknown. */
+  static @Nullable BoundedSocket bounded(Connection connection) {
+    if (connection.socket() instanceof BoundedSocket plain) {
+      return plain;
+    }
+    try {
+      return FIELDS.get(connection.getClass()).bounded(connection);
+    } catch (ReflectiveOperationException e) {
+      return null;
+    }
+  }
+
   /**
    * Where a class of connections keeps its bytes.
    *
@@ -97,6 +109,15 @@ final class Unread {
         // Its module does not open it.
         return false;
       }
+    }
+
+    @Nullable BoundedSocket bounded(Connection connection) throws ReflectiveOperationException {
+      for (Field socket : sockets) {
+        if (socket.get(connection) instanceof BoundedSocket found) {
+          return found;
+        }
+      }
+      return null;
     }
 
     boolean haveUnread(Connection connection) throws ReflectiveOperationException, IOException {
