@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
+import dev.offmeter.wire.ForeignCode;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -34,14 +35,18 @@ final class DefaultLimit {
         && !request.hasMaxTokens()
         && endpoints.contains(response.endpoint())
         && said.compareAndSet(false, true)) {
-      LOG.atWarn()
-          .addKeyValue("endpoint", response.endpoint())
-          .log(
-              "an answer of {} ended at the default of {} tokens (LENGTH): set maxTokens on the"
-                  + " request or the endpoint, LlmClient.Builder.defaults, or OFFMETER_MAXTOKENS;"
-                  + " said once",
-              response.endpoint(),
-              ChatRequest.DEFAULT_MAX_TOKENS);
+      ForeignCode.ignore(() -> say(response.endpoint()));
     }
+  }
+
+  private static void say(String endpoint) {
+    LOG.atWarn()
+        .addKeyValue("endpoint", endpoint)
+        .log(
+            "an answer of {} ended at the default of {} tokens (LENGTH): set maxTokens on the"
+                + " request or the endpoint, LlmClient.Builder.defaults, or OFFMETER_MAXTOKENS;"
+                + " said once",
+            endpoint,
+            ChatRequest.DEFAULT_MAX_TOKENS);
   }
 }

@@ -2,6 +2,7 @@
 package dev.offmeter;
 
 import dev.offmeter.failover.StreamedCall;
+import dev.offmeter.wire.ForeignCode;
 import java.util.Objects;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Flow;
@@ -9,9 +10,13 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Streams as a cold publisher: each subscriber gets a call of its own. */
 final class EventPublisher implements Flow.Publisher<ChatEvent> {
+  private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
+
   private final Supplier<StreamedCall> calls;
   private final Executor workers;
 
@@ -28,21 +33,37 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     try {
       call = calls.get();
     } catch (IllegalStateException e) {
-      subscriber.onSubscribe(Refused.INSTANCE);
-      subscriber.onError(e);
+      Throwable thrown = ForeignCode.run(() -> subscriber.onSubscribe(Refused.INSTANCE));
+      tell(subscriber, thrown == null ? () -> subscriber.onError(e) : () -> {});
       return;
     }
     Feed feed = new Feed(subscriber, call, workers);
-    boolean subscribed = false;
-    try {
-      subscriber.onSubscribe(feed);
-      subscribed = true;
-    } finally {
-      if (!subscribed) {
-        call.close();
-      }
+    Throwable thrown = ForeignCode.run(() -> subscriber.onSubscribe(feed));
+    if (thrown == null) {
+      feed.begin();
+    } else {
+      // By the rules of Reactive Streams it has cancelled, and this method returns normally.
+      feed.cancel();
+      say(subscriber, thrown);
     }
-    feed.begin();
+  }
+
+  /** The last signal: nothing follows from what comes of it. */
+  private static void tell(Flow.Subscriber<?> subscriber, ForeignCode.Action signal) {
+    Throwable thrown = ForeignCode.run(signal);
+    if (thrown != null) {
+      say(subscriber, thrown);
+    }
+  }
+
+  /** The class only: a message may hold what the subscriber was told. */
+  private static void say(Flow.Subscriber<?> subscriber, Throwable thrown) {
+    ForeignCode.ignore(
+        () ->
+            LOG.warn(
+                "subscriber {} threw {}, which is ignored",
+                subscriber.getClass().getName(),
+                thrown.getClass().getName()));
   }
 
   /** The rules want a subscription even where there is nothing to subscribe to. */
@@ -69,6 +90,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     private volatile boolean cancelled;
     private volatile boolean badDemand;
     private volatile boolean over;
+    private volatile boolean withoutThread;
 
     Feed(Flow.Subscriber<? super ChatEvent> subscriber, StreamedCall call, Executor workers) {
       this.subscriber = subscriber;
@@ -106,10 +128,10 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     }
 
     private void work() {
-      try {
-        workers.execute(this);
-      } catch (RejectedExecutionException e) {
-        // The client is closed, and so is the call, which says so.
+      Throwable unable = ForeignCode.run(() -> workers.execute(this));
+      if (unable != null) {
+        // The client is closed, and so is the call, which says so; or there is no thread.
+        withoutThread = !(unable instanceof RejectedExecutionException);
         run();
       }
     }
@@ -132,6 +154,9 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
         if (badDemand) {
           throw tooLittle();
         }
+        if (withoutThread) {
+          throw LlmClient.noThread();
+        }
         ChatEvent event = call.next();
         if (event == null || cancelled) {
           return;
@@ -140,7 +165,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
         subscriber.onNext(event);
         if (event instanceof ChatEvent.Completed && !cancelled) {
           over = true;
-          subscriber.onComplete();
+          tell(subscriber, subscriber::onComplete);
         }
       }
     }
@@ -150,7 +175,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
       if (!over && !cancelled) {
         over = true;
         boolean own = badDemand && thrown instanceof LlmException;
-        subscriber.onError(own ? tooLittle() : thrown);
+        tell(subscriber, () -> subscriber.onError(own ? tooLittle() : thrown));
       }
     }
 

@@ -4,8 +4,11 @@ package dev.offmeter;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.observe.Slf4jListener;
+import dev.offmeter.wire.ForeignCode;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
@@ -16,6 +19,7 @@ final class GuardedListener implements LlmListener {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
   private final LlmListener[] listeners;
+  private final Set<LlmListener> said = ConcurrentHashMap.newKeySet();
 
   GuardedListener(List<LlmListener> listeners) {
     this.listeners =
@@ -65,12 +69,20 @@ final class GuardedListener implements LlmListener {
 
   private void tell(Consumer<LlmListener> event) {
     for (LlmListener listener : listeners) {
-      try {
-        event.accept(listener);
-      } catch (Throwable e) {
-        // The class only: a listener's message may hold what it was told.
-        LOG.warn("listener {} threw {}", listener.getClass().getName(), e.getClass().getName());
+      Throwable thrown = ForeignCode.run(() -> event.accept(listener));
+      if (thrown != null) {
+        ForeignCode.ignore(() -> say(listener, thrown));
       }
+    }
+  }
+
+  /** The class only: a listener's message may hold what it was told. */
+  private void say(LlmListener listener, Throwable thrown) {
+    if (said.add(listener)) {
+      LOG.warn(
+          "listener {} threw {}, which is ignored; said once",
+          listener.getClass().getName(),
+          thrown.getClass().getName());
     }
   }
 }

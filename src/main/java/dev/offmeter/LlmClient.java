@@ -16,6 +16,7 @@ import dev.offmeter.observe.ClientStatus;
 import dev.offmeter.observe.Diagnosis;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.observe.LlmListener;
+import dev.offmeter.wire.ForeignCode;
 import dev.offmeter.wire.Shape;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -193,12 +194,23 @@ public final class LlmClient implements AutoCloseable {
     CompletableFuture<ChatResponse> future = new CompletableFuture<>();
     CompletableFuture<ChatResponse> unused =
         future.whenComplete((response, failure) -> cancellation.cancel("its future was completed"));
-    try {
-      workersInThisLogContext().execute(() -> runInto(future, request, cancellation));
-    } catch (RejectedExecutionException e) {
+    Throwable unable =
+        ForeignCode.run(
+            () -> inThisLogContext().execute(() -> runInto(future, request, cancellation)));
+    if (unable instanceof RejectedExecutionException && closed) {
       throw closed(cancellation);
     }
+    if (unable != null) {
+      over(cancellation);
+      future.completeExceptionally(noThread());
+    }
     return future;
+  }
+
+  /** The end of a call for which there is no thread. */
+  static LlmException noThread() {
+    return new LlmException(
+        "the call was stopped: no further thread could be had in this process", List.of());
   }
 
   /** Asks so with one user message and the defaults of {@link ChatRequest}. */
@@ -235,7 +247,7 @@ public final class LlmClient implements AutoCloseable {
    */
   public Flow.Publisher<ChatEvent> publish(ChatRequest request) {
     Objects.requireNonNull(request, "request");
-    return new EventPublisher(() -> streamed(request), workersInThisLogContext());
+    return new EventPublisher(() -> streamed(request), inThisLogContext());
   }
 
   private StreamedCall streamed(ChatRequest asked) {
@@ -258,20 +270,28 @@ public final class LlmClient implements AutoCloseable {
     return request.deadline().orElse(settings.deadline);
   }
 
-  private Executor workersInThisLogContext() {
-    Map<String, String> context = MDC.getCopyOfContextMap();
-    return task ->
-        workers.execute(
-            () -> {
-              if (context != null) {
-                MDC.setContextMap(context);
-              }
-              try {
-                task.run();
-              } finally {
-                MDC.clear();
-              }
-            });
+  private Executor inThisLogContext() {
+    Map<String, String> context = logContext();
+    return task -> workers.execute(() -> runIn(context, task));
+  }
+
+  private static @Nullable Map<String, String> logContext() {
+    try {
+      return ForeignCode.call(MDC::getCopyOfContextMap);
+    } catch (ForeignCode.Broken e) {
+      return null;
+    }
+  }
+
+  private static void runIn(@Nullable Map<String, String> context, Runnable task) {
+    if (context != null) {
+      ForeignCode.ignore(() -> MDC.setContextMap(context));
+    }
+    try {
+      task.run();
+    } finally {
+      ForeignCode.ignore(MDC::clear);
+    }
   }
 
   private void runInto(
@@ -317,7 +337,7 @@ public final class LlmClient implements AutoCloseable {
     running.remove(cancellation);
     if (closed) {
       // Its connection may have come back to the pool after the others were closed.
-      transport.close();
+      ForeignCode.ignore(transport::close);
     }
   }
 
@@ -421,11 +441,14 @@ public final class LlmClient implements AutoCloseable {
   @Override
   public void close() {
     closed = true;
-    running.forEach(cancellation -> cancellation.cancel("the client was closed"));
-    failover.close();
-    workers.shutdown();
-    time.close();
-    transport.close();
+    // Each by itself: what one of them meets must not keep the others open.
+    for (Cancellation cancellation : running) {
+      ForeignCode.ignore(() -> cancellation.cancel("the client was closed"));
+    }
+    ForeignCode.ignore(failover::close);
+    ForeignCode.ignore(workers::shutdown);
+    ForeignCode.ignore(time::close);
+    ForeignCode.ignore(transport::close);
   }
 
   @Override

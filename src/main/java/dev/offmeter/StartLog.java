@@ -3,6 +3,7 @@ package dev.offmeter;
 
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Locality;
+import dev.offmeter.wire.ForeignCode;
 import java.time.Duration;
 import java.util.List;
 import org.slf4j.Logger;
@@ -18,6 +19,10 @@ final class StartLog {
 
   /** Writes the lines. */
   static void write(List<Endpoint> endpoints, List<EndpointSpec> specs) {
+    ForeignCode.ignore(() -> lines(endpoints, specs));
+  }
+
+  private static void lines(List<Endpoint> endpoints, List<EndpointSpec> specs) {
     if (!LOG.isInfoEnabled()) {
       return;
     }

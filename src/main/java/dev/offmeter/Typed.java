@@ -23,7 +23,9 @@ final class Typed<T> implements Acceptance {
     String text = answer.text();
     try {
       last = new Read<>(text, shape.read(text));
-    } catch (RuntimeException | StackOverflowError | AssertionError | LinkageError e) {
+    } catch (Failure e) {
+      throw e;
+    } catch (Throwable e) {
       // The record's own code, such as hashCode() in a set. The class alone: a message may quote.
       throw Failure.of(FailureKind.FORMAT_MISMATCH, "the record threw " + e.getClass().getName());
     }

@@ -3,7 +3,6 @@ package dev.offmeter;
 
 import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.testing.Loopback;
@@ -279,7 +278,8 @@ class PublisherTest {
           }
         };
 
-    assertThatThrownBy(() -> client.publish(REQUEST).subscribe(subscriber)).hasMessage("refused");
+    client.publish(REQUEST).subscribe(subscriber);
+
     assertThat(client.underWay()).isZero();
   }
 

@@ -2,6 +2,7 @@
 package dev.offmeter.config;
 
 import dev.offmeter.Endpoint;
+import dev.offmeter.wire.ForeignCode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -204,7 +205,10 @@ final class LiteLlmConfig {
 
   private void warn() {
     if (!file.notHonoured().isEmpty()) {
-      LOG.warn("{} has keys that Offmeter does not heed: {}", file.name(), file.notHonoured());
+      ForeignCode.ignore(
+          () ->
+              LOG.warn(
+                  "{} has keys that Offmeter does not heed: {}", file.name(), file.notHonoured()));
     }
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.config;
 
+import dev.offmeter.wire.ForeignCode;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
@@ -71,7 +72,7 @@ final class UnreadVariables {
   static void warn(Collection<String> names, Collection<String> known) {
     for (String name : new TreeSet<>(names)) {
       if (isUnread(name)) {
-        LOG.warn("{} is not read{}", name, advice(name, known));
+        ForeignCode.ignore(() -> LOG.warn("{} is not read{}", name, advice(name, known)));
       }
     }
   }

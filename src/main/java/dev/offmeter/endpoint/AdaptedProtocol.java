@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.endpoint;
 
+import dev.offmeter.wire.ForeignCode;
 import dev.offmeter.wire.Protocol;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
@@ -55,7 +56,7 @@ final class AdaptedProtocol {
     }
     if (adaptation != null) {
       protocol = adaptation.protocol();
-      LOG.info("endpoint {} {}", endpoint, adaptation.change());
+      ForeignCode.ignore(() -> LOG.info("endpoint {} {}", endpoint, adaptation.change()));
     }
   }
 }

@@ -35,6 +35,7 @@ final class Aside {
    *
    * @throws CancellationException after {@link #cancel()}
    * @throws Unanswered if earlier work was given up and has not returned
+   * @throws NoThread if there is no thread for it; it has not begun
    */
   <T> T call(Callable<T> work) throws ExecutionException, InterruptedException {
     if (leftBehind.isAny()) {
@@ -47,10 +48,8 @@ final class Aside {
       task.cancel(true);
     }
     try {
-      workers.execute(task);
+      begin(task);
       return task.get();
-    } catch (RejectedExecutionException e) {
-      throw new CancellationException("the client was closed");
     } catch (InterruptedException e) {
       task.cancel(true);
       throw e;
@@ -62,11 +61,31 @@ final class Aside {
     }
   }
 
+  private void begin(FutureTask<?> task) {
+    try {
+      workers.execute(task);
+    } catch (RejectedExecutionException e) {
+      throw new CancellationException("the client was closed");
+    } catch (Throwable e) {
+      // An OutOfMemoryError mostly: the process may have no further thread.
+      throw new NoThread();
+    }
+  }
+
   void cancel() {
     cancelled = true;
     FutureTask<?> task = running;
     if (task != null) {
       task.cancel(true);
+    }
+  }
+
+  /** Work that is not begun, because no thread could be had for it. */
+  static final class NoThread extends CancellationException {
+    private static final long serialVersionUID = 1L;
+
+    NoThread() {
+      super("no further thread could be had in this process");
     }
   }
 

@@ -3,6 +3,7 @@ package dev.offmeter.endpoint;
 
 import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import dev.offmeter.wire.Protocol.Fact;
 import dev.offmeter.wire.Protocol.Topic;
 import java.io.IOException;
@@ -178,7 +179,7 @@ final class ConnectionPhases extends EventListener {
   }
 
   private static Failure inWords(@Nullable IOException thrown, Failure failure) {
-    String message = thrown == null ? "" : String.valueOf(thrown.getMessage());
+    String message = thrown == null ? "" : String.valueOf(ForeignCode.message(thrown));
     Matcher names = OTHER_NAMES.matcher(message);
     if (names.find()) {
       return failure.withMessage(

@@ -3,6 +3,7 @@ package dev.offmeter.endpoint;
 
 import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -69,7 +70,11 @@ final class Credentials {
     try {
       return aside.call(supplier::get);
     } catch (ExecutionException e) {
-      throw unusable(header, "could not be had: " + Thrown.described(e.getCause()));
+      throw unusable(header, "could not be had: " + ForeignCode.described(e.getCause()));
+    } catch (Aside.NoThread e) {
+      throw Failure.of(
+          FailureKind.INTERNAL,
+          "the credential for header " + header.name() + " was not asked for: " + e.getMessage());
     } catch (Aside.Unanswered e) {
       throw unusable(header, "was not asked for: " + e.getMessage());
     } catch (CancellationException e) {

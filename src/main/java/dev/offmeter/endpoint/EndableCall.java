@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.endpoint;
 
+import dev.offmeter.wire.ForeignCode;
 import java.io.IOException;
 import java.util.concurrent.Executor;
 import okhttp3.Call;
@@ -45,7 +46,7 @@ final class EndableCall {
   void abandon() {
     Call running = call;
     if (running != null) {
-      canceller.execute(running::cancel);
+      canceller.execute(() -> ForeignCode.ignore(running::cancel));
     }
   }
 

@@ -43,4 +43,13 @@ public interface Exchange extends AutoCloseable {
   /** Lets the connection go: back to the pool after a complete answer, else closed. */
   @Override
   void close();
+
+  /**
+   * Lets the connection go.
+   *
+   * @param nanos the longest that may be waited for the end of a reply whose answer is whole
+   */
+  default void close(long nanos) {
+    close();
+  }
 }

@@ -4,6 +4,7 @@ package dev.offmeter.endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Check;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import dev.offmeter.wire.Reply;
 import dev.offmeter.wire.Vitals;
 import java.io.IOException;
@@ -35,11 +36,13 @@ final class HttpCheckup implements Checkup, Progress {
     try {
       return redacted(ask(credentials.on(alone(), this)));
     } catch (Failure e) {
-      return Vitals.of(Vitals.Sign.REFUSED, e);
+      boolean ours = e.kind() == FailureKind.INTERNAL;
+      return Vitals.of(ours ? Vitals.Sign.UNKNOWN : Vitals.Sign.REFUSED, e);
     } catch (IOException e) {
       return redacted(Vitals.withoutReply(failure(e)));
-    } catch (Exception e) {
-      return Vitals.of(Vitals.Sign.UNKNOWN, Failure.of(FailureKind.INTERNAL, Thrown.described(e)));
+    } catch (Throwable e) {
+      return Vitals.of(
+          Vitals.Sign.UNKNOWN, Failure.of(FailureKind.INTERNAL, ForeignCode.described(e)));
     }
   }
 

@@ -4,6 +4,7 @@ package dev.offmeter.endpoint;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import dev.offmeter.wire.Protocol.Fact;
 import dev.offmeter.wire.Protocol.Inquiry;
 import dev.offmeter.wire.Protocol.Topic;
@@ -128,8 +129,9 @@ final class HttpExamination implements Transport.Examination {
       over = true;
     } catch (IOException e) {
       unreached(inquiry, e, facts);
-    } catch (Exception e) {
-      Failure broken = Failure.of(FailureKind.INTERNAL, Thrown.described(e));
+    } catch (Throwable e) {
+      ForeignCode.keepInterrupt(e);
+      Failure broken = Failure.of(FailureKind.INTERNAL, ForeignCode.described(e));
       facts.add(Fact.wrong(first ? Topic.ACCESS : inquiry.about().get(0), broken));
       over = true;
     }

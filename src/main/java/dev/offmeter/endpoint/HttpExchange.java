@@ -5,10 +5,12 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Ending;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import dev.offmeter.wire.Protocol;
 import dev.offmeter.wire.Reading;
 import dev.offmeter.wire.Reply;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
@@ -34,6 +36,12 @@ final class HttpExchange implements Exchange, Progress {
 
   /** The same for a server that may bill both, and is reached over no tunnel of one's own. */
   private static final long STALE_NANOS_OF_MANAGED = TimeUnit.MILLISECONDS.toNanos(500);
+
+  /**
+   * How long the end of a reply may take whose answer is whole. It comes at once or not at all; and
+   * a connection without it can be used no more.
+   */
+  private static final long MOST_FOR_THE_REST = TimeUnit.MILLISECONDS.toNanos(25);
 
   private final AdaptedProtocol adapted;
   private final String model;
@@ -112,12 +120,11 @@ final class HttpExchange implements Exchange, Progress {
       return answer;
     } catch (Failure e) {
       throw e;
-    } catch (Exception e) {
-      // OkHttp waits for its connections in Kotlin, which lets this pass undeclared.
-      if (e instanceof InterruptedException) {
-        Thread.currentThread().interrupt();
-      }
-      throw Failure.of(FailureKind.INTERNAL, Thrown.described(e));
+    } catch (Throwable e) {
+      // Interceptors and all else that an OkHttpClient brings; a reply may be too much for the
+      // heap.
+      ForeignCode.keepInterrupt(e);
+      throw Failure.of(FailureKind.INTERNAL, ForeignCode.described(e));
     }
   }
 
@@ -182,23 +189,37 @@ final class HttpExchange implements Exchange, Progress {
 
   @Override
   public void close() {
+    close(MOST_FOR_THE_REST);
+  }
+
+  /** OkHttp reads a reply to its end when it is closed, as long as no clock of ours is sooner. */
+  @Override
+  public void close(long nanos) {
     if (reused && response == null) {
       reused = false;
       sharesFate = !connections.drop(generation);
     }
-    if (reading != null) {
-      reading.close();
+    Response head = response;
+    if (head == null) {
+      return;
     }
-    if (body != null) {
-      body.close();
-      body = null;
-    }
-    if (response != null) {
-      response.close();
+    long until = System.nanoTime() + Math.max(0, Math.min(nanos, MOST_FOR_THE_REST));
+    ForeignCode.ignore(() -> head.body().source().timeout().deadlineNanoTime(until));
+    close(reading);
+    close(body);
+    body = null;
+    close(head);
+  }
+
+  /** An interceptor may have put a body of its own into it. */
+  private static void close(@Nullable AutoCloseable part) {
+    if (part != null) {
+      ForeignCode.ignore(part::close);
     }
   }
 
   private Reading ask(Request http) throws Failure {
+    makeBody(http);
     progress.connecting();
     connected = false;
     reused = false;
@@ -254,6 +275,19 @@ final class HttpExchange implements Exchange, Progress {
       throw lost.withMessage(lost.message() + " (not sent once more: " + spent.message() + ")");
     }
     return askAnew();
+  }
+
+  /** While no other clock runs than that of the attempt: the text of a prompt may be long. */
+  private void makeBody(Request http) throws Failure {
+    try {
+      Protocol.makeBody(http, this::isUnwanted);
+    } catch (InterruptedIOException e) {
+      throw Failure.of(FailureKind.CANCELLED, "given up before it was sent");
+    }
+  }
+
+  private boolean isUnwanted() {
+    return call.isCancelled() || Thread.currentThread().isInterrupted();
   }
 
   /** Ends the wait for the first byte. */

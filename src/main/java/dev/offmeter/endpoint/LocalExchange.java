@@ -6,6 +6,7 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
 import dev.offmeter.Usage;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
@@ -45,13 +46,24 @@ final class LocalExchange implements Exchange {
   private @Nullable String call() throws Failure {
     try {
       return aside.call(() -> function.apply(request));
+    } catch (Aside.NoThread e) {
+      return callHere();
     } catch (ExecutionException e) {
-      throw failed("the function threw " + Thrown.described(e.getCause()));
+      throw failed("the function threw " + ForeignCode.described(e.getCause()));
     } catch (CancellationException e) {
       throw failed("the function was abandoned");
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw failed("interrupted");
+    }
+  }
+
+  /** The last resort must not want for a thread: better without a clock than not at all. */
+  private @Nullable String callHere() throws Failure {
+    try {
+      return ForeignCode.call(() -> function.apply(request));
+    } catch (ForeignCode.Broken e) {
+      throw failed("the function threw " + e.description());
     }
   }
 

@@ -4,6 +4,7 @@ package dev.offmeter.endpoint;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.wire.Check;
 import dev.offmeter.wire.Checks;
+import dev.offmeter.wire.ForeignCode;
 import dev.offmeter.wire.Protocol;
 import java.net.Proxy;
 import java.time.Duration;
@@ -12,7 +13,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import javax.net.SocketFactory;
@@ -76,6 +76,7 @@ public final class Transport implements AutoCloseable {
               .followSslRedirects(false)
               .cookieJar(CookieJar.NO_COOKIES)
               .cache(null)
+              .eventListenerFactory(GuardedEvents.of(base.eventListenerFactory()))
               // One call, one connection: to abandon a call is to close its connection, at once.
               .protocols(List.of(okhttp3.Protocol.HTTP_1_1))
               // Every wait has a clock of ours, which ends it by cancelling the call.
@@ -91,9 +92,8 @@ public final class Transport implements AutoCloseable {
 
   private static Executor orHere(Executor workers) {
     return task -> {
-      try {
-        workers.execute(task);
-      } catch (RejectedExecutionException e) {
+      // The client may be closed, or the process without a further thread.
+      if (ForeignCode.run(() -> workers.execute(task)) != null) {
         task.run();
       }
     };

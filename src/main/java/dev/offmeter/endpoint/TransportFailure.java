@@ -3,6 +3,7 @@ package dev.offmeter.endpoint;
 
 import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import java.io.EOFException;
 import java.io.IOException;
 import java.net.ConnectException;
@@ -29,12 +30,15 @@ final class TransportFailure {
     if (isFlood(e)) {
       return tooLarge();
     }
-    if (e.getCause() instanceof Aside.Unanswered unanswered) {
+    if (ForeignCode.cause(e) instanceof Aside.Unanswered unanswered) {
       return Failure.of(
           FailureKind.CONNECT_TIMEOUT, "no DNS lookup made: " + unanswered.getMessage());
     }
+    if (ForeignCode.cause(e) instanceof Aside.NoThread none) {
+      return Failure.of(FailureKind.INTERNAL, "no DNS lookup made: " + none.getMessage());
+    }
     if (e instanceof UnknownHostException) {
-      return Failure.told(FailureKind.HOST_UNKNOWN, unresolved(e.getMessage()));
+      return Failure.told(FailureKind.HOST_UNKNOWN, unresolved(ForeignCode.message(e)));
     }
     if (e instanceof SSLException) {
       return Failure.told(FailureKind.TLS_FAILED, "TLS handshake failed: " + root(e));
@@ -45,7 +49,7 @@ final class TransportFailure {
     if (e instanceof ConnectException || e instanceof NoRouteToHostException || noRoute(e)) {
       return Failure.told(FailureKind.CONNECTION_REFUSED, root(e));
     }
-    Failure proxy = ofProxy(String.valueOf(cause(e).getMessage()));
+    Failure proxy = ofProxy(String.valueOf(ForeignCode.message(cause(e))));
     return proxy == null
         ? Failure.told(FailureKind.CONNECTION_LOST, "lost while connecting: " + root(e))
         : proxy;
@@ -144,11 +148,7 @@ final class TransportFailure {
 
   /** What is at the bottom of it. */
   static Throwable cause(Throwable thrown) {
-    Throwable root = thrown;
-    while (root.getCause() != null && root.getCause() != root) {
-      root = root.getCause();
-    }
-    return root;
+    return ForeignCode.root(thrown);
   }
 
   private static String root(Throwable thrown) {
@@ -157,7 +157,7 @@ final class TransportFailure {
       // Its message shows what a buffer held.
       return "end of stream";
     }
-    String message = root.getMessage();
+    String message = ForeignCode.message(root);
     return message == null ? root.getClass().getSimpleName() : message;
   }
 }

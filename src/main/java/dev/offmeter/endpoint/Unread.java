@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.endpoint;
 
+import dev.offmeter.wire.ForeignCode;
 import java.io.IOException;
 import java.lang.reflect.AccessibleObject;
 import java.lang.reflect.Field;
@@ -76,9 +77,12 @@ final class Unread {
         }
       }
       if (sockets.isEmpty() || buffered == null) {
-        LOG.warn(
-            "no connection is kept for a second request: {} does not show what it has read ahead",
-            type.getName());
+        ForeignCode.ignore(
+            () ->
+                LOG.warn(
+                    "no connection is kept for a second request: {} does not show what it has read"
+                        + " ahead",
+                    type.getName()));
         buffered = null;
       }
       return new Fields(sockets, buffered, source);

@@ -6,6 +6,7 @@ import dev.offmeter.ChatResponse;
 import dev.offmeter.FailureKind;
 import dev.offmeter.guard.AnswerCheck;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import dev.offmeter.wire.Shape;
 import java.util.Optional;
 
@@ -46,14 +47,10 @@ public interface Acceptance {
 
   private static Optional<String> objection(AnswerCheck check, ChatResponse response) {
     try {
-      Optional<String> objection = check.objection(response);
+      Optional<String> objection = ForeignCode.call(() -> check.objection(response));
       return objection == null ? Optional.of("it returned null") : objection;
-    } catch (Throwable e) {
-      // Also what no signature allows, as from other languages, and a stack that a pattern filled.
-      if (e instanceof VirtualMachineError broken && !(e instanceof StackOverflowError)) {
-        throw broken;
-      }
-      return Optional.of("it threw " + e.getClass().getName());
+    } catch (ForeignCode.Broken e) {
+      return Optional.of("it threw " + e.className());
     }
   }
 }

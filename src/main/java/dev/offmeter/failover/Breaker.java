@@ -6,6 +6,7 @@ import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import io.github.resilience4j.circuitbreaker.CircuitBreakerConfig;
 import io.github.resilience4j.circuitbreaker.event.CircuitBreakerOnStateTransitionEvent;
@@ -73,7 +74,15 @@ final class Breaker {
     this.clock = new SteadyClock(time);
     this.states = new States(spec, clock, own, changes);
     this.breaker = registries.circuitBreakers().circuitBreaker(spec.name(), config());
-    breaker.getEventPublisher().onStateTransition(this::changed);
+    // First of all consumers: an application's that throws keeps those behind it from hearing.
+    breaker
+        .getEventPublisher()
+        .onEvent(
+            event -> {
+              if (event instanceof CircuitBreakerOnStateTransitionEvent transition) {
+                changed(transition);
+              }
+            });
   }
 
   private CircuitBreakerConfig config() {
@@ -175,9 +184,28 @@ final class Breaker {
     lock.lock();
     try {
       // The era is read second: to be let in may be what begins the trial.
-      return !isShut() && breaker.tryAcquirePermission() ? new Permit(states.era()) : null;
+      return !isShut() && isLetIn() ? new Permit(states.era()) : null;
     } finally {
       lock.unlock();
+    }
+  }
+
+  /**
+   * Whether a permission was had. Resilience4j writes a log in the midst of it, which may throw.
+   */
+  private boolean isLetIn() {
+    try {
+      return ForeignCode.call(breaker::tryAcquirePermission);
+    } catch (ForeignCode.Broken e) {
+      // If that was to tell that the trial begins, it has begun, and nothing is told any more.
+      return breaker.getState() == CircuitBreaker.State.HALF_OPEN
+          && ForeignCode.run(this::acquire) == null;
+    }
+  }
+
+  private void acquire() {
+    if (!breaker.tryAcquirePermission()) {
+      throw new IllegalStateException("another call is the trial");
     }
   }
 
@@ -228,7 +256,7 @@ final class Breaker {
       }
       if (isCurrent() && breaker.getState() == CircuitBreaker.State.CLOSED) {
         spent = true;
-        breaker.onSuccess(nanos, TimeUnit.NANOSECONDS);
+        ForeignCode.ignore(() -> breaker.onSuccess(nanos, TimeUnit.NANOSECONDS));
         pause.forget();
       } else {
         conclude(() -> count(nanos));
@@ -237,11 +265,15 @@ final class Breaker {
 
     private void count(long nanos) {
       if (!warming && (isOfThisEra() || breaker.getState() == CircuitBreaker.State.CLOSED)) {
-        breaker.onSuccess(nanos, TimeUnit.NANOSECONDS);
+        Throwable untold = ForeignCode.run(() -> breaker.onSuccess(nanos, TimeUnit.NANOSECONDS));
+        if (untold != null) {
+          // Its log threw before it had counted; a permission would be lost.
+          transit(breaker::transitionToClosedState);
+        }
       } else if (SERVED_ALL_THE_SAME.contains(pause.why())) {
         // No better evidence that it is up.
         warming = false;
-        breaker.transitionToClosedState();
+        transit(breaker::transitionToClosedState);
       }
       pause.forget();
     }
@@ -274,12 +306,22 @@ final class Breaker {
         case UNTOUCHED, WARMS -> giveBack();
         case COUNTS -> {
           lastFailure = failure;
-          breaker.onError(nanos, TimeUnit.NANOSECONDS, failure);
+          count(failure, nanos);
         }
         case TRIPS, COOLS_DOWN, SET_ASIDE -> {
           giveBack();
           down(failure);
         }
+      }
+    }
+
+    private void count(Failure failure, long nanos) {
+      Throwable untold =
+          ForeignCode.run(() -> breaker.onError(nanos, TimeUnit.NANOSECONDS, failure));
+      if (untold != null && breaker.getState() == CircuitBreaker.State.HALF_OPEN) {
+        // Its log threw before it had counted; a permission would be lost.
+        giveBack();
+        down(failure, Judgement.Health.COUNTS);
       }
     }
 
@@ -408,7 +450,7 @@ final class Breaker {
     if (breaker.getState() == CircuitBreaker.State.OPEN) {
       enter(warming ? EndpointState.WARMING : EndpointState.DOWN);
     } else {
-      breaker.transitionToOpenStateFor(AT_ONCE);
+      transit(() -> breaker.transitionToOpenStateFor(AT_ONCE));
     }
   }
 
@@ -458,9 +500,9 @@ final class Breaker {
           if (wasSetAside() || !mayComeBack()) {
             downAsBefore();
           } else if (pause.isFirst()) {
-            breaker.transitionToClosedState();
+            transit(breaker::transitionToClosedState);
           } else {
-            breaker.transitionToHalfOpenState();
+            transit(breaker::transitionToHalfOpenState);
           }
         });
   }
@@ -507,7 +549,7 @@ final class Breaker {
           if (mayComeBack()) {
             // What a gateway says from now on while the rest starts is no wrong setting either.
             proven = true;
-            breaker.transitionToHalfOpenState();
+            transit(breaker::transitionToHalfOpenState);
           }
         });
   }
@@ -518,7 +560,7 @@ final class Breaker {
         () -> {
           if (states.isDown() && breaker.getState() == CircuitBreaker.State.OPEN) {
             pause.end();
-            breaker.transitionToHalfOpenState();
+            transit(breaker::transitionToHalfOpenState);
           }
         });
   }
@@ -567,6 +609,11 @@ final class Breaker {
       pause.begin(why, asked);
     }
     warming = false;
+  }
+
+  /** Changes the state, of which {@link #changed} hears before Resilience4j writes its log. */
+  private static void transit(ForeignCode.Action transition) {
+    ForeignCode.ignore(transition);
   }
 
   private void changed(CircuitBreakerOnStateTransitionEvent event) {

@@ -19,7 +19,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -98,9 +97,11 @@ final class Diagnoser {
   private void run(Transport.Examination examination, Map<Topic, Fact> facts) {
     running = examination;
     while (!examination.isOver() && cancellation.reason() == null) {
-      Future<?> clock =
-          time.timer()
-              .schedule(examination::cancel, examination.limit().toNanos(), TimeUnit.NANOSECONDS);
+      Future<?> clock = time.after(examination.limit().toNanos(), examination::cancel);
+      if (clock == null) {
+        // Nothing is asked without a clock.
+        break;
+      }
       try {
         examination.next().forEach(fact -> facts.merge(fact.topic(), fact, Diagnoser::weightier));
       } finally {

@@ -3,10 +3,10 @@ package dev.offmeter.failover;
 
 import dev.offmeter.ChatResponse;
 import dev.offmeter.LlmException;
+import dev.offmeter.wire.ForeignCode;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -87,30 +87,21 @@ final class Hedge {
       lock.unlock();
     }
     hedging.begins(own);
-    boolean handed = false;
-    try {
-      handed = execute(begun, () -> OneCall.finish(visit));
-    } finally {
-      if (!handed) {
-        visit.leave();
-      }
+    if (!execute(begun, () -> OneCall.finish(visit))) {
+      visit.abandon();
     }
   }
 
   /** Whether a thread has taken it. */
   private boolean execute(
       CompletableFuture<@Nullable ChatResponse> begun, Supplier<@Nullable ChatResponse> asking) {
-    boolean handed = false;
-    try {
-      hedging.workers().execute(() -> run(begun, asking));
-      handed = true;
-    } catch (RejectedExecutionException e) {
-      // The client was closed, which ends the call too.
-    } finally {
-      if (!handed) {
-        hedging.ends(own);
-        begun.complete(null);
-      }
+    // The client may be closed, which ends the call too, or the process without a further thread.
+    boolean handed =
+        ForeignCode.run(() -> hedging.workers().execute(() -> run(begun, asking))) == null;
+    if (!handed) {
+      hedging.ends(own);
+      begun.complete(null);
+      trialHasFailed(begun);
     }
     return handed;
   }

@@ -102,8 +102,7 @@ final class OneCall {
     } catch (LlmException e) {
       throw e;
     } catch (Throwable e) {
-      story.brokenOff(e);
-      throw e;
+      throw story.brokenOff(e);
     } finally {
       if (!wellEnded) {
         leave();

@@ -5,6 +5,7 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.endpoint.Checkup;
 import dev.offmeter.endpoint.Transport;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import dev.offmeter.wire.Vitals;
 import java.time.Duration;
 import java.util.EnumMap;
@@ -14,7 +15,6 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Future;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -118,17 +118,15 @@ final class Probes {
 
   /** The limit covers the wait for a thread too. */
   private void begin(Checkup.Kind kind, Asking asking, Duration limit) {
-    boolean handed = false;
-    try {
-      limit(asking, limit.toNanos());
-      workers.execute(() -> run(kind, asking));
-      handed = true;
-    } catch (RejectedExecutionException e) {
-      // The client was closed.
-    } finally {
-      if (!handed) {
-        end(kind, asking, NOTHING);
-      }
+    // The client may be closed, or the process without a further thread.
+    Throwable unable =
+        ForeignCode.run(
+            () -> {
+              limit(asking, limit.toNanos());
+              workers.execute(() -> run(kind, asking));
+            });
+    if (unable != null) {
+      end(kind, asking, NOTHING);
     }
   }
 
@@ -146,7 +144,9 @@ final class Probes {
   private void run(Checkup.Kind kind, Asking asking) {
     Vitals found = NOTHING;
     try {
-      found = asking.checkup.run();
+      found = ForeignCode.call(asking.checkup::run);
+    } catch (ForeignCode.Broken e) {
+      found = Vitals.of(Vitals.Sign.UNKNOWN, Failure.of(FailureKind.INTERNAL, e.description()));
     } finally {
       end(kind, asking, found);
     }
@@ -177,11 +177,7 @@ final class Probes {
 
   /** Runs what a clock has found due and might take long; not at all once the client is closed. */
   void aside(Runnable task) {
-    try {
-      workers.execute(task);
-    } catch (RejectedExecutionException e) {
-      // The client was closed.
-    }
+    ForeignCode.ignore(() -> workers.execute(task));
   }
 
   /** Ends what is being asked. */

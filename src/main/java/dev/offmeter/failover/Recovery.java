@@ -118,7 +118,7 @@ final class Recovery {
     if (closed) {
       return;
     }
-    next = time.timer().schedule(new Tick(new WeakReference<>(this)), delay, TimeUnit.NANOSECONDS);
+    next = time.after(delay, new Tick(new WeakReference<>(this)));
   }
 
   /** Does not keep a client alive that was dropped without being closed. */

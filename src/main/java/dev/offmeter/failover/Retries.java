@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
 
 /** Whether and when the same endpoint is asked again. */
 final class Retries {
@@ -71,7 +70,11 @@ final class Retries {
   void until(CompletableFuture<?> event, long nanos, Cancellation cancellation) {
     // Others may wait for the same event, and it is not this call's to end.
     CompletableFuture<Void> over = event.thenAccept(happened -> {});
-    Future<?> clock = time.timer().schedule(() -> over.complete(null), nanos, TimeUnit.NANOSECONDS);
+    Future<?> clock = time.after(nanos, () -> over.complete(null));
+    if (clock == null) {
+      // Nothing is waited for without a clock.
+      return;
+    }
     cancellation.waitsFor(over);
     try {
       // If it was cancelled, the loop looks at that next.

@@ -10,6 +10,7 @@ import dev.offmeter.endpoint.Answer;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -230,10 +231,10 @@ final class Story {
   }
 
   /** Even then, what has started must be seen to end. */
-  void brokenOff(Throwable error) {
-    String what = error.getClass().getName();
+  LlmException brokenOff(Throwable error) {
+    String what = ForeignCode.described(error);
     Failure failure = Failure.of(FailureKind.INTERNAL, what);
-    ended(failure, () -> new LlmException("the call was broken off by " + what, attempts));
+    return ended(failure, () -> new LlmException("the call was broken off by " + what, attempts));
   }
 
   private LlmException ended(String why, Supplier<LlmException> exception) {

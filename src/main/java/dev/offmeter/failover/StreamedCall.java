@@ -4,6 +4,7 @@ package dev.offmeter.failover;
 import dev.offmeter.ChatEvent;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.LlmException;
+import dev.offmeter.wire.ForeignCode;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -85,9 +86,9 @@ public final class StreamedCall implements AutoCloseable {
       }
     } catch (LlmException e) {
       failure = e;
-    } catch (RuntimeException | Error e) {
-      failure = new LlmException("the call was broken off by " + e.getClass().getName(), List.of());
-      throw e;
+    } catch (Throwable e) {
+      failure =
+          new LlmException("the call was broken off by " + ForeignCode.described(e), List.of());
     } finally {
       if (!goesOn) {
         end();

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.failover;
 
+import dev.offmeter.wire.ForeignCode;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /** Where the clocks get their time from. Safe for use by many threads. */
 public interface Time extends AutoCloseable {
@@ -24,6 +28,19 @@ public interface Time extends AutoCloseable {
       Object unused = event.get();
     } catch (CancellationException | ExecutionException e) {
       // Whoever waits looks at the event itself.
+    }
+  }
+
+  /**
+   * A task for later.
+   *
+   * @return null if the process has no thread for it; it then runs as soon as there is one
+   */
+  default @Nullable ScheduledFuture<?> after(long nanos, Runnable task) {
+    try {
+      return ForeignCode.call(() -> timer().schedule(task, nanos, TimeUnit.NANOSECONDS));
+    } catch (ForeignCode.Broken e) {
+      return null;
     }
   }
 

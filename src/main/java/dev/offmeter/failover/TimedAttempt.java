@@ -10,6 +10,7 @@ import dev.offmeter.endpoint.Heard;
 import dev.offmeter.endpoint.Limits;
 import dev.offmeter.endpoint.Progress;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import java.time.Duration;
 import java.util.EnumSet;
 import java.util.Locale;
@@ -265,14 +266,23 @@ final class TimedAttempt implements Progress {
   }
 
   @SuppressWarnings("FutureReturnValueIgnored") // What depends on the outcome returns with it.
-  private void startClocks() {
+  private void startClocks() throws Failure {
     outcome.whenComplete((answer, failure) -> stop(failure));
     limit.whenComplete((ended, late) -> passOn(late));
     limitDue = time.nanos() + limits.attempt().toNanos();
-    gate.timeLimiter().executeCompletionStage(time.timer(), () -> limit);
     cancellation.waitsFor(outcome);
     gate.health().begins(this);
-    watchNext(time.nanos());
+    Throwable unable =
+        ForeignCode.run(
+            () -> {
+              gate.timeLimiter().executeCompletionStage(time.timer(), () -> limit);
+              watchNext(time.nanos());
+            });
+    // A function is the last resort, and runs without a clock rather than not at all.
+    if (unable != null && !gate.spec().isLocal()) {
+      throw Failure.of(
+          FailureKind.INTERNAL, "no clock for it: no further thread could be had in this process");
+    }
   }
 
   /** What has come so far. */
@@ -293,7 +303,7 @@ final class TimedAttempt implements Progress {
   /** Ends it, if it has not ended yet, and lets go of all that it holds. */
   void end() {
     outcome.cancel(false);
-    exchange.close();
+    exchange.close(deadline.left());
     deadline.deliveryEnds();
   }
 

@@ -3,6 +3,7 @@ package dev.offmeter.failover;
 
 import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import java.util.regex.Pattern;
 
 /** A library that does not fit, as it shows in the midst of an attempt. */
@@ -16,10 +17,8 @@ final class Unlinked {
   private Unlinked() {}
 
   static Failure failure(LinkageError e) {
-    String message = String.valueOf(e.getMessage());
-    StackTraceElement[] trace = e.getStackTrace();
-    String where = trace.length == 0 ? "" : " at " + trace[0];
-    String what = NAMES.matcher(message).matches() ? message : e.getClass().getSimpleName() + where;
+    String message = String.valueOf(ForeignCode.message(e));
+    String what = NAMES.matcher(message).matches() ? message : ForeignCode.described(e);
     return Failure.of(FailureKind.INTERNAL, "a library is missing or of another version: " + what);
   }
 }

@@ -7,6 +7,7 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.LlmException;
 import dev.offmeter.endpoint.Answer;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import java.time.Duration;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -80,8 +81,13 @@ final class Visit {
     } catch (Failure failure) {
       failed(failure);
       return null;
+    } catch (LlmException e) {
+      throw e;
     } catch (LinkageError e) {
       failed(Unlinked.failure(e));
+      return null;
+    } catch (Throwable e) {
+      failed(Failure.of(FailureKind.INTERNAL, ForeignCode.described(e)));
       return null;
     }
   }
@@ -167,6 +173,12 @@ final class Visit {
     String why = "endpoint '" + gate.spec().name() + "' refuses: " + failure.message();
     String shown = call.audience().shown();
     return shown.isEmpty() ? call.story().stopped(why) : call.story().cut(why, shown);
+  }
+
+  /** It was let in, and there is no thread that could ask. */
+  void abandon() {
+    tell(Failure.of(FailureKind.INTERNAL, "no further thread could be had in this process"));
+    leave();
   }
 
   /** Nobody reads on. */

@@ -8,7 +8,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -64,8 +63,11 @@ final class WaitingLine {
     waiting.endsIfInVain();
     takeFreePlace(waiting);
     cancellation.waitsFor(waiting.place);
-    Future<?> clock =
-        time.timer().schedule(() -> waiting.place.cancel(false), nanos, TimeUnit.NANOSECONDS);
+    Future<?> clock = time.after(nanos, () -> waiting.place.cancel(false));
+    if (clock == null) {
+      // Nothing is waited for without a clock.
+      waiting.place.cancel(false);
+    }
     try {
       return waiting.place.get();
     } catch (InterruptedException e) {
@@ -76,7 +78,9 @@ final class WaitingLine {
     } catch (ExecutionException e) {
       throw new IllegalStateException("a place is given or withdrawn, never failed", e);
     } finally {
-      clock.cancel(false);
+      if (clock != null) {
+        clock.cancel(false);
+      }
       line.remove(waiting);
     }
   }

@@ -5,6 +5,7 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.endpoint.Checkup;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import dev.offmeter.wire.Vitals;
 import java.lang.ref.WeakReference;
 import java.time.Duration;
@@ -12,7 +13,6 @@ import java.util.EnumSet;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
@@ -233,13 +233,9 @@ final class Warmth {
             warm(whyLate(), again);
           }
         };
-    Future<?> clock =
-        time.timer()
-            .schedule(
-                new Late(probes, time, time.nanos() + AT_ONCE.toNanos(), late),
-                AT_ONCE.toNanos(),
-                TimeUnit.NANOSECONDS);
-    CompletableFuture<Void> unused = load.thenRun(() -> clock.cancel(false));
+    Late told = new Late(probes, time, time.nanos() + AT_ONCE.toNanos(), late);
+    Future<?> clock = time.after(AT_ONCE.toNanos(), told);
+    CompletableFuture<Void> unused = load.thenRun(() -> cancel(clock));
     return load;
   }
 
@@ -305,9 +301,12 @@ final class Warmth {
     }
     rate.take(now);
     if (told.compareAndSet(false, true)) {
-      LOG.info(
-          "endpoint {} is asked for one token in the background, so that it loads its model",
-          spec.name());
+      ForeignCode.ignore(
+          () ->
+              LOG.info(
+                  "endpoint {} is asked for one token in the background, so that it loads its"
+                      + " model",
+                  spec.name()));
     }
   }
 
@@ -413,10 +412,13 @@ final class Warmth {
 
   private void recommend(Vitals ollama) {
     if (ollama.sign() == Vitals.Sign.READY) {
-      LOG.warn(
-          "endpoint {} is asked by OpenAI's API, but is an Ollama, which cuts a long prompt there"
-              + " in silence: use Endpoint.ollama, which asks it by its own; said once",
-          spec.name());
+      ForeignCode.ignore(
+          () ->
+              LOG.warn(
+                  "endpoint {} is asked by OpenAI's API, but is an Ollama, which cuts a long prompt"
+                      + " there in silence: use Endpoint.ollama, which asks it by its own; said"
+                      + " once",
+                  spec.name()));
     }
   }
 
@@ -435,7 +437,7 @@ final class Warmth {
 
   private @Nullable Future<?> after(long nanos, Consumer<Warmth> task) {
     Tick tick = new Tick(new WeakReference<>(this), task);
-    return closed ? null : time.timer().schedule(tick, nanos, TimeUnit.NANOSECONDS);
+    return closed ? null : time.after(nanos, tick);
   }
 
   /** Does not keep a client alive that was dropped without being closed. */

@@ -60,10 +60,12 @@ final class EndMarkers {
 
   private synchronized void cameAlone() {
     if (alone < ENOUGH && ++alone == ENOUGH && !reasons && !always) {
-      LOG.warn(
-          "{} gives no finish reason: from now on its end marker is taken to make an answer whole."
-              + " Set endMarkerIsEnough(true) for it to have that from the start.",
-          server);
+      ForeignCode.ignore(
+          () ->
+              LOG.warn(
+                  "{} gives no finish reason: from now on its end marker is taken to make an answer"
+                      + " whole. Set endMarkerIsEnough(true) for it to have that from the start.",
+                  server));
     }
   }
 

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import dev.offmeter.wire.ForeignCode;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Proxy;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import okhttp3.Call;
+import okhttp3.Connection;
+import okhttp3.Dispatcher;
+import okhttp3.EventListener;
+import okhttp3.Handshake;
+import okhttp3.HttpUrl;
+import okhttp3.Protocol;
+import okhttp3.Request;
+import okhttp3.Response;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Tells an application's event listener of HTTP. OkHttp calls it in the midst of its own work, with
+ * connections half made and half given back, and what it throws would harm those; here it harms
+ * nothing, and is said once.
+ */
+final class GuardedEvents extends EventListener {
+  private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
+
+  private final EventListener listener;
+  private final AtomicBoolean said;
+
+  private GuardedEvents(EventListener listener, AtomicBoolean said) {
+    this.listener = listener;
+    this.said = said;
+  }
+
+  /** The listeners of a factory, guarded. */
+  static EventListener.Factory of(EventListener.Factory listeners) {
+    AtomicBoolean said = new AtomicBoolean();
+    return call -> {
+      try {
+        EventListener listener = ForeignCode.call(() -> listeners.create(call));
+        return listener == EventListener.NONE ? listener : new GuardedEvents(listener, said);
+      } catch (ForeignCode.Broken e) {
+        say(said, e.className());
+        return EventListener.NONE;
+      }
+    };
+  }
+
+  private void tell(ForeignCode.Action event) {
+    Throwable thrown = ForeignCode.run(event);
+    if (thrown != null) {
+      say(said, thrown.getClass().getName());
+    }
+  }
+
+  /** The class only: a message may hold what the listener was told. */
+  private static void say(AtomicBoolean said, String thrown) {
+    if (said.compareAndSet(false, true)) {
+      ForeignCode.ignore(
+          () ->
+              LOG.warn(
+                  "the event listener of the OkHttpClient threw {}, which is ignored; said once",
+                  thrown));
+    }
+  }
+
+  @Override
+  public void callStart(Call call) {
+    tell(() -> listener.callStart(call));
+  }
+
+  @Override
+  public void dispatcherQueueStart(Call call, Dispatcher dispatcher) {
+    tell(() -> listener.dispatcherQueueStart(call, dispatcher));
+  }
+
+  @Override
+  public void dispatcherQueueEnd(Call call, Dispatcher dispatcher) {
+    tell(() -> listener.dispatcherQueueEnd(call, dispatcher));
+  }
+
+  @Override
+  public void proxySelectStart(Call call, HttpUrl url) {
+    tell(() -> listener.proxySelectStart(call, url));
+  }
+
+  @Override
+  public void proxySelectEnd(Call call, HttpUrl url, List<Proxy> proxies) {
+    tell(() -> listener.proxySelectEnd(call, url, proxies));
+  }
+
+  @Override
+  public void dnsStart(Call call, String domainName) {
+    tell(() -> listener.dnsStart(call, domainName));
+  }
+
+  @Override
+  public void dnsEnd(Call call, String domainName, List<InetAddress> inetAddressList) {
+    tell(() -> listener.dnsEnd(call, domainName, inetAddressList));
+  }
+
+  @Override
+  public void connectStart(Call call, InetSocketAddress inetSocketAddress, Proxy proxy) {
+    tell(() -> listener.connectStart(call, inetSocketAddress, proxy));
+  }
+
+  @Override
+  public void secureConnectStart(Call call) {
+    tell(() -> listener.secureConnectStart(call));
+  }
+
+  @Override
+  public void secureConnectEnd(Call call, @Nullable Handshake handshake) {
+    tell(() -> listener.secureConnectEnd(call, handshake));
+  }
+
+  @Override
+  public void connectEnd(
+      Call call, InetSocketAddress inetSocketAddress, Proxy proxy, @Nullable Protocol protocol) {
+    tell(() -> listener.connectEnd(call, inetSocketAddress, proxy, protocol));
+  }
+
+  @Override
+  public void connectFailed(
+      Call call,
+      InetSocketAddress inetSocketAddress,
+      Proxy proxy,
+      @Nullable Protocol protocol,
+      IOException ioe) {
+    tell(() -> listener.connectFailed(call, inetSocketAddress, proxy, protocol, ioe));
+  }
+
+  @Override
+  public void connectionAcquired(Call call, Connection connection) {
+    tell(() -> listener.connectionAcquired(call, connection));
+  }
+
+  @Override
+  public void connectionReleased(Call call, Connection connection) {
+    tell(() -> listener.connectionReleased(call, connection));
+  }
+
+  @Override
+  public void requestHeadersStart(Call call) {
+    tell(() -> listener.requestHeadersStart(call));
+  }
+
+  @Override
+  public void requestHeadersEnd(Call call, Request request) {
+    tell(() -> listener.requestHeadersEnd(call, request));
+  }
+
+  @Override
+  public void requestBodyStart(Call call) {
+    tell(() -> listener.requestBodyStart(call));
+  }
+
+  @Override
+  public void requestBodyEnd(Call call, long byteCount) {
+    tell(() -> listener.requestBodyEnd(call, byteCount));
+  }
+
+  @Override
+  public void requestFailed(Call call, IOException ioe) {
+    tell(() -> listener.requestFailed(call, ioe));
+  }
+
+  @Override
+  public void responseHeadersStart(Call call) {
+    tell(() -> listener.responseHeadersStart(call));
+  }
+
+  @Override
+  public void responseHeadersEnd(Call call, Response response) {
+    tell(() -> listener.responseHeadersEnd(call, response));
+  }
+
+  @Override
+  public void responseBodyStart(Call call) {
+    tell(() -> listener.responseBodyStart(call));
+  }
+
+  @Override
+  public void responseBodyEnd(Call call, long byteCount) {
+    tell(() -> listener.responseBodyEnd(call, byteCount));
+  }
+
+  @Override
+  public void responseFailed(Call call, IOException ioe) {
+    tell(() -> listener.responseFailed(call, ioe));
+  }
+
+  @Override
+  public void callEnd(Call call) {
+    tell(() -> listener.callEnd(call));
+  }
+
+  @Override
+  public void callFailed(Call call, IOException ioe) {
+    tell(() -> listener.callFailed(call, ioe));
+  }
+
+  @Override
+  public void canceled(Call call) {
+    tell(() -> listener.canceled(call));
+  }
+
+  @Override
+  public void satisfactionFailure(Call call, Response response) {
+    tell(() -> listener.satisfactionFailure(call, response));
+  }
+
+  @Override
+  public void cacheHit(Call call, Response response) {
+    tell(() -> listener.cacheHit(call, response));
+  }
+
+  @Override
+  public void cacheMiss(Call call) {
+    tell(() -> listener.cacheMiss(call));
+  }
+
+  @Override
+  public void cacheConditionalHit(Call call, Response cachedResponse) {
+    tell(() -> listener.cacheConditionalHit(call, cachedResponse));
+  }
+
+  @Override
+  public void retryDecision(Call call, IOException exception, boolean retry) {
+    tell(() -> listener.retryDecision(call, exception, retry));
+  }
+
+  @Override
+  public void followUpDecision(Call call, Response networkResponse, @Nullable Request nextRequest) {
+    tell(() -> listener.followUpDecision(call, networkResponse, nextRequest));
+  }
+}

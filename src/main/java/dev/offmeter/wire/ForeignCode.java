@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs code that is not the library's: the application's functions, suppliers, checks and
+ * listeners, the interceptors and the event listener of its HTTP client, its log. Such code may
+ * throw anything, errors and what no signature allows among them, at any place. All of it is called
+ * through here, and nothing that it throws leaves here but as a result.
+ */
+public final class ForeignCode {
+  private static final int DEEPEST = 64;
+
+  private ForeignCode() {}
+
+  /** Code without a result. */
+  @FunctionalInterface
+  public interface Action {
+    /** Runs it. */
+    void run() throws Exception;
+  }
+
+  /** What foreign code threw instead of its result. */
+  public static final class Broken extends Exception {
+    private static final long serialVersionUID = 1L;
+
+    private final transient @Nullable Throwable thrown;
+
+    private Broken(Throwable thrown) {
+      super(null, null, false, false);
+      this.thrown = thrown;
+    }
+
+    /** The class of what was thrown. */
+    public String className() {
+      return thrown == null ? "nothing" : thrown.getClass().getName();
+    }
+
+    /** What was thrown, by its class and place; its message may quote a prompt. */
+    public String description() {
+      return described(thrown);
+    }
+  }
+
+  /**
+   * Runs what nobody needs the result of, such as a line for the log.
+   *
+   * @return what was thrown; null if nothing was
+   */
+  public static @Nullable Throwable run(Action code) {
+    try {
+      code.run();
+      return null;
+    } catch (Throwable e) {
+      keepInterrupt(e);
+      return e;
+    }
+  }
+
+  /** Runs what may fail without harm; {@link #run} without a result. */
+  public static void ignore(Action code) {
+    Throwable unused = run(code);
+  }
+
+  /**
+   * Runs what has a result.
+   *
+   * @throws Broken if it threw something
+   */
+  public static <T extends @Nullable Object> T call(Callable<T> code) throws Broken {
+    try {
+      return code.call();
+    } catch (Throwable e) {
+      keepInterrupt(e);
+      throw new Broken(e);
+    }
+  }
+
+  /** Whoever throws this has cleared the flag, and the caller's thread was meant. */
+  public static void keepInterrupt(Throwable thrown) {
+    if (thrown instanceof InterruptedException) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** The class of what was thrown, and where; its message may quote a prompt. */
+  public static String described(@Nullable Throwable thrown) {
+    if (thrown == null) {
+      return "nothing";
+    }
+    try {
+      StackTraceElement[] trace = thrown.getStackTrace();
+      String where = trace == null || trace.length == 0 ? "" : " at " + trace[0];
+      return thrown.getClass().getName() + where;
+    } catch (Throwable e) {
+      return thrown.getClass().getName();
+    }
+  }
+
+  /** The message of what was thrown; null if it has none or cannot tell. */
+  public static @Nullable String message(Throwable thrown) {
+    try {
+      return thrown.getMessage();
+    } catch (Throwable e) {
+      return null;
+    }
+  }
+
+  /** The cause of what was thrown; null if it has none or cannot tell. */
+  public static @Nullable Throwable cause(Throwable thrown) {
+    try {
+      return thrown.getCause();
+    } catch (Throwable e) {
+      return null;
+    }
+  }
+
+  /** What is at the bottom of it, or as deep as one looks: causes may go round in a circle. */
+  public static Throwable root(Throwable thrown) {
+    Throwable root = thrown;
+    for (int depth = 0; depth < DEEPEST; depth++) {
+      Throwable cause = cause(root);
+      if (cause == null) {
+        return root;
+      }
+      root = cause;
+    }
+    return root;
+  }
+}
