@@ -47,6 +47,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code queueFor}: not at all
  *   <li>{@code keepAlive}: the server's own, taken for 5 min
  *   <li>{@code keepWarm}: false
+ *   <li>{@code unloadWhenWedged}: false
  *   <li>{@code retries}: 0
  *   <li>{@code omit}: nothing, {@code path}: the protocol's own
  *   <li>{@code endMarkerIsEnough}: false
@@ -317,6 +318,7 @@ public final class Endpoint {
         settings.requestsPerMinute,
         settings.queueFor,
         settings.keepWarm,
+        settings.unloadWhenWedged,
         residence(),
         settings.retries,
         defaults.before(clients),
@@ -363,6 +365,7 @@ public final class Endpoint {
     private int requestsPerMinute = Integer.MAX_VALUE;
     private Duration queueFor = Duration.ZERO;
     private boolean keepWarm;
+    private boolean unloadWhenWedged;
     private final List<Consumer<ChatRequest.Builder>> defaults = new ArrayList<>();
     private final Set<String> omitted = new LinkedHashSet<>();
     private String path = "";
@@ -410,6 +413,7 @@ public final class Endpoint {
       requestsPerMinute = other.requestsPerMinute;
       queueFor = other.queueFor;
       keepWarm = other.keepWarm;
+      unloadWhenWedged = other.unloadWhenWedged;
       defaults.addAll(other.defaults);
       maxLineBytes = other.maxLineBytes;
       maxAnswerBytes = other.maxAnswerBytes;
@@ -727,6 +731,18 @@ public final class Endpoint {
     }
 
     /**
+     * Whether Ollama is asked to unload the model when it is found to be wedged ({@link
+     * FailureKind#WEDGED}), which frees one that hangs. Asked once, and again only after it has
+     * served somebody since; whoever else is served by the model then waits until it is loaded
+     * anew. For Ollama's native API only; rejected on a managed endpoint. Default false: the
+     * endpoint is left alone by growing back-offs, and somebody has to look.
+     */
+    public Builder unloadWhenWedged(boolean unloadWhenWedged) {
+      this.unloadWhenWedged = unloadWhenWedged;
+      return this;
+    }
+
+    /**
      * In what an OpenAI-compatible server differs from the others, and where its health is looked
      * at. For such servers only. Default {@link Dialect#GENERIC}; {@code api.openai.com} and
      * Gemini's host are known.
@@ -842,6 +858,7 @@ public final class Endpoint {
      *     or a client can have, a function has a setting that is a server's, the first-token limit
      *     is longer than the attempt's, {@code keepAlive} or {@code keepWarm} is set for another
      *     server than Ollama, {@code keepWarm} with a {@code keepAlive} below 10 s or on a managed
+     *     endpoint, {@code unloadWhenWedged} for another server than Ollama or on a managed
      *     endpoint, {@code queueFor} without {@code maxConcurrent}, a {@code dialect} for a server
      *     that has none, {@code endMarkerIsEnough} for a protocol without such a marker, {@code
      *     impatient} for a server, a key stands beside a header {@code Authorization}, half of a
@@ -877,6 +894,9 @@ public final class Endpoint {
       if (maxLineBytes != null || maxAnswerBytes != null) {
         throw wrong("is a function: maxLineBytes and maxAnswerBytes are a server's");
       }
+      if (unloadWhenWedged) {
+        throw wrong("is a function: unloadWhenWedged is a server's");
+      }
       if (!path.isEmpty() || endMarkerIsEnough) {
         throw wrong("is a function: path and endMarkerIsEnough are a server's");
       }
@@ -911,6 +931,12 @@ public final class Endpoint {
       }
       if (keepWarm && new Endpoint(this, url).locality() == Locality.MANAGED) {
         throw wrong("must not have keepWarm: it is managed, where no model is loaded");
+      }
+      if (unloadWhenWedged && !OllamaChat.API.equals(api)) {
+        throw wrong("must not have unloadWhenWedged: only Ollama's native API can unload a model");
+      }
+      if (unloadWhenWedged && new Endpoint(this, url).locality() == Locality.MANAGED) {
+        throw wrong("must not have unloadWhenWedged: it is managed, where no model is loaded");
       }
     }
 

@@ -67,6 +67,12 @@ public enum FailureKind {
   UNRESPONSIVE,
   /** The model is not in memory, and loading it takes longer than the call could wait. */
   MODEL_COLD,
+  /**
+   * Two calls in a row got no byte from a self-hosted server that answers its health checks, has
+   * the model in memory and serves nobody else: the model hangs. A call that tries it meanwhile and
+   * gets no byte either ends so too.
+   */
+  WEDGED,
   /** No first piece of answer or thinking within the first-token timeout. */
   FIRST_TOKEN_TIMEOUT,
   /**

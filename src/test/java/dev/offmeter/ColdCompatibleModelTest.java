@@ -206,7 +206,7 @@ class ColdCompatibleModelTest {
     }
 
     becomes(client, EndpointState.DOWN);
-    assertThat(status(client).cause()).contains(FailureKind.FIRST_TOKEN_TIMEOUT);
+    assertThat(status(client).cause()).contains(FailureKind.WEDGED);
     assertThat(hanging.requests()).hasSize(2);
   }
 

@@ -31,6 +31,7 @@ final class IndexedScheme {
           "ACCESSSECRET",
           "CLEARTEXT",
           "KEEPWARM",
+          "UNLOADWHENWEDGED",
           "CONCURRENCY",
           "QUEUEFOR",
           "RPM",
@@ -117,6 +118,7 @@ final class IndexedScheme {
     own.setSecret("KEY", builder::apiKey);
     own.setFlag("CLEARTEXT", builder::allowClearTextCredentials);
     own.setFlag("KEEPWARM", builder::keepWarm);
+    own.setFlag("UNLOADWHENWEDGED", builder::unloadWhenWedged);
     own.setInt("CONCURRENCY", builder::maxConcurrent);
     own.setDuration("QUEUEFOR", builder::queueFor);
     own.setInt("RPM", builder::requestsPerMinute);

@@ -17,7 +17,15 @@ final class SimpleScheme {
   private static final Pattern NAME = Pattern.compile("OLLAMA_(?:PRIMARY|FALLBACK)_(.*)");
   private static final Set<String> KEYS =
       Set.of(
-          "URL", "MODEL", "TIMEOUT", "KEY", "ACCESS_ID", "ACCESS_SECRET", "CLEARTEXT", "KEEP_WARM");
+          "URL",
+          "MODEL",
+          "TIMEOUT",
+          "KEY",
+          "ACCESS_ID",
+          "ACCESS_SECRET",
+          "CLEARTEXT",
+          "KEEP_WARM",
+          "UNLOAD_WHEN_WEDGED");
 
   private SimpleScheme() {}
 
@@ -71,6 +79,7 @@ final class SimpleScheme {
     own.setSecret("KEY", builder::apiKey);
     own.setFlag("CLEARTEXT", builder::allowClearTextCredentials);
     own.setFlag("KEEP_WARM", builder::keepWarm);
+    own.setFlag("UNLOAD_WHEN_WEDGED", builder::unloadWhenWedged);
     return own.build(builder);
   }
 }

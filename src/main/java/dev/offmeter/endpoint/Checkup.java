@@ -13,6 +13,8 @@ public interface Checkup {
     RESIDENT,
     /** Loads the model; ends when it is loaded. Costs no token. */
     LOAD,
+    /** Unloads the model, which frees one that hangs. */
+    UNLOAD,
     /** Asks for one token, which has a server load the model that loads it on demand. */
     ONE_TOKEN,
     /** Whether a server that is asked by OpenAI's API is an Ollama. */

@@ -22,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param requestsPerMinute the most requests within 60 s, {@code MAX_VALUE} for any number
  * @param queueFor how long a call waits for a place before it goes on, zero for not at all
  * @param keepWarm whether its model is kept in the server's memory
+ * @param unloadWhenWedged whether its server is asked to unload a model that hangs
  * @param residence how long the server keeps a model that is not used
  * @param retries further tries here before the next endpoint
  * @param defaults fills in what a request leaves unset
@@ -41,6 +42,7 @@ public record EndpointSpec(
     int requestsPerMinute,
     Duration queueFor,
     boolean keepWarm,
+    boolean unloadWhenWedged,
     Duration residence,
     int retries,
     UnaryOperator<ChatRequest> defaults,

@@ -163,6 +163,7 @@ public final class Transport implements AutoCloseable {
             case ALIVE -> checks.alive();
             case RESIDENT -> checks.resident();
             case LOAD -> checks.load();
+            case UNLOAD -> checks.unload();
             case ONE_TOKEN -> checks.oneToken();
             case OLLAMA -> checks.ollama();
           };

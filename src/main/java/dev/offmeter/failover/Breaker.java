@@ -418,6 +418,31 @@ final class Breaker {
         first);
   }
 
+  /**
+   * It is down for this reason, and if it was for another that counts in the same way, that was its
+   * symptom.
+   *
+   * @param first what is done before listeners are told
+   */
+  void takeDownFor(Failure failure, Runnable first) {
+    change(
+        () -> {
+          if (!states.isDown()) {
+            cheap = false;
+            down(failure);
+          } else if (pause.why() == health(failure) && isNews(failure)) {
+            lastFailure = failure;
+            states.tellOf(failure, leftAlone());
+          }
+        },
+        first);
+  }
+
+  private boolean isNews(Failure failure) {
+    Failure last = lastFailure;
+    return last == null || last.kind() != failure.kind();
+  }
+
   private void down(Failure failure) {
     down(failure, health(failure));
   }

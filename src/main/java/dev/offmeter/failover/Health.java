@@ -32,6 +32,7 @@ final class Health {
   private final Recovery recovery;
   private final Warmth warmth;
   private final Looks looks;
+  private final Wedge wedge;
   private final Resends resends;
   private final SharedStalls stalls = new SharedStalls();
   private final Set<TimedAttempt> underWay = ConcurrentHashMap.newKeySet();
@@ -52,6 +53,7 @@ final class Health {
     this.resends = new Resends(activity, time);
     this.time = time;
     this.warmth = new Warmth(spec, probes, this, latencies, activity, rate, time);
+    this.wedge = new Wedge(spec, probes, this, activity, time);
     this.recovery = new Recovery(this, breaker, time, pace);
   }
 
@@ -170,11 +172,35 @@ final class Health {
    * An attempt got no byte in all its time, as is usual while a model is being loaded.
    *
    * @param since when it was begun
+   * @param silence what it is weighed as if that is not the reason; null if there is another
    */
-  void looksCold(long since) {
+  void onNoByte(long since, Wedge.@Nullable Silence silence) {
     if (warmth.mayBeCold(since)) {
-      look(look -> warmth.looksCold(look.sign()));
+      look(look -> weigh(silence, look, warmth.looksCold(look.sign())));
+    } else if (silence != null) {
+      look(look -> weigh(silence, look, null));
     }
+  }
+
+  private void weigh(
+      Wedge.@Nullable Silence silence, Looks.Look look, @Nullable CompletableFuture<Vitals> load) {
+    if (silence != null) {
+      wedge.weigh(silence, look, load);
+    }
+  }
+
+  Wedge wedge() {
+    return wedge;
+  }
+
+  /** Whether its model is wedged, as far as a health check since then does not say otherwise. */
+  boolean isWedged(long since) {
+    return wedge.isWedged() && looks.haveFoundItReadySince(since);
+  }
+
+  /** It is down, or has been, for this reason: nobody is to wait there. */
+  void downFor(Failure failure) {
+    breaker.takeDownFor(failure, () -> evacuate(failure));
   }
 
   /** Everybody who waits for the first piece of an answer moves on. */

@@ -44,11 +44,16 @@ final class Resends {
    * @param atLeast how long it must have been silent in any case
    */
   boolean isDue(ChatRequest request, long since, long atLeast) {
-    long silent = time.nanos() - since;
     return hasAnswered()
-        && silent >= Math.max(atLeast, 2 * usual())
-        && length(request) <= Math.max(SHORT, 2 * activity.longestRequest())
+        && time.nanos() - since >= atLeast
+        && isLongSilence(request, since)
         && isAllowed();
+  }
+
+  /** Whether it is longer than twice what is usual here, for a request that is not long for it. */
+  boolean isLongSilence(ChatRequest request, long since) {
+    return time.nanos() - since >= 2 * usual()
+        && length(request) <= Math.max(SHORT, 2 * activity.longestRequest());
   }
 
   /** A request had its first piece so many nanoseconds after it was sent. */

@@ -80,6 +80,13 @@ final class States {
     announcements.add(change);
   }
 
+  /** The state is what it was, for a reason that is known only now; to be told likewise. */
+  void tellOf(Failure why, Duration leftAlone) {
+    announcements.add(
+        new EndpointChange(
+            spec.name(), spec.origin(), state, state, why.kind(), why.message(), leftAlone));
+  }
+
   /** Tells what has changed. No lock may be held. */
   void tell() {
     own.tell();

@@ -344,7 +344,7 @@ final class TimedAttempt implements Progress {
         if (resent) {
           gate.health().resends().onOutcome(false);
         }
-        gate.health().looksCold(start);
+        gate.health().onNoByte(start, silence());
       }
     }
   }
@@ -389,10 +389,18 @@ final class TimedAttempt implements Progress {
     return resent ? resentAt : start;
   }
 
+  /** A pause of this process explains it. */
+  private Wedge.@Nullable Silence silence() {
+    return pause.isNoted() ? null : gate.health().wedge().silence(request, sentAt(), isOnNew());
+  }
+
+  private boolean isOnNew() {
+    return resent || (connected && !kept);
+  }
+
   /** Whether it has been silent for long, and over a new connection. */
   boolean isSilentOnNew() {
-    boolean onNew = resent || (connected && !kept);
-    return onNew && !begun && time.nanos() - sentAt() >= doubtAfter / 2;
+    return isOnNew() && !begun && time.nanos() - sentAt() >= doubtAfter / 2;
   }
 
   /** The endpoint is not to be waited for: it ends, if no piece of its answer has come. */
@@ -459,6 +467,9 @@ final class TimedAttempt implements Progress {
     }
     if (told.kind() == FailureKind.STALLED && gate.health().noteStall(start, lastPiece)) {
       return told.asBlameless();
+    }
+    if (!begun && WITHOUT_A_BYTE.contains(told.kind()) && gate.health().isWedged(start)) {
+      return told.withKind(FailureKind.WEDGED);
     }
     return pause.isNoted()
         ? told.withMessage(told.message() + " (this process stood still meanwhile)").asBlameless()

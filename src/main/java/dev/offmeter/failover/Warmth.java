@@ -175,7 +175,8 @@ final class Warmth {
     return canLoad() && (!costsToken() || loadNanos != UNKNOWN);
   }
 
-  private boolean costsToken() {
+  /** Whether only a token can have the model loaded. */
+  boolean costsToken() {
     return kind == Checkup.Kind.ONE_TOKEN;
   }
 
@@ -193,15 +194,22 @@ final class Warmth {
     return canLoad() && time.nanos() - since >= enough && !activity.hasServedSince(since);
   }
 
-  /** An attempt got no byte in all its time. What a load that is over at once costs is nothing. */
-  void looksCold(Vitals.Sign sign) {
+  /**
+   * An attempt got no byte in all its time. What a load that is over at once costs is nothing.
+   *
+   * @return the load that finds out; null if there is none
+   */
+  @Nullable CompletableFuture<Vitals> looksCold(Vitals.Sign sign) {
     if (sign == Vitals.Sign.COLD) {
       warm(Failure.of(FailureKind.MODEL_COLD, "the model is not in memory"));
     } else if (sign == Vitals.Sign.READY && canLoad()) {
       long since = time.nanos();
+      CompletableFuture<Vitals> load = loadOrWarm();
       CompletableFuture<Void> unused =
-          loadOrWarm().thenAccept(found -> foundByToken(found, time.nanos() - since));
+          load.thenAccept(found -> foundByToken(found, time.nanos() - since));
+      return load;
     }
+    return null;
   }
 
   /** A token costs a little: so long as they find no model to be loaded, they get rarer. */
@@ -361,9 +369,7 @@ final class Warmth {
   /** Its health check is well all the while, and must not bring it back at once. */
   private Failure ofServerThatIsWell(Failure failure) {
     return costsToken() && failure.kind() == FailureKind.UNRESPONSIVE
-        ? Failure.of(
-            FailureKind.FIRST_TOKEN_TIMEOUT,
-            "no token in the background either: " + failure.message())
+        ? Failure.of(FailureKind.WEDGED, "no token in the background either: " + failure.message())
         : failure;
   }
 
@@ -502,7 +508,7 @@ final class Warmth {
   private void found(Looks.Look look) {
     Failure death = look.death();
     if (death == null) {
-      looksCold(look.sign());
+      CompletableFuture<Vitals> unused = looksCold(look.sign());
     } else if (!Silences.isSilent(death)) {
       health.down(death);
     }

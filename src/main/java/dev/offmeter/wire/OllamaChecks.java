@@ -57,6 +57,10 @@ final class OllamaChecks {
                 checks::loading,
                 true)
             : null,
+        new Check(
+            () -> JsonRequest.post(checks.url("api/generate"), JSON, checks::unload),
+            OllamaChecks::unloading,
+            false),
         null,
         null);
   }
@@ -171,6 +175,19 @@ final class OllamaChecks {
     out.writeObjectFieldStart("options");
     JsonRequest.options(server.options(), out);
     out.writeEndObject();
+  }
+
+  /** Ollama does this before it looks at anything else, as in its sources of 0.33. */
+  private void unload(JsonGenerator out) throws IOException {
+    out.writeStringField("model", server.model());
+    out.writeBooleanField("stream", false);
+    out.writeNumberField("keep_alive", 0);
+  }
+
+  private static Vitals unloading(Reply reply) {
+    return reply.status() == 200
+        ? Vitals.of(reply, body -> Json.tree(body).path("done").asBoolean())
+        : Vitals.ofError(OllamaChat.refusal(reply));
   }
 
   private Vitals loading(Reply reply) {

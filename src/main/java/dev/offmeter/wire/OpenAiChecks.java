@@ -37,10 +37,11 @@ final class OpenAiChecks {
     if (server.dialect() == Endpoint.Dialect.OLLAMA) {
       Checks ollama = OllamaChecks.of(server.at(root));
       return new Checks(
-          alive, ollama.resident(), ollama.load(), shortest, OllamaChecks.isOllama(root));
+          alive, ollama.resident(), ollama.load(), null, shortest, OllamaChecks.isOllama(root));
     }
     boolean generic = server.dialect() == Endpoint.Dialect.GENERIC;
-    return new Checks(alive, null, null, shortest, generic ? OllamaChecks.isOllama(root) : null);
+    return new Checks(
+        alive, null, null, null, shortest, generic ? OllamaChecks.isOllama(root) : null);
   }
 
   private static Check oneToken(HttpUrl chat, JsonRequest.Body request) {

@@ -769,6 +769,35 @@ class EnvironmentTest {
   }
 
   @Test
+  void unloadingAWedgedModelIsAllowedByVariable() {
+    assertThatCode(
+            () ->
+                endpoints(
+                    "OLLAMA_FALLBACK_URL=http://localhost:1",
+                    "OLLAMA_FALLBACK_UNLOAD_WHEN_WEDGED=true"))
+        .doesNotThrowAnyException();
+    assertThat(wrong("OLLAMA_PRIMARY_UNLOAD_WHEN_WEDGED=yes"))
+        .hasMessage("OLLAMA_PRIMARY_UNLOAD_WHEN_WEDGED must be true or false, was 'yes'");
+    assertThat(
+            rejected(
+                IllegalStateException.class,
+                variables(
+                    "OLLAMA_PRIMARY_UNLOAD_WHEN_WEDGED=true", "OLLAMA_PRIMARY_MODEL=m:cloud")))
+        .hasMessage(
+            "OLLAMA_PRIMARY_*: endpoint 'primary' must not have unloadWhenWedged: it is managed,"
+                + " where no model is loaded");
+    assertThat(
+            rejected(
+                IllegalStateException.class,
+                variables(
+                    "OFFMETER_ENDPOINTS_0_URL=http://localhost:1",
+                    "OFFMETER_ENDPOINTS_0_MODEL=m",
+                    "OFFMETER_ENDPOINTS_0_TYPE=vllm",
+                    "OFFMETER_ENDPOINTS_0_UNLOADWHENWEDGED=true")))
+        .hasMessageContaining("only Ollama's native API can unload a model");
+  }
+
+  @Test
   void hedgingIsSwitchedOnByVariable() {
     assertThat(Environment.read(variables("OFFMETER_HEDGE_AFTER=4s")).hedgeAfter())
         .contains(Duration.ofSeconds(4));

@@ -70,6 +70,7 @@ final class OffmeterWay implements Year.Way {
         Integer.MAX_VALUE,
         Duration.ZERO,
         keepWarm,
+        false,
         residence,
         0,
         UnaryOperator.identity(),

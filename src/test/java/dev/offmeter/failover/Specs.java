@@ -41,6 +41,7 @@ final class Specs {
         Integer.MAX_VALUE,
         Duration.ZERO,
         false,
+        false,
         Duration.ofMinutes(5),
         0,
         UnaryOperator.identity(),

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.Loopback.quickly;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.offmeter.Endpoint.Dialect;
+import dev.offmeter.endpoint.Locality;
+import dev.offmeter.observe.EndpointChange;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.EndpointStatus;
+import dev.offmeter.testing.Changes;
+import dev.offmeter.testing.Connection;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.Semaphore;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** A server that answers each health check and no call. */
+@Timeout(20)
+class WedgedModelTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+
+  /** Of an attempt at the first endpoint. */
+  private static final Duration LIMIT = Duration.ofSeconds(15);
+
+  private final List<EndpointChange> changes = new CopyOnWriteArrayList<>();
+  private ManualTime time;
+  private Node node;
+  private Node fallback;
+  private volatile boolean resident = true;
+
+  @BeforeEach
+  void start() {
+    time = loopback.manualTime();
+    node = loopback.node(Replies.hanging()).aside(this::aside);
+    fallback = loopback.node(Replies.answering("FALLBACK"));
+  }
+
+  private void aside(Connection connection, Connection.Request request) throws IOException {
+    boolean unloads = request.body().contains("\"keep_alive\":0");
+    if (request.line().startsWith("POST")) {
+      resident = !unloads;
+    }
+    Node.Script answer =
+        unloads
+            ? Replies.status(200, "application/json", "{\"done\":true,\"done_reason\":\"unload\"}")
+            : resident
+                ? Replies.aside(Replies.loaded(), "node-model:latest")
+                : Replies.aside(Replies.loaded());
+    answer.answer(connection, request);
+  }
+
+  private LlmClient client(UnaryOperator<Endpoint.Builder> more) {
+    return clientOf(more.apply(ollama("node", node)));
+  }
+
+  private LlmClient clientOf(Endpoint.Builder endpoint) {
+    return loopback.client(
+        LlmClient.builder()
+            .endpoint(endpoint.build())
+            .endpoint(ollama("fallback", fallback).build())
+            .listener(Changes.into(changes))
+            .time(time));
+  }
+
+  private static EndpointStatus status(LlmClient client) {
+    return client.status().endpoints().get(0);
+  }
+
+  /** Lets time pass, and health checks come as far as they can. */
+  private void pass(Duration duration) {
+    for (long left = duration.toMillis(); left > 0; left -= 500) {
+      time.advance(Duration.ofMillis(Math.min(left, 500)));
+      quickly(() -> !time.isChecking());
+    }
+  }
+
+  /** A call that waits out its limit there, if it is let in. */
+  private ChatResponse ask(LlmClient client, ChatRequest request) throws Exception {
+    int before = node.requests().size();
+    CompletableFuture<ChatResponse> call = client.chatAsync(request);
+    quickly(() -> call.isDone() || node.requests().size() > before);
+    if (!call.isDone()) {
+      pass(LIMIT);
+    }
+    ChatResponse response = call.get();
+    quickly(() -> !time.isChecking());
+    return response;
+  }
+
+  private void assertWedged(LlmClient client) {
+    quickly(() -> status(client).cause().filter(FailureKind.WEDGED::equals).isPresent());
+    assertThat(status(client).state()).isEqualTo(EndpointState.DOWN);
+    assertThat(status(client).message()).startsWith("two calls in a row got no byte");
+  }
+
+  private long unloads() {
+    return node.asides().stream().filter(a -> a.body().contains("\"keep_alive\":0")).count();
+  }
+
+  @Test
+  void twoCallsWithoutAByteAtAServerThatIsWellAreAWedge() throws Exception {
+    LlmClient client = client(e -> e);
+
+    ask(client, REQUEST);
+    assertThat(status(client).state()).as("one call says nothing").isEqualTo(EndpointState.UP);
+    ask(client, REQUEST);
+
+    assertWedged(client);
+    ChatResponse next = client.chat(REQUEST);
+    assertThat(next.attempts().get(0).failure()).contains(FailureKind.CIRCUIT_OPEN);
+    assertThat(next.attempts().get(0).message()).contains("WEDGED");
+    assertThat(unloads()).as("not without leave").isZero();
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"VLLM", "LLAMA_SERVER", "OLLAMA"})
+  void soTheyAreBehindOpenAisApiWhereNoTokenTellsOfALoad(Dialect dialect) throws Exception {
+    LlmClient client =
+        clientOf(
+            Endpoint.openAi("node", node.url())
+                .model("node-model")
+                .dialect(dialect)
+                .omit("max_tokens", "max_completion_tokens"));
+    node.aside(
+        (connection, request) -> {
+          boolean looks = !request.line().contains("/api/");
+          Node.Script models =
+              Replies.status(200, "application/json", "{\"data\":[{\"id\":\"node-model\"}]}");
+          if (looks) {
+            models.answer(connection, request);
+          } else {
+            aside(connection, request);
+          }
+        });
+
+    ask(client, REQUEST);
+    ask(client, REQUEST);
+
+    assertWedged(client);
+  }
+
+  @Test
+  void healthChecksThatAreWellDoNotBringItBackAndItsBackOffGrows() throws Exception {
+    LlmClient client = client(e -> e);
+    ask(client, REQUEST);
+    ask(client, REQUEST);
+    assertWedged(client);
+
+    pass(Duration.ofSeconds(11));
+    assertThat(status(client).state()).isEqualTo(EndpointState.DOWN);
+    pass(Duration.ofSeconds(8));
+    ChatResponse trial = ask(client, REQUEST);
+
+    assertThat(trial.attempts().get(0).failure()).contains(FailureKind.WEDGED);
+    assertWedgedLikeBefore(client);
+    pass(Duration.ofSeconds(23));
+    assertThat(client.chat(REQUEST).attempts().get(0).failure()).contains(FailureKind.CIRCUIT_OPEN);
+  }
+
+  private void assertWedgedLikeBefore(LlmClient client) {
+    assertThat(status(client).state()).isEqualTo(EndpointState.DOWN);
+    assertThat(status(client).cause()).contains(FailureKind.WEDGED);
+  }
+
+  @Test
+  void aTrialThatIsAnsweredEndsIt() throws Exception {
+    LlmClient client = client(e -> e);
+    ask(client, REQUEST);
+    ask(client, REQUEST);
+    assertWedged(client);
+    node.behaves(Replies.answering("NODE"));
+    pass(Duration.ofSeconds(19));
+
+    assertThat(client.chat(REQUEST).text()).isEqualTo("NODE");
+    assertThat(status(client).state()).isEqualTo(EndpointState.UP);
+    node.behaves(Replies.hanging());
+    assertThat(ask(client, REQUEST).attempts().get(0).failure())
+        .as("it has to be found out anew")
+        .contains(FailureKind.ATTEMPT_TIMEOUT);
+  }
+
+  @Test
+  void aModelThatAPersonHasUnloadedIsLoadedAndUsedAgain() throws Exception {
+    LlmClient client = client(e -> e);
+    ask(client, REQUEST);
+    ask(client, REQUEST);
+    assertWedged(client);
+    node.behaves(Replies.answering("NODE"));
+    resident = false;
+
+    pass(Duration.ofSeconds(4));
+
+    assertThat(client.chat(REQUEST).text()).isEqualTo("NODE");
+  }
+
+  @Test
+  void itIsAskedOnceToUnloadTheModelWhereThatIsAllowed() throws Exception {
+    LlmClient client = client(e -> e.unloadWhenWedged(true));
+    ask(client, REQUEST);
+    assertThat(unloads()).isZero();
+    ask(client, REQUEST);
+    quickly(() -> unloads() == 1);
+    assertThat(node.asides().stream().filter(a -> a.body().contains("\"keep_alive\":0")))
+        .singleElement()
+        .satisfies(
+            unload ->
+                assertThat(unload.body())
+                    .isEqualTo("{\"model\":\"node-model\",\"stream\":false,\"keep_alive\":0}"));
+    quickly(() -> !time.isChecking());
+    pass(Duration.ofSeconds(4));
+    assertThat(resident).as("loaded anew").isTrue();
+
+    for (int i = 0; i < 5; i++) {
+      ask(client, REQUEST);
+      pass(Duration.ofMinutes(1));
+    }
+
+    assertThat(unloads()).as("it was of no use").isEqualTo(1);
+  }
+
+  @Test
+  void anUnloadThatHelpsIsFollowedByAnswersFromThere() throws Exception {
+    LlmClient client = client(e -> e.unloadWhenWedged(true));
+    ask(client, REQUEST);
+    ask(client, REQUEST);
+    quickly(() -> unloads() == 1);
+    node.behaves(Replies.answering("NODE"));
+    quickly(() -> !time.isChecking());
+
+    pass(Duration.ofSeconds(4));
+
+    assertThat(client.chat(REQUEST).text()).isEqualTo("NODE");
+  }
+
+  @Test
+  void aPromptThatIsLongForThisServerIsNoSignOfAWedge() throws Exception {
+    LlmClient client = client(e -> e);
+    ChatRequest huge = ChatRequest.builder().user("a clause of a contract ".repeat(500)).build();
+
+    ask(client, huge);
+    ask(client, huge);
+
+    assertThat(status(client).cause()).contains(FailureKind.ATTEMPT_TIMEOUT);
+  }
+
+  @Test
+  void aServerThatIsUsuallyAlmostAsSlowIsNotWedged() throws Exception {
+    LlmClient client = client(e -> e);
+    Semaphore mayAnswer = new Semaphore(0);
+    node.behaves(
+        (connection, request) -> {
+          mayAnswer.acquireUninterruptibly();
+          Replies.answering("NODE").answer(connection, request);
+        });
+    CompletableFuture<ChatResponse> slow = client.chatAsync(REQUEST);
+    node.awaitAsked();
+    pass(Duration.ofSeconds(8));
+    mayAnswer.release();
+    assertThat(slow.get().text()).isEqualTo("NODE");
+    node.behaves(Replies.hanging());
+
+    ask(client, REQUEST);
+    ask(client, REQUEST);
+
+    assertThat(status(client).cause()).contains(FailureKind.ATTEMPT_TIMEOUT);
+  }
+
+  @Test
+  void callsThatWaitTogetherCountAsOne() throws Exception {
+    LlmClient client = client(e -> e);
+    CompletableFuture<ChatResponse> one = client.chatAsync(REQUEST);
+    CompletableFuture<ChatResponse> two = client.chatAsync(REQUEST);
+    quickly(() -> node.requests().size() == 2);
+    pass(LIMIT);
+    assertThat(one.get().endpoint()).isEqualTo("fallback");
+    assertThat(two.get().endpoint()).isEqualTo("fallback");
+    quickly(() -> !time.isChecking());
+
+    assertThat(status(client).state()).isEqualTo(EndpointState.DOWN);
+    assertThat(status(client).cause()).contains(FailureKind.ATTEMPT_TIMEOUT);
+  }
+
+  @Test
+  void aQueueInWhichOthersAreServedIsNoWedge() throws Exception {
+    LlmClient client = client(e -> e);
+    for (int i = 0; i < 3; i++) {
+      node.behaves(Replies.hanging());
+      int before = node.requests().size();
+      CompletableFuture<ChatResponse> waits = client.chatAsync(REQUEST);
+      quickly(() -> node.requests().size() > before && node.callsInHand() > 0);
+      pass(Duration.ofSeconds(9));
+      node.behaves(Replies.answering("NODE"));
+      assertThat(client.chat(REQUEST).text()).isEqualTo("NODE");
+      pass(Duration.ofSeconds(6));
+      assertThat(waits.get().endpoint()).isEqualTo("fallback");
+    }
+
+    assertThat(changes).extracting(EndpointChange::cause).doesNotContain(FailureKind.WEDGED);
+  }
+
+  @Test
+  void aModelThatIsBeingLoadedIsNotWedged() throws Exception {
+    node.aside(
+        (connection, request) -> {
+          if (request.line().startsWith("POST")) {
+            connection.hang();
+          } else {
+            Replies.aside(Replies.loaded(), "node-model:latest").answer(connection, request);
+          }
+        });
+    LlmClient client = client(e -> e);
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    node.awaitAsked();
+    for (int i = 0; i < 60 && status(client).state() != EndpointState.WARMING; i++) {
+      time.advance(Duration.ofMillis(500));
+      quickly(() -> !time.isLooking());
+    }
+
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
+    quickly(() -> status(client).state() == EndpointState.WARMING);
+    assertThat(status(client).cause()).contains(FailureKind.MODEL_COLD);
+  }
+
+  @Test
+  void aManagedServerIsNeverCalledWedged() throws Exception {
+    LlmClient client =
+        clientOf(
+            Endpoint.openAi("node", node.url())
+                .model("node-model")
+                .dialect(Dialect.VLLM)
+                .locality(Locality.MANAGED));
+
+    ask(client, REQUEST);
+    ask(client, REQUEST);
+
+    assertThat(status(client).cause()).contains(FailureKind.ATTEMPT_TIMEOUT);
+    assertThat(node.asides()).isEmpty();
+  }
+
+  @Test
+  void onlyAnOllamaOfOnesOwnMayBeAskedToUnload() {
+    Endpoint.Builder openAi = Endpoint.openAi("node", node.url()).model("m");
+    assertThatThrownBy(() -> openAi.unloadWhenWedged(true).build())
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            "endpoint 'node' must not have unloadWhenWedged: only Ollama's native API can unload a"
+                + " model");
+    Endpoint.Builder cloud = Endpoint.ollama("node", node.url()).model("m:cloud");
+    assertThatThrownBy(() -> cloud.unloadWhenWedged(true).build())
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            "endpoint 'node' must not have unloadWhenWedged: it is managed, where no model is"
+                + " loaded");
+    Endpoint.Builder function = Endpoint.local("node", request -> "x");
+    assertThatThrownBy(() -> function.unloadWhenWedged(true).build())
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("endpoint 'node' is a function: unloadWhenWedged is a server's");
+  }
+}
