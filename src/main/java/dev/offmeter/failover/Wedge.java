@@ -29,11 +29,9 @@ final class Wedge {
 
   private static final Duration UNLOADING = Duration.ofSeconds(10);
 
-  private static final Failure WEDGED =
-      Failure.of(
-          FailureKind.WEDGED,
-          "two calls in a row got no byte, though its health checks are well and its model is in"
-              + " memory: the model hangs until it is unloaded, or another client keeps it busy");
+  private static final String WHY =
+      "two calls in a row got no byte, though its health checks are well and its model is in"
+          + " memory: the model hangs until it is unloaded, or another client keeps it busy";
 
   private final EndpointSpec spec;
   private final Probes probes;
@@ -158,7 +156,7 @@ final class Wedge {
   private void isFound() {
     wedgedAt = time.nanos();
     wedged = true;
-    health.downFor(WEDGED);
+    health.downFor(Failure.of(FailureKind.WEDGED, WHY));
     if (spec.unloadWhenWedged() && mayUnload()) {
       unload();
     }
