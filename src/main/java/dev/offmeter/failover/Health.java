@@ -34,6 +34,7 @@ final class Health {
   private final Looks looks;
   private final Wedge wedge;
   private final Resends resends;
+  private final LoadProgress progress;
   private final SharedStalls stalls = new SharedStalls();
   private final Set<TimedAttempt> underWay = ConcurrentHashMap.newKeySet();
 
@@ -51,6 +52,7 @@ final class Health {
     this.activity = activity;
     this.looks = new Looks(probes, activity, time);
     this.resends = new Resends(activity, time);
+    this.progress = new LoadProgress(time.nanos());
     this.time = time;
     this.warmth = new Warmth(spec, probes, this, latencies, activity, rate, time);
     this.wedge = new Wedge(spec, probes, this, activity, time);
@@ -131,10 +133,44 @@ final class Health {
     return resends;
   }
 
-  /** Whether it can be loaded now or not: nobody is to wait for it. */
+  /** Whether it can be loaded now or not: nobody is to wait for what comes too late. */
   private void goneCold(Failure failure) {
     warmth.warm(failure);
-    evacuate(failure);
+    freeWhoWaitInVain(failure);
+  }
+
+  /**
+   * The attempts that wait for a load are what the server loads its model for, and would abort it
+   * by moving on: so only those do for whom it would come too late, as far as is known.
+   */
+  private void freeWhoWaitInVain(Failure failure) {
+    long now = time.nanos();
+    for (TimedAttempt attempt : underWay) {
+      long left = progress.left(attempt.begun(), now, warmth.lastLoad());
+      if (!attempt.outlasts(left, warmth.usualAnswer())) {
+        attempt.evacuate(failure);
+      }
+    }
+  }
+
+  /** An attempt has ended without a byte. */
+  void abandons(TimedAttempt attempt) {
+    long begun = attempt.begun();
+    boolean first = underWay.stream().noneMatch(other -> other.waitsLongerThan(begun));
+    progress.onAbandoned(begun, time.nanos(), first);
+  }
+
+  /** The model is in memory. */
+  void onLoaded() {
+    progress.onLoaded();
+  }
+
+  /** An attempt has its first piece: there is no better proof that the model is in memory. */
+  void onFirstPiece() {
+    progress.onLoaded();
+    if (breaker.isWarming()) {
+      warmth.onServed();
+    }
   }
 
   private void diesOf(Failure death, Looks.Look look) {
@@ -159,9 +195,14 @@ final class Health {
     breaker.takeDown(failure, () -> evacuate(failure));
   }
 
-  /** Its model has to be loaded, which nobody is to wait for; see {@link Breaker#warms}. */
+  /** Its model has to be loaded, which nobody else is to wait for; see {@link Breaker#warms}. */
   boolean warms(Failure why, boolean again) {
-    return breaker.warms(why, again, () -> evacuate(why));
+    return breaker.warms(why, again, () -> freeWhoWaitInVain(why));
+  }
+
+  /** It turns calls away, while those that it has taken are waiting in a load. */
+  void refusesLoad(Failure failure) {
+    breaker.takeDown(failure, () -> {});
   }
 
   Breaker breaker() {

@@ -340,6 +340,9 @@ final class TimedAttempt implements Progress {
     gate.health().ends(this);
     if (failure != null) {
       exchange.cancel();
+      if (!begun && !replied) {
+        gate.health().abandons(this);
+      }
       if (!begun && isOutOfTime(failure)) {
         if (resent) {
           gate.health().resends().onOutcome(false);
@@ -382,6 +385,34 @@ final class TimedAttempt implements Progress {
     } catch (Failure spent) {
       return false;
     }
+  }
+
+  /** When it was made. */
+  long begun() {
+    return start;
+  }
+
+  /** Whether it has no first piece, and was made before that. */
+  boolean waitsLongerThan(long begun) {
+    return !this.begun && start - begun < 0;
+  }
+
+  /**
+   * Whether it may yet have an answer.
+   *
+   * @param load nanoseconds until the model is loaded
+   * @param answer how long an answer takes then
+   */
+  boolean outlasts(long load, long answer) {
+    if (load == 0) {
+      return true;
+    }
+    long loaded = time.nanos() + load;
+    long firstTokenEnds = start + pause.lost() + limits.firstToken().toNanos();
+    // The limit of a stream ends with its first piece.
+    long whole = loaded + (showsFrom < Integer.MAX_VALUE ? 0 : answer);
+    long attempt = start + pause.lost() + limits.attempt().toNanos();
+    return loaded - firstTokenEnds < 0 && whole - earlier(attempt, shareEnds) < 0;
   }
 
   /** Since when the connection that is used now has been. */
@@ -813,6 +844,7 @@ final class TimedAttempt implements Progress {
       }
       firstPiece = now;
       begun = true;
+      gate.health().onFirstPiece();
     }
     if (pieces == showsFrom) {
       deliveryBegins();

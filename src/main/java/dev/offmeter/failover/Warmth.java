@@ -47,6 +47,16 @@ final class Warmth {
 
   private static final int MOST_DOUBLINGS = 6;
 
+  /**
+   * So long after a load that a full queue refused another is asked for; twice as long each time.
+   */
+  private static final long BUSY = Duration.ofSeconds(1).toNanos();
+
+  private static final int MOST_BUSY_DOUBLINGS = 3;
+
+  /** That is {@link #LOAD} in all, near enough. */
+  private static final int MOST_TIMES_BUSY = 75;
+
   private static final Set<FailureKind> REFUSALS =
       EnumSet.of(FailureKind.WRONG_PATH, FailureKind.BAD_REQUEST);
 
@@ -82,12 +92,14 @@ final class Warmth {
   private volatile boolean closed;
   private volatile @Nullable Future<?> next;
   private volatile @Nullable Future<?> watch;
+  private volatile @Nullable Future<?> busyAgain;
   private volatile long loadNanos = UNKNOWN;
   private volatile long loadedAt;
   private volatile long seenAt;
   private volatile boolean dropped;
   private volatile boolean everLoaded;
   private volatile long mayLoadFrom;
+  private volatile int timesBusy;
   private final AtomicBoolean watched = new AtomicBoolean();
   private final ReentrantLock lock = new ReentrantLock();
   private @Nullable CompletableFuture<Vitals> loading;
@@ -117,6 +129,16 @@ final class Warmth {
   /** How long the last load took, in words. */
   String lastTime() {
     return "the last load took " + Duration.ofNanos(loadNanos).toMillis() + " ms";
+  }
+
+  /** How many nanoseconds the last load took; 0 if that is unknown. */
+  long lastLoad() {
+    return loadNanos;
+  }
+
+  /** How many nanoseconds nearly every answer takes. */
+  long usualAnswer() {
+    return latencies.total95();
   }
 
   /** Whether a call that has to wait for a load would miss its limits; false if that is unknown. */
@@ -344,21 +366,53 @@ final class Warmth {
   private void loaded(Vitals vitals, long took) {
     Failure failure = vitals.failure();
     if (vitals.sign() == Vitals.Sign.READY) {
-      loadedAt = time.nanos();
-      everLoaded = true;
-      dropped = false;
       if (took > AT_ONCE.toNanos()) {
         loadNanos = took;
       }
-      breaker.warmed();
+      onServed();
       watchForTheDrop(spec.residence().toNanos());
     } else if (isRefusal(vitals)) {
       // Calls may be let through all the same: a proxy may know their path only.
       boolean ours = failure != null && failure.kind() == FailureKind.RATE_SPENT;
       mayLoadFrom = time.nanos() + (ours ? AGAIN : REFUSED);
       breaker.warmed();
+    } else if (failure != null && failure.kind() == FailureKind.SERVER_BUSY) {
+      busy(failure);
     } else if (failure != null && !closed && (breaker.isWarming() || isWrongSetting(failure))) {
       health.down(ofServerThatIsWell(failure));
+    }
+  }
+
+  /** The model is in memory. */
+  void onServed() {
+    loadedAt = time.nanos();
+    everLoaded = true;
+    dropped = false;
+    timesBusy = 0;
+    cancel(busyAgain);
+    health.onLoaded();
+    breaker.warmed();
+  }
+
+  /** Its queue for loads is full of calls, which have it loaded, or of a load of another model. */
+  private void busy(Failure failure) {
+    if (closed || !breaker.isWarming()) {
+      return;
+    }
+    int before = timesBusy;
+    timesBusy = before + 1;
+    if (costsToken() || before >= MOST_TIMES_BUSY) {
+      timesBusy = 0;
+      health.refusesLoad(failure);
+    } else {
+      cancel(busyAgain);
+      busyAgain = after(BUSY << Math.min(before, MOST_BUSY_DOUBLINGS), Warmth::loadIfWarming);
+    }
+  }
+
+  private void loadIfWarming() {
+    if (breaker.isWarming()) {
+      CompletableFuture<Vitals> unused = load();
     }
   }
 
@@ -524,6 +578,7 @@ final class Warmth {
     closed = true;
     cancel(next);
     cancel(watch);
+    cancel(busyAgain);
   }
 
   private static void cancel(@Nullable Future<?> pending) {

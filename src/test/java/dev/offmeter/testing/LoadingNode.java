@@ -14,8 +14,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * An Ollama over time, as its sources have it: a model that is not in memory is loaded for the
  * connection that wants it first, and no further when that connection closes; one request at a time
- * is worked on, and the others wait without a byte; a model that is being loaded is listed like one
- * that is loaded, as on 0.24 and 0.32, or not at all, as on 0.33.
+ * is worked on, and the others wait without a byte; when so many wait for a load as its queue has
+ * room for, the next is refused with HTTP 503; a model that is being loaded is listed like one that
+ * is loaded, as on 0.24 and 0.32, or not at all, as on 0.33.
  */
 public final class LoadingNode {
   private final boolean compatible;
@@ -27,6 +28,7 @@ public final class LoadingNode {
   private final AtomicInteger muteTowards = new AtomicInteger();
   private volatile boolean losesLooks;
   private boolean listsLoads = true;
+  private int maxQueue = Integer.MAX_VALUE;
   private boolean resident;
   private boolean frozen;
   private boolean off;
@@ -89,6 +91,17 @@ public final class LoadingNode {
   public synchronized LoadingNode listsLoads(boolean lists) {
     listsLoads = lists;
     return this;
+  }
+
+  /** How many requests may wait for a load: OLLAMA_MAX_QUEUE. */
+  public synchronized LoadingNode maxQueue(int most) {
+    maxQueue = most;
+    return this;
+  }
+
+  /** How many requests it has taken and not replied to. */
+  public synchronized int waiting() {
+    return queue.size();
   }
 
   /** Its model is in memory. */
@@ -204,6 +217,14 @@ public final class LoadingNode {
         + body;
   }
 
+  private static final String BUSY =
+      json("{\"error\":\"server busy, please try again.  maximum pending requests exceeded\"}")
+          .replace("200 OK", "503 Service Unavailable");
+
+  private boolean isFull() {
+    return !resident && queue.size() >= maxQueue;
+  }
+
   private synchronized boolean isMute() {
     return frozen;
   }
@@ -221,7 +242,7 @@ public final class LoadingNode {
     boolean taken;
     synchronized (this) {
       loadsAsked += waiting.needsSlot ? 0 : 1;
-      taken = !frozen && !off;
+      taken = !frozen && !off && !isFull();
       if (taken) {
         queue.add(waiting);
         goOn();
@@ -232,7 +253,7 @@ public final class LoadingNode {
       return;
     }
     if (!taken) {
-      connection.send(TUNNEL_DOWN);
+      connection.send(isOff() ? TUNNEL_DOWN : BUSY);
       return;
     }
     if (!connection.awaitNext()) {
