@@ -2,11 +2,11 @@
 package dev.offmeter;
 
 import dev.offmeter.failover.StreamedCall;
+import dev.offmeter.failover.Time;
 import dev.offmeter.wire.ForeignCode;
 import java.util.Objects;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Flow;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
@@ -19,11 +19,20 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
 
   private final Supplier<StreamedCall> calls;
   private final Executor workers;
+  private final Time time;
+  private final Supplier<LlmException> unbegun;
 
-  /** Each call from {@code calls}, read by {@code workers}. */
-  EventPublisher(Supplier<StreamedCall> calls, Executor workers) {
+  /**
+   * Each call from {@code calls}, read by {@code workers}.
+   *
+   * @param unbegun what is told where none of them can be had
+   */
+  EventPublisher(
+      Supplier<StreamedCall> calls, Executor workers, Time time, Supplier<LlmException> unbegun) {
     this.calls = calls;
     this.workers = workers;
+    this.time = time;
+    this.unbegun = unbegun;
   }
 
   @Override
@@ -37,7 +46,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
       tell(subscriber, thrown == null ? () -> subscriber.onError(e) : () -> {});
       return;
     }
-    Feed feed = new Feed(subscriber, call, workers);
+    Feed feed = new Feed(subscriber, call);
     Throwable thrown = ForeignCode.run(() -> subscriber.onSubscribe(feed));
     if (thrown == null) {
       feed.begin();
@@ -78,10 +87,9 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
   }
 
   /** One subscription. A worker is busy with it only while there is demand. */
-  private static final class Feed implements Flow.Subscription, Runnable {
+  private final class Feed implements Flow.Subscription, Runnable {
     private final Flow.Subscriber<? super ChatEvent> subscriber;
     private final StreamedCall call;
-    private final Executor workers;
     private final AtomicLong demand = new AtomicLong();
 
     /** One of its own, until {@code onSubscribe} has returned: signals come one after the other. */
@@ -92,10 +100,9 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     private volatile boolean over;
     private volatile boolean withoutThread;
 
-    Feed(Flow.Subscriber<? super ChatEvent> subscriber, StreamedCall call, Executor workers) {
+    Feed(Flow.Subscriber<? super ChatEvent> subscriber, StreamedCall call) {
       this.subscriber = subscriber;
       this.call = call;
-      this.workers = workers;
     }
 
     @Override
@@ -128,12 +135,15 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     }
 
     private void work() {
-      Throwable unable = ForeignCode.run(() -> workers.execute(this));
-      if (unable != null) {
-        // The client is closed, and so is the call, which says so; or there is no thread.
-        withoutThread = !(unable instanceof RejectedExecutionException);
-        run();
-      }
+      Handover.to(
+          workers,
+          time,
+          null,
+          this,
+          () -> {
+            withoutThread = true;
+            run();
+          });
     }
 
     @Override
@@ -155,7 +165,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
           throw tooLittle();
         }
         if (withoutThread) {
-          throw LlmClient.noThread();
+          throw unbegun.get();
         }
         ChatEvent event = call.next();
         if (event == null || cancelled) {
@@ -179,7 +189,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
       }
     }
 
-    private static IllegalArgumentException tooLittle() {
+    private IllegalArgumentException tooLittle() {
       return new IllegalArgumentException(
           "demand must be at least 1, by rule 3.9 of Reactive Streams");
     }

@@ -31,7 +31,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Flow;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Consumer;
 import okhttp3.OkHttpClient;
@@ -75,7 +74,8 @@ public final class LlmClient implements AutoCloseable {
     this.defaultLimit = new DefaultLimit(settings.endpoints, defaults);
     List<EndpointSpec> specs = settings.specs(defaults);
     this.time = settings.time == null ? Time.system() : settings.time;
-    this.workers = DetachedThreads.executor("offmeter-worker");
+    this.workers =
+        settings.workers == null ? DetachedThreads.executor("offmeter-worker") : settings.workers;
     this.transport = new Transport(settings.httpClient, workers);
     this.failover =
         new Failover(
@@ -194,23 +194,23 @@ public final class LlmClient implements AutoCloseable {
     CompletableFuture<ChatResponse> future = new CompletableFuture<>();
     CompletableFuture<ChatResponse> unused =
         future.whenComplete((response, failure) -> cancellation.cancel("its future was completed"));
-    Throwable unable =
-        ForeignCode.run(
-            () -> inThisLogContext().execute(() -> runInto(future, request, cancellation)));
-    if (unable instanceof RejectedExecutionException && closed) {
-      throw closed(cancellation);
-    }
-    if (unable != null) {
-      over(cancellation);
-      future.completeExceptionally(noThread());
-    }
+    Handover.to(
+        inThisLogContext(),
+        time,
+        limit(request),
+        () -> runInto(future, request, cancellation),
+        () -> {
+          over(cancellation);
+          future.completeExceptionally(unbegun());
+        });
     return future;
   }
 
-  /** The end of a call for which there is no thread. */
-  static LlmException noThread() {
-    return new LlmException(
-        "the call was stopped: no further thread could be had in this process", List.of());
+  /** The end of a call that no thread has begun. */
+  private LlmException unbegun() {
+    String why =
+        closed ? "the client was closed" : "no further thread could be had in this process";
+    return new LlmException("the call was stopped: " + why, List.of());
   }
 
   /** Asks so with one user message and the defaults of {@link ChatRequest}. */
@@ -247,7 +247,7 @@ public final class LlmClient implements AutoCloseable {
    */
   public Flow.Publisher<ChatEvent> publish(ChatRequest request) {
     Objects.requireNonNull(request, "request");
-    return new EventPublisher(() -> streamed(request), inThisLogContext());
+    return new EventPublisher(() -> streamed(request), inThisLogContext(), time, this::unbegun);
   }
 
   private StreamedCall streamed(ChatRequest asked) {
@@ -466,6 +466,7 @@ public final class LlmClient implements AutoCloseable {
     private @Nullable Double hedgeAtMost;
     private @Nullable OkHttpClient httpClient;
     private @Nullable Time time;
+    private @Nullable ExecutorService workers;
 
     private Builder() {}
 
@@ -478,6 +479,7 @@ public final class LlmClient implements AutoCloseable {
       hedgeAtMost = other.hedgeAtMost;
       httpClient = other.httpClient;
       time = other.time;
+      workers = other.workers;
     }
 
     /** Adds an endpoint. The order of the calls is the order of preference. */
@@ -604,6 +606,12 @@ public final class LlmClient implements AutoCloseable {
     /** Time for tests. */
     Builder time(Time time) {
       this.time = time;
+      return this;
+    }
+
+    /** Threads for tests. */
+    Builder workers(ExecutorService workers) {
+      this.workers = workers;
       return this;
     }
 

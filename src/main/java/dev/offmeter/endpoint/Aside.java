@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.endpoint;
 
+import java.time.Duration;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.FutureTask;
-import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,6 +40,16 @@ final class Aside {
    * @throws NoThread if there is no thread for it; it has not begun
    */
   <T> T call(Callable<T> work) throws ExecutionException, InterruptedException {
+    return call(work, null);
+  }
+
+  /**
+   * Waits for {@code work}, which must not want for a thread.
+   *
+   * @throws NoThread if none has begun it within that time; it has not begun, and will not
+   */
+  <T> T call(Callable<T> work, @Nullable Duration within)
+      throws ExecutionException, InterruptedException {
     if (leftBehind.isAny()) {
       throw new Unanswered();
     }
@@ -49,6 +61,9 @@ final class Aside {
     }
     try {
       begin(task);
+      if (within != null) {
+        awaitBegin(task, noted, within);
+      }
       return task.get();
     } catch (InterruptedException e) {
       task.cancel(true);
@@ -61,13 +76,26 @@ final class Aside {
     }
   }
 
+  /** A virtual thread for which no carrier can be had is made, and never runs. */
+  private static <T> void awaitBegin(FutureTask<T> task, LeftBehind.Work<T> work, Duration within)
+      throws ExecutionException, InterruptedException {
+    try {
+      T unused = task.get(within.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (TimeoutException e) {
+      if (work.begin()) {
+        throw new NoThread();
+      }
+    }
+  }
+
   private void begin(FutureTask<?> task) {
     try {
       workers.execute(task);
-    } catch (RejectedExecutionException e) {
-      throw new CancellationException("the client was closed");
     } catch (Throwable e) {
       // An OutOfMemoryError mostly: the process may have no further thread.
+      if (cancelled) {
+        throw new CancellationException("the call has ended");
+      }
       throw new NoThread();
     }
   }

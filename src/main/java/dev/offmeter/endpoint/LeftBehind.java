@@ -3,7 +3,9 @@ package dev.offmeter.endpoint;
 
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * The work of one endpoint (a supplier of a credential, a DNS lookup) that was given up and has not
@@ -21,7 +23,7 @@ final class LeftBehind {
   /** Work that tells when it has returned. */
   final class Work<T> implements Callable<T> {
     private final Callable<T> work;
-    private volatile boolean begun;
+    private final AtomicBoolean begun = new AtomicBoolean();
     private volatile boolean returned;
 
     Work(Callable<T> work) {
@@ -30,7 +32,9 @@ final class LeftBehind {
 
     @Override
     public T call() throws Exception {
-      begun = true;
+      if (!begin()) {
+        throw new CancellationException("begun elsewhere");
+      }
       try {
         return work.call();
       } finally {
@@ -39,9 +43,14 @@ final class LeftBehind {
       }
     }
 
+    /** Whether it is for the caller to run it; false once somebody else does. */
+    boolean begin() {
+      return begun.compareAndSet(false, true);
+    }
+
     /** Nobody waits for it any more. */
     void onGivenUp() {
-      if (begun) {
+      if (begun.get()) {
         running.add(this);
         if (returned) {
           running.remove(this);

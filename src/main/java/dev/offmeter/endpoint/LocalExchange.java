@@ -7,6 +7,7 @@ import dev.offmeter.FinishReason;
 import dev.offmeter.Usage;
 import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.ForeignCode;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
@@ -16,6 +17,9 @@ import org.jspecify.annotations.Nullable;
 
 /** One call of an in-process function. */
 final class LocalExchange implements Exchange {
+  /** Far longer than a busy machine needs to begin it on another thread. */
+  private static final Duration WITHIN = Duration.ofSeconds(1);
+
   private final Function<ChatRequest, String> function;
   private final ChatRequest request;
   private final Progress progress;
@@ -45,7 +49,7 @@ final class LocalExchange implements Exchange {
 
   private @Nullable String call() throws Failure {
     try {
-      return aside.call(() -> function.apply(request));
+      return aside.call(() -> function.apply(request), WITHIN);
     } catch (Aside.NoThread e) {
       return callHere();
     } catch (ExecutionException e) {

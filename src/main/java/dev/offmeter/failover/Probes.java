@@ -10,12 +10,14 @@ import dev.offmeter.wire.Vitals;
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -39,11 +41,14 @@ final class Probes {
   private boolean closed;
 
   private static final class Asking {
+    final Checkup.Kind kind;
     final Checkup checkup;
+    final AtomicBoolean begun = new AtomicBoolean();
     final CompletableFuture<Vitals> found = new CompletableFuture<>();
     volatile @Nullable Future<?> clock;
 
-    Asking(Checkup checkup) {
+    Asking(Checkup.Kind kind, Checkup checkup) {
+      this.kind = kind;
       this.checkup = checkup;
     }
 
@@ -59,7 +64,7 @@ final class Probes {
       if (OwnPause.isLate(due, probes.time.nanos())) {
         probes.limit(asking, nanos);
       } else {
-        asking.checkup.cancel();
+        probes.timeIsUp(asking);
       }
     }
   }
@@ -104,7 +109,7 @@ final class Probes {
       }
       checkup = closed ? null : opener.checkup(kind);
       if (checkup != null) {
-        Asking asking = new Asking(checkup);
+        Asking asking = new Asking(kind, checkup);
         asking.tells(then);
         underWay.put(kind, asking);
         return asking;
@@ -141,7 +146,18 @@ final class Probes {
     }
   }
 
+  /** Nobody may have begun it: a process can be without a thread for that. */
+  private void timeIsUp(Asking asking) {
+    asking.checkup.cancel();
+    if (asking.begun.compareAndSet(false, true)) {
+      end(asking.kind, asking, NOTHING);
+    }
+  }
+
   private void run(Checkup.Kind kind, Asking asking) {
+    if (!asking.begun.compareAndSet(false, true)) {
+      return;
+    }
     Vitals found = NOTHING;
     try {
       found = ForeignCode.call(asking.checkup::run);
@@ -195,12 +211,14 @@ final class Probes {
 
   /** Ends what is being asked; nothing is asked any more. */
   void close() {
+    List<Asking> left;
     lock.lock();
     try {
       closed = true;
-      underWay.values().forEach(asking -> asking.checkup.cancel());
+      left = List.copyOf(underWay.values());
     } finally {
       lock.unlock();
     }
+    left.forEach(this::timeIsUp);
   }
 }

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.Loopback.quickly;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.offmeter.failover.Time;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.OneShotTimer;
+import dev.offmeter.testing.Replies;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.AbstractExecutorService;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Flow;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** A process that can have no further thread for a while. */
+@Timeout(20)
+class WithoutThreadsTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+
+  /** What comes of handing on a task. */
+  enum Shortage {
+    NONE(task -> new Thread(task, "test-worker").start()),
+    ERROR(
+        task -> {
+          throw new OutOfMemoryError("unable to create native thread");
+        }),
+    REJECTED(
+        task -> {
+          throw new RejectedExecutionException("full");
+        }),
+    /** A virtual thread without a carrier. */
+    NEVER_BEGUN(task -> {});
+
+    private final Consumer<Runnable> execute;
+
+    Shortage(Consumer<Runnable> execute) {
+      this.execute = execute;
+    }
+  }
+
+  private static final class Workers extends AbstractExecutorService {
+    private volatile Shortage shortage;
+
+    Workers(Shortage shortage) {
+      this.shortage = shortage;
+    }
+
+    @Override
+    public void execute(Runnable task) {
+      shortage.execute.accept(task);
+    }
+
+    @Override
+    public void shutdown() {}
+
+    @Override
+    public List<Runnable> shutdownNow() {
+      return List.of();
+    }
+
+    @Override
+    public boolean isShutdown() {
+      return false;
+    }
+
+    @Override
+    public boolean isTerminated() {
+      return false;
+    }
+
+    @Override
+    public boolean awaitTermination(long timeout, TimeUnit unit) {
+      return true;
+    }
+  }
+
+  /** Time whose thread cannot be had. */
+  private static final class NoTimer implements Time {
+    private volatile boolean none = true;
+    private final ScheduledExecutorService real = Executors.newScheduledThreadPool(1);
+
+    @Override
+    public long nanos() {
+      return System.nanoTime();
+    }
+
+    @Override
+    public ScheduledExecutorService timer() {
+      return none ? new None() : real;
+    }
+
+    @Override
+    public void close() {
+      real.shutdownNow();
+    }
+
+    private static final class None extends OneShotTimer {
+      @Override
+      public ScheduledFuture<?> schedule(Runnable work, long delay, TimeUnit unit) {
+        throw new OutOfMemoryError("unable to create native thread");
+      }
+
+      @Override
+      public <V> ScheduledFuture<V> schedule(Callable<V> work, long delay, TimeUnit unit) {
+        throw new OutOfMemoryError("unable to create native thread");
+      }
+
+      @Override
+      public void execute(Runnable work) {
+        throw new OutOfMemoryError("unable to create native thread");
+      }
+    }
+  }
+
+  private final Workers workers = new Workers(Shortage.NONE);
+  private final ManualTime time = loopback.manualTime();
+
+  private LlmClient.Builder builder() {
+    return LlmClient.builder().workers(workers).time(time);
+  }
+
+  private static Endpoint template() {
+    return Endpoint.local("template", request -> "TEMPLATE").maxConcurrent(1).build();
+  }
+
+  private static void assertFails(CompletableFuture<?> future) {
+    assertThatThrownBy(() -> future.get(5, TimeUnit.SECONDS))
+        .isInstanceOf(ExecutionException.class)
+        .hasCauseExactlyInstanceOf(LlmException.class)
+        .hasMessageContaining("no further thread could be had in this process");
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"ERROR", "REJECTED", "NEVER_BEGUN"})
+  void anAsyncCallThatNoThreadBeginsFails(Shortage shortage) {
+    LlmClient client = loopback.client(builder().endpoint(template()));
+    workers.shortage = shortage;
+
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    time.advance(Duration.ofSeconds(30));
+
+    assertFails(call);
+    assertThat(client.underWay()).isZero();
+    workers.shortage = Shortage.NONE;
+    assertThat(client.chatAsync(REQUEST).join().text()).isEqualTo("TEMPLATE");
+  }
+
+  @Test
+  void itsOwnDeadlineIsLongEnoughForAnAsyncCallToBegin() {
+    LlmClient client = loopback.client(builder().endpoint(template()));
+    workers.shortage = Shortage.NEVER_BEGUN;
+    CompletableFuture<ChatResponse> call =
+        client.chatAsync(REQUEST.toBuilder().deadline(Duration.ofMillis(500)).build());
+
+    time.advance(Duration.ofMillis(500));
+
+    assertFails(call);
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"ERROR", "REJECTED", "NEVER_BEGUN"})
+  void aSubscriberIsToldThatNoThreadReads(Shortage shortage) {
+    LlmClient client = loopback.client(builder().endpoint(template()));
+    workers.shortage = shortage;
+    CompletableFuture<Object> told = new CompletableFuture<>();
+
+    client
+        .publish(REQUEST)
+        .subscribe(
+            new Flow.Subscriber<>() {
+              @Override
+              public void onSubscribe(Flow.Subscription subscription) {
+                subscription.request(1);
+              }
+
+              @Override
+              public void onNext(ChatEvent event) {
+                told.complete(event);
+              }
+
+              @Override
+              public void onError(Throwable thrown) {
+                told.completeExceptionally(thrown);
+              }
+
+              @Override
+              public void onComplete() {}
+            });
+    time.advance(Duration.ofSeconds(30));
+
+    assertFails(told);
+    assertThat(client.underWay()).isZero();
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"ERROR", "NEVER_BEGUN"})
+  void aFunctionRunsOnTheThreadOfTheCall(Shortage shortage) {
+    Thread[] ran = new Thread[1];
+    LlmClient client =
+        loopback.client(
+            builder()
+                .endpoint(
+                    Endpoint.local(
+                            "template",
+                            request -> {
+                              ran[0] = Thread.currentThread();
+                              return "TEMPLATE";
+                            })
+                        .build()));
+    workers.shortage = shortage;
+
+    assertThat(client.chat(REQUEST).text()).isEqualTo("TEMPLATE");
+
+    assertThat(ran[0]).isSameAs(Thread.currentThread());
+    assertThat(Thread.interrupted()).isFalse();
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"ERROR", "REJECTED"})
+  void aServerThatNoThreadCanAskIsNotBlamed(Shortage shortage) {
+    Node node = loopback.node(Replies.answering("NODE"));
+    LlmClient client =
+        loopback.client(
+            builder()
+                .endpoint(ollama("first", node).apiKey(() -> "key").maxConcurrent(1).build())
+                .endpoint(
+                    Endpoint.ollama("second", node.url().replace("127.0.0.1", "localhost"))
+                        .model("m")
+                        .build())
+                .endpoint(template()));
+    workers.shortage = shortage;
+
+    for (int i = 0; i < 4; i++) {
+      ChatResponse response = client.chat(REQUEST);
+      assertThat(response.text()).isEqualTo("TEMPLATE");
+    }
+
+    assertThat(client.status().endpoints())
+        .allSatisfy(endpoint -> assertThat(endpoint.state()).isEqualTo(EndpointState.UP));
+    workers.shortage = Shortage.NONE;
+    assertThat(client.chat(REQUEST).text()).isEqualTo("NODE");
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"ERROR", "REJECTED", "NEVER_BEGUN"})
+  void healthChecksThatNoThreadMakesAreOver(Shortage shortage) {
+    Node node = loopback.node(Replies.answering("NODE"));
+    node.aside(Replies.aside(Replies.loaded()));
+    LlmClient client = loopback.client(builder().endpoint(ollama("first", node).build()));
+    workers.shortage = shortage;
+
+    CompletableFuture<?> warm = client.warmUp();
+    CompletableFuture<?> rechecked = client.recheck("first");
+    time.advance(Duration.ofSeconds(10));
+
+    assertThat(warm).isCompleted();
+    assertThat(rechecked).isCompleted();
+    assertThat(node.asides()).isEmpty();
+  }
+
+  @Test
+  void closingEndsChecksThatNoThreadHasBegun() {
+    Node node = loopback.node(Replies.answering("NODE"));
+    LlmClient client = loopback.client(builder().endpoint(ollama("first", node).build()));
+    workers.shortage = Shortage.NEVER_BEGUN;
+    CompletableFuture<?> warm = client.warmUp();
+
+    client.close();
+
+    assertThat(warm).isCompleted();
+  }
+
+  @Test
+  void aTrialThatNoThreadMakesLeavesItsPlaceToTheNext() {
+    Node limited = loopback.node(Replies.status(429, "", "", "Retry-After: 1"));
+    Node other = loopback.node(Replies.answering("OTHER"));
+    LlmClient client =
+        loopback.client(
+            builder()
+                .endpoint(ollama("first", limited).maxConcurrent(1).build())
+                .endpoint(ollama("second", other).build())
+                .hedgeAfter(Duration.ofSeconds(2)));
+    client.chat(REQUEST);
+    time.advance(Duration.ofSeconds(1));
+    workers.shortage = Shortage.ERROR;
+
+    assertThat(client.chat(REQUEST).text()).isEqualTo("OTHER");
+
+    assertThat(client.status().endpoints().get(0).inFlight()).isZero();
+    limited.behaves(Replies.answering("FIRST"));
+    workers.shortage = Shortage.NONE;
+    quickly(() -> client.chat(REQUEST).endpoint().equals("first"));
+  }
+
+  @Test
+  void withoutAClockNoServerIsAskedAndAFunctionAnswers() throws Exception {
+    NoTimer noTimer = new NoTimer();
+    Node node = loopback.node(Replies.answering("NODE"));
+    ExecutorService threads = workers;
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .time(noTimer)
+                .workers(threads)
+                .endpoint(ollama("first", node).maxConcurrent(1).retries(1).build())
+                .endpoint(template()));
+
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(response.text()).isEqualTo("TEMPLATE");
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.INTERNAL);
+    assertThat(node.requests()).isEmpty();
+    assertFails(client.chatAsync(REQUEST));
+    assertThat(client.warmUp().get(5, TimeUnit.SECONDS)).isNotNull();
+    assertThat(client.underWay()).isZero();
+    noTimer.none = false;
+    assertThat(client.chat(REQUEST).text()).isEqualTo("NODE");
+  }
+}
