@@ -11,6 +11,9 @@ import java.time.Duration;
 final class Activity {
   private static final long LIVELY = Duration.ofSeconds(1).toNanos();
 
+  /** Before anything that is compared with it. */
+  private static final long LONG_AGO = Duration.ofDays(1).toNanos();
+
   private final long stall;
   private final long attempt;
   private volatile boolean asked;
@@ -24,7 +27,7 @@ final class Activity {
   Activity(Limits limits, long now) {
     this.stall = limits.stall().toNanos();
     this.attempt = limits.attempt().toNanos();
-    this.lastPiece = now - Math.max(stall, LIVELY);
+    this.lastPiece = now - Math.max(stall, LONG_AGO);
     this.lastAnswer = now;
     this.waitedUntil = now;
   }

@@ -443,6 +443,31 @@ final class Breaker {
     return last == null || last.kind() != failure.kind();
   }
 
+  /**
+   * Its settings are wrong, which from now on is what it is down for: an outage before that is
+   * over.
+   *
+   * @param first what is done before listeners are told
+   */
+  void setAside(Failure failure, Runnable first) {
+    change(
+        () -> {
+          Failure before = warming ? wasDownFor : lastFailure;
+          boolean other = before != null && before.kind() != failure.kind();
+          if (breaker.getState() == CircuitBreaker.State.FORCED_OPEN) {
+            return;
+          }
+          if (other) {
+            pause.forget();
+          }
+          if (other || !states.isDown()) {
+            cheap = false;
+            down(failure);
+          }
+        },
+        first);
+  }
+
   private void down(Failure failure) {
     down(failure, health(failure));
   }

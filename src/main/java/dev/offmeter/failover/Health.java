@@ -33,6 +33,7 @@ final class Health {
   private final Warmth warmth;
   private final Looks looks;
   private final Wedge wedge;
+  private final Confirmation confirmation;
   private final Resends resends;
   private final LoadProgress progress;
   private final SharedStalls stalls = new SharedStalls();
@@ -51,6 +52,7 @@ final class Health {
     this.breaker = breaker;
     this.activity = activity;
     this.looks = new Looks(probes, activity, time);
+    this.confirmation = new Confirmation(looks, time);
     this.resends = new Resends(activity, time);
     this.progress = new LoadProgress(time.nanos());
     this.time = time;
@@ -97,10 +99,9 @@ final class Health {
   }
 
   private void answersDoubt(Looks.Look look) {
-    Failure death = look.death();
-    if (death != null) {
-      diesOf(death, look);
-    } else if (look.sign() == Vitals.Sign.COLD && warmth.takesTooLong()) {
+    if (look.death() != null) {
+      CompletableFuture<Looks.Look> unused = ifDead(look, this::diesOf);
+    } else if (isToBeLoaded(look)) {
       goneCold(Failure.of(FailureKind.MODEL_COLD, cold(look.failure())));
     } else if (look.isOfServer() && underWay.stream().noneMatch(TimedAttempt::isSilentOnNew)) {
       // Where a new connection is silent too, the server is slow.
@@ -173,11 +174,13 @@ final class Health {
     }
   }
 
-  private void diesOf(Failure death, Looks.Look look) {
-    if (look.isBelieved(death)) {
-      Failure failure = Failure.of(FailureKind.UNRESPONSIVE, "silent, and " + deadTo(death));
-      breaker.takeDown(failure, () -> endAll(failure, death));
-    }
+  private boolean isToBeLoaded(Looks.Look look) {
+    return look.sign() == Vitals.Sign.COLD && warmth.takesTooLong() && !look.isContradicted();
+  }
+
+  private void diesOf(Failure death) {
+    Failure failure = Failure.of(FailureKind.UNRESPONSIVE, "silent, and " + deadTo(death));
+    breaker.takeDown(failure, () -> endAll(failure, death));
   }
 
   private static String deadTo(Failure death) {
@@ -193,6 +196,11 @@ final class Health {
   /** It is not there: who waits for the first piece of an answer moves on. */
   void down(Failure failure) {
     breaker.takeDown(failure, () -> evacuate(failure));
+  }
+
+  /** It has the wrong settings: who waits for the first piece of an answer moves on. */
+  void setAside(Failure failure) {
+    breaker.setAside(failure, () -> evacuate(failure));
   }
 
   /** Its model has to be loaded, which nobody else is to wait for; see {@link Breaker#warms}. */
@@ -293,14 +301,28 @@ final class Health {
     if (!isProbed()) {
       return CompletableFuture.completedFuture(null);
     }
-    return looks.look(
-        look -> {
-          Failure death = look.death();
-          if (death != null && look.isBelieved(death)) {
-            down(death);
-          }
-          return warmth.warmUp(look.sign());
-        });
+    return looks
+        .look(look -> ifDead(look, this::down))
+        .thenCompose(look -> warmth.warmUp(look.sign()));
+  }
+
+  /**
+   * Has a health check judged that may have found nobody.
+   *
+   * @param then is told why the server is taken for dead, if it is
+   * @return completed with the last health check that was needed for that
+   */
+  CompletableFuture<Looks.Look> ifDead(Looks.Look look, Consumer<Failure> then) {
+    return confirmation
+        .settle(look)
+        .thenApply(
+            settled -> {
+              Failure death = settled.death();
+              if (death != null) {
+                then.accept(death);
+              }
+              return settled.look();
+            });
   }
 
   /**
@@ -322,6 +344,10 @@ final class Health {
   }
 
   private CompletableFuture<Void> recheck(Looks.Look look) {
+    return confirmation.settle(look).thenCompose(settled -> decide(settled.look()));
+  }
+
+  private CompletableFuture<Void> decide(Looks.Look look) {
     boolean cold = look.sign() == Vitals.Sign.COLD && warmth.canLoad();
     boolean ill = look.death() != null || look.sign() == Vitals.Sign.NOT_READY;
     if (!breaker.isOpenToCalls() && cold) {
@@ -346,5 +372,6 @@ final class Health {
     recovery.close();
     warmth.close();
     probes.close();
+    confirmation.close();
   }
 }

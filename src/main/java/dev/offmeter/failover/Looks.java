@@ -35,6 +35,9 @@ final class Looks {
   /** So soon after one look there is nothing new to see. */
   private static final long RECENT = Duration.ofSeconds(1).toNanos();
 
+  /** A server that has sent a piece so lately answers its calls. */
+  static final long LATELY = Duration.ofSeconds(5).toNanos();
+
   private final Probes probes;
   private final Activity activity;
   private final Silences silences;
@@ -56,11 +59,21 @@ final class Looks {
     this.lastBegan = time.nanos() - RECENT;
   }
 
+  /** What a look that finds nobody is worth against a server that was thought to be up. */
+  enum Worth {
+    /** Calls that are being answered outweigh it, or there have been too few like it. */
+    NOTHING,
+    /** A second one has to say the same. */
+    HALF,
+    /** The server is taken for dead. */
+    ALL
+  }
+
   /** What one look has shown. */
   final class Look {
     private final Vitals vitals;
     private final long began;
-    private @Nullable Boolean believed;
+    private @Nullable Worth worth;
 
     private Look(Vitals vitals, long began) {
       this.vitals = vitals;
@@ -112,13 +125,29 @@ final class Looks {
       return failure != null && !isUnmistakable(failure) && activity.hasServedSince(began);
     }
 
-    /** Whether a server that was thought to be up is now taken for dead. */
-    boolean isBelieved(Failure death) {
-      if (believed == null) {
-        boolean enough = !Silences.isSilent(death) || silences.areEnough(time.nanos());
-        believed = enough && !isContradicted();
+    /** What it is worth, if it has found nobody. */
+    Worth worth() {
+      if (worth == null) {
+        Failure death = death();
+        worth = death == null ? Worth.NOTHING : judged(death);
       }
-      return believed;
+      return worth;
+    }
+
+    private Worth judged(Failure death) {
+      if (Silences.isSilent(death)) {
+        boolean enough = silences.areEnough(time.nanos());
+        return enough && !isContradicted() ? Worth.ALL : Worth.NOTHING;
+      }
+      if (isUnmistakable(death)) {
+        return activity.hasServedSince(began - LATELY) ? Worth.HALF : Worth.ALL;
+      }
+      return isContradicted() ? Worth.NOTHING : Worth.HALF;
+    }
+
+    /** Whether nobody is there now either, and nobody was served in between. */
+    boolean confirms(Look first) {
+      return death() != null && !activity.hasServedSince(first.began);
     }
   }
 

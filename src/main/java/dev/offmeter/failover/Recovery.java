@@ -171,7 +171,7 @@ final class Recovery {
     }
     boolean well = isWell(look);
     knowsCheck |= KNOWN.contains(look.sign());
-    seenIll |= !well && look.sign() != Vitals.Sign.COLD;
+    seenIll |= !well && (look.sign() != Vitals.Sign.COLD || breaker.missesModel());
     boolean told = noSuchCheck ? knowsCheck : !SAYS_LITTLE.contains(look.sign());
     if (!well && told && isTrusted(look.failure())) {
       breaker.holdUntil(time.nanos() + delay + SAY);
@@ -272,8 +272,16 @@ final class Recovery {
     }
     if (!breaker.isWarming()) {
       health.endAll(failure, failure);
-    } else if (!Silences.isSilent(failure) || tooSilent) {
+    } else if (tooSilent) {
       health.warmth().giveUp(failure);
+    } else if (!Silences.isSilent(failure)) {
+      CompletableFuture<Looks.Look> unused = health.ifDead(look, this::giveUpLoad);
+    }
+  }
+
+  private void giveUpLoad(Failure death) {
+    if (breaker.isWarming()) {
+      health.warmth().giveUp(death);
     }
   }
 

@@ -378,8 +378,8 @@ final class Warmth {
       breaker.warmed();
     } else if (failure != null && failure.kind() == FailureKind.SERVER_BUSY) {
       busy(failure);
-    } else if (failure != null && !closed && (breaker.isWarming() || isWrongSetting(failure))) {
-      health.down(ofServerThatIsWell(failure));
+    } else if (failure != null && !closed) {
+      failed(failure, took);
     }
   }
 
@@ -416,8 +416,18 @@ final class Warmth {
     }
   }
 
-  private boolean isWrongSetting(Failure failure) {
-    return !costsToken() && WRONG_SETTINGS.contains(failure.kind());
+  private void failed(Failure failure, long took) {
+    boolean wrong = WRONG_SETTINGS.contains(failure.kind());
+    if (breaker.isWarming() && !wrong) {
+      health.down(ofServerThatIsWell(failure));
+    } else if (breaker.isWarming() || (wrong && !costsToken() && !isServing(took))) {
+      health.setAside(failure);
+    }
+  }
+
+  /** Calls that are answered outweigh what a load is told. */
+  private boolean isServing(long took) {
+    return activity.hasServedSince(time.nanos() - took - Looks.LATELY);
   }
 
   /** Its health check is well all the while, and must not bring it back at once. */
@@ -434,7 +444,8 @@ final class Warmth {
   }
 
   /**
-   * After an outage: loads the model, so that no call has to wait for it.
+   * After an outage: loads the model, so that no call has to wait for it. A load that is refused
+   * for what a call would be refused for sets the endpoint aside.
    *
    * @param certain whether it has to be there, or it is enough that nothing else is wrong
    * @param then if so
@@ -445,7 +456,10 @@ final class Warmth {
         .thenAccept(
             vitals -> {
               boolean there = vitals.sign() == Vitals.Sign.READY;
-              if (there || (!certain && UNCLEAR.contains(vitals.sign()) && !closed)) {
+              Failure failure = vitals.failure();
+              if (!there && failure != null && WRONG_SETTINGS.contains(failure.kind())) {
+                health.setAside(failure);
+              } else if (there || (!certain && UNCLEAR.contains(vitals.sign()) && !closed)) {
                 then.run();
               }
             });
@@ -562,9 +576,11 @@ final class Warmth {
   private void found(Looks.Look look) {
     Failure death = look.death();
     if (death == null) {
-      CompletableFuture<Vitals> unused = looksCold(look.sign());
+      if (!look.isContradicted()) {
+        CompletableFuture<Vitals> unused = looksCold(look.sign());
+      }
     } else if (!Silences.isSilent(death)) {
-      health.down(death);
+      CompletableFuture<Looks.Look> unused = health.ifDead(look, health::down);
     }
   }
 

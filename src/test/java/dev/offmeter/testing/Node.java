@@ -59,8 +59,9 @@ public final class Node implements AutoCloseable {
   }
 
   /** Behaves differently from now on. */
-  public void behaves(Script script) {
+  public Node behaves(Script script) {
     this.script = script;
+    return this;
   }
 
   /** Behaves so towards health checks and loads; until then it knows no such paths. */
