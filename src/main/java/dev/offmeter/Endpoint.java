@@ -589,7 +589,8 @@ public final class Endpoint {
     /**
      * The most calls at this endpoint at once, at least 1; default unlimited. A call that finds it
      * full goes to the next endpoint; only when no other endpoint answers does it wait for a place,
-     * within its deadline. Health checks and loads take no place.
+     * within its deadline. Health checks and loads take no place. Without one, a self-hosted server
+     * that is overloaded is sent no more calls at once than it was seen to serve.
      */
     public Builder maxConcurrent(int maxConcurrent) {
       if (maxConcurrent < 1) {

@@ -100,7 +100,10 @@ public enum FailureKind {
    * Retry-After}, 429 with words about overload, 425, 529.
    */
   SERVER_BUSY,
-  /** The endpoint's own {@code maxConcurrent} is reached; the server was not asked. */
+  /**
+   * The endpoint's own {@code maxConcurrent} is reached, or while it is overloaded the number of
+   * calls that it was seen to serve; the server was not asked.
+   */
   GATE_FULL,
   /** The endpoint's own {@code requestsPerMinute} are used up; the server was not asked. */
   RATE_SPENT,

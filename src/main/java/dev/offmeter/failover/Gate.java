@@ -31,6 +31,7 @@ final class Gate {
   private final Rate rate;
   private final RefusalStreak refusals = new RefusalStreak();
   private final WaitingLine line;
+  private final AdaptiveLimit adaptive;
   private final LoadWaiters loadWaiters = new LoadWaiters();
 
   /** What the gates of one client share. */
@@ -55,6 +56,7 @@ final class Gate {
     this.timeLimiter = registries.timeLimiters().timeLimiter(spec.name(), limiterConfig(spec));
     this.activity = new Activity(spec.limits(), time.nanos());
     Probes probes = new Probes(opener, time, shared.workers());
+    this.adaptive = new AdaptiveLimit(spec, time);
     this.rate = new Rate(spec.requestsPerMinute());
     this.health = new Health(spec, probes, breaker, activity, latencies, rate, time, shared.pace());
   }
@@ -151,10 +153,16 @@ final class Gate {
         now.since(),
         now.lasting(),
         Optional.ofNullable(why).map(Failure::kind),
-        why == null ? "" : why.message(),
+        why == null ? crowd() : why.message(),
         nextLook(now),
         places.getMaxAllowedConcurrentCalls() - places.getAvailableConcurrentCalls(),
         latencies.summary());
+  }
+
+  private String crowd() {
+    return adaptive.isSet()
+        ? "overloaded: " + adaptive.limit() + " calls at a time are let in"
+        : "";
   }
 
   private Optional<Duration> nextLook(Breaker.Standing now) {
@@ -199,10 +207,18 @@ final class Gate {
       }
     }
     if (!placed) {
-      throw Failure.of(
-          FailureKind.GATE_FULL, "all " + spec.maxConcurrent() + " places of maxConcurrent taken");
+      throw full();
     }
     return permit;
+  }
+
+  private Failure full() {
+    int most = adaptive.limit();
+    return Failure.of(
+        FailureKind.GATE_FULL,
+        most < spec.maxConcurrent()
+            ? "overloaded: as many calls are there as it was seen to serve in time, " + most
+            : "all " + spec.maxConcurrent() + " places of maxConcurrent taken");
   }
 
   /**
@@ -216,10 +232,46 @@ final class Gate {
 
   /** A place that a caller waits for, without a look at the endpoint's health. */
   boolean takePlace() {
-    return bulkhead.tryAcquirePermission();
+    if (adaptive.endIfCalm()) {
+      line.placesAdded(this);
+    }
+    if (!adaptive.tryEnter()) {
+      return false;
+    }
+    boolean placed = false;
+    try {
+      placed = bulkhead.tryAcquirePermission();
+      return placed;
+    } finally {
+      if (!placed) {
+        adaptive.leave();
+      }
+    }
   }
 
   void givePlaceBack() {
+    adaptive.leave();
     bulkhead.onComplete();
+  }
+
+  /** Whether a place that is given back goes to nobody. */
+  boolean isOverfull() {
+    return adaptive.isOverfull();
+  }
+
+  /** A place went from one call straight to another. */
+  void onHandedOn() {
+    adaptive.onHandedOn();
+  }
+
+  AdaptiveLimit adaptive() {
+    return adaptive;
+  }
+
+  /** A call was served; see {@link AdaptiveLimit#onServed}. */
+  void onServed(AdaptiveLimit.Entry entry, long now) {
+    if (adaptive.onServed(entry, now)) {
+      line.placesAdded(this);
+    }
   }
 }

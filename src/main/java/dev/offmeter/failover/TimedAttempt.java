@@ -103,6 +103,10 @@ final class TimedAttempt implements Progress {
   private final Deadline deadline;
   private final int showsFrom;
   private long start;
+
+  /** How crowded the endpoint was when it began. Of the reading thread. */
+  private AdaptiveLimit.Entry entry;
+
   private final long doubtAfter;
 
   /** The same for an answer that has begun: before the stall limit ends it. */
@@ -138,6 +142,10 @@ final class TimedAttempt implements Progress {
   private volatile long textEndedAt;
   private final Pace pace;
   private int pieces;
+
+  /** Whether it is counted among the streams that go on. Of the reading thread. */
+  private boolean streams;
+
   private boolean running;
   private final ChatRequest request;
   private volatile boolean kept;
@@ -190,6 +198,7 @@ final class TimedAttempt implements Progress {
     this.attemptEnds = start + FAR;
     this.lastPiece = start;
     this.readingSince = start;
+    this.entry = gate.adaptive().enter(start);
     this.exchange = gate.opener().open(request, this);
   }
 
@@ -210,6 +219,9 @@ final class TimedAttempt implements Progress {
       if (answer != null) {
         outcome.complete(answer);
         gate.activity().answered(time.nanos());
+        if (!delivering) {
+          gate.onServed(entry, time.nanos());
+        }
         gate.activity().served(Resends.length(request));
       }
     } catch (Failure e) {
@@ -227,6 +239,7 @@ final class TimedAttempt implements Progress {
    */
   private void begin(long now) {
     start = now;
+    entry = gate.adaptive().enter(now);
     lastPiece = now;
     doubtAt = now + doubtAfter;
     hedgeAt = now + (hedge == null ? FAR : hedge.after());
@@ -303,6 +316,10 @@ final class TimedAttempt implements Progress {
   /** Ends it, if it has not ended yet, and lets go of all that it holds. */
   void end() {
     outcome.cancel(false);
+    if (streams) {
+      streams = false;
+      gate.adaptive().onStreamEnds();
+    }
     exchange.close(deadline.left());
     deadline.deliveryEnds();
   }
@@ -478,6 +495,9 @@ final class TimedAttempt implements Progress {
   }
 
   private Failure judged(Failure failure) {
+    if (failure.kind() == FailureKind.OVERLOADED && !delivering) {
+      gate.adaptive().onOverloaded(entry);
+    }
     boolean ofTime = OF_TIME.contains(failure.kind());
     if (!ofTime && !EXCUSES.contains(failure.kind())) {
       return failure;
@@ -893,6 +913,9 @@ final class TimedAttempt implements Progress {
     streamEnds = lastPiece + limits.stream().toNanos();
     delivering = true;
     limit.complete(null);
+    streams = true;
+    gate.adaptive().onStreamBegins();
+    gate.onServed(entry, lastPiece);
   }
 
   /** How a failure of it reads. */

@@ -28,14 +28,29 @@ final class WaitingLine {
    */
   void placeFreed(Gate gate) {
     do {
-      for (Waiting waiting : line) {
-        if (waiting.wanted.contains(gate) && waiting.place.complete(gate)) {
-          line.remove(waiting);
-          return;
-        }
+      if (!gate.isOverfull() && handOn(gate)) {
+        return;
       }
       gate.givePlaceBack();
     } while (isWanted(gate) && gate.takePlace());
+  }
+
+  private boolean handOn(Gate gate) {
+    for (Waiting waiting : line) {
+      if (waiting.wanted.contains(gate) && waiting.place.complete(gate)) {
+        line.remove(waiting);
+        gate.onHandedOn();
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** There are more places there than before: those who wait for one are the first to have it. */
+  void placesAdded(Gate gate) {
+    while (isWanted(gate) && gate.takePlace()) {
+      placeFreed(gate);
+    }
   }
 
   /** The endpoint is not asked any more: who waits for it, and for no other, need not. */

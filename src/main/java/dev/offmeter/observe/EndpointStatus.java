@@ -18,7 +18,8 @@ import java.util.Optional;
  * @param since when it came into this state; for one that was never down, when the client was made
  * @param lasting for how long that is
  * @param cause what took it down, empty while it is up
- * @param message the same in words, redacted; empty while it is up
+ * @param message the same in words, redacted; while it is up empty, or that it is overloaded and
+ *     how many calls at a time are let in
  * @param nextLook how long until it is asked again: by a health check, or, where there is none, by
  *     the first call after its pause; zero when that is due; empty while it is up or on trial
  * @param inFlight calls that are there now; health checks and loads are not counted
@@ -85,7 +86,7 @@ public record EndpointStatus(
         + state
         + " for "
         + age()
-        + cause.map(kind -> " (" + why() + ")").orElse(asked ? "" : ", " + why())
+        + cause.map(kind -> " (" + why() + ")").orElse(why().isEmpty() ? "" : ", " + why())
         + nextLook.map(left -> ", next look in " + seconds(left, 1) + " s").orElse("")
         + ", "
         + inFlight
@@ -93,10 +94,12 @@ public record EndpointStatus(
         + latency;
   }
 
-  /** The cause, where, and its message; without a cause, whether anything is known at all. */
+  /** The cause, where, and its message; without a cause, what else there is to be said. */
   String why() {
     String where = origin.isEmpty() ? "" : " at " + origin;
-    return cause.map(kind -> kind + where + ": " + message).orElse(asked ? "" : "not asked yet");
+    return cause
+        .map(kind -> kind + where + ": " + message)
+        .orElse(asked ? message : "not asked yet");
   }
 
   /** How long it has been in its state, in the two largest units. */

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import dev.offmeter.endpoint.EndpointSpec;
+import dev.offmeter.endpoint.Locality;
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * How many calls one self-hosted server is sent at once while it is overloaded. A call that ends as
+ * {@code OVERLOADED} begins an episode: from then on as many are let in as were served while it
+ * waited, at least one, so that those beyond go on at once instead of waiting out their limit. What
+ * is served while a call is, scaled to the whole limit, is what could be: if that is more than are
+ * let in, one more is. An episode ends when for a minute nobody was turned away or overloaded. Safe
+ * for use by many threads.
+ */
+final class AdaptiveLimit {
+  private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
+
+  private static final long CALM = Duration.ofMinutes(1).toNanos();
+
+  private static final int NONE = Integer.MAX_VALUE;
+
+  private final EndpointSpec spec;
+  private final Time time;
+  private final long attempt;
+  private final boolean adapts;
+  private final AtomicInteger inside = new AtomicInteger();
+
+  /** Whole answers, and streams that have begun. */
+  private final AtomicLong served = new AtomicLong();
+
+  /** Streams that have begun and go on. */
+  private final AtomicInteger streaming = new AtomicInteger();
+
+  private final ReentrantLock lock = new ReentrantLock();
+  private volatile int limit = NONE;
+  private volatile long lastTrouble;
+
+  /** When the limit was set last. Under the lock. */
+  private long setAt;
+
+  /**
+   * How things were when a call was sent.
+   *
+   * @param at when that was
+   * @param served how many had been served before
+   * @param streaming how many of them were streams that went on
+   */
+  record Entry(long at, long served, int streaming) {}
+
+  AdaptiveLimit(EndpointSpec spec, Time time) {
+    this.spec = spec;
+    this.time = time;
+    this.attempt = spec.limits().attempt().toNanos();
+    this.adapts = spec.locality() == Locality.SELF_HOSTED && !spec.isLocal();
+    this.lastTrouble = time.nanos();
+  }
+
+  /** Lets a call in, which must {@link #leave}, if there is room for it. */
+  boolean tryEnter() {
+    if (limit == NONE) {
+      inside.incrementAndGet();
+      return true;
+    }
+    int now = inside.get();
+    while (now < limit) {
+      if (inside.compareAndSet(now, now + 1)) {
+        return true;
+      }
+      now = inside.get();
+    }
+    lastTrouble = time.nanos();
+    return false;
+  }
+
+  void leave() {
+    inside.decrementAndGet();
+  }
+
+  /** A place that was given back went to one who had waited for it. */
+  void onHandedOn() {
+    if (limit != NONE) {
+      lastTrouble = time.nanos();
+    }
+  }
+
+  /** Whether more calls are there than would be let in now. */
+  boolean isOverfull() {
+    return inside.get() > limit;
+  }
+
+  /** Whether anybody is turned away beyond some number. */
+  boolean isSet() {
+    return limit != NONE;
+  }
+
+  /** How many are let in at once. */
+  int limit() {
+    return limit;
+  }
+
+  /** A call is sent. */
+  Entry enter(long now) {
+    return new Entry(now, served.get(), streaming.get());
+  }
+
+  /**
+   * A call was served: its answer is whole, or as a stream it has begun.
+   *
+   * @return whether one more is let in from now on
+   */
+  boolean onServed(Entry entry, long now) {
+    long since = served.incrementAndGet() - entry.served();
+    if (limit == NONE) {
+      return false;
+    }
+    lock.lock();
+    try {
+      double parts = (double) attempt / Math.max(1, now - entry.at());
+      int most = limit;
+      boolean grows = most != NONE && (long) (since * parts) + entry.streaming() > most;
+      limit = grows ? most + 1 : most;
+      return grows;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  void onStreamBegins() {
+    streaming.incrementAndGet();
+  }
+
+  void onStreamEnds() {
+    streaming.decrementAndGet();
+  }
+
+  /** A call has waited in vain while others were served. */
+  void onOverloaded(Entry entry) {
+    int seen = (int) Math.max(1, served.get() - entry.served() + entry.streaming());
+    if (!adapts || seen >= spec.maxConcurrent()) {
+      return;
+    }
+    boolean begins;
+    lock.lock();
+    try {
+      begins = limit == NONE;
+      lastTrouble = time.nanos();
+      // One that was in the crowd of before tells nothing of those that are let in now.
+      if (begins || (entry.at() - setAt >= 0 && seen < limit)) {
+        limit = seen;
+        setAt = lastTrouble;
+      }
+    } finally {
+      lock.unlock();
+    }
+    if (begins) {
+      LOG.info(
+          "endpoint {} is overloaded: {} calls at a time are let in, as many as it was seen to serve"
+              + " within the limit of one, and others go on at once",
+          spec.name(),
+          seen);
+    }
+  }
+
+  /**
+   * Ends the episode, if it is time.
+   *
+   * @return whether it ends now
+   */
+  boolean endIfCalm() {
+    if (limit == NONE || time.nanos() - lastTrouble < CALM) {
+      return false;
+    }
+    lock.lock();
+    try {
+      if (limit == NONE) {
+        return false;
+      }
+      limit = NONE;
+    } finally {
+      lock.unlock();
+    }
+    LOG.info("endpoint {} keeps up again: any number of calls is let in", spec.name());
+    return true;
+  }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.failover;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.endpoint.Limits;
+import dev.offmeter.testing.ManualTime;
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+
+class AdaptiveLimitTest {
+  private static final Duration ATTEMPT = Duration.ofSeconds(15);
+  private static final Limits LIMITS =
+      new Limits(ATTEMPT, ATTEMPT, ATTEMPT, ATTEMPT, ATTEMPT, null);
+
+  private final ManualTime time = new ManualTime();
+
+  private AdaptiveLimit limit(int maxConcurrent) {
+    return new AdaptiveLimit(Specs.server("home", LIMITS, maxConcurrent), time);
+  }
+
+  private final AdaptiveLimit limit = limit(Integer.MAX_VALUE);
+
+  private void serve(Duration each, int calls) {
+    for (int i = 0; i < calls; i++) {
+      AdaptiveLimit.Entry entry = limit.enter(time.nanos());
+      time.advance(each);
+      boolean unused = limit.onServed(entry, time.nanos());
+    }
+  }
+
+  /** One that waits out its limit while so many others are served. */
+  private void overload(int served) {
+    AdaptiveLimit.Entry waits = limit.enter(time.nanos());
+    for (int i = 0; i < served; i++) {
+      boolean unused = limit.onServed(limit.enter(time.nanos()), time.nanos() + 1);
+    }
+    time.advance(ATTEMPT);
+    limit.onOverloaded(waits);
+  }
+
+  @Test
+  void withoutOverloadAnyNumberIsLetIn() {
+    for (int i = 0; i < 1000; i++) {
+      assertThat(limit.tryEnter()).isTrue();
+    }
+    assertThat(limit.isSet()).isFalse();
+  }
+
+  @Test
+  void asManyAreLetInAsWereServed() {
+    overload(3);
+
+    assertThat(limit.limit()).isEqualTo(3);
+    for (int i = 0; i < 3; i++) {
+      assertThat(limit.tryEnter()).isTrue();
+    }
+    assertThat(limit.tryEnter()).isFalse();
+    limit.leave();
+    assertThat(limit.tryEnter()).isTrue();
+  }
+
+  @Test
+  void oneIsLetInInAnyCase() {
+    overload(0);
+
+    assertThat(limit.limit()).isEqualTo(1);
+    assertThat(limit.tryEnter()).isTrue();
+  }
+
+  @Test
+  void callsThatAreThereAlreadyStay() {
+    for (int i = 0; i < 10; i++) {
+      assertThat(limit.tryEnter()).isTrue();
+    }
+    overload(2);
+
+    assertThat(limit.isOverfull()).isTrue();
+    for (int i = 0; i < 8; i++) {
+      limit.leave();
+    }
+    assertThat(limit.isOverfull()).isFalse();
+    assertThat(limit.tryEnter()).isFalse();
+  }
+
+  @Test
+  void aServerThatIsQuickerThanItWasIsSentMore() {
+    overload(2);
+
+    serve(Duration.ofSeconds(3), 10);
+
+    assertThat(limit.limit()).as("five of 3 s, one after the other, fit into 15 s").isEqualTo(5);
+  }
+
+  @Test
+  void answersThatTakeTheirTimeLetNobodyMoreIn() {
+    overload(2);
+
+    serve(Duration.ofSeconds(8), 10);
+
+    assertThat(limit.limit()).isEqualTo(2);
+  }
+
+  @Test
+  void whoWasInTheCrowdOfBeforeTellsNothingOfTheCrowdOfNow() {
+    AdaptiveLimit.Entry early = limit.enter(time.nanos());
+    overload(5);
+    AdaptiveLimit.Entry late = limit.enter(time.nanos());
+    limit.onOverloaded(early);
+    assertThat(limit.limit()).isEqualTo(5);
+
+    limit.onOverloaded(late);
+    assertThat(limit.limit()).as("one that is let in may be overloaded too").isEqualTo(1);
+  }
+
+  @Test
+  void aMaxConcurrentThatIsNoMoreIsEnough() {
+    AdaptiveLimit small = limit(2);
+    AdaptiveLimit.Entry waits = small.enter(time.nanos());
+    boolean one = small.onServed(waits, time.nanos());
+    boolean two = small.onServed(waits, time.nanos());
+
+    small.onOverloaded(waits);
+
+    assertThat(one || two || small.isSet()).isFalse();
+  }
+
+  @Test
+  void aMinuteWithoutTroubleEndsIt() {
+    overload(1);
+    assertThat(limit.tryEnter()).isTrue();
+    time.advance(Duration.ofSeconds(50));
+    assertThat(limit.tryEnter()).as("somebody is turned away").isFalse();
+    time.advance(Duration.ofSeconds(50));
+    assertThat(limit.endIfCalm()).isFalse();
+    limit.onHandedOn();
+    time.advance(Duration.ofSeconds(59));
+    assertThat(limit.endIfCalm()).isFalse();
+    time.advance(Duration.ofSeconds(1));
+
+    assertThat(limit.endIfCalm()).isTrue();
+    assertThat(limit.endIfCalm()).as("it ends once").isFalse();
+    assertThat(limit.tryEnter()).isTrue();
+  }
+}
