@@ -37,6 +37,8 @@ final class EventReading implements Reading {
   private static final ByteString ERROR = ByteString.encodeUtf8("error:");
 
   private static final ByteString EVENT = ByteString.encodeUtf8("event:");
+  private static final ByteString ID = ByteString.encodeUtf8("id:");
+  private static final ByteString BRACES = ByteString.encodeUtf8("{}");
   private static final byte[] DONE = "[DONE]".getBytes(StandardCharsets.UTF_8);
   private static final String NO_JSON = "HTTP 200 with something that is not JSON";
   private static final int BYTE_ORDER_MARK = 3;
@@ -179,6 +181,10 @@ final class EventReading implements Reading {
     if (line.rangeEquals(0, ERROR)) {
       line.skip(ERROR.size());
       throw InBandError.ofText(line.readUtf8().strip());
+    }
+    if (first != ':' && !line.rangeEquals(0, ID) && line.indexOfElement(BRACES) >= 0) {
+      // What has lost its "data:" on the way may have been the answer.
+      throw junk("JSON in a line that is no data");
     }
     if (line.size() <= LONGEST_NAME && line.rangeEquals(0, EVENT)) {
       line.skip(EVENT.size());

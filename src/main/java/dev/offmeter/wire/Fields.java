@@ -57,6 +57,12 @@ final class Fields {
     return objects;
   }
 
+  /** Which of several answers it belongs to; what is no number belongs to the one that is read. */
+  static int index(JsonNode node, int read) {
+    JsonNode value = node.path("index");
+    return value.isNumber() || value.isMissingNode() ? value.asInt() : Math.max(0, read);
+  }
+
   /** A count, 0 where there is none; no count costs an answer. */
   static int count(JsonNode node, String field) {
     JsonNode value = node.path(field);

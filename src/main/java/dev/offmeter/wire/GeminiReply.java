@@ -47,7 +47,7 @@ final class GeminiReply implements EventReading.Events {
     readUsage(data.path("usageMetadata"));
     for (JsonNode next : Fields.objects(data, "candidates")) {
       // One was asked for; the first that comes is it.
-      int index = next.path("index").asInt();
+      int index = Fields.index(next, candidate);
       candidate = candidate < 0 ? index : candidate;
       if (index == candidate) {
         read(next);

@@ -71,7 +71,16 @@ final class KeepaliveFilter extends InputStream {
     if (state == State.FIELD) {
       return inField(next);
     }
-    return state == State.KEEPALIVE ? (byte) ' ' : next;
+    return state == State.KEEPALIVE ? inKeepalive(next) : next;
+  }
+
+  /** One that holds an object is a damaged line, and may have been the answer. */
+  private byte inKeepalive(byte next) {
+    if (next == '{' || next == '}') {
+      state = State.JSON;
+      return ILLEGAL;
+    }
+    return ' ';
   }
 
   private static State begun(byte first) {

@@ -56,7 +56,7 @@ final class OpenAiReply implements EventReading.Events {
     reply |= data.path("choices").isArray();
     for (JsonNode next : Fields.objects(data, "choices")) {
       // One was asked for; the first that comes is it, however the server counts.
-      int index = next.path("index").asInt();
+      int index = Fields.index(next, choice);
       choice = choice < 0 ? index : choice;
       if (index == choice) {
         read(next);

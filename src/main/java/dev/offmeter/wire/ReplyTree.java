@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.util.RawValue;
 import java.io.IOException;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -120,7 +121,8 @@ final class ReplyTree {
     try {
       return NODES.numberNode(parser.getDecimalValue());
     } catch (NumberFormatException e) {
-      return NODES.nullNode();
+      // No null: where a text belongs, it would be skipped as if nothing stood there.
+      return NODES.rawValueNode(new RawValue(parser.getText()));
     }
   }
 }

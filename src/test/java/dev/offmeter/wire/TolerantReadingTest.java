@@ -860,4 +860,49 @@ class TolerantReadingTest {
     heard = hear(spoken, reply + spoken.piece(whole) + spoken.end(false));
     assertThat(heard.answer().strip()).isEqualTo(line + "\n" + line);
   }
+
+  /** A line that has lost its beginning on the way may have been the answer. */
+  @ParameterizedTest
+  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "OLLAMA")
+  void jsonInALineThatIsNoDataIsNotSkipped(Spoken spoken) {
+    String good = spoken.stream("one", "two", "three");
+    int second = good.indexOf("data: ", good.indexOf("one"));
+    for (String damaged : List.of("dat: ", "xdata: ", "", "event: ", "da]")) {
+      String reply = good.substring(0, second) + damaged + "x" + good.substring(second + 6);
+      hear(spoken, reply).failed(NOT_AN_ANSWER);
+    }
+    String behind = good + "dat: {}\n\n";
+    assertThat(hear(spoken, behind).answer()).isEqualTo("onetwothree");
+  }
+
+  @Test
+  void norIsItInACommentBetweenLinesOfJson() {
+    String good = Spoken.OLLAMA.stream("one", "two");
+    String damaged = good.replace("\n{", "\n:");
+
+    hear(Spoken.OLLAMA, damaged).failed(NOT_AN_ANSWER);
+    assertThat(hear(Spoken.OLLAMA, good.replace("\n{", "\n: ping\n{")).answer())
+        .isEqualTo("onetwo");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aNumberBeyondMeasureIsNoMissingText(Spoken spoken) {
+    for (String number : List.of("1e400", "1e99999999999", "-1e99999999999")) {
+      String reply = spoken.stream("one", "MARK", "three").replace("\"MARK\"", number);
+
+      hear(spoken, reply).failed(NOT_AN_ANSWER);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"OPENAI", "GEMINI"})
+  void anIndexThatIsNoNumberMakesNoOtherAnswer(Spoken spoken) {
+    for (String index : List.of("true", "null", "{}", "\"x\"")) {
+      String one = spoken.piece("two").replace("\"index\":0", "\"index\":" + index);
+      String reply = spoken.piece("one") + one + spoken.end(false);
+
+      assertThat(hear(spoken, reply).answer()).isEqualTo("onetwo");
+    }
+  }
 }
