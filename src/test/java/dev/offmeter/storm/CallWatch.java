@@ -6,6 +6,7 @@ import dev.offmeter.ChatResponse;
 import dev.offmeter.LlmException;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.Ledger;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;

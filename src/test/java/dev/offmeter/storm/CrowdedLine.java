@@ -10,6 +10,7 @@ import dev.offmeter.Insides;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
 import dev.offmeter.testing.Connection;
+import dev.offmeter.testing.Ledger;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.QuickTime;

@@ -7,6 +7,7 @@ import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.Insides;
 import dev.offmeter.LlmClient;
+import dev.offmeter.testing.Ledger;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;

@@ -6,6 +6,7 @@ import static dev.offmeter.testing.Loopback.quickly;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
 import dev.offmeter.testing.Connection;
+import dev.offmeter.testing.Ledger;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;

@@ -10,6 +10,7 @@ import dev.offmeter.ChatStream;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
 import dev.offmeter.StreamRescue;
+import dev.offmeter.testing.Ledger;
 import dev.offmeter.testing.QuickTime;
 import dev.offmeter.testing.Seeds;
 import java.time.Duration;

@@ -3,6 +3,7 @@ package dev.offmeter.storm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.offmeter.testing.Ledger;
 import dev.offmeter.testing.Seeds;
 import java.time.Duration;
 import java.util.ArrayList;

@@ -7,6 +7,7 @@ import dev.offmeter.Endpoint;
 import dev.offmeter.Insides;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
+import dev.offmeter.testing.Ledger;
 import dev.offmeter.testing.QuickTime;
 import dev.offmeter.testing.Seeds;
 import dev.offmeter.wire.Spoken;

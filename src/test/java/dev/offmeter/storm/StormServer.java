@@ -2,6 +2,7 @@
 package dev.offmeter.storm;
 
 import dev.offmeter.testing.Connection;
+import dev.offmeter.testing.Ledger;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import dev.offmeter.testing.Seeds;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.offmeter.storm;
+package dev.offmeter.testing;
 
 import java.util.Map;
 import java.util.Queue;
@@ -8,8 +8,8 @@ import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 
-/** How often what happened, and what ought not to have. */
-final class Ledger {
+/** Counts what happens in random tests, and keeps what ought not to. Safe for many threads. */
+public final class Ledger {
   private static final int TOLD_AT_MOST = 40;
 
   private final Map<String, LongAdder> counts = new ConcurrentSkipListMap<>();
@@ -17,17 +17,19 @@ final class Ledger {
   private final LongAdder wrong = new LongAdder();
   private final AtomicLong worstDelay = new AtomicLong();
 
-  void count(String what) {
+  /** It happened once more. */
+  public void count(String what) {
     counts.computeIfAbsent(what, key -> new LongAdder()).increment();
   }
 
-  long counted(String what) {
+  /** How often it happened. */
+  public long counted(String what) {
     LongAdder count = counts.get(what);
     return count == null ? 0 : count.sum();
   }
 
   /** Notes what is wrong, unless it is empty. */
-  void wrong(String where, String what) {
+  public void wrong(String where, String what) {
     if (!what.isEmpty()) {
       wrong.increment();
       if (wrongs.size() < TOLD_AT_MOST) {
@@ -37,15 +39,17 @@ final class Ledger {
   }
 
   /** So long after its deadline, or after it was told to, a call ended. */
-  void delayed(long millis) {
+  public void delayed(long millis) {
     worstDelay.accumulateAndGet(millis, Math::max);
   }
 
-  long wrongs() {
+  /** How much was wrong. */
+  public long wrongs() {
     return wrong.sum();
   }
 
-  boolean isClean() {
+  /** Whether nothing was. */
+  public boolean isClean() {
     return wrongs() == 0;
   }
 

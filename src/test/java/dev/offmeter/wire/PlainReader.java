@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.json.JsonReadFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.MappingIterator;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The plainest reader of replies. It has a text for those that are in order, and says of the others
+ * whether they are certainly out of order.
+ */
+final class PlainReader {
+  private static final JsonMapper STRICT =
+      JsonMapper.builder()
+          .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
+          .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
+          .build();
+
+  private final Spoken spoken;
+  private final StringBuilder text = new StringBuilder();
+  private boolean sure = true;
+  private boolean ended;
+
+  /**
+   * What a reply says.
+   *
+   * @param text its text; null if it has no end, or is broken before it
+   * @param sure whether nobody could read it otherwise
+   */
+  record Plain(@Nullable String text, boolean sure) {}
+
+  private PlainReader(Spoken spoken) {
+    this.spoken = spoken;
+  }
+
+  static Plain read(Spoken spoken, byte[] reply) {
+    PlainReader reader = new PlainReader(spoken);
+    try {
+      boolean marked = reply.length > 2 && reply[0] == (byte) 0xef;
+      reader.readAll(marked ? Arrays.copyOfRange(reply, 3, reply.length) : reply);
+    } catch (IOException e) {
+      // What stands behind the end may be anything.
+    }
+    return new Plain(reader.ended ? reader.text.toString() : null, reader.sure);
+  }
+
+  private void readAll(byte[] reply) throws IOException {
+    String lenient = new String(reply, StandardCharsets.UTF_8).stripLeading();
+    if (spoken == Spoken.OLLAMA) {
+      readFrame(reply, 0, reply.length);
+      return;
+    }
+    // A whole reply, of which this knows nothing; and a line may end otherwise than by a new line.
+    sure = !lenient.startsWith("{") && !lenient.startsWith("[");
+    sure &= !lenient.replace("\r\n", "").contains("\r");
+    for (int from = 0; from < reply.length && !ended; ) {
+      int to = from;
+      while (to < reply.length && reply[to] != '\n') {
+        to++;
+      }
+      readLine(reply, from, to);
+      from = to + 1;
+    }
+  }
+
+  private void readLine(byte[] reply, int from, int to) throws IOException {
+    String line = new String(reply, from, to - from, StandardCharsets.UTF_8);
+    if (line.startsWith("data:")) {
+      String frame = line.substring(5).strip();
+      if (!frame.startsWith("[DONE]") && !frame.isBlank()) {
+        readFrame(reply, from + 5, to);
+      }
+    } else if (!line.startsWith(":") && !line.startsWith("id:")) {
+      // JSON may stand there too, and an event that has lost its beginning must not.
+      sure &= !line.startsWith("{") && !line.startsWith("[") && !line.startsWith(" ");
+      if (line.contains("{") || line.contains("}")) {
+        throw new IOException("no line of an event");
+      }
+    }
+  }
+
+  private void readFrame(byte[] reply, int from, int to) throws IOException {
+    String frame = new String(reply, from, to - from, StandardCharsets.UTF_8);
+    try (MappingIterator<JsonNode> values = STRICT.readerFor(JsonNode.class).readValues(frame)) {
+      while (!ended && values.hasNextValue()) {
+        read(values.nextValue());
+      }
+    } catch (JsonProcessingException e) {
+      // A name that stands twice in an object may be read either way.
+      sure &= !e.getMessage().startsWith("Duplicate");
+      throw e;
+    }
+  }
+
+  private void read(JsonNode frame) throws IOException {
+    if (frame.toString().contains("\ufffd")) {
+      sure = false;
+      throw new IOException("no UTF-8");
+    }
+    sure &= !frame.has("error");
+    // Another answer than the first, of several.
+    sure &= frame.at("/choices/0/index").asInt() == 0;
+    sure &= frame.at("/candidates/0/index").asInt() == 0;
+    JsonNode said =
+        switch (spoken) {
+          case OLLAMA -> frame.at("/message/content");
+          case OPENAI -> frame.at("/choices/0/delta/content");
+          case GEMINI -> frame.at("/candidates/0/content/parts/0/text");
+          case ANTHROPIC -> frame.at("/delta/text");
+        };
+    JsonNode end =
+        switch (spoken) {
+          case OLLAMA -> frame.at("/done_reason");
+          case OPENAI -> frame.at("/choices/0/finish_reason");
+          case GEMINI -> frame.at("/candidates/0/finishReason");
+          case ANTHROPIC -> frame.at("/delta/stop_reason");
+        };
+    boolean skipped =
+        switch (spoken) {
+          case GEMINI -> frame.at("/candidates/0/content/parts/0/thought").asBoolean();
+          case ANTHROPIC ->
+              !frame.path("type").asText().equals("content_block_delta")
+                  || !frame.at("/delta/type").asText().equals("text_delta");
+          default -> false;
+        };
+    boolean odd = !said.isMissingNode() && !said.isNull() && !said.isTextual();
+    sure &= !odd;
+    text.append(skipped ? "" : said.asText(""));
+    ended = end.isTextual() || (spoken == Spoken.OLLAMA && frame.path("done").asBoolean());
+  }
+}
