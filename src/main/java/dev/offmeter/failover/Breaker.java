@@ -604,6 +604,14 @@ final class Breaker {
         });
   }
 
+  /** A cold model is no reason any more to keep calls away. */
+  void endBackoffOfColdModel() {
+    Failure last = lastFailure;
+    if (last != null && last.kind() == FailureKind.MODEL_COLD) {
+      endBackoff();
+    }
+  }
+
   /** A person says that it is repaired, whatever the pause: the next call is the trial. */
   void endBackoff() {
     change(

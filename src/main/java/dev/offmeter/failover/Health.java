@@ -99,6 +99,9 @@ final class Health {
   }
 
   private void answersDoubt(Looks.Look look) {
+    if (look.sign() == Vitals.Sign.COLD && !look.isContradicted()) {
+      warmth.noteIfPushedOut();
+    }
     if (look.death() != null) {
       CompletableFuture<Looks.Look> unused = ifDead(look, this::diesOf);
     } else if (isToBeLoaded(look)) {
@@ -137,7 +140,9 @@ final class Health {
   /** Whether it can be loaded now or not: nobody is to wait for what comes too late. */
   private void goneCold(Failure failure) {
     warmth.warm(failure);
-    freeWhoWaitInVain(failure);
+    if (!warmth.isLeftToCalls()) {
+      freeWhoWaitInVain(failure);
+    }
   }
 
   /**
@@ -169,9 +174,7 @@ final class Health {
   /** An attempt has its first piece: there is no better proof that the model is in memory. */
   void onFirstPiece() {
     progress.onLoaded();
-    if (breaker.isWarming()) {
-      warmth.onServed();
-    }
+    warmth.onServed();
   }
 
   private boolean isToBeLoaded(Looks.Look look) {

@@ -87,6 +87,8 @@ final class Warmth {
 
   private final AtomicInteger inVain = new AtomicInteger();
   private final AtomicBoolean told = new AtomicBoolean();
+  private final AtomicBoolean toldOfEviction = new AtomicBoolean();
+  private final Evictions evictions = new Evictions();
   private final AtomicBoolean recommended = new AtomicBoolean();
   private final AtomicBoolean kept = new AtomicBoolean();
   private volatile boolean closed;
@@ -180,14 +182,44 @@ final class Warmth {
    * @param again whether it is cold although it was loaded a short while ago
    */
   void warm(Failure why, boolean again) {
+    noteIfPushedOut();
     if (canLoad() && health.warms(why, again)) {
       CompletableFuture<Vitals> unused = load();
     }
   }
 
+  /** The model is found not to be in memory. A server that was not there has lost it by that. */
+  void noteIfPushedOut() {
+    boolean restarted = breaker.isAbsent() && !breaker.isOpenToCalls();
+    boolean pushedOut = !restarted && !breaker.isWarming() && wasLoadedLately();
+    if (pushedOut && evictions.onGone(time.nanos())) {
+      leaveItToCalls();
+    }
+  }
+
+  /** From now on calls load it, and none is to be kept away because its model was cold. */
+  private void leaveItToCalls() {
+    breaker.endBackoffOfColdModel();
+    if (toldOfEviction.compareAndSet(false, true)) {
+      LOG.warn(
+          "endpoint {} has lost its model soon after a load, again and again: another model, or"
+              + " this one with another num_ctx, pushes it out of the server's memory. It is no"
+              + " longer loaded in the background, but by calls alone, for 10 min each time. Raise"
+              + " OLLAMA_MAX_LOADED_MODELS as far as the models fit, or ask that server for one"
+              + " model with one num_ctx; see docs/troubleshooting.md#{}; said once",
+          spec.name(),
+          FailureKind.MODEL_COLD.anchor());
+    }
+  }
+
   /** Whether the model can be loaded beforehand. */
   boolean canLoad() {
-    return probes.can(kind) && time.nanos() - mayLoadFrom >= 0;
+    return probes.can(kind) && time.nanos() - mayLoadFrom >= 0 && !isLeftToCalls();
+  }
+
+  /** Whether loading it in the background would only push out what pushes it out. */
+  boolean isLeftToCalls() {
+    return evictions.leaveItToCalls(time.nanos());
   }
 
   /**
@@ -369,7 +401,7 @@ final class Warmth {
       if (took > AT_ONCE.toNanos()) {
         loadNanos = took;
       }
-      onServed();
+      onThere(took > AT_ONCE.toNanos());
       watchForTheDrop(spec.residence().toNanos());
     } else if (isRefusal(vitals)) {
       // Calls may be let through all the same: a proxy may know their path only.
@@ -383,8 +415,17 @@ final class Warmth {
     }
   }
 
-  /** The model is in memory. */
+  /** A call has its first piece: if the model was not in memory, it was the load. */
   void onServed() {
+    if (breaker.isWarming()) {
+      onThere(true);
+    } else if (!evictions.isThere()) {
+      evictions.onThere(time.nanos(), true);
+    }
+  }
+
+  private void onThere(boolean loaded) {
+    evictions.onThere(time.nanos(), loaded);
     loadedAt = time.nanos();
     everLoaded = true;
     dropped = false;
@@ -471,6 +512,7 @@ final class Warmth {
    * @return completed when it is loaded, or cannot be
    */
   CompletableFuture<Vitals> warmUp(Vitals.Sign sign) {
+    evictions.retry(time.nanos());
     keepWarm();
     if (probes.can(Checkup.Kind.OLLAMA) && recommended.compareAndSet(false, true)) {
       probes.ask(Checkup.Kind.OLLAMA, Looks.LIMIT, this::recommend);

@@ -9,16 +9,23 @@ import java.util.List;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
  * An Ollama over time, as its sources have it: a model that is not in memory is loaded for the
  * connection that wants it first, and no further when that connection closes; one request at a time
  * is worked on, and the others wait without a byte; when so many wait for a load as its queue has
- * room for, the next is refused with HTTP 503; a model that is being loaded is listed like one that
- * is loaded, as on 0.24 and 0.32, or not at all, as on 0.33.
+ * room for, the next is refused with HTTP 503; it has room for one model with one num_ctx, and
+ * pushes that out for another as soon as it is not at work; a model that is being loaded is listed
+ * like one that is loaded, as on 0.24 and 0.32, or not at all, as on 0.33.
  */
 public final class LoadingNode {
+  private static final String MODEL = "\"name\":\"home-model:latest\"";
+  private static final Pattern NAME = Pattern.compile("\"model\":\"([^\"]*)\"");
+  private static final Pattern CONTEXT = Pattern.compile("\"num_ctx\":(\\d+)");
+
   private final boolean compatible;
   private final ManualTime time;
   private final Duration load;
@@ -29,7 +36,7 @@ public final class LoadingNode {
   private volatile boolean losesLooks;
   private boolean listsLoads = true;
   private int maxQueue = Integer.MAX_VALUE;
-  private boolean resident;
+  private @Nullable String resident;
   private boolean frozen;
   private boolean off;
   private int loadsBegun;
@@ -41,10 +48,12 @@ public final class LoadingNode {
     final Connection connection;
     final String reply;
     final boolean needsSlot;
+    final String model;
     @Nullable Future<?> clock;
 
-    Waiting(Connection connection, String reply, boolean needsSlot) {
+    Waiting(Connection connection, Connection.Request request, String reply, boolean needsSlot) {
       this.connection = connection;
+      this.model = model(request);
       this.reply = reply;
       this.needsSlot = needsSlot;
     }
@@ -106,13 +115,13 @@ public final class LoadingNode {
 
   /** Its model is in memory. */
   public synchronized LoadingNode warm() {
-    resident = true;
+    resident = MODEL;
     return this;
   }
 
-  /** Its model is dropped from memory. */
+  /** Its model is dropped from memory, or pushed out. */
   public synchronized void drop() {
-    resident = false;
+    resident = null;
   }
 
   /** Whether it works on an answer. */
@@ -157,7 +166,7 @@ public final class LoadingNode {
   /** A tunnel whose other end is gone, for as long as it is off; its model is then cold. */
   public synchronized void off(boolean isOff) {
     off = isOff;
-    resident = false;
+    resident = null;
   }
 
   /** Is itself again. */
@@ -181,11 +190,11 @@ public final class LoadingNode {
               ? json(
                   "{\"choices\":[{\"message\":{\"content\":\"H\"},\"finish_reason\":\"length\"}]}")
               : Servers.openAiReply("HOME");
-      answers(connection, new Waiting(connection, text, true));
+      answers(connection, new Waiting(connection, request, text, true));
       return;
     }
     String answer = Replies.tokens("HOME") + Replies.end("stop", 1) + Replies.LAST_CHUNK;
-    answers(connection, new Waiting(connection, Replies.STREAM_HEAD + answer, true));
+    answers(connection, new Waiting(connection, request, Replies.STREAM_HEAD + answer, true));
   }
 
   private void aside(Connection connection, Connection.Request request) throws IOException {
@@ -193,7 +202,8 @@ public final class LoadingNode {
     if (path.equals("/api/generate")) {
       answers(
           connection,
-          new Waiting(connection, json("{\"done\":true,\"done_reason\":\"load\"}"), false));
+          new Waiting(
+              connection, request, json("{\"done\":true,\"done_reason\":\"load\"}"), false));
     } else if (isMute() || losesLooks) {
       muteTowards.incrementAndGet();
       connection.hang();
@@ -222,7 +232,7 @@ public final class LoadingNode {
           .replace("200 OK", "503 Service Unavailable");
 
   private boolean isFull() {
-    return !resident && queue.size() >= maxQueue;
+    return resident == null && queue.size() >= maxQueue;
   }
 
   private synchronized boolean isMute() {
@@ -234,8 +244,16 @@ public final class LoadingNode {
   }
 
   private synchronized String listed() {
-    String model = "{\"name\":\"home-model:latest\",\"model\":\"home-model:latest\"}";
-    return "{\"models\":[" + (resident || (listsLoads && loader != null) ? model : "") + "]}";
+    String model = listsLoads && loader != null ? loader.model : resident;
+    return "{\"models\":[" + (model == null ? "" : "{" + model + "}") + "]}";
+  }
+
+  /** As it is listed: what a model is in memory for. */
+  private static String model(Connection.Request request) {
+    Matcher name = NAME.matcher(request.body());
+    Matcher context = CONTEXT.matcher(request.body());
+    String model = name.find() ? "\"name\":\"" + name.group(1) + ":latest\"" : MODEL;
+    return context.find() ? model + ",\"context_length\":" + context.group(1) : model;
   }
 
   private void answers(Connection connection, Waiting waiting) throws IOException {
@@ -262,11 +280,14 @@ public final class LoadingNode {
   }
 
   private synchronized void goOn() {
-    if (!resident) {
-      load();
-      return;
-    }
     for (Waiting waiting : List.copyOf(queue)) {
+      if (!queue.contains(waiting)) {
+        continue;
+      }
+      if (!waiting.model.equals(resident)) {
+        load(waiting);
+        return;
+      }
       if (!waiting.needsSlot) {
         send(waiting);
       } else if (served == null) {
@@ -276,16 +297,18 @@ public final class LoadingNode {
     }
   }
 
-  private void load() {
-    if (loader == null && !queue.isEmpty()) {
-      loader = queue.get(0);
+  private void load(Waiting first) {
+    if (loader == null && served == null) {
+      resident = null;
+      loader = first;
       loadsBegun++;
-      loader.after(load, this::loaded);
+      first.after(load, this::loaded);
     }
   }
 
   private synchronized void loaded() {
-    resident = true;
+    Waiting owner = loader;
+    resident = owner == null ? null : owner.model;
     loader = null;
     goOn();
   }
