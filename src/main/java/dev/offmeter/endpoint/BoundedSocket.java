@@ -55,20 +55,19 @@ final class BoundedSocket extends Socket {
     unused = Math.max(0, unused - MOST_FOR_EACH * bytes);
   }
 
-  private void came(int bytes) throws Flood {
+  private void came(int bytes) throws TooLarge {
     unused += bytes;
     if (unused > MOST_UNUSED && all.areCounting()) {
-      throw new Flood();
+      throw flood();
     }
   }
 
-  /** Too many bytes came of which none was for the reader of a body. */
-  static final class Flood extends IOException {
-    private static final long serialVersionUID = 1L;
-
-    Flood() {
-      super("more than " + MOST_UNUSED + " bytes came beside an answer");
-    }
+  /** That too many bytes came of which none was for the reader of a body. */
+  static TooLarge flood() {
+    return new TooLarge(
+        "more than "
+            + MOST_UNUSED
+            + " bytes of headers, trailers or framing, and none of an answer");
   }
 
   private final class Counted extends InputStream {

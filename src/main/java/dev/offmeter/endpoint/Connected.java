@@ -56,18 +56,16 @@ final class Connected implements Interceptor {
   }
 
   /**
-   * What comes beside the body is bounded; the body is by whoever reads it. Behind a SOCKS proxy
-   * OkHttp makes its sockets itself: there, it is not.
+   * What comes beside the body is bounded here; the body is by whoever reads it. Behind a SOCKS
+   * proxy OkHttp makes its sockets itself: there, it is not.
    */
   private Response bounded(@Nullable Connection connection, Chain chain) throws IOException {
     BoundedSocket socket = connection == null ? null : Unread.bounded(connection);
-    if (socket == null) {
-      if (connection != null && connection.route().proxy().type() != Proxy.Type.SOCKS) {
-        sockets.stopCounting();
-      }
-      return chain.proceed(chain.request());
+    if (socket != null) {
+      socket.begin();
+    } else if (connection != null && connection.route().proxy().type() != Proxy.Type.SOCKS) {
+      sockets.stopCounting();
     }
-    socket.begin();
     Response response = chain.proceed(chain.request());
     ResponseBody body = response.body();
     BufferedSource counted = Okio.buffer(new Used(body.source(), socket));
@@ -77,11 +75,12 @@ final class Connected implements Interceptor {
         .build();
   }
 
-  /** Tells a socket of the bytes of a body that reach its reader. */
+  /** Tells a socket of the bytes of a body that reach its reader, who keeps them for a while. */
   private static final class Used extends ForwardingSource {
-    private final BoundedSocket socket;
+    private final HeapShare share = new HeapShare();
+    private final @Nullable BoundedSocket socket;
 
-    Used(Source body, BoundedSocket socket) {
+    Used(Source body, @Nullable BoundedSocket socket) {
       super(body);
       this.socket = socket;
     }
@@ -90,9 +89,18 @@ final class Connected implements Interceptor {
     public long read(Buffer sink, long byteCount) throws IOException {
       long count = super.read(sink, byteCount);
       if (count > 0) {
-        socket.used(count);
+        share.grow(count);
+        if (socket != null) {
+          socket.used(count);
+        }
       }
       return count;
+    }
+
+    @Override
+    public void close() throws IOException {
+      share.release();
+      super.close();
     }
   }
 

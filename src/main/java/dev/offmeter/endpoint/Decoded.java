@@ -45,6 +45,7 @@ final class Decoded implements Source {
   private final BufferedSource coded;
   private final boolean gzip;
   private @Nullable Source plain;
+  private final HeapShare share = new HeapShare();
   private long unused;
 
   private Decoded(BufferedSource coded, boolean gzip) {
@@ -93,6 +94,7 @@ final class Decoded implements Source {
     plain = from;
     long count = from.read(sink, byteCount);
     unused = 0;
+    share.grow(Math.max(0, count));
     return count;
   }
 
@@ -110,7 +112,7 @@ final class Decoded implements Source {
       long count = super.read(sink, byteCount);
       unused += Math.max(0, count);
       if (unused > BoundedSocket.MOST_UNUSED) {
-        throw new BoundedSocket.Flood();
+        throw BoundedSocket.flood();
       }
       return count;
     }
@@ -144,6 +146,7 @@ final class Decoded implements Source {
 
   @Override
   public void close() throws IOException {
+    share.release();
     Source from = plain;
     if (from != null) {
       from.close();

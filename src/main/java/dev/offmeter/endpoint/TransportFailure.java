@@ -12,6 +12,7 @@ import java.net.ProtocolException;
 import java.net.SocketException;
 import java.net.SocketTimeoutException;
 import java.net.UnknownHostException;
+import java.util.Objects;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.net.ssl.SSLException;
@@ -27,8 +28,8 @@ final class TransportFailure {
   private TransportFailure() {}
 
   static Failure connecting(IOException e) {
-    if (isFlood(e)) {
-      return tooLarge();
+    if (cause(e) instanceof TooLarge much) {
+      return Failure.of(FailureKind.TOO_LARGE, Objects.requireNonNull(much.getMessage()));
     }
     if (ForeignCode.cause(e) instanceof Aside.Unanswered unanswered) {
       return Failure.of(
@@ -100,8 +101,8 @@ final class TransportFailure {
   }
 
   static Failure waiting(IOException e) {
-    if (isFlood(e)) {
-      return tooLarge();
+    if (cause(e) instanceof TooLarge much) {
+      return Failure.of(FailureKind.TOO_LARGE, Objects.requireNonNull(much.getMessage()));
     }
     if (e instanceof Connected.ProxyLoginWanted) {
       return Failure.of(FailureKind.UNAUTHORIZED, "a proxy wants a login").withStatus(407);
@@ -118,23 +119,11 @@ final class TransportFailure {
   }
 
   static Failure answering(IOException e) {
-    if (isFlood(e)) {
-      return tooLarge();
+    if (cause(e) instanceof TooLarge much) {
+      return Failure.of(FailureKind.TOO_LARGE, Objects.requireNonNull(much.getMessage()));
     }
     String what = e instanceof ProtocolException ? "its framing is broken" : root(e);
     return Failure.told(FailureKind.ANSWER_CUT, "closed in the middle of an answer: " + what);
-  }
-
-  private static boolean isFlood(IOException e) {
-    return cause(e) instanceof BoundedSocket.Flood;
-  }
-
-  private static Failure tooLarge() {
-    return Failure.of(
-        FailureKind.TOO_LARGE,
-        "more than "
-            + BoundedSocket.MOST_UNUSED
-            + " bytes of headers, trailers or framing, and none of an answer");
   }
 
   /** Whether the other end has closed or reset the connection. */

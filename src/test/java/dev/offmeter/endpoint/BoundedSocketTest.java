@@ -41,11 +41,11 @@ class BoundedSocketTest {
     BoundedSocket socket = socket();
 
     assertThat(read(socket, MOST)).isEqualTo(MOST);
-    assertThatThrownBy(() -> read(socket, 1)).isInstanceOf(BoundedSocket.Flood.class);
+    assertThatThrownBy(() -> read(socket, 1)).isInstanceOf(TooLarge.class);
     BoundedSocket byteByByte = socket();
     read(byteByByte, MOST);
     assertThatThrownBy(() -> byteByByte.getInputStream().read())
-        .isInstanceOf(BoundedSocket.Flood.class);
+        .isInstanceOf(TooLarge.class);
   }
 
   @Test
@@ -59,7 +59,7 @@ class BoundedSocketTest {
     read(socket, MOST);
     socket.used(1);
     read(socket, 32);
-    assertThatThrownBy(() -> read(socket, 1)).isInstanceOf(BoundedSocket.Flood.class);
+    assertThatThrownBy(() -> read(socket, 1)).isInstanceOf(TooLarge.class);
   }
 
   @Test
