@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.endpoint;
 
+import dev.offmeter.wire.HeapShare;
 import java.io.IOException;
 import java.net.Proxy;
 import java.util.Collections;

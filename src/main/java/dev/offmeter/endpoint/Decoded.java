@@ -3,6 +3,7 @@ package dev.offmeter.endpoint;
 
 import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.HeapShare;
 import java.io.IOException;
 import java.util.List;
 import java.util.Locale;

@@ -120,9 +120,10 @@ final class HttpExchange implements Exchange, Progress {
       return answer;
     } catch (Failure e) {
       throw e;
+    } catch (OutOfMemoryError e) {
+      throw Failure.of(FailureKind.TOO_LARGE, "no memory was left for the answer");
     } catch (Throwable e) {
-      // Interceptors and all else that an OkHttpClient brings; a reply may be too much for the
-      // heap.
+      // Interceptors and all else that an OkHttpClient brings.
       ForeignCode.keepInterrupt(e);
       throw Failure.of(FailureKind.INTERNAL, ForeignCode.described(e));
     }

@@ -142,6 +142,9 @@ final class EventReading implements Reading {
 
   /** The next line with its end; null when there is none. */
   private @Nullable Buffer line() throws IOException {
+    if (data.exhausted() && bare.exhausted() && name.isEmpty() && later.isEmpty()) {
+      skipBlankLines();
+    }
     long end = source.indexOf((byte) '\n', 0, sizes.line() + 1);
     if (end < 0 && source.request(sizes.line() + 1)) {
       throw tooLarge("a line", sizes.line());
@@ -150,13 +153,25 @@ final class EventReading implements Reading {
     if (length == 0) {
       return null;
     }
-    read += length;
-    if (read > sizes.answer()) {
-      throw tooLarge("the answer", sizes.answer());
-    }
+    count(length);
     Buffer line = new Buffer();
     line.write(source, length);
     return line;
+  }
+
+  /** Nothing is in front of them that they could end. */
+  private void skipBlankLines() throws IOException {
+    while (source.request(1) && source.getBuffer().getByte(0) == '\n') {
+      source.skip(1);
+      count(1);
+    }
+  }
+
+  private void count(long bytes) throws Unreadable {
+    read += bytes;
+    if (read > sizes.answer()) {
+      throw tooLarge("the answer", sizes.answer());
+    }
   }
 
   private @Nullable Ending read(Buffer line) throws Failure, IOException {

@@ -56,6 +56,14 @@ final class OllamaLine {
     error = null;
     hasContent = false;
     trees.begin();
+    try {
+      readFields(parser);
+    } finally {
+      trees.begin();
+    }
+  }
+
+  private void readFields(JsonParser parser) throws IOException, Failure {
     boolean text = false;
     boolean ends = false;
     while (parser.nextToken() == JsonToken.FIELD_NAME) {

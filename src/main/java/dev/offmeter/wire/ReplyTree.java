@@ -21,11 +21,13 @@ final class ReplyTree {
   /** Numbers are kept as they are written: a tool's argument may have more digits than a double. */
   private static final JsonNodeFactory NODES = new JsonNodeFactory(true);
 
+  private final HeapShare share = new HeapShare();
   private int left = Json.MOST_TOKENS;
 
   /** Counts anew. */
   void begin() {
     left = Json.MOST_TOKENS;
+    share.release();
   }
 
   /** The next value; null when there is none. Nested no deeper than the parser permits. */
@@ -36,7 +38,12 @@ final class ReplyTree {
 
   /** The value that begins with the token that the parser is at. */
   static JsonNode value(JsonParser parser, JsonToken token) throws IOException {
-    return new ReplyTree().read(parser, token);
+    ReplyTree tree = new ReplyTree();
+    try {
+      return tree.read(parser, token);
+    } finally {
+      tree.begin();
+    }
   }
 
   /**
@@ -49,6 +56,7 @@ final class ReplyTree {
     if (--left < 0) {
       throw new StreamConstraintsException("too many values");
     }
+    share.growByValue();
     return switch (token) {
       case START_OBJECT -> object(parser);
       case START_ARRAY -> array(parser);

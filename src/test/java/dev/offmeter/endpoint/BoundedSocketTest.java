@@ -4,6 +4,7 @@ package dev.offmeter.endpoint;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.offmeter.wire.TooLarge;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -44,8 +45,7 @@ class BoundedSocketTest {
     assertThatThrownBy(() -> read(socket, 1)).isInstanceOf(TooLarge.class);
     BoundedSocket byteByByte = socket();
     read(byteByByte, MOST);
-    assertThatThrownBy(() -> byteByByte.getInputStream().read())
-        .isInstanceOf(TooLarge.class);
+    assertThatThrownBy(() -> byteByByte.getInputStream().read()).isInstanceOf(TooLarge.class);
   }
 
   @Test

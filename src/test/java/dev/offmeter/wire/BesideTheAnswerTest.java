@@ -50,7 +50,8 @@ class BesideTheAnswerTest {
               sent.addAndGet(more.length);
               return more;
             },
-            hostile.unread())
+            hostile.unread(),
+            hostile.small())
         .script();
   }
 

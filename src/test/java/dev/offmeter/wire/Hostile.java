@@ -17,8 +17,10 @@ import java.util.zip.Deflater;
  * @param begin sent first
  * @param again sent after it, again and again, until the client closes
  * @param unread whether it is beside a body, so that its reader never sees it
+ * @param small whether it sends many small values, which take time to read and no memory
  */
-record Hostile(String name, byte[] begin, IntFunction<byte[]> again, boolean unread) {
+record Hostile(
+    String name, byte[] begin, IntFunction<byte[]> again, boolean unread, boolean small) {
   private static final String OK = "HTTP/1.1 200 OK\r\n";
   private static final String BODY = OK + "Connection: close\r\n\r\n";
   private static final String CHUNKS = OK + "Transfer-Encoding: chunked\r\n\r\n";
@@ -81,20 +83,20 @@ record Hostile(String name, byte[] begin, IntFunction<byte[]> again, boolean unr
     all.add(body("values in an error", "HTTP/1.1 400 X\r\n\r\n{\"error\":[", "{},"));
     all.add(body("a redirect", "HTTP/1.1 302 X\r\nLocation: /login\r\n\r\n", "so on "));
     all.add(body("a page", BODY + "<html>", "so on "));
-    all.add(body("blanks", BODY, " "));
-    all.add(body("line breaks", BODY, "\n"));
-    all.add(body("comments", BODY, ": ping\n\n"));
+    all.add(small("blanks", BODY, " "));
+    all.add(small("line breaks", BODY, "\n"));
+    all.add(small("comments", BODY, ": ping\n\n"));
     all.add(body("a comment", BODY + ": ", "ping "));
-    all.add(body("names of events", BODY, "event: ping\n"));
-    all.add(body("data without an end", BODY, "data: {\n"));
+    all.add(small("names of events", BODY, "event: ping\n"));
+    all.add(small("data without an end", BODY, "data: {\n"));
     all.add(body("no JSON", BODY, "so on "));
-    all.add(body("pieces that carry nothing", BODY, spoken.piece("")));
-    all.add(body("text", BODY, spoken.piece("so on ")));
-    all.add(body("large pieces", BODY, spoken.piece("so on ".repeat(5000))));
-    all.add(body("thinking", BODY, spoken.thought("so on ")));
-    all.add(body("large thoughts", BODY, spoken.thought("so on ".repeat(5000))));
-    all.add(body("thinking in tags", BODY, spoken.piece("<think>so on</think>")));
-    all.add(body("ends of thinking", BODY, spoken.piece("so on</think>")));
+    all.add(small("pieces that carry nothing", BODY, spoken.piece("")));
+    all.add(small("text", BODY, spoken.piece("so on ")));
+    all.add(small("large pieces", BODY, spoken.piece("so on ".repeat(5000))));
+    all.add(small("thinking", BODY, spoken.thought("so on ")));
+    all.add(small("large thoughts", BODY, spoken.thought("so on ".repeat(5000))));
+    all.add(small("thinking in tags", BODY, spoken.piece("<think>so on</think>")));
+    all.add(small("ends of thinking", BODY, spoken.piece("so on</think>")));
     return all;
   }
 
@@ -117,7 +119,7 @@ record Hostile(String name, byte[] begin, IntFunction<byte[]> again, boolean unr
         body("a fraction", here + "0.", "9"),
         body("an exponent", here + "1e", "9"),
         body("one property", here + "{", "\"a\":{\"b\":1},"),
-        new Hostile("properties", bytes(here + "{"), Hostile::properties, false),
+        new Hostile("properties", bytes(here + "{"), Hostile::properties, false, false),
         body("the name of a property", here + "{\"", "x"),
         body("blanks in a value", here, " "),
         body("an error in band", BODY + at(spoken.error("@")), "so on "),
@@ -130,9 +132,10 @@ record Hostile(String name, byte[] begin, IntFunction<byte[]> again, boolean unr
   static List<Hostile> calls(Spoken spoken) {
     String call = spoken.call("get_weather", "{\"a\":[\"@\"]}");
     return List.of(
-        body("calls", BODY, spoken.call("get_weather", "{\"city\":\"Bern\"}")),
-        body("calls of what was not offered", BODY, spoken.call("get_money", "{\"a\":1}")),
-        body("large calls", BODY, spoken.call("f", "{\"city\":\"" + "so on ".repeat(5000) + "\"}")),
+        small("calls", BODY, spoken.call("get_weather", "{\"city\":\"Bern\"}")),
+        small("calls of what was not offered", BODY, spoken.call("get_money", "{\"a\":1}")),
+        small(
+            "large calls", BODY, spoken.call("f", "{\"city\":\"" + "so on ".repeat(5000) + "\"}")),
         body("a text in arguments", BODY + at(call), "so on "),
         body("values in arguments", BODY + at(call) + "\"", ",{}"),
         body("the name of a tool", BODY + at(spoken.call("@", "{\"a\":1}")), "x"));
@@ -150,12 +153,13 @@ record Hostile(String name, byte[] begin, IntFunction<byte[]> again, boolean unr
         deflated("a bomb of pieces", OK + gzip, "", spoken.piece("so on ")),
         deflated("a bomb of values", OK + gzip, here.substring(0, here.length() - 1) + "[", "[],"),
         deflated("a bomb in an error", "HTTP/1.1 500 X\r\n" + gzip, "", "so on "),
-        new Hostile("a name in gzip", joined(bytes(OK + gzip), named), repeated("x"), true),
+        new Hostile("a name in gzip", joined(bytes(OK + gzip), named), repeated("x"), true, false),
         new Hostile(
             "empty blocks",
             bytes(OK + "Content-Encoding: deflate\r\nConnection: close\r\n\r\n"),
             repeated(new String(nothing, StandardCharsets.ISO_8859_1)),
-            true));
+            true,
+            false));
   }
 
   private static String at(String text) {
@@ -163,13 +167,17 @@ record Hostile(String name, byte[] begin, IntFunction<byte[]> again, boolean unr
   }
 
   private static Hostile beside(String name, String begin, String again) {
-    return new Hostile(name, bytes(begin), repeated(again), true);
+    return new Hostile(name, bytes(begin), repeated(again), true, false);
   }
 
   private static Hostile body(String name, String begin, String again) {
     IntFunction<byte[]> more =
         again.codePoints().allMatch(c -> c < 0x80) ? repeated(again) : repeatedUtf8(again);
-    return new Hostile(name, bytes(begin), more, false);
+    return new Hostile(name, bytes(begin), more, false, false);
+  }
+
+  private static Hostile small(String name, String begin, String again) {
+    return new Hostile(name, bytes(begin), repeated(again), false, true);
   }
 
   private static IntFunction<byte[]> repeated(String again) {
@@ -198,7 +206,7 @@ record Hostile(String name, byte[] begin, IntFunction<byte[]> again, boolean unr
     byte[] first = flushed(deflater, joined(bytes(begin), text));
     byte[] more = flushed(deflater, text);
     deflater.end();
-    return new Hostile(name, joined(bytes(head), joined(header, first)), i -> more, false);
+    return new Hostile(name, joined(bytes(head), joined(header, first)), i -> more, false, false);
   }
 
   private static byte[] flushed(Deflater deflater, byte[] text) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.offmeter.endpoint;
+package dev.offmeter.wire;
 
 import java.util.concurrent.atomic.AtomicLong;
 
@@ -10,11 +10,12 @@ import java.util.concurrent.atomic.AtomicLong;
  *
  * <p>Used by the thread that reads the body.
  */
-final class HeapShare {
+public final class HeapShare {
   /** No other answer is so long, and none so short is counted. */
   static final int FREE = 256 * 1024;
 
   private static final int STEP = 64 * 1024;
+  private static final int VALUE = 20;
 
   /**
    * A sixteenth of the heap. The text of a long line is there as bytes, as what the parser made of
@@ -27,7 +28,8 @@ final class HeapShare {
   private long read;
   private long taken;
 
-  HeapShare() {
+  /** Nothing yet, of the heap of this process. */
+  public HeapShare() {
     this(OF_PROCESS);
   }
 
@@ -35,27 +37,31 @@ final class HeapShare {
     this.left = left;
   }
 
+  /** A value of a tree takes about 120 bytes, beside its text. */
+  void growByValue() throws TooLarge {
+    grow(VALUE);
+  }
+
   /**
    * So many more bytes of it are kept.
    *
    * @throws TooLarge if it takes more than all leave
    */
-  void grow(long bytes) throws TooLarge {
+  public void grow(long bytes) throws TooLarge {
     read += bytes;
     while (read - FREE > taken) {
       if (left.addAndGet(-STEP) < taken) {
         left.addAndGet(STEP);
         throw new TooLarge(
-            "the answer is larger than the heap has room for: "
-                + read
-                + " bytes so far, and no more than a sixteenth of the heap for all together");
+            "the answer is larger than the heap has room for: all that are read at once may take a"
+                + " sixteenth of it");
       }
       taken += STEP;
     }
   }
 
   /** Nothing of it is kept any more. */
-  void release() {
+  public void release() {
     left.addAndGet(taken);
     taken = 0;
     read = 0;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.offmeter.endpoint;
+package dev.offmeter.wire;
 
 import java.io.IOException;
 
 /** A server sends more than may be read of it; the message says of what. */
-final class TooLarge extends IOException {
+public final class TooLarge extends IOException {
   private static final long serialVersionUID = 1L;
 
-  TooLarge(String message) {
+  /** So much is too much. */
+  public TooLarge(String message) {
     super(message);
   }
 }

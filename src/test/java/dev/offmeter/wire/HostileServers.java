@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import dev.offmeter.Attempt;
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.ChatStream;
+import dev.offmeter.Endpoint;
+import dev.offmeter.FailureKind;
+import dev.offmeter.LlmClient;
+import dev.offmeter.StreamRescue;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.Node;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * A process in which calls meet all {@link Hostile} servers, those of four protocols at once.
+ * Prints a line that begins with WRONG for each call that its fallback did not answer, or whose
+ * endpoint failed for another reason than what the server sent.
+ */
+final class HostileServers {
+  private static final Duration LONG = Duration.ofSeconds(60);
+
+  /** What is left of all of it: a class path, some threads, and pools. */
+  private static final long MOST_LEFT = 48L << 20;
+
+  private static final int CROWD = 12;
+
+  private static final ChatRequest REQUEST =
+      ChatRequest.builder()
+          .user("draft a reminder")
+          .maxTokens(1_000_000)
+          .tool("get_weather", "the weather", "{\"type\":\"object\"}")
+          .build();
+
+  private final ExecutorService callers = Executors.newCachedThreadPool();
+  private final Loopback loopback = new Loopback();
+  private boolean wrong;
+
+  private HostileServers() {}
+
+  public static void main(String[] args) throws Exception {
+    HostileServers servers = new HostileServers();
+    servers.meetAll(args.length == 0 ? 0 : Integer.parseInt(args[0]));
+    servers.crowd();
+    servers.callers.shutdown();
+    Thread.sleep(100);
+    System.gc();
+    Runtime heap = Runtime.getRuntime();
+    long left = heap.totalMemory() - heap.freeMemory();
+    System.out.println("left: " + (left >> 20) + " MiB of " + (heap.maxMemory() >> 20));
+    if (left > MOST_LEFT) {
+      servers.tell("memory is left: " + left);
+    }
+    System.exit(servers.wrong ? 1 : 0);
+  }
+
+  private void meetAll(int from) throws Exception {
+    int kinds = Hostile.all(Spoken.OLLAMA).size();
+    for (int kind = from; kind < kinds; kind++) {
+      long since = System.nanoTime();
+      meet(kind);
+      System.out.println(
+          Hostile.all(Spoken.OLLAMA).get(kind)
+              + ": "
+              + TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - since)
+              + " ms");
+    }
+  }
+
+  /** Many calls at once at one that fills a heap the most. */
+  private void crowd() throws Exception {
+    for (String name : List.of("a line", "empty objects", "properties", "values in arguments")) {
+      List<Callable<Void>> calls = new ArrayList<>();
+      List<AutoCloseable> ends = new ArrayList<>();
+      for (Spoken spoken : Spoken.values()) {
+        Hostile hostile =
+            Hostile.all(spoken).stream().filter(h -> h.name().equals(name)).findFirst().get();
+        Node node = loopback.node(hostile.script());
+        for (int i = 0; i < CROWD; i++) {
+          LlmClient client = client(spoken, node, false);
+          ends.add(client);
+          calls.add(() -> judge(spoken + ", a crowd at " + name + ": ", client.chat(REQUEST)));
+        }
+        ends.add(node);
+      }
+      run(name, calls, ends);
+    }
+  }
+
+  private void meet(int kind) throws Exception {
+    List<Callable<Void>> calls = new ArrayList<>();
+    List<AutoCloseable> ends = new ArrayList<>();
+    for (Spoken spoken : Spoken.values()) {
+      Hostile hostile = Hostile.all(spoken).get(kind);
+      Node node = loopback.node(hostile.script()).aside(hostile.script());
+      LlmClient client = client(spoken, node, hostile.small());
+      ends.add(client);
+      ends.add(node);
+      String who = spoken + ", " + hostile + ": ";
+      calls.add(() -> judge(who + "chat: ", client.chat(REQUEST)));
+      StreamRescue rescue = kind % 2 == 0 ? StreamRescue.RESTART : StreamRescue.HOLD;
+      calls.add(() -> judge(who + rescue + ": ", streamed(client, rescue)));
+      if (kind % 4 == spoken.ordinal()) {
+        calls.add(() -> checked(client));
+      }
+    }
+    run(Hostile.all(Spoken.OLLAMA).get(kind).name(), calls, ends);
+  }
+
+  private void run(String name, List<Callable<Void>> calls, List<AutoCloseable> ends)
+      throws Exception {
+    for (Future<Void> call : callers.invokeAll(calls)) {
+      try {
+        call.get();
+      } catch (Exception e) {
+        tell(name + ": " + e);
+      }
+    }
+    for (AutoCloseable end : ends) {
+      end.close();
+    }
+  }
+
+  private static Void checked(LlmClient client) throws Exception {
+    client.recheck("node").get();
+    client.diagnose();
+    return null;
+  }
+
+  private static ChatResponse streamed(LlmClient client, StreamRescue rescue) {
+    try (ChatStream stream = client.stream(REQUEST.toBuilder().rescue(rescue).build())) {
+      return stream.response();
+    }
+  }
+
+  private static LlmClient client(Spoken spoken, Node node, boolean small) {
+    Endpoint.Builder first =
+        switch (spoken) {
+          case OLLAMA -> Endpoint.ollama("node", node.url());
+          case OPENAI -> Endpoint.openAi("node", node.url());
+          case GEMINI -> Endpoint.gemini("node", node.url());
+          case ANTHROPIC -> Endpoint.anthropic("node", node.url());
+        };
+    if (small) {
+      first.maxAnswerBytes(1 << 18);
+    }
+    return LlmClient.builder()
+        .endpoint(first.model("m").apiKey("k").timeout(LONG).build())
+        .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
+        .build();
+  }
+
+  private Void judge(String who, ChatResponse response) {
+    Attempt first = response.attempts().get(0);
+    FailureKind kind = first.failure().orElse(null);
+    if (!response.text().equals("TEMPLATE") || kind == null || kind == FailureKind.INTERNAL) {
+      tell(who + response.endpoint() + " " + response.attempts());
+    }
+    return null;
+  }
+
+  private synchronized void tell(String what) {
+    wrong = true;
+    System.out.println("WRONG " + what);
+  }
+}
