@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.endpoint;
 
-import dev.offmeter.wire.TooLarge;
+import dev.offmeter.wire.HeapShare.TooLarge;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;

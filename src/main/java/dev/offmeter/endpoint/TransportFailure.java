@@ -4,7 +4,7 @@ package dev.offmeter.endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.ForeignCode;
-import dev.offmeter.wire.TooLarge;
+import dev.offmeter.wire.HeapShare.TooLarge;
 import java.io.EOFException;
 import java.io.IOException;
 import java.net.ConnectException;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
+import java.io.IOException;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -65,5 +66,15 @@ public final class HeapShare {
     left.addAndGet(taken);
     taken = 0;
     read = 0;
+  }
+
+  /** A server sends more than may be read of it; the message says of what. */
+  public static final class TooLarge extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    /** So much is too much. */
+    public TooLarge(String message) {
+      super(message);
+    }
   }
 }

@@ -4,7 +4,7 @@ package dev.offmeter.endpoint;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.offmeter.wire.TooLarge;
+import dev.offmeter.wire.HeapShare.TooLarge;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
