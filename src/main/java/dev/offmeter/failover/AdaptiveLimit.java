@@ -3,6 +3,7 @@ package dev.offmeter.failover;
 
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Locality;
+import dev.offmeter.wire.ForeignCode;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -159,11 +160,13 @@ final class AdaptiveLimit {
       lock.unlock();
     }
     if (begins) {
-      LOG.info(
-          "endpoint {} is overloaded: {} calls at a time are let in, as many as it was seen to serve"
-              + " within the limit of one, and others go on at once",
-          spec.name(),
-          seen);
+      ForeignCode.ignore(
+          () ->
+              LOG.info(
+                  "endpoint {} is overloaded: {} calls at a time are let in, as many as it was seen"
+                      + " to serve within the limit of one, and others go on at once",
+                  spec.name(),
+                  seen));
     }
   }
 
@@ -185,7 +188,8 @@ final class AdaptiveLimit {
     } finally {
       lock.unlock();
     }
-    LOG.info("endpoint {} keeps up again: any number of calls is let in", spec.name());
+    ForeignCode.ignore(
+        () -> LOG.info("endpoint {} keeps up again: any number of calls is let in", spec.name()));
     return true;
   }
 }

@@ -32,6 +32,7 @@ final class Gate {
   private final RefusalStreak refusals = new RefusalStreak();
   private final WaitingLine line;
   private final AdaptiveLimit adaptive;
+  private final CutPrompts cutPrompts;
   private final LoadWaiters loadWaiters = new LoadWaiters();
 
   /** What the gates of one client share. */
@@ -56,6 +57,7 @@ final class Gate {
     this.timeLimiter = registries.timeLimiters().timeLimiter(spec.name(), limiterConfig(spec));
     this.activity = new Activity(spec.limits(), time.nanos());
     Probes probes = new Probes(opener, time, shared.workers());
+    this.cutPrompts = new CutPrompts(spec.name(), probes);
     this.adaptive = new AdaptiveLimit(spec, time);
     this.rate = new Rate(spec.requestsPerMinute());
     this.health = new Health(spec, probes, breaker, activity, latencies, rate, time, shared.pace());
@@ -115,6 +117,10 @@ final class Gate {
 
   Health health() {
     return health;
+  }
+
+  CutPrompts cutPrompts() {
+    return cutPrompts;
   }
 
   RefusalStreak refusals() {

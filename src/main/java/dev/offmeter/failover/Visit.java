@@ -120,6 +120,7 @@ final class Visit {
                 asked.timeToFirstPiece(),
                 call.deadline().elapsed());
     gate.refusals().onAnswer();
+    gate.cutPrompts().onAnswer(wanted.request(), answer.usage());
     wanted.check(response);
     ChatResponse told = call.story().answered(gate.spec(), response);
     asked.measure(gate.latencies());

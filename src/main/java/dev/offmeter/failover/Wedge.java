@@ -6,6 +6,7 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.endpoint.Checkup;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import dev.offmeter.wire.Vitals;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
@@ -177,18 +178,21 @@ final class Wedge {
 
   /** That it is gone is seen by the next health check, which has it loaded anew. */
   private void unload() {
-    LOG.warn("endpoint {} is asked to unload its model, which is wedged", spec.name());
+    ForeignCode.ignore(
+        () -> LOG.warn("endpoint {} is asked to unload its model, which is wedged", spec.name()));
     probes.ask(Checkup.Kind.UNLOAD, UNLOADING, this::onUnloaded);
   }
 
   private void onUnloaded(Vitals unloaded) {
     Failure failure = unloaded.failure();
     if (unloaded.sign() != Vitals.Sign.READY && failure != null) {
-      LOG.warn(
-          "endpoint {} has not unloaded its model: {} {}",
-          spec.name(),
-          failure.kind(),
-          failure.message());
+      ForeignCode.ignore(
+          () ->
+              LOG.warn(
+                  "endpoint {} has not unloaded its model: {} {}",
+                  spec.name(),
+                  failure.kind(),
+                  failure.message()));
     }
   }
 }

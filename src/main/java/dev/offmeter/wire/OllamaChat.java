@@ -51,16 +51,22 @@ public final class OllamaChat implements Protocol {
           OllamaChat::new);
 
   private final Api.Server server;
+  private final OllamaContext context;
   private final HttpUrl url;
 
   OllamaChat(Api.Server server) {
+    this(server, new OllamaContext(server));
+  }
+
+  private OllamaChat(Api.Server server, OllamaContext context) {
     this.server = server;
+    this.context = context;
     this.url = server.baseUrl().newBuilder().addPathSegments("api/chat").build();
   }
 
   @Override
   public Checks checks() {
-    return OllamaChecks.of(server);
+    return OllamaChecks.of(server, context);
   }
 
   @Override
@@ -176,7 +182,8 @@ public final class OllamaChat implements Protocol {
     // "context shift is not enabled" is no complaint about the field.
     return refused(refusal).kind() == FailureKind.CONTEXT_OVERFLOW
         ? null
-        : Adaptations.without(server, this, OllamaChat::new, API, request, refusal);
+        : Adaptations.without(
+            server, this, other -> new OllamaChat(other, context), API, request, refusal);
   }
 
   @Override
@@ -186,7 +193,7 @@ public final class OllamaChat implements Protocol {
             new KeepaliveFilter(body.source().inputStream()),
             server.maxLineBytes(),
             server.maxAnswerBytes());
-    OllamaLine line = new OllamaLine(!request.tools().isEmpty(), request.maxTokens());
+    OllamaLine line = new OllamaLine(!request.tools().isEmpty(), request.maxTokens(), context);
     return new OllamaReading(body.source(), bounded, line, pieces);
   }
 

@@ -39,13 +39,20 @@ final class OllamaChecks {
   }
 
   private final Api.Server server;
+  private final OllamaContext context;
 
-  private OllamaChecks(Api.Server server) {
+  private OllamaChecks(Api.Server server, OllamaContext context) {
     this.server = server;
+    this.context = context;
   }
 
-  static Checks of(Api.Server server) {
-    OllamaChecks checks = new OllamaChecks(server);
+  /**
+   * Of one server.
+   *
+   * @param context is told of what the server says of it
+   */
+  static Checks of(Api.Server server, OllamaContext context) {
+    OllamaChecks checks = new OllamaChecks(server, context);
     // With a keep_alive of zero the model is gone again before anybody could use it.
     boolean kept = server.keepAlive() == null || !server.keepAlive().isZero();
     return new Checks(
@@ -108,6 +115,7 @@ final class OllamaChecks {
         }
       }
       if (model.ours) {
+        context.onListed(model.context);
         return withContext(model.context);
       }
     }

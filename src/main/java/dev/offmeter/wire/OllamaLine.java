@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
 final class OllamaLine {
   private final boolean tools;
   private final int maxTokens;
+  private final OllamaContext context;
   private final ToolCallPieces calls = new ToolCallPieces();
   private final ReplyTree trees = new ReplyTree();
   private String model = "";
@@ -40,10 +41,12 @@ final class OllamaLine {
    *
    * @param tools whether tools were offered; calls of others mean nothing and are skipped
    * @param maxTokens the request's limit
+   * @param context what there is room for
    */
-  OllamaLine(boolean tools, int maxTokens) {
+  OllamaLine(boolean tools, int maxTokens, OllamaContext context) {
     this.tools = tools;
     this.maxTokens = maxTokens;
+    this.context = context;
   }
 
   /** Fills this from the object that {@code parser} has just entered. */
@@ -278,12 +281,17 @@ final class OllamaLine {
           FailureKind.NOT_AN_ANSWER, "the server reports a model " + doneReason + ", no answer");
     }
     Usage usage = new Usage(inputTokens, outputTokens);
+    FinishReason reason = reason();
+    context.check(usage, reason);
+    return new Ending(model, usage, reason);
+  }
+
+  private FinishReason reason() throws Failure {
     if (!hasReason()) {
-      boolean cut = outputTokens >= maxTokens;
-      return new Ending(model, usage, cut ? FinishReason.LENGTH : FinishReason.STOP);
+      return outputTokens >= maxTokens ? FinishReason.LENGTH : FinishReason.STOP;
     }
     FinishReasons reasons = new FinishReasons();
     reasons.add(doneReason);
-    return new Ending(model, usage, reasons.reason());
+    return reasons.reason();
   }
 }

@@ -35,7 +35,8 @@ final class OpenAiChecks {
         };
     Check shortest = oneToken == null ? null : oneToken(chat, oneToken);
     if (server.dialect() == Endpoint.Dialect.OLLAMA) {
-      Checks ollama = OllamaChecks.of(server.at(root));
+      Api.Server atRoot = server.at(root);
+      Checks ollama = OllamaChecks.of(atRoot, new OllamaContext(atRoot));
       return new Checks(
           alive, ollama.resident(), ollama.load(), null, shortest, OllamaChecks.isOllama(root));
     }
