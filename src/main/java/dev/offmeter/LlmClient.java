@@ -353,10 +353,11 @@ public final class LlmClient implements AutoCloseable {
   /**
    * Has every self-hosted server load its model now, in the background, so that no call has to wait
    * for it: at the start of an application, or after a model was changed. Until it is loaded, calls
-   * go to the other endpoints, and wait for it only if none of them answers. A server that is not
-   * there is known to be down from then on. Costs no token at Ollama, and one at each server with
-   * OpenAI's API; managed endpoints and functions are not asked. A load that is not done after 10
-   * min is given up. May be called by any thread, again and again; it waits for nothing.
+   * go to the other endpoints, and wait for it only if none of them answers, or before a function
+   * does ({@link Endpoint.Builder#impatient}). A server that is not there is known to be down from
+   * then on. Costs no token at Ollama, and one at each server with OpenAI's API; managed endpoints
+   * and functions are not asked. A load that is not done after 10 min is given up. May be called by
+   * any thread, again and again; it waits for nothing.
    *
    * @return completes when all are loaded or cannot be, with how the endpoints are then; never
    *     exceptionally; need not be waited for
@@ -437,6 +438,9 @@ public final class LlmClient implements AutoCloseable {
    * all connections and lets the client's own threads go. OkHttp keeps idle daemons that all its
    * clients in the JVM share, for up to a minute. An {@link OkHttpClient} that was handed in stays
    * open. A second close does nothing.
+   *
+   * <p>A server that loads its model on demand stops loading when the load is ended: a program that
+   * is over before its model was loaded finds it as cold the next time.
    */
   @Override
   public void close() {

@@ -12,6 +12,9 @@ import java.util.stream.Collectors;
 final class Letter {
   static final String SENDER = "Accounts, Example Ltd";
 
+  /** The name of the endpoint that needs no model. */
+  static final String TEMPLATE = "template";
+
   private static final String TASK =
       """
       You write payment follow-up emails for %s, in English. Use only the facts you are given. \

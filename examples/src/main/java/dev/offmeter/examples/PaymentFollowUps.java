@@ -84,9 +84,11 @@ public final class PaymentFollowUps {
 
   private Function<Invoice, ChatResponse> answers(
       Arguments arguments, LlmClient llm, Map<String, String> environment) {
-    return arguments.stream()
-        ? new LiveAnswers(llm, Screen.of(out, environment))::to
-        : invoice -> llm.chat(Letter.request(invoice));
+    Function<Invoice, ChatResponse> answers =
+        arguments.stream()
+            ? new LiveAnswers(llm, Screen.of(out, environment))::to
+            : invoice -> llm.chat(Letter.request(invoice));
+    return new PatientAnswers(llm, answers)::to;
   }
 
   /** What is down or cold is found out in the background, and no draft has to wait for it. */
@@ -101,7 +103,7 @@ public final class PaymentFollowUps {
 
   /** The servers that the environment names, and last a template that needs none. */
   private static LlmClient client(Map<String, String> environment) throws CannotRun {
-    Endpoint template = Endpoint.local("template", Letter::fromTemplate).build();
+    Endpoint template = Endpoint.local(Letter.TEMPLATE, Letter::fromTemplate).build();
     try {
       return LlmClient.builder().fromEnv(environment).endpoint(template).build();
     } catch (IllegalArgumentException | IllegalStateException e) {

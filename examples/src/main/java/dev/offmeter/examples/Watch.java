@@ -16,6 +16,7 @@ final class Watch implements AutoCloseable {
   private static final long PERIOD_MILLIS = 250;
 
   private final LlmClient llm;
+  private final PatientAnswers answers;
   private final Tally tally;
   private final Panel panel;
   private final PrintStream err = System.err;
@@ -25,6 +26,7 @@ final class Watch implements AutoCloseable {
 
   Watch(LlmClient llm, int invoices, Panel panel) {
     this.llm = llm;
+    this.answers = new PatientAnswers(llm, invoice -> llm.chat(Letter.request(invoice)));
     this.tally = new Tally(invoices);
     this.panel = panel;
     this.news = new EndpointTable(llm.status()).news();
@@ -44,7 +46,7 @@ final class Watch implements AutoCloseable {
   ChatResponse answerTo(Invoice invoice) {
     boolean drafted = false;
     try {
-      ChatResponse answer = llm.chat(Letter.request(invoice));
+      ChatResponse answer = answers.to(invoice);
       tally.drafted(answer.endpoint());
       drafted = true;
       return answer;
