@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.testing.Ledger;
 import dev.offmeter.testing.Seeds;
+import dev.offmeter.wire.MutatedReplies;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,6 +19,9 @@ import org.junit.jupiter.api.Test;
 class Soak {
   private static final int CALLERS = 24;
   private static final int CALLS = 100;
+
+  /** Every so many rounds one client lives for ten times as long. */
+  private static final int LONGER_EACH = 8;
 
   /** What one run of the heap may be above another without being a leak. */
   private static final long HEAP_NOISE = 8L << 20;
@@ -48,11 +52,20 @@ class Soak {
   }
 
   private void round(long seed) throws Exception {
-    Weather weather = Weather.of(seed, CALLERS, CALLS);
+    boolean longer = heaps.size() % LONGER_EACH == LONGER_EACH - 1;
+    Weather weather = Weather.of(seed, CALLERS, longer ? 10 * CALLS : CALLS);
     new Storm(seed, weather, Storm.Callers.PLATFORM, ledger).run();
     if (Storm.Callers.VIRTUAL.areHad()) {
       new Storm(seed, weather, Storm.Callers.VIRTUAL, ledger).run();
     }
+    new OrderedLine(seed, ledger).run(100);
+    new CrowdedLine(seed, ledger).run(100);
+    new CrowdedMinute(seed, ledger).run(100);
+    new MutatedHttp(seed, ledger).run(80);
+    MutatedReplies replies = new MutatedReplies(seed, ledger);
+    replies.sayTheSame(500);
+    replies.damageEveryByte(1);
+    replies.damage(3000);
   }
 
   private static long heap() {
