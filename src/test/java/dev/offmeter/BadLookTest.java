@@ -361,6 +361,7 @@ class BadLookTest {
     }
 
     assertThat(state()).isEqualTo(EndpointState.WARMING);
+    assertThat(home.loadsAsked()).isOne();
   }
 
   @ParameterizedTest

@@ -99,7 +99,7 @@ class RefusedLoadTest {
     assertThat(status().cause()).contains(FailureKind.MODEL_MISSING);
     home.aside(Replies.aside(Replies.loaded(), "home-model:latest"));
 
-    pass(65);
+    pass(30);
 
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("home");
   }

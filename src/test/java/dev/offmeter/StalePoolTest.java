@@ -246,6 +246,14 @@ class StalePoolTest {
                 .endpoint(ollama("home", node).build())
                 .endpoint(ollama("other", node).build()));
     warm(client, node, Replies.answering("HOME"), 3);
+    Node.Script refusal = Replies.status(400, "application/json", "{\"error\":\"no\"}");
+    node.behaves(
+        (connection, request) -> {
+          kept.add(connection);
+          boolean home = request.body().contains("home-model");
+          (home ? refusal : Replies.answering("OTHER")).answer(connection, request);
+        });
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("other");
     AtomicInteger met = new AtomicInteger();
     node.behaves(
         (connection, request) -> {
@@ -253,8 +261,7 @@ class StalePoolTest {
             met.incrementAndGet();
             connection.reset();
           } else if (request.body().contains("home-model")) {
-            Replies.status(400, "application/json", "{\"error\":\"no\"}")
-                .answer(connection, request);
+            refusal.answer(connection, request);
           } else {
             Replies.answering("OTHER").answer(connection, request);
           }

@@ -99,6 +99,7 @@ final class Health {
   }
 
   private void answersDoubt(Looks.Look look) {
+    warmth.onLook(look);
     if (look.sign() == Vitals.Sign.COLD && !look.isContradicted()) {
       warmth.noteIfPushedOut();
     }

@@ -114,6 +114,16 @@ final class Looks {
       return sign() == Vitals.Sign.READY || sign() == Vitals.Sign.FOREIGN || otherwise;
     }
 
+    /** Whether the server has replied, and does not say that it is not ready. */
+    boolean isAlive() {
+      return ALIVE.contains(sign());
+    }
+
+    /** Whether nothing at all speaks against a call. */
+    boolean isWell() {
+      return sign() == Vitals.Sign.READY && failure() == null;
+    }
+
     /** Whether it began when what came then was not known yet. */
     boolean beganBefore(long nanos) {
       return began - nanos < 0;

@@ -10,6 +10,7 @@ import dev.offmeter.wire.Vitals;
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.EnumSet;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -38,6 +39,7 @@ final class Probes {
   private final Set<Checkup.Kind> kinds = EnumSet.noneOf(Checkup.Kind.class);
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<Checkup.Kind, Asking> underWay = new EnumMap<>(Checkup.Kind.class);
+  private final Set<Asking> all = new HashSet<>();
   private boolean closed;
 
   private static final class Asking {
@@ -97,12 +99,24 @@ final class Probes {
     }
   }
 
-  /** Null if there is nothing to begin. */
+  /** Asks, over a connection of its own, beside those who are asking. */
+  void askBeside(Checkup.Kind kind, Duration limit, Consumer<Vitals> then) {
+    Asking begun = begin(kind, false, then);
+    if (begun != null) {
+      begin(kind, begun, limit);
+    }
+  }
+
   private @Nullable Asking join(Checkup.Kind kind, Consumer<Vitals> then) {
+    return begin(kind, true, then);
+  }
+
+  /** Null if there is nothing to begin. */
+  private @Nullable Asking begin(Checkup.Kind kind, boolean joins, Consumer<Vitals> then) {
     Checkup checkup;
     lock.lock();
     try {
-      Asking before = underWay.get(kind);
+      Asking before = joins ? underWay.get(kind) : null;
       if (before != null) {
         before.tells(then);
         return null;
@@ -112,6 +126,7 @@ final class Probes {
         Asking asking = new Asking(kind, checkup);
         asking.tells(then);
         underWay.put(kind, asking);
+        all.add(asking);
         return asking;
       }
     } finally {
@@ -172,7 +187,8 @@ final class Probes {
     boolean over;
     lock.lock();
     try {
-      underWay.remove(kind);
+      underWay.remove(kind, asking);
+      all.remove(asking);
       over = closed;
     } finally {
       lock.unlock();
@@ -200,10 +216,7 @@ final class Probes {
   void cancel(Checkup.Kind kind) {
     lock.lock();
     try {
-      Asking asking = underWay.get(kind);
-      if (asking != null) {
-        asking.checkup.cancel();
-      }
+      all.stream().filter(asking -> asking.kind == kind).forEach(a -> a.checkup.cancel());
     } finally {
       lock.unlock();
     }
@@ -215,7 +228,7 @@ final class Probes {
     lock.lock();
     try {
       closed = true;
-      left = List.copyOf(underWay.values());
+      left = List.copyOf(all);
     } finally {
       lock.unlock();
     }

@@ -232,6 +232,7 @@ final class Recovery {
   private void act(Looks.Look look, boolean back, boolean tooSilent) {
     Failure failure = look.failure();
     Failure death = look.death();
+    health.warmth().onLook(look);
     if (back) {
       comesBack();
     } else if (death != null) {

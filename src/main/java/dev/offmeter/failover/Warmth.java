@@ -71,6 +71,9 @@ final class Warmth {
   private static final long HOLD_AT_LEAST = Duration.ofSeconds(5).toNanos();
   private static final long HOLD_AT_MOST = Duration.ofMinutes(2).toNanos();
 
+  /** After a reply that something on the way has spoiled. */
+  private static final long SOON = Duration.ofSeconds(1).toNanos();
+
   private static final long UNKNOWN = 0;
 
   private final EndpointSpec spec;
@@ -95,6 +98,7 @@ final class Warmth {
   private volatile @Nullable Future<?> next;
   private volatile @Nullable Future<?> watch;
   private volatile @Nullable Future<?> busyAgain;
+  private volatile @Nullable Future<?> repetition;
   private volatile long loadNanos = UNKNOWN;
   private volatile long loadedAt;
   private volatile long seenAt;
@@ -104,7 +108,7 @@ final class Warmth {
   private volatile int timesBusy;
   private final AtomicBoolean watched = new AtomicBoolean();
   private final ReentrantLock lock = new ReentrantLock();
-  private @Nullable CompletableFuture<Vitals> loading;
+  private @Nullable Load loading;
 
   Warmth(
       EndpointSpec spec,
@@ -254,11 +258,15 @@ final class Warmth {
    * @return the load that finds out; null if there is none
    */
   @Nullable CompletableFuture<Vitals> looksCold(Vitals.Sign sign) {
+    return looksCold(sign, false);
+  }
+
+  private @Nullable CompletableFuture<Vitals> looksCold(Vitals.Sign sign, boolean alone) {
     if (sign == Vitals.Sign.COLD) {
       warm(Failure.of(FailureKind.MODEL_COLD, "the model is not in memory"));
     } else if (sign == Vitals.Sign.READY && canLoad()) {
       long since = time.nanos();
-      CompletableFuture<Vitals> load = loadOrWarm();
+      CompletableFuture<Vitals> load = loadOrWarm(alone);
       CompletableFuture<Void> unused =
           load.thenAccept(found -> foundByToken(found, time.nanos() - since));
       return load;
@@ -286,19 +294,38 @@ final class Warmth {
    * it.
    */
   CompletableFuture<Vitals> loadOrWarm() {
-    long since = time.nanos();
+    return loadOrWarm(false);
+  }
+
+  /**
+   * The same.
+   *
+   * @param alone whether nothing but the load says that the model may not be there, so that a
+   *     second request has to say the same
+   */
+  private CompletableFuture<Vitals> loadOrWarm(boolean alone) {
     boolean again = wasLoadedLately();
-    CompletableFuture<Vitals> load = load();
+    Load load = begin();
+    awaitLate(load, time.nanos(), again, alone);
+    return load.over();
+  }
+
+  private void awaitLate(Load load, long since, boolean again, boolean alone) {
     Runnable late =
         () -> {
-          if (isUnderWay(load) && !activity.hasServedSince(since)) {
+          if (!isUnderWay(load) || activity.hasServedSince(since)) {
+            return;
+          }
+          if (alone && load.isAskedOnce()) {
+            askBeside(load);
+            awaitLate(load, since, again, false);
+          } else {
             warm(whyLate(), again);
           }
         };
     Late told = new Late(probes, time, time.nanos() + AT_ONCE.toNanos(), late);
     Future<?> clock = time.after(AT_ONCE.toNanos(), told);
-    CompletableFuture<Void> unused = load.thenRun(() -> cancel(clock));
-    return load;
+    CompletableFuture<Void> unused = load.over().thenRun(() -> cancel(clock));
   }
 
   private Failure whyLate() {
@@ -324,7 +351,11 @@ final class Warmth {
    * @return completed, never exceptionally, when that is over, and what follows from it done
    */
   CompletableFuture<Vitals> load() {
-    CompletableFuture<Vitals> begun = new CompletableFuture<>();
+    return begin().over();
+  }
+
+  private Load begin() {
+    Load begun = new Load(time.nanos());
     lock.lock();
     try {
       if (loading != null) {
@@ -334,26 +365,83 @@ final class Warmth {
     } finally {
       lock.unlock();
     }
-    ask(begun, time.nanos());
+    ask(begun);
     return begun;
   }
 
-  private void ask(CompletableFuture<Vitals> load, long since) {
+  private void ask(Load load) {
     try {
-      countToken(since);
-      probes.ask(kind, LOAD, vitals -> ended(load, since, vitals));
+      countToken(time.nanos());
+      load.onAsk(time.nanos());
+      probes.askBeside(kind, LOAD, vitals -> ended(load, vitals));
     } catch (Failure e) {
-      isOver(load, since, Vitals.of(Vitals.Sign.REFUSED, e));
+      isOver(load, Vitals.of(Vitals.Sign.REFUSED, e));
     }
   }
 
+  /** Once more, if a rate leaves room for that. */
+  private void askBeside(Load load) {
+    long left = LOAD.toNanos() - (time.nanos() - load.since());
+    try {
+      countToken(time.nanos());
+      load.onAsk(time.nanos());
+      probes.askBeside(kind, Duration.ofNanos(left), vitals -> ended(load, vitals));
+    } catch (Failure spent) {
+      // The first one is awaited.
+    }
+  }
+
+  private void ended(Load load, Vitals vitals) {
+    switch (load.onReply(vitals, isSettled(vitals))) {
+      case NOTHING -> {}
+      case SPOILED -> repetition = after(SOON, Warmth::repeat);
+      case SETTLES -> settled(load, vitals);
+    }
+  }
+
+  /** Whether the server itself has said how it is with the model. */
+  private static boolean isSettled(Vitals vitals) {
+    Failure failure = vitals.failure();
+    return vitals.sign() == Vitals.Sign.READY
+        || isRefusal(vitals)
+        || (failure != null && WRONG_SETTINGS.contains(failure.kind()));
+  }
+
   /** Where a proxy lets nothing but OpenAI's API through to an Ollama, a token has to do. */
-  private void ended(CompletableFuture<Vitals> load, long since, Vitals vitals) {
+  private void settled(Load load, Vitals vitals) {
     if (!costsToken() && isRefusal(vitals) && probes.can(Checkup.Kind.ONE_TOKEN)) {
       kind = Checkup.Kind.ONE_TOKEN;
-      ask(load, since);
+      ask(load);
     } else {
-      isOver(load, since, vitals);
+      isOver(load, vitals);
+    }
+  }
+
+  private void repeat() {
+    Load load = underWay();
+    if (load != null && load.isToBeRepeated()) {
+      ask(load);
+    }
+  }
+
+  /** Ends the wait of those who wait for a load that is to be asked for once more. */
+  private void leaveRepetition() {
+    cancel(repetition);
+    Load load = underWay();
+    if (load != null && load.isToBeRepeated()) {
+      isOver(load, Probes.NOTHING);
+    }
+  }
+
+  /** A health check that finds the server well may show that the reply to a load is lost. */
+  void onLook(Looks.Look look) {
+    Load load = underWay();
+    if (load == null || !look.isAlive()) {
+      return;
+    }
+    boolean there = !costsToken() && look.isWell();
+    if (load.isDueAgain(there, loadNanos, costsToken(), time.nanos())) {
+      askBeside(load);
     }
   }
 
@@ -372,16 +460,27 @@ final class Warmth {
     }
   }
 
-  private boolean isUnderWay(CompletableFuture<Vitals> load) {
+  private boolean isUnderWay(Load load) {
+    return underWay() == load;
+  }
+
+  private @Nullable Load underWay() {
     lock.lock();
     try {
-      return loading == load;
+      return loading;
     } finally {
       lock.unlock();
     }
   }
 
-  private void isOver(CompletableFuture<Vitals> load, long since, Vitals vitals) {
+  private void isOver(Load load, Vitals vitals) {
+    if (!load.end()) {
+      return;
+    }
+    if (load.isAwaited()) {
+      // What it was to bring about is done, or cannot be.
+      probes.cancel(kind);
+    }
     lock.lock();
     try {
       loading = null;
@@ -389,9 +488,9 @@ final class Warmth {
       lock.unlock();
     }
     try {
-      loaded(vitals, time.nanos() - since);
+      loaded(vitals, load.took(AT_ONCE.toNanos(), time.nanos()));
     } finally {
-      load.complete(vitals);
+      load.over().complete(vitals);
     }
   }
 
@@ -616,10 +715,11 @@ final class Warmth {
   }
 
   private void found(Looks.Look look) {
+    onLook(look);
     Failure death = look.death();
     if (death == null) {
       if (!look.isContradicted()) {
-        CompletableFuture<Vitals> unused = looksCold(look.sign());
+        CompletableFuture<Vitals> unused = looksCold(look.sign(), look.isWell());
       }
     } else if (!Silences.isSilent(death)) {
       CompletableFuture<Looks.Look> unused = health.ifDead(look, health::down);
@@ -630,6 +730,7 @@ final class Warmth {
   void giveUp(Failure failure) {
     health.down(failure);
     probes.cancel(kind);
+    leaveRepetition();
   }
 
   void close() {
@@ -637,6 +738,7 @@ final class Warmth {
     cancel(next);
     cancel(watch);
     cancel(busyAgain);
+    leaveRepetition();
   }
 
   private static void cancel(@Nullable Future<?> pending) {

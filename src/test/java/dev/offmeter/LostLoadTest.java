@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.Loopback.quickly;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.endpoint.Locality;
+import dev.offmeter.observe.EndpointChange;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.testing.Changes;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import dev.offmeter.testing.Servers;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** A load of the model whose reply never comes, or is somebody else's. */
+@Timeout(30)
+class LostLoadTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+
+  /** How many loads have no reply from now on. */
+  private final AtomicInteger lost = new AtomicInteger();
+
+  private final AtomicInteger loads = new AtomicInteger();
+  private final Set<Object> loading = ConcurrentHashMap.newKeySet();
+  private volatile boolean resident;
+  private volatile Node.Script load = Replies.loaded();
+  private final List<EndpointChange> changes = new CopyOnWriteArrayList<>();
+  private ManualTime time;
+  private Node home;
+
+  @BeforeEach
+  void start() {
+    time = loopback.manualTime();
+    home =
+        loopback
+            .node(Replies.answering("HOME"))
+            .aside(
+                (connection, request) -> {
+                  if (!request.line().startsWith("POST")) {
+                    String[] listed = resident ? new String[] {"home-model:latest"} : new String[0];
+                    Replies.aside(Replies.loaded(), listed).answer(connection, request);
+                    return;
+                  }
+                  boolean replies = lost.getAndDecrement() <= 0;
+                  loads.incrementAndGet();
+                  if (replies) {
+                    load.answer(connection, request);
+                  } else {
+                    loading.add(connection);
+                    connection.hang();
+                    loading.remove(connection);
+                  }
+                });
+  }
+
+  private LlmClient client(Endpoint.Builder endpoint) {
+    return loopback.client(
+        LlmClient.builder()
+            .endpoint(endpoint.build())
+            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
+            .listener(Changes.into(changes))
+            .time(time));
+  }
+
+  private static EndpointState state(LlmClient client) {
+    return client.status().endpoints().get(0).state();
+  }
+
+  /** Seconds until it is neither warming nor down, if that is within ten minutes. */
+  private long secondsUntilBack(LlmClient client) {
+    AtomicLong seconds = new AtomicLong();
+    while (seconds.get() < 600 && isAway(client)) {
+      pass(1);
+      seconds.incrementAndGet();
+    }
+    return seconds.get();
+  }
+
+  private static boolean isAway(LlmClient client) {
+    return state(client) == EndpointState.WARMING || state(client) == EndpointState.DOWN;
+  }
+
+  private void pass(int seconds) {
+    for (int second = 0; second < seconds; second++) {
+      time.advance(Duration.ofSeconds(1));
+      quickly(() -> !time.isLooking());
+    }
+  }
+
+  private LlmClient warming(int repliesLost) {
+    lost.set(repliesLost);
+    LlmClient client = client(ollama("home", home));
+    client.warmUp();
+    quickly(() -> loads.get() == 1);
+    quickly(() -> state(client) == EndpointState.WARMING);
+    return client;
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 30", "2, 80"})
+  void aModelThatIsThereIsAskedForOnceMore(int repliesLost, int atMost) {
+    LlmClient client = warming(repliesLost);
+    resident = true;
+
+    assertThat(secondsUntilBack(client)).isLessThanOrEqualTo(atMost);
+
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("home");
+    assertThat(loads).hasValue(repliesLost + 1);
+    quickly(loading::isEmpty);
+  }
+
+  /** Its request may never have come there: until 0.33, a model that is loaded shows as well. */
+  @Test
+  void aModelThatIsNeverListedIsAskedForOnceMoreLater() {
+    LlmClient client = warming(1);
+
+    assertThat(secondsUntilBack(client)).isBetween(55L, 75L);
+  }
+
+  /** It may be the one that the server loads its model for. */
+  @Test
+  void theFirstRequestIsNeverGivenUpForAnother() {
+    LlmClient client = warming(Integer.MAX_VALUE);
+    resident = true;
+
+    pass(300);
+
+    assertThat(loads).hasValueBetween(3, 5);
+    assertThat(loading).hasSize(loads.get());
+    assertThat(state(client)).isEqualTo(EndpointState.WARMING);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {502, 503, 500})
+  void whatAFurtherRequestIsToldOutweighsNothing(int status) {
+    LlmClient client = warming(1);
+    load = Replies.status(status, "application/json", "{\"error\":\"server busy\"}");
+    resident = true;
+    pass(30);
+    assertThat(loads).hasValue(2);
+    assertThat(state(client)).isEqualTo(EndpointState.WARMING);
+    load = Replies.loaded();
+
+    assertThat(secondsUntilBack(client)).isLessThanOrEqualTo(45);
+  }
+
+  /** How long the load took is not known, and surely not as long as nobody knew of its end. */
+  @Test
+  void theTimeUntilALossIsFoundIsNotTakenForThatOfALoad() {
+    LlmClient client = warming(1);
+    resident = true;
+    secondsUntilBack(client);
+    resident = false;
+    load = Replies.hanging();
+    home.behaves(Replies.hanging());
+    var call = client.chatAsync(REQUEST);
+    quickly(() -> home.requests().size() == 1);
+
+    pass(10);
+
+    assertThat(call).as("nobody knows that a load takes too long").isNotDone();
+    client.close();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"502", "cut", "page", "reset", "close"})
+  void aReplyThatIsSpoiledOnItsWayIsAskedForOnceMore(String how) {
+    AtomicInteger spoiled = new AtomicInteger();
+    load =
+        (connection, request) -> {
+          if (spoiled.getAndIncrement() > 0) {
+            Replies.loaded().answer(connection, request);
+            return;
+          }
+          switch (how) {
+            case "502" ->
+                Replies.status(502, "text/html", "<html>Bad gateway</html>")
+                    .answer(connection, request);
+            case "cut" -> {
+              connection.send("HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{\"done\":");
+              connection.close();
+            }
+            case "page" ->
+                Replies.status(200, "text/html", "<html>Log in</html>").answer(connection, request);
+            case "reset" -> connection.reset();
+            default -> connection.close();
+          }
+        };
+    LlmClient client = client(ollama("home", home));
+    client.warmUp();
+    quickly(() -> loads.get() == 1 && !time.isChecking());
+    assertThat(state(client)).isEqualTo(EndpointState.WARMING);
+
+    assertThat(secondsUntilBack(client)).isLessThanOrEqualTo(2);
+
+    assertThat(loads).hasValue(2);
+  }
+
+  @Test
+  void aLoadThatIsSpoiledTwiceTakesItDown() {
+    load = Replies.status(502, "text/html", "<html>Bad gateway</html>");
+    LlmClient client = client(ollama("home", home));
+    client.warmUp();
+    quickly(() -> loads.get() == 1 && !time.isChecking());
+
+    pass(120);
+
+    assertThat(changes)
+        .anySatisfy(change -> assertThat(change.to()).isEqualTo(EndpointState.DOWN))
+        .anySatisfy(change -> assertThat(change.cause()).isEqualTo(FailureKind.ORIGIN_UNREACHABLE));
+    assertThat(loads).as("two each time, with pauses that grow").hasValueBetween(4, 10);
+  }
+
+  @Test
+  void aWarmUpThatWaitsToAskOnceMoreIsEndedByClose() {
+    load = Replies.status(502, "text/html", "<html>Bad gateway</html>");
+    LlmClient client = client(ollama("home", home));
+    var warm = client.warmUp();
+    quickly(() -> loads.get() == 1 && !time.isChecking());
+
+    client.close();
+
+    quickly(warm::isDone);
+  }
+
+  /** The model is listed, and no call has said otherwise. */
+  @Test
+  void keepWarmAsksTwiceBeforeItTakesTheModelForGone() {
+    resident = true;
+    LlmClient client =
+        client(ollama("home", home).keepWarm(true).keepAlive(Duration.ofSeconds(20)));
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("home");
+    lost.set(1);
+
+    pass(11);
+    quickly(() -> loads.get() == 1);
+    for (int second = 0; second < 8; second++) {
+      pass(1);
+      assertThat(state(client)).isEqualTo(EndpointState.UP);
+    }
+
+    quickly(() -> loads.get() == 2 && loading.isEmpty());
+  }
+
+  @Test
+  void aTokenWhoseReplyIsLostIsAskedForOnceMore() {
+    AtomicInteger tokens = new AtomicInteger();
+    Node.Script token =
+        Replies.status(
+            200,
+            "application/json",
+            "{\"choices\":[{\"message\":{\"content\":\"H\"},\"finish_reason\":\"length\"}]}");
+    Node node =
+        loopback
+            .node(
+                (connection, request) -> {
+                  if (!request.body().contains("\"max_tokens\":1,")) {
+                    Servers.openAi("HOME").answer(connection, request);
+                  } else if (tokens.incrementAndGet() == 1) {
+                    connection.hang();
+                  } else {
+                    token.answer(connection, request);
+                  }
+                })
+            .aside(Replies.status(200, "application/json", "{\"data\":[{\"id\":\"m\"}]}"));
+    LlmClient client =
+        client(Endpoint.openAi("home", node.url()).model("m").locality(Locality.SELF_HOSTED));
+    client.warmUp();
+    quickly(() -> tokens.get() == 1);
+    time.advance(Duration.ofSeconds(2));
+    quickly(() -> state(client) == EndpointState.WARMING);
+
+    assertThat(secondsUntilBack(client)).isLessThanOrEqualTo(75);
+
+    assertThat(tokens).hasValue(2);
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("home");
+  }
+}
