@@ -23,6 +23,14 @@ final class Handover implements Runnable {
   private final AtomicBoolean settled = new AtomicBoolean();
   private volatile @Nullable Future<?> clock;
 
+  /** Ends the wait for a thread. */
+  private record Clock(Handover handover) implements Runnable {
+    @Override
+    public void run() {
+      handover.giveUp();
+    }
+  }
+
   private Handover(Runnable task, Runnable unable) {
     this.task = task;
     this.unable = unable;
@@ -38,7 +46,7 @@ final class Handover implements Runnable {
       Executor workers, Time time, @Nullable Duration limit, Runnable task, Runnable unable) {
     Handover handover = new Handover(task, unable);
     Duration within = limit == null || limit.compareTo(LONGEST) > 0 ? LONGEST : limit;
-    Future<?> clock = time.after(within.toNanos(), handover::giveUp);
+    Future<?> clock = time.after(within.toNanos(), new Clock(handover));
     handover.clock = clock;
     if (clock == null || ForeignCode.run(() -> workers.execute(handover)) != null) {
       handover.giveUp();

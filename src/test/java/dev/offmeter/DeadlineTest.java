@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
+import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
@@ -454,5 +455,133 @@ class DeadlineTest {
     passes(second, Duration.ofSeconds(3));
 
     assertThat(secondsPerAttempt(attemptsOf(call))).containsExactly(10L, 3L);
+  }
+
+  private static ChatRequest within(Duration deadline) {
+    return ChatRequest.builder().user("a reminder").deadline(deadline).build();
+  }
+
+  @Test
+  void anEndpointThatIsFullWithoutAQueueKeepsNoTime() throws Exception {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("first", first).build())
+                .endpoint(ollama("second", second).maxConcurrent(1).build())
+                .time(time));
+    first.behaves(Replies.status(400, "", ""));
+    CompletableFuture<ChatResponse> holder = client.chatAsync(within(Duration.ofHours(1)));
+    second.awaitAsked();
+    first.behaves(Replies.hanging());
+
+    CompletableFuture<ChatResponse> call = client.chatAsync(within(Duration.ofSeconds(10)));
+    quickly(() -> first.requests().size() == 2);
+    time.advance(Duration.ofSeconds(10));
+
+    assertThat(secondsPerAttempt(attemptsOf(call))).startsWith(10L);
+    holder.cancel(true);
+  }
+
+  @Test
+  void anEndpointWhoseRequestsAreUsedUpKeepsNoTime() throws Exception {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("first", first).build())
+                .endpoint(ollama("second", second).requestsPerMinute(1).build())
+                .time(time));
+    first.behaves(Replies.status(400, "", ""));
+    second.behaves(Replies.answering("SECOND"));
+    client.chat(within(Duration.ofSeconds(10)));
+    first.behaves(Replies.hanging());
+
+    CompletableFuture<ChatResponse> call = client.chatAsync(within(Duration.ofSeconds(10)));
+    quickly(() -> first.requests().size() == 2);
+    time.advance(Duration.ofSeconds(10));
+
+    assertThat(secondsPerAttempt(attemptsOf(call))).startsWith(10L);
+  }
+
+  @Test
+  void anEndpointWithAQueueKeepsItsTime() throws Exception {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("first", first).build())
+                .endpoint(
+                    ollama("second", second)
+                        .maxConcurrent(1)
+                        .queueFor(Duration.ofSeconds(5))
+                        .build())
+                .time(time));
+    first.behaves(Replies.status(400, "", ""));
+    CompletableFuture<ChatResponse> holder = client.chatAsync(within(Duration.ofHours(1)));
+    second.awaitAsked();
+    first.behaves(Replies.hanging());
+
+    CompletableFuture<ChatResponse> call = client.chatAsync(within(Duration.ofSeconds(10)));
+    quickly(() -> first.requests().size() == 2);
+    second.behaves(Replies.answering("SECOND"));
+    time.advance(Duration.ofSeconds(5));
+    holder.cancel(true);
+
+    assertThat(call.get().text()).isEqualTo("SECOND");
+    assertThat(secondsPerAttempt(attemptsOf(call))).startsWith(5L);
+  }
+
+  /** A place is had when 60 ms are left: in that nobody answers, and the node works in vain. */
+  @Test
+  void noRequestIsSentWithASliverOfTime() throws Exception {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("first", first).maxConcurrent(1).build())
+                .time(time));
+    CompletableFuture<ChatResponse> holder = client.chatAsync(within(Duration.ofHours(1)));
+    first.awaitAsked();
+    int clocks = time.pending();
+    CompletableFuture<ChatResponse> call = client.chatAsync(within(Duration.ofSeconds(10)));
+    quickly(() -> time.pending() == clocks + 1);
+
+    time.advance(Duration.ofMillis(9_940));
+    holder.cancel(true);
+
+    Attempt last = attemptsOf(call).get(attemptsOf(call).size() - 1);
+    assertThat(last.failure()).contains(FailureKind.OUT_OF_TIME);
+    assertThat(last.message()).isEqualTo("the deadline left it 60 ms, too little to ask");
+    assertThat(first.requests()).hasSize(1);
+    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
+  }
+
+  @Test
+  void aShortDeadlineIsNoSliver() {
+    first.behaves(Replies.answering("FIRST"));
+
+    assertThat(loopback.client(threeNodes()).chat(within(Duration.ofMillis(30))).text())
+        .isEqualTo("FIRST");
+  }
+
+  @Test
+  void aFunctionIsAskedInASliverToo() throws Exception {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("first", first).build())
+                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
+                .time(time)
+                .listener(
+                    new LlmListener() {
+                      @Override
+                      public void attemptEnded(long call, Attempt attempt) {
+                        if (attempt.endpoint().equals("first")) {
+                          time.advance(Duration.ofMillis(990));
+                        }
+                      }
+                    }));
+    CompletableFuture<ChatResponse> call = ask(client, Duration.ofSeconds(10));
+
+    passes(first, Duration.ofSeconds(9));
+
+    assertThat(call.get().text()).isEqualTo("TEMPLATE");
   }
 }

@@ -331,6 +331,36 @@ class HedgeTest {
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
   }
 
+  @Test
+  void nobodyWaitsForATrialWhileAnotherEndpointIsLeft() throws Exception {
+    LlmClient client =
+        withThePrimaryOnTrial(
+            loopback.client(
+                builder().endpoint(Endpoint.local("template", request -> "TEMPLATE").build())));
+    primary.behaves(Replies.hanging());
+    fallback.behaves(Replies.status(500, "text/plain", "broken"));
+
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(response.endpoint()).isEqualTo("template");
+    assertThat(response.elapsed()).isZero();
+    assertThat(state(client)).isEqualTo(EndpointState.TRIAL);
+  }
+
+  @Test
+  void aServerThatIsLeftIsAskedBesideATrialToo() throws Exception {
+    Node third = loopback.node(Replies.answering("THIRD"));
+    LlmClient client =
+        withThePrimaryOnTrial(loopback.client(builder().endpoint(ollama("third", third).build())));
+    primary.behaves(Replies.hanging());
+    fallback.behaves(Replies.status(500, "text/plain", "broken"));
+
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(response.endpoint()).isEqualTo("third");
+    assertThat(response.elapsed()).isZero();
+  }
+
   private static Node.Script busy(int seconds) {
     return Replies.status(429, "text/plain", "busy", "Retry-After: " + seconds);
   }

@@ -71,6 +71,11 @@ final class Deadline {
     return time.nanos() - start;
   }
 
+  /** Nanoseconds of the whole call. */
+  long total() {
+    return total;
+  }
+
   long left() {
     long now = isPaused() ? time.nanos() - pausedSince : 0;
     return total + paused + now - elapsed();

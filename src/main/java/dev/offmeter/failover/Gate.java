@@ -136,6 +136,16 @@ final class Gate {
     return breaker.isShut();
   }
 
+  /**
+   * Whether a call that came within a while could be asked there, as it stands now: the endpoint is
+   * not known to be down, and neither full without a queue nor without a request in its minute.
+   */
+  boolean couldBeAsked(long now, long within) {
+    return !isShut()
+        && (!spec.queueFor().isZero() || bulkhead.getMetrics().getAvailableConcurrentCalls() > 0)
+        && rate.freeIn(now).toNanos() < within;
+  }
+
   /** Whether its model is being loaded. */
   boolean isWarming() {
     return breaker.isWarming();

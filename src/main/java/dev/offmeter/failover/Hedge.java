@@ -139,18 +139,29 @@ final class Hedge {
 
   /**
    * Waits for the second endpoint, if one is being asked: the first has failed. None is begun until
-   * the first has its {@link #nextIsAsked() next}.
+   * the first has its {@link #nextIsAsked() next}. A trial is waited for only if nobody else is
+   * left.
    *
-   * @return its answer; null if there is none
+   * @param othersLeft whether the call may go on to another endpoint
+   * @return its answer; null if there is none, or not yet
    * @throws LlmException if it has ended the call
    */
-  @Nullable ChatResponse outcome() {
+  @Nullable ChatResponse outcome(boolean othersLeft) {
     CompletableFuture<@Nullable ChatResponse> asked = moveOn(true);
-    if (asked == null) {
+    if (asked == null || (othersLeft && isTrial(asked) && !asked.isDone())) {
       return null;
     }
     first.waitsFor(asked);
     return answer(asked);
+  }
+
+  private boolean isTrial(CompletableFuture<@Nullable ChatResponse> asked) {
+    lock.lock();
+    try {
+      return trial && second == asked;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** The call has gone on to another endpoint. */

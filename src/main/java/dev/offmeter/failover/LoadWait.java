@@ -2,6 +2,7 @@
 package dev.offmeter.failover;
 
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -85,10 +86,12 @@ final class LoadWait {
 
   private @Nullable Gate awaitBeforeFunction(List<Gate> loading, long nanos) {
     if (LOG.isDebugEnabled()) {
-      LOG.debug(
-          "a call waits for up to {} ms for a model that is being loaded, by {}",
-          Duration.ofNanos(nanos).toMillis(),
-          loading.stream().map(gate -> gate.spec().name()).toList());
+      ForeignCode.ignore(
+          () ->
+              LOG.debug(
+                  "a call waits for up to {} ms for a model that is being loaded, by {}",
+                  Duration.ofNanos(nanos).toMillis(),
+                  loading.stream().map(gate -> gate.spec().name()).toList()));
     }
     long since = around.time().nanos();
     Gate ended = await(loading, nanos);

@@ -91,7 +91,7 @@ final class OneCall {
     try {
       ChatResponse response = null;
       if (visit == null || visit.isOver()) {
-        response = hedge == null ? null : hedge.outcome();
+        response = hedge == null ? null : hedge.outcome(next < gates.size());
         response = response == null ? goOn() : response;
       }
       if (response == null && visit != null) {
@@ -165,7 +165,7 @@ final class OneCall {
   }
 
   private ChatResponse lastHope() {
-    ChatResponse other = hedge == null ? null : hedge.outcome();
+    ChatResponse other = hedge == null ? null : hedge.outcome(false);
     if (other != null) {
       return other;
     }
@@ -338,16 +338,24 @@ final class OneCall {
     }
   }
 
-  /** Those still to come that may be asked and are not known to be down, which keep time. */
+  /** Those still to come that could be asked as they are now, which keep time. */
   private List<Gate> open(List<Gate> stillToCome) {
+    long now = around.time().nanos();
+    long left = deadline.left();
     List<Gate> later = new ArrayList<>(stillToCome);
-    later.removeIf(gate -> gate.isShut() || !Clearance.permits(request, gate.spec()));
+    later.removeIf(
+        gate -> !Clearance.permits(request, gate.spec()) || !gate.couldBeAsked(now, left));
     return later;
+  }
+
+  /** Those that had no place and are waited for, which keep time too. */
+  private List<Gate> stillWanted() {
+    return full.stream().filter(gate -> !gate.isShut()).toList();
   }
 
   /** Nobody else could answer: what is left are the endpoints that had no place. */
   private @Nullable Visit waitForAPlace() {
-    while (!full.isEmpty()) {
+    while (!full.isEmpty() && deadline.left() > 0) {
       deadline.waits();
       Gate gate = around.line().placeAtAnyOf(full, deadline.left(), cancellation);
       if (gate == null) {
@@ -397,13 +405,14 @@ final class OneCall {
 
   /** After all others: nothing is to be kept for anybody. */
   private @Nullable Visit knockAgain(Gate gate) {
-    return knock(gate, Share.ofLast(deadline, List.of()), cancellation);
+    return knock(gate, Share.ofLast(gate, deadline, List.of()), cancellation);
   }
 
   private @Nullable Visit visitWithPlace(Gate gate) {
     try {
       Breaker.Permit permit = enterWithPlace(gate, cancellation);
-      return new Visit(this, gate, permit, Share.ofLast(deadline, open(full)), cancellation);
+      return new Visit(
+          this, gate, permit, Share.ofLast(gate, deadline, stillWanted()), cancellation);
     } catch (Failure refusal) {
       story.skips(gate.spec(), refusal);
       return null;

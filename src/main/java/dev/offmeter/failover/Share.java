@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.failover;
 
+import java.time.Duration;
 import java.util.List;
 
 /**
@@ -9,14 +10,21 @@ import java.util.List;
  * or a pause is taken from this endpoint's time and from no other's.
  */
 final class Share {
+  /** In less than this hardly any server has its first token on the way. */
+  private static final long SLIVER = Duration.ofMillis(100).toNanos();
+
   private final Deadline deadline;
   private final long kept;
   private final long least;
+  private final long sliver;
 
-  private Share(Deadline deadline, long kept, long least) {
+  private Share(Gate gate, Deadline deadline, long kept, long least) {
     this.deadline = deadline;
     this.kept = kept;
     this.least = least;
+    long limit = gate.spec().limits().attempt().toNanos();
+    this.sliver =
+        gate.spec().isLocal() ? 1 : Math.min(SLIVER, Math.min(limit, deadline.total() / 4));
   }
 
   /**
@@ -25,16 +33,16 @@ final class Share {
    */
   static Share of(Gate gate, Deadline deadline, List<Gate> stillToCome) {
     return deadline.isSet()
-        ? new Share(deadline, deadline.equalShares(stillToCome), 0)
+        ? new Share(gate, deadline, deadline.equalShares(stillToCome), 0)
         : new Share(
-            deadline, Deadline.needs(stillToCome), gate.spec().limits().attempt().toNanos());
+            gate, deadline, Deadline.needs(stillToCome), gate.spec().limits().attempt().toNanos());
   }
 
   /**
    * The share of one that was waited for when nobody else was left: of the deadline, set or not.
    */
-  static Share ofLast(Deadline deadline, List<Gate> others) {
-    return new Share(deadline, deadline.equalShares(others), 0);
+  static Share ofLast(Gate gate, Deadline deadline, List<Gate> others) {
+    return new Share(gate, deadline, deadline.equalShares(others), 0);
   }
 
   /** Nanoseconds that an attempt may take now. */
@@ -42,8 +50,16 @@ final class Share {
     return Math.max(deadline.left() - kept, least);
   }
 
+  /**
+   * Whether that is too little to send a request for: less than 100 ms, than the endpoint's own
+   * limit, and than a quarter of the whole deadline. A function is asked as long as there is any.
+   */
+  boolean isSliver() {
+    return left() < sliver;
+  }
+
   /** Nanoseconds that may be waited before a further attempt, which needs its limit after them. */
   long leftToWait() {
-    return deadline.left() - kept - least;
+    return deadline.left() - kept - Math.max(least, sliver);
   }
 }

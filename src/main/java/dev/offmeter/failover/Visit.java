@@ -94,8 +94,8 @@ final class Visit {
 
   private TimedAttempt ask() throws Failure {
     long left = share.left();
-    if (left <= 0) {
-      throw Failure.of(FailureKind.OUT_OF_TIME, "the deadline left no time for it");
+    if (share.isSliver()) {
+      throw Failure.of(FailureKind.OUT_OF_TIME, leaves(left));
     }
     gate.rate().take(call.time().nanos());
     if (permit.isTrial()) {
@@ -108,6 +108,12 @@ final class Visit {
     announced = false;
     attempt = asked;
     return asked;
+  }
+
+  private static String leaves(long nanos) {
+    return nanos <= 0
+        ? "the deadline left no time for it"
+        : "the deadline left it " + Duration.ofNanos(nanos).toMillis() + " ms, too little to ask";
   }
 
   private @Nullable ChatResponse answered(TimedAttempt asked, Answer answer) throws Failure {
@@ -158,7 +164,7 @@ final class Visit {
 
   /** Another call may have found out meanwhile that the endpoint is down. */
   private boolean isMended(Failure failure) {
-    return permit.isCurrent() && share.left() > 0 && wanted.isMended(failure);
+    return permit.isCurrent() && !share.isSliver() && wanted.isMended(failure);
   }
 
   private boolean stops(Failure failure) {
