@@ -339,7 +339,8 @@ final class EventReading implements Reading {
       return false;
     }
     String text = new String(event, 0, length, StandardCharsets.UTF_8).strip();
-    return text.startsWith(":") || KEEPALIVES.contains(text.toLowerCase(Locale.ROOT));
+    boolean comment = text.startsWith(":") && text.indexOf('{') < 0 && text.indexOf('}') < 0;
+    return comment || KEEPALIVES.contains(text.toLowerCase(Locale.ROOT));
   }
 
   private @Nullable Ending readAll(byte[] json, int length, boolean error, boolean atEnd)

@@ -356,7 +356,8 @@ final class RandomCalls implements Runnable {
         String partial = ((LlmException) thrown).partialText();
         count(partial.isEmpty() ? "ended" : "broken off");
         wrong(partial.isEmpty() ? "" : Signed.wrongWithBeginning(partial, id));
-        // The machine may be so busy that no thread begins before the deadline, or 30 quick seconds.
+        // The machine may be so busy that no thread begins before the deadline, or 30 quick
+        // seconds.
         boolean unbegun = thrown.getMessage().contains("no further thread");
         boolean may = isToldToEnd() || isBrokenStream() || unbegun;
         wrong(may ? "" : "ended, though nobody wanted that: " + thrown);

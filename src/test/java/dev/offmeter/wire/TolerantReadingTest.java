@@ -871,6 +871,8 @@ class TolerantReadingTest {
       String reply = good.substring(0, second) + damaged + "x" + good.substring(second + 6);
       hear(spoken, reply).failed(NOT_AN_ANSWER);
     }
+    String rest = good.substring(0, second) + "data: :\"rest\"}\n\n" + good.substring(second);
+    hear(spoken, rest).failed(NOT_AN_ANSWER);
     String behind = good + "dat: {}\n\n";
     assertThat(hear(spoken, behind).answer()).isEqualTo("onetwothree");
   }
