@@ -4,6 +4,7 @@ package dev.offmeter.failover;
 import java.time.Duration;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.Stream;
 
 /**
  * What the simulated year takes for granted: rough, and meant to be changed and run again. Times of
@@ -31,8 +32,10 @@ final class Assumptions {
   /** A model of some 10 GB: longer than any call waits at home. */
   static final Duration LOAD = Duration.ofSeconds(20);
 
-  /** Ollama lists a model that it is still loading, so that a look at the list may mislead. */
-  static final Duration LISTED_AFTER = Duration.ZERO;
+  /**
+   * Ollama lists a model that it is still loading from its beginning, or not at all: from 0.33 on.
+   */
+  static final Duration LISTED_AFTER = Duration.ofDays(1_000);
 
   /** Ollama's default. */
   static final Duration KEEP_ALIVE = Duration.ofMinutes(5);
@@ -74,6 +77,15 @@ final class Assumptions {
           new Trouble(Outage.FREEZE, 6, Duration.ofMinutes(10), Duration.ofHours(2)),
           new Trouble(Outage.WEDGED_SILENT, 2, Duration.ofMinutes(10), Duration.ofHours(2)),
           new Trouble(Outage.WEDGED_ERRORS, 2, Duration.ofMinutes(10), Duration.ofHours(2)));
+
+  /** Somebody else uses another model there twice a working day, too: not in the table. */
+  static final List<Trouble> SHARED_HOME =
+      Stream.concat(
+              HOME.stream(),
+              Stream.of(
+                  new Trouble(
+                      Outage.OTHER_MODEL, 500, Duration.ofSeconds(1), Duration.ofSeconds(2))))
+          .toList();
 
   /** A free machine is restarted now and then, and sometimes taken away for hours. */
   static final List<Trouble> ARM =

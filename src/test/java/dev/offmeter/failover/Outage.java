@@ -62,6 +62,13 @@ enum Outage {
       wedges(node, VirtualOllama.Wedge.ERRORS, lasts);
     }
   },
+  /** Somebody else asks the server for another model, and it has room for one. */
+  OTHER_MODEL {
+    @Override
+    void befalls(VirtualNode node, Duration lasts) {
+      node.ollama().pushOut();
+    }
+  },
   /** The host is there, its server is not. */
   SERVICE_STOPPED {
     @Override

@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -84,6 +85,32 @@ class SimulatedYearTest {
   void aModelThatIsKeptWarmIsAsGoodAsOneThatIsKept() {
     assertThat(DROPPED.get(WARM).atHome()).isGreaterThan(KEPT.get(OURS).atHome() - 0.2);
     assertThat(DROPPED.get(WARM).lost(0.999)).isLessThan(0.2);
+  }
+
+  /** Until 0.32, Ollama lists a model that it is still loading. */
+  @Test
+  void aListThatShowsLoadsCostsNoMore() throws InterruptedException {
+    Duration five = Assumptions.KEEP_ALIVE;
+    Tally listed =
+        Year.of(
+            five, Duration.ZERO, Assumptions.HOME, nodes -> new OffmeterWay(nodes, false, five));
+
+    assertThat(listed.lost()).isLessThan(DROPPED.get(OURS).lost() + 0.05);
+    assertThat(listed.atHome()).isGreaterThan(DROPPED.get(OURS).atHome() - 0.1);
+  }
+
+  @Test
+  void anotherModelThatPushesItOutTakesItFromFewCalls() throws InterruptedException {
+    Duration ever = Assumptions.FOR_EVER;
+    Tally plain = sharedYear(nodes -> new PlainWay(nodes, true));
+    Tally ours = sharedYear(nodes -> new OffmeterWay(nodes, false, ever));
+
+    assertThat(ours.lost()).isLessThan(plain.lost() / 10);
+    assertThat(ours.atHome()).isGreaterThan(KEPT.get(OURS).atHome() - 2);
+  }
+
+  private static Tally sharedYear(Function<Year.Nodes, Year.Way> way) throws InterruptedException {
+    return Year.of(Assumptions.FOR_EVER, Assumptions.LISTED_AFTER, Assumptions.SHARED_HOME, way);
   }
 
   @Test

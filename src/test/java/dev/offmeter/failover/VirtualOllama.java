@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A simulated Ollama with one place and one model. It works through its queue in silence. The first
  * request that needs the model loads it; if that one is given up, so is the load. A model that has
- * not been used for a while is dropped. While it is being loaded it is listed already.
+ * not been used for a while is dropped, or pushed out by another. While it is being loaded it is
+ * listed already, or is not, by its nature.
  */
 final class VirtualOllama {
   private static final Duration PIECES = Duration.ofSeconds(2);
@@ -24,6 +25,7 @@ final class VirtualOllama {
   private @Nullable VirtualLine current;
   private boolean loaded;
   private boolean loading;
+  private boolean pushedOut;
   private long loadBegan;
   private long used;
   private int turn;
@@ -77,6 +79,14 @@ final class VirtualOllama {
   void starts(VirtualLine load) {
     if (!isLoaded() && nature.keepAlive().equals(Assumptions.FOR_EVER)) {
       queues(load);
+    }
+  }
+
+  /** Somebody asks for another model, and there is room for one: it goes as soon as it is idle. */
+  void pushOut() {
+    pushedOut = true;
+    if (current == null) {
+      next();
     }
   }
 
@@ -155,6 +165,8 @@ final class VirtualOllama {
 
   private void next() {
     turn++;
+    loaded &= !pushedOut;
+    pushedOut = false;
     boolean resident = isLoaded();
     current = queue.poll();
     if (current == null) {

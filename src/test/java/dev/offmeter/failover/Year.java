@@ -2,6 +2,7 @@
 package dev.offmeter.failover;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.Random;
 import java.util.function.Function;
 
@@ -30,15 +31,30 @@ final class Year {
     default void close() {}
   }
 
-  private Year(Duration keepAlive, Function<Nodes, Way> way) {
-    this.nodes = new Nodes(home(time, keepAlive), arm(time));
+  private Year(Duration keepAlive, Duration listedAfter, Function<Nodes, Way> way) {
+    this.nodes = new Nodes(home(time, keepAlive, listedAfter), arm(time));
     this.way = way.apply(nodes);
   }
 
   /** What becomes of its calls. */
   static Tally of(Duration keepAlive, Function<Nodes, Way> way) throws InterruptedException {
-    Year year = new Year(keepAlive, way);
-    Fate.of(Assumptions.HOME, Assumptions.SEED + 1).befalls(year.nodes.home());
+    return of(keepAlive, Assumptions.LISTED_AFTER, Assumptions.HOME, way);
+  }
+
+  /**
+   * The same at another home.
+   *
+   * @param listedAfter when a model that is being loaded is listed
+   * @param troubles what befalls it
+   */
+  static Tally of(
+      Duration keepAlive,
+      Duration listedAfter,
+      List<Assumptions.Trouble> troubles,
+      Function<Nodes, Way> way)
+      throws InterruptedException {
+    Year year = new Year(keepAlive, listedAfter, way);
+    Fate.of(troubles, Assumptions.SEED + 1).befalls(year.nodes.home());
     Fate.of(Assumptions.ARM, Assumptions.SEED + 2).befalls(year.nodes.arm());
     year.nodes.home().shows(VirtualNode.Sight.ANSWERS);
     year.nodes.arm().shows(VirtualNode.Sight.ANSWERS);
@@ -48,12 +64,12 @@ final class Year {
     return year.tally;
   }
 
-  private static VirtualNode home(VirtualTime time, Duration keepAlive) {
+  private static VirtualNode home(VirtualTime time, Duration keepAlive, Duration listedAfter) {
     VirtualOllama ollama =
         new VirtualOllama(
             time,
             new VirtualOllama.Nature(
-                Assumptions.LOAD, Assumptions.LISTED_AFTER, keepAlive, Assumptions::homeService));
+                Assumptions.LOAD, listedAfter, keepAlive, Assumptions::homeService));
     return new VirtualNode(time, HOME, Assumptions.WAY_HOME, Assumptions.EDGE_WAITS, ollama);
   }
 
