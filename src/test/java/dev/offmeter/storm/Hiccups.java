@@ -1,15 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.storm;
 
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.time.Duration;
 import java.util.concurrent.locks.LockSupport;
 
-/** How late the machine is at the moment: other programs want it too. */
+/**
+ * How late and how slow the machine is at the moment, because other programs want it too: how much
+ * longer than asked a thread sleeps, and how much longer than its work a thread takes for it.
+ */
 final class Hiccups implements AutoCloseable {
-  private static final Duration NAP = Duration.ofMillis(5);
+  private static final Duration NAP = Duration.ofMillis(20);
+  private static final Duration SLACK = Duration.ofSeconds(2);
+  private static final long WORK_NANOS = 500_000;
 
+  /** Over so many pieces of work the slowness is a mean: a single one is often interrupted. */
+  private static final int PIECES = 20;
+
+  private final ThreadMXBean threads = ManagementFactory.getThreadMXBean();
   private final Thread thread = new Thread(this::run, "test-hiccups");
-  private volatile long worst;
+  private volatile long latest;
+  private volatile double slowest = 1;
   private volatile boolean over;
 
   Hiccups() {
@@ -19,15 +31,29 @@ final class Hiccups implements AutoCloseable {
 
   private void run() {
     while (!over) {
-      long before = System.nanoTime();
-      LockSupport.parkNanos(NAP.toNanos());
-      worst = Math.max(worst, System.nanoTime() - before - NAP.toNanos());
+      long took = 0;
+      for (int i = 0; i < PIECES && !over; i++) {
+        long before = System.nanoTime();
+        LockSupport.parkNanos(NAP.toNanos());
+        latest = Math.max(latest, System.nanoTime() - before - NAP.toNanos());
+        took += work();
+      }
+      slowest = Math.max(slowest, (double) took / (PIECES * WORK_NANOS));
     }
+  }
+
+  private long work() {
+    long before = System.nanoTime();
+    long cpu = threads.getCurrentThreadCpuTime();
+    while (threads.getCurrentThreadCpuTime() - cpu < WORK_NANOS) {
+      Thread.onSpinWait();
+    }
+    return System.nanoTime() - before;
   }
 
   /** What a call may be late without being wrong. */
   Duration slack() {
-    return Duration.ofSeconds(2).plusNanos(4 * worst);
+    return Duration.ofNanos((long) (SLACK.toNanos() * slowest)).plusNanos(4 * latest);
   }
 
   @Override
