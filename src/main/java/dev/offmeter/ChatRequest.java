@@ -203,11 +203,13 @@ public final class ChatRequest {
       Objects.requireNonNull(schema, "tool schema");
       if (!name.matches("[A-Za-z0-9_-]{1,64}")) {
         throw new IllegalArgumentException(
-            "tool name must be 1 to 64 letters, digits, _ or -, was '" + name + "'");
+            "tool name must be 1 to 64 letters, digits, _ or -, was '" + Slip.shown(name) + "'");
       }
       if (!JsonText.isObject(schema)) {
         throw new IllegalArgumentException("schema of tool " + name + " must be a JSON object");
       }
+      Surrogates.paired("description of tool " + name, description);
+      Surrogates.paired("schema of tool " + name, schema);
     }
 
     /** The name alone: the rest is part of the prompt. */
@@ -350,6 +352,9 @@ public final class ChatRequest {
       if (empty >= 0) {
         throw new IllegalArgumentException("stop[" + empty + "] must not be empty");
       }
+      for (int i = 0; i < copy.size(); i++) {
+        Surrogates.paired("stop[" + i + "]", copy.get(i));
+      }
       this.stop = copy;
       return this;
     }
@@ -432,7 +437,7 @@ public final class ChatRequest {
       if (!JsonText.isObject(Objects.requireNonNull(schema, "answerSchema"))) {
         throw new IllegalArgumentException("answerSchema must be a JSON object");
       }
-      this.answerSchema = schema;
+      this.answerSchema = Surrogates.paired("answerSchema", schema);
       return this;
     }
 

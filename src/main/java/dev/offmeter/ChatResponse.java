@@ -69,6 +69,9 @@ public final class ChatResponse {
       if (!JsonText.isObject(arguments)) {
         throw new IllegalArgumentException("arguments of a tool call must be a JSON object");
       }
+      id = Surrogates.mended(id);
+      name = Surrogates.mended(name);
+      arguments = Surrogates.mended(arguments);
     }
 
     /** Without the arguments, which are part of the answer. */

@@ -18,7 +18,7 @@ public final class Message {
 
   private Message(Role role, String content, List<ToolCall> toolCalls) {
     this.role = role;
-    this.content = content;
+    this.content = Surrogates.mended(content);
     this.toolCalls = List.copyOf(toolCalls);
   }
 
@@ -108,7 +108,10 @@ public final class Message {
     return role;
   }
 
-  /** What is said; blank only where the model calls a tool, or a tool gave nothing back. */
+  /**
+   * What is said, with U+FFFD for a surrogate without its other half; blank only where the model
+   * calls a tool, or a tool gave nothing back.
+   */
   public String content() {
     return content;
   }

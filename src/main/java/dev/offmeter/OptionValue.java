@@ -19,7 +19,22 @@ final class OptionValue {
               + " must be a string, number, boolean, list or map, was "
               + value.getClass().getName());
     }
+    pair(name, value);
     return copied(value);
+  }
+
+  private static void pair(String name, Object value) {
+    if (value instanceof Map<?, ?> map) {
+      map.forEach(
+          (key, inner) -> {
+            pair(name, key);
+            pair(name, inner);
+          });
+    } else if (value instanceof List<?> list) {
+      list.forEach(item -> pair(name, item));
+    } else if (value instanceof String text) {
+      Surrogates.paired("option " + name, text);
+    }
   }
 
   private static Object copied(Object value) {

@@ -21,7 +21,7 @@ final class Slip {
 
   /** The rule that a value breaks, if there is one. */
   static Optional<String> in(String value) {
-    if (value.chars().anyMatch(Slip::isUnseen)) {
+    if (value.codePoints().anyMatch(Slip::isUnseen)) {
       return Optional.of("must not hold a control character or one that cannot be seen");
     }
     if (!value.equals(value.strip()) || isSpace(value, 0) || isSpace(value, value.length() - 1)) {
@@ -39,7 +39,7 @@ final class Slip {
   static String shown(String value) {
     StringBuilder shown = new StringBuilder();
     value
-        .chars()
+        .codePoints()
         .forEach(
             c -> {
               if (c == '\n' || c == '\r' || c == '\t') {
@@ -47,14 +47,22 @@ final class Slip {
               } else if (isUnseen(c)) {
                 shown.append(String.format("\\u%04x", c));
               } else {
-                shown.append((char) c);
+                shown.appendCodePoint(c);
               }
             });
     return shown.toString();
   }
 
   private static boolean isUnseen(int c) {
-    return Character.isISOControl(c) || Character.getType(c) == Character.FORMAT;
+    return switch (Character.getType(c)) {
+      case Character.CONTROL,
+          Character.FORMAT,
+          Character.LINE_SEPARATOR,
+          Character.PARAGRAPH_SEPARATOR,
+          Character.SURROGATE ->
+          true;
+      default -> false;
+    };
   }
 
   private static boolean isSpace(String value, int at) {

@@ -5,6 +5,7 @@ import java.io.InterruptedIOException;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
@@ -45,7 +46,7 @@ final class AbandonableDns implements Dns {
       if (found.isEmpty()) {
         throw unknown(host, null);
       }
-      return found;
+      return isOfThisMachine(host) ? onThisMachine(host, found) : found;
     } catch (ExecutionException e) {
       throw unknown(host, e.getCause());
     } catch (CancellationException e) {
@@ -53,6 +54,30 @@ final class AbandonableDns implements Dns {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw unknown(host, new InterruptedIOException());
+    }
+  }
+
+  private static boolean isOfThisMachine(String host) {
+    String name = host.toLowerCase(Locale.ROOT);
+    return name.equals("localhost") || name.endsWith(".localhost");
+  }
+
+  /** Keys may go there in clear text, and what is for one's own hardware (RFC 6761, 6.3). */
+  private static List<InetAddress> onThisMachine(String host, List<InetAddress> found)
+      throws UnknownHostException {
+    List<InetAddress> own = found.stream().filter(InetAddress::isLoopbackAddress).toList();
+    if (own.isEmpty()) {
+      throw new Elsewhere(host);
+    }
+    return own;
+  }
+
+  /** A name that belongs to this machine leads to another. */
+  static final class Elsewhere extends UnknownHostException {
+    private static final long serialVersionUID = 1L;
+
+    private Elsewhere(String host) {
+      super(host);
     }
   }
 

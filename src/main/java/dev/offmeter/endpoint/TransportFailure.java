@@ -39,6 +39,13 @@ final class TransportFailure {
     if (ForeignCode.cause(e) instanceof Aside.NoThread none) {
       return Failure.of(FailureKind.INTERNAL, "no DNS lookup made: " + none.getMessage());
     }
+    if (e instanceof AbandonableDns.Elsewhere elsewhere) {
+      return Failure.told(
+          FailureKind.HOST_UNKNOWN,
+          "the host name "
+              + ForeignCode.message(elsewhere)
+              + " does not resolve to a loopback address: use another name for another machine");
+    }
     if (e instanceof UnknownHostException) {
       return Failure.told(FailureKind.HOST_UNKNOWN, unresolved(ForeignCode.message(e)));
     }

@@ -39,7 +39,8 @@ public interface Acceptance {
     for (AnswerCheck check : request.checks()) {
       Optional<String> objection = objection(check, response);
       if (objection.isPresent()) {
-        String words = objection.get().replaceAll("\\s+", " ").strip();
+        String words =
+            objection.get().replaceAll("[\\s\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]+", " ").strip();
         throw Failure.of(FailureKind.ANSWER_REJECTED, "a check turned the answer down: " + words);
       }
     }

@@ -13,12 +13,16 @@ final class BoundedBody extends InputStream {
   /** How far a parser may read ahead of the line that it is in. */
   private static final int READ_AHEAD = 16 * 1024;
 
+  static final String NO_UTF8 = "the answer has bytes that are no UTF-8";
+
   private final InputStream body;
   private final long maxLine;
   private final long maxBody;
   private long read;
   private long lineStart;
   private boolean ended;
+  private final StrictUtf8 utf8 = new StrictUtf8();
+  private boolean broken;
 
   BoundedBody(InputStream body, long maxLine, long maxBody) {
     this.body = body;
@@ -48,11 +52,15 @@ final class BoundedBody extends InputStream {
 
   @Override
   public int read(byte[] bytes, int offset, int length) throws IOException {
+    if (broken) {
+      throw noUtf8();
+    }
     // One byte more than may be, and only once all the others were asked for: what a parser reads
     // ahead of the last line is no part of the answer.
     int count = body.read(bytes, offset, (int) Math.min(length, Math.max(1, maxBody - read)));
     ended |= count < 0;
     if (count > 0) {
+      count = utf8(bytes, offset, count);
       read += count;
       if (read > maxBody) {
         throw new Unreadable(tooLarge("the answer", maxBody));
@@ -62,6 +70,20 @@ final class BoundedBody extends InputStream {
       }
     }
     return count;
+  }
+
+  /** How many of the bytes are text: a parser that reads ahead may not need the others. */
+  private int utf8(byte[] bytes, int offset, int count) throws Unreadable {
+    int text = utf8.read(bytes, offset, offset + count) - offset;
+    broken = text < count;
+    if (text == 0) {
+      throw noUtf8();
+    }
+    return text;
+  }
+
+  private static Unreadable noUtf8() {
+    return new Unreadable(Failure.of(FailureKind.NOT_AN_ANSWER, NO_UTF8));
   }
 
   private static Failure tooLarge(String what, long limit) {

@@ -308,6 +308,7 @@ final class EventReading implements Reading {
     boolean done = endsWithDone(event, length);
     int json = done ? stripped(event, length - DONE.length) : length;
     if (json > 0 && !isKeepalive(event, json)) {
+      throwUnlessText(event, json, atEnd);
       boolean error = named.equals("error");
       if (error && event[0] != '{' && event[0] != '[') {
         throw InBandError.ofText(new String(event, 0, json, StandardCharsets.UTF_8).strip());
@@ -318,6 +319,21 @@ final class EventReading implements Reading {
       }
     }
     return done ? events.done() : null;
+  }
+
+  /** What an error says is read all the same. */
+  private static void throwUnlessText(byte[] event, int length, boolean atEnd)
+      throws Failure, IOException {
+    if (StrictUtf8.is(event, length)) {
+      return;
+    }
+    JsonNode told = Json.tree(new String(event, 0, length, StandardCharsets.UTF_8));
+    if (InBandError.isIn(told)) {
+      throw InBandError.of(told);
+    }
+    if (!told.isMissingNode() || !atEnd) {
+      throw junk(BoundedBody.NO_UTF8);
+    }
   }
 
   private static int stripped(byte[] event, int length) {

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+/**
+ * Texts with a surrogate that lacks its other half, such as one cut in the middle of an emoji.
+ * UTF-8 cannot say that, and servers refuse what stands for it. What was written for the program is
+ * rejected; of what people and models said, that half becomes U+FFFD, as in an answer.
+ */
+final class Surrogates {
+  private static final char REPLACEMENT = '\ufffd';
+
+  private Surrogates() {}
+
+  /** The text, if each has its other half. */
+  static String paired(String field, String text) {
+    int half = firstHalf(text, 0);
+    if (half >= 0) {
+      throw new IllegalArgumentException(
+          field + " must not hold half a surrogate pair, has one at position " + half);
+    }
+    return text;
+  }
+
+  /** The text with U+FFFD for each that lacks its other half. */
+  static String mended(String text) {
+    int half = firstHalf(text, 0);
+    if (half < 0) {
+      return text;
+    }
+    StringBuilder mended = new StringBuilder(text);
+    while (half >= 0) {
+      mended.setCharAt(half, REPLACEMENT);
+      half = firstHalf(text, half + 1);
+    }
+    return mended.toString();
+  }
+
+  private static int firstHalf(String text, int from) {
+    for (int i = from; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (Character.isSurrogate(c)) {
+        boolean pair = i + 1 < text.length() && Character.isSurrogatePair(c, text.charAt(i + 1));
+        if (!pair) {
+          return i;
+        }
+        i++;
+      }
+    }
+    return -1;
+  }
+}

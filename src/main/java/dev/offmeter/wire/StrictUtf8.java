@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+/**
+ * Finds bytes that are no UTF-8 (RFC 3629): a byte out of place, a form longer than needed, half of
+ * a surrogate pair, a number beyond Unicode. Jackson takes the last three for characters. A
+ * character may be split over several reads.
+ */
+final class StrictUtf8 {
+  /** How many bytes of the character are still to come. */
+  private int open;
+
+  /** The least and the greatest that the next of them may be. */
+  private int least;
+
+  private int greatest;
+
+  /** The position of the first byte that cannot be there; {@code to} if there is none. */
+  int read(byte[] bytes, int from, int to) {
+    int at = from;
+    while (at < to) {
+      int next = bytes[at];
+      if (next < 0 && !isInPlace(next & 0xff)) {
+        return at;
+      }
+      if (next >= 0 && open > 0) {
+        return at;
+      }
+      at++;
+    }
+    return to;
+  }
+
+  /** Whether the last character has come to its end. */
+  boolean isWhole() {
+    return open == 0;
+  }
+
+  private boolean isInPlace(int next) {
+    if (open > 0) {
+      boolean fits = next >= least && next <= greatest;
+      open--;
+      least = 0x80;
+      greatest = 0xbf;
+      return fits;
+    }
+    least = next == 0xe0 ? 0xa0 : next == 0xf0 ? 0x90 : 0x80;
+    greatest = next == 0xed ? 0x9f : next == 0xf4 ? 0x8f : 0xbf;
+    open = next >= 0xf0 ? 3 : next >= 0xe0 ? 2 : 1;
+    return next >= 0xc2 && next <= 0xf4;
+  }
+
+  /** Whether a text is whole, and UTF-8. */
+  static boolean is(byte[] bytes, int length) {
+    StrictUtf8 utf8 = new StrictUtf8();
+    return utf8.read(bytes, 0, length) == length && utf8.isWhole();
+  }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.offmeter.ChatResponse.ToolCall;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
+import dev.offmeter.testing.Servers;
+import java.util.List;
+import java.util.Map;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Half an emoji, as a text that was cut by its length has it. */
+class SurrogatesTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final String CUT = "a long e-mail \ud83d";
+  private static final String CUT_BEFORE = "\ude00 a long e-mail";
+  private static final String WHOLE = "a smile \ud83d\ude00";
+  private static final String OBJECT = "{\"type\":\"object\",\"description\":\"%s\"}";
+
+  private static void isRejected(ThrowingCallable code, String field, int position) {
+    assertThatThrownBy(code)
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            field + " must not hold half a surrogate pair, has one at position " + position);
+  }
+
+  @Test
+  void whatTheProgramSaysIsRejected() {
+    ChatRequest.Builder request = ChatRequest.builder().user("x");
+    String schema = String.format(OBJECT, CUT);
+
+    isRejected(() -> request.stop("END", CUT), "stop[1]", 14);
+    isRejected(() -> request.tool("f", CUT_BEFORE, "{}"), "description of tool f", 0);
+    isRejected(() -> request.tool("f", "d", schema), "schema of tool f", 46);
+    isRejected(() -> request.answerSchema(schema), "answerSchema", 46);
+    Endpoint.Builder endpoint = Endpoint.ollama("node", "http://127.0.0.1:1").model("m");
+    isRejected(() -> endpoint.option("a", CUT), "option a", 14);
+    isRejected(() -> endpoint.option("a", List.of(Map.of("b", CUT))), "option a", 14);
+    isRejected(() -> endpoint.option("a", Map.of(CUT, 1)), "option a", 14);
+    assertThatThrownBy(() -> endpoint.model(CUT).build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("\\ud83d");
+  }
+
+  @Test
+  void aWholePairIsFine() {
+    ChatRequest request =
+        ChatRequest.builder()
+            .user(WHOLE)
+            .stop(WHOLE)
+            .tool("f", WHOLE, String.format(OBJECT, WHOLE))
+            .answerSchema(String.format(OBJECT, WHOLE))
+            .build();
+
+    assertThat(request.messages().get(0).content()).isEqualTo(WHOLE);
+    assertThat(Endpoint.ollama(WHOLE, "http://127.0.0.1:1").model("m").build().name())
+        .isEqualTo(WHOLE);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"ollama", "openai", "gemini", "anthropic"})
+  void whatPeopleAndModelsSaidIsMended(String protocol) {
+    Node node = loopback.node(Replies.hanging());
+    Endpoint.Builder endpoint =
+        switch (protocol) {
+          case "ollama" -> Endpoint.ollama("node", node.url());
+          case "openai" -> Endpoint.openAi("node", node.url());
+          case "gemini" -> Endpoint.gemini("node", node.url());
+          default -> Endpoint.anthropic("node", node.url());
+        };
+    node.behaves(
+        switch (protocol) {
+          case "ollama" -> Replies.answering("ok");
+          case "openai" -> Servers.openAi("ok");
+          case "gemini" -> Servers.gemini("ok");
+          default -> Servers.anthropic("ok");
+        });
+    LlmClient client = loopback.client(LlmClient.builder().endpoint(endpoint.model("m").build()));
+    ToolCall call = new ToolCall("id" + CUT, "f", "{\"a\":\"" + CUT + "\"}");
+    ChatRequest request =
+        ChatRequest.builder()
+            .system(CUT_BEFORE)
+            .user("\ud83d\ud83d" + CUT)
+            .message(Message.assistant("", List.of(call)))
+            .message(Message.toolResult(call, CUT))
+            .tool("f", "d", "{\"type\":\"object\"}")
+            .build();
+
+    assertThat(client.chat(request).text()).isEqualTo("ok");
+    String sent = node.requests().get(0).body();
+    assertThat(sent).contains("\ufffd a long e-mail", "\ufffd\ufffda long e-mail \ufffd");
+    assertThat(sent.toLowerCase(java.util.Locale.ROOT)).doesNotContain("\\ud83d", "\\ude00", "?");
+  }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.wire;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.ChatStream;
+import dev.offmeter.Endpoint;
+import dev.offmeter.FailureKind;
+import dev.offmeter.LlmClient;
+import dev.offmeter.StreamRescue;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.Node;
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Text whose bytes are no UTF-8 is no answer, and nothing is put in its place. */
+class StrictUtf8Test {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final String HEAD = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+
+  /**
+   * Latin-1, a byte out of place, half a character, long forms, a surrogate, beyond Unicode, none.
+   */
+  private static final List<String> BROKEN =
+      List.of(
+          "e4",
+          "80",
+          "e4bd",
+          "f09f98",
+          "c0af",
+          "c1bf",
+          "e08080",
+          "f0808080",
+          "eda080",
+          "edb080",
+          "eda0bdedb880",
+          "f4908080",
+          "f5808080",
+          "f8888080",
+          "fe",
+          "ff",
+          "e4bd78",
+          "c3c3a9");
+
+  private LlmClient client(Spoken spoken, byte[] body) {
+    Node node =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(HEAD);
+              for (int i = 0; i < body.length; i++) {
+                connection.send(body, i, 1);
+              }
+              connection.close();
+            });
+    Endpoint.Builder first =
+        switch (spoken) {
+          case OLLAMA -> Endpoint.ollama("node", node.url());
+          case OPENAI -> Endpoint.openAi("node", node.url());
+          case GEMINI -> Endpoint.gemini("node", node.url());
+          case ANTHROPIC -> Endpoint.anthropic("node", node.url());
+        };
+    return loopback.client(
+        LlmClient.builder()
+            .endpoint(first.model("m").build())
+            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+  }
+
+  private static byte[] with(String text, String hex) {
+    String[] parts = text.split("@", 2);
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    bytes.writeBytes(parts[0].getBytes(StandardCharsets.UTF_8));
+    bytes.writeBytes(HexFormat.of().parseHex(hex));
+    bytes.writeBytes(parts[1].getBytes(StandardCharsets.UTF_8));
+    return bytes.toByteArray();
+  }
+
+  @ParameterizedTest
+  @EnumSource(Spoken.class)
+  void brokenTextIsNoAnswer(Spoken spoken) {
+    for (String hex : BROKEN) {
+      String stream = spoken.piece("Dear ") + spoken.piece("Z@e") + spoken.end(false);
+      for (String text : List.of(stream, spoken.whole("Dear Z@e"))) {
+        ChatResponse response = client(spoken, with(text, hex)).chat(REQUEST);
+
+        assertThat(response.text()).as(hex).isEqualTo("TEMPLATE");
+        assertThat(response.attempts().get(0).failure())
+            .as(hex)
+            .contains(FailureKind.NOT_AN_ANSWER);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Spoken.class)
+  void inAStreamItEndsTheAttempt(Spoken spoken) {
+    byte[] body = with(spoken.piece("Dear ") + spoken.piece("Z@e") + spoken.end(false), "eda080");
+    for (StreamRescue rescue : List.of(StreamRescue.RESTART, StreamRescue.HOLD)) {
+      ChatRequest request = REQUEST.toBuilder().rescue(rescue).build();
+      try (ChatStream stream = client(spoken, body).stream(request)) {
+        assertThat(stream.response().text()).isEqualTo("TEMPLATE");
+        assertThat(stream.response().attempts().get(0).failure())
+            .contains(FailureKind.NOT_AN_ANSWER);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Spoken.class)
+  void allOfUnicodeIsTakenHoweverItIsSplit(Spoken spoken) {
+    String text = "\u007f\u0080\u07ff\u0800\ud7ff\ue000\ufffd\uffff\ud83d\ude00\udbff\udfffe\u0301";
+    byte[] body = (spoken.stream("Dear ", text)).getBytes(StandardCharsets.UTF_8);
+
+    assertThat(client(spoken, body).chat(REQUEST).text()).isEqualTo("Dear " + text);
+    byte[] marked = with("@" + spoken.stream(text), "efbbbf");
+    assertThat(client(spoken, marked).chat(REQUEST).text()).isEqualTo(text);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Spoken.class)
+  void aTailOrACommentMayHoldAnything(Spoken spoken) {
+    byte[] tail = with(spoken.stream("Dear Zoe") + "@\n", "e4ff");
+    assertThat(client(spoken, tail).chat(REQUEST).text()).isEqualTo("Dear Zoe");
+
+    byte[] comment = with(": p@ng\n\n" + spoken.stream("Dear Zoe"), "ff");
+    assertThat(client(spoken, comment).chat(REQUEST).text()).isEqualTo("Dear Zoe");
+  }
+
+  @Test
+  void itJudgesAsTheJdkDoes() {
+    Random random = new Random(7);
+    int[] likely = {0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc2, 0xdf, 0xe0, 0xe1};
+    int[] leads = {0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xff, 0xe2, 0x82, 0xac, 0x30, 0xc3};
+    for (int i = 0; i < 200_000; i++) {
+      byte[] bytes = new byte[1 + random.nextInt(5)];
+      for (int j = 0; j < bytes.length; j++) {
+        int[] from = random.nextBoolean() ? likely : leads;
+        bytes[j] = (byte) from[random.nextInt(from.length)];
+      }
+
+      assertThat(StrictUtf8.is(bytes, bytes.length))
+          .as(HexFormat.of().formatHex(bytes))
+          .isEqualTo(isUtf8(bytes));
+    }
+  }
+
+  private static boolean isUtf8(byte[] bytes) {
+    try {
+      StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes));
+      return true;
+    } catch (CharacterCodingException e) {
+      return false;
+    }
+  }
+}
