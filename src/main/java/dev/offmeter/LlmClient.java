@@ -209,7 +209,7 @@ public final class LlmClient implements AutoCloseable {
   /** The end of a call that no thread has begun. */
   private LlmException unbegun() {
     String why =
-        closed ? "the client was closed" : "no further thread could be had in this process";
+        closed ? "the client was closed" : "no further thread could be had in this process in time";
     return new LlmException("the call was stopped: " + why, List.of());
   }
 

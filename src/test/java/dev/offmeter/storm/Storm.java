@@ -111,7 +111,7 @@ final class Storm {
 
   private LlmClient build() {
     Random random = Seeds.of(seed, "client");
-    LlmClient.Builder builder = LlmClient.builder().listener(watch);
+    LlmClient.Builder builder = LlmClient.builder().listener(new Unruly(seed)).listener(watch);
     builder.endpoint(
         limited(Endpoint.ollama("Ollama", url(0)).model(servers.get(0).model()), random)
             .keepWarm(random.nextBoolean())
