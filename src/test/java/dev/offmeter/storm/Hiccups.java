@@ -53,7 +53,12 @@ final class Hiccups implements AutoCloseable {
 
   /** What a call may be late without being wrong. */
   Duration slack() {
-    return Duration.ofNanos((long) (SLACK.toNanos() * slowest)).plusNanos(4 * latest);
+    return slowed(SLACK).plusNanos(4 * latest);
+  }
+
+  /** As long as that takes on a machine that is so slow. */
+  Duration slowed(Duration duration) {
+    return Duration.ofNanos((long) (duration.toNanos() * slowest));
   }
 
   @Override

@@ -37,7 +37,7 @@ final class RandomCalls implements Runnable {
 
   private static final int SOON_MILLIS = 150;
 
-  /** What is the same for all callers of a storm. */
+  /** What is the same for all callers of a storm; {@code made} counts their calls. */
   record Common(
       LlmClient client,
       QuickTime time,
@@ -45,7 +45,8 @@ final class RandomCalls implements Runnable {
       Hiccups hiccups,
       ScheduledExecutorService others,
       Weather weather,
-      ClosedAt closedAt) {}
+      ClosedAt closedAt,
+      AtomicLong made) {}
 
   /** When the client was closed, in real nanoseconds. */
   static final class ClosedAt {
@@ -101,6 +102,7 @@ final class RandomCalls implements Runnable {
   public void run() {
     for (int i = 0; i < calls && !common.closedAt.isSet(); i++) {
       new OneCall(name + "-" + i).make();
+      common.made.incrementAndGet();
     }
   }
 

@@ -22,6 +22,7 @@ import java.util.Random;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
@@ -53,6 +54,8 @@ final class Storm {
             thread.setDaemon(true);
             return thread;
           });
+  private final Hiccups hiccups = new Hiccups();
+  private final AtomicLong made = new AtomicLong();
   private final RandomCalls.ClosedAt closedAt = new RandomCalls.ClosedAt();
   private @Nullable LlmClient client;
 
@@ -91,10 +94,10 @@ final class Storm {
 
   void run() throws Exception {
     client = build();
-    try (Hiccups hiccups = new Hiccups()) {
+    try (hiccups) {
       warmUp();
       servers.forEach(server -> server.faults(weather.faults()));
-      callAll(hiccups);
+      callAll();
       settles();
       watch.verify();
       if (!closedAt.isSet()) {
@@ -168,9 +171,9 @@ final class Storm {
     servers.forEach(server -> server.refuses(false));
   }
 
-  private void callAll(Hiccups hiccups) throws Exception {
+  private void callAll() throws Exception {
     RandomCalls.Common common =
-        new RandomCalls.Common(client, time, ledger, hiccups, others, weather, closedAt);
+        new RandomCalls.Common(client, time, ledger, hiccups, others, weather, closedAt, made);
     List<Thread> callers = new ArrayList<>();
     for (int i = 0; i < weather.callers(); i++) {
       callers.add(threads.begin(new RandomCalls(common, seed, "c" + i, weather.calls())));
@@ -182,15 +185,27 @@ final class Storm {
       Random random = Seeds.of(seed, "restarts");
       others.schedule(() -> restart(random), 100, TimeUnit.MILLISECONDS);
     }
-    long until = System.nanoTime() + PATIENCE.multipliedBy(4).toNanos();
-    for (Thread caller : callers) {
-      caller.join(Math.max(1, (until - System.nanoTime()) / 1_000_000));
-      if (caller.isAlive()) {
-        ledger.wrong("a caller hangs", Arrays.toString(caller.getStackTrace()));
-      }
-    }
+    await(callers);
     others.shutdown();
     boolean unused = others.awaitTermination(10, TimeUnit.SECONDS);
+  }
+
+  /** Hanging is that nobody has made a call for long. */
+  private void await(List<Thread> callers) throws InterruptedException {
+    long before = -1;
+    long since = System.nanoTime();
+    for (Thread caller : callers) {
+      while (caller.isAlive()) {
+        caller.join(100);
+        long now = made.get();
+        since = now > before ? System.nanoTime() : since;
+        before = now;
+        if (System.nanoTime() - since > hiccups.slowed(PATIENCE.multipliedBy(2)).toNanos()) {
+          ledger.wrong("a caller hangs", Arrays.toString(caller.getStackTrace()));
+          return;
+        }
+      }
+    }
   }
 
   private void close() {
@@ -214,7 +229,7 @@ final class Storm {
     }
   }
 
-  private static void comesBack(StormServer server) {
+  private void comesBack(StormServer server) {
     boolean back =
         soon(
             () -> {
@@ -307,10 +322,10 @@ final class Storm {
     }
   }
 
-  private static boolean soon(BooleanSupplier condition) {
-    long until = System.nanoTime() + PATIENCE.toNanos();
+  private boolean soon(BooleanSupplier condition) {
+    long began = System.nanoTime();
     while (!condition.getAsBoolean()) {
-      if (System.nanoTime() - until > 0) {
+      if (System.nanoTime() - began > hiccups.slowed(PATIENCE).toNanos()) {
         return false;
       }
       LockSupport.parkNanos(5_000_000);

@@ -101,7 +101,6 @@ final class PlainReader {
 
   private void read(JsonNode frame) throws IOException {
     if (frame.toString().contains("\ufffd")) {
-      sure = false;
       throw new IOException("no UTF-8");
     }
     sure &= !frame.has("error");
