@@ -6,6 +6,7 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Ending;
 import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.ForeignCode;
+import dev.offmeter.wire.HeapShare.TooLarge;
 import dev.offmeter.wire.Protocol;
 import dev.offmeter.wire.Reading;
 import dev.offmeter.wire.Reply;
@@ -448,18 +449,21 @@ final class HttpExchange implements Exchange, Progress {
   private static String beginning(Response response, long most) throws IOException {
     try (ResponseBody body = Decoded.body(response)) {
       BufferedSource source = body.source();
-      request(source, most);
+      request(source, most, response.code());
       return legible(source.readUtf8(Math.min(most, source.getBuffer().size())));
     } catch (Failure unknown) {
       return unknown.message();
     }
   }
 
-  private static void request(BufferedSource source, long most) {
+  private static void request(BufferedSource source, long most, int status) throws IOException {
     try {
       source.request(most);
     } catch (IOException e) {
-      // Cut or without end: the status and what has come say enough.
+      // Cut or without end: the status of an error and what has come say enough.
+      if (status == 200 && TransportFailure.cause(e) instanceof TooLarge) {
+        throw e;
+      }
     }
   }
 

@@ -10,6 +10,7 @@ import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.StreamRescue;
+import dev.offmeter.observe.EndpointState;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
@@ -79,6 +80,21 @@ class BesideTheAnswerTest {
     }
     // What the sockets of both ends hold comes on top, three times.
     assertThat(sent.get()).isLessThan(3 * (8 << 20));
+  }
+
+  @ParameterizedTest
+  @MethodSource("beside")
+  void aHealthCheckIsBoundedAndBad(Hostile hostile) throws Exception {
+    Node node = loopback.node(Replies.status(401, "text/plain", "the key is wrong"));
+    LlmClient client = client(Endpoint.ollama("node", node.url()));
+    assertThat(client.chat(REQUEST).text()).isEqualTo("TEMPLATE");
+    node.behaves(Replies.answering("NODE"));
+    node.aside(counted(hostile));
+
+    assertThat(client.recheck("node").get().state()).isEqualTo(EndpointState.DOWN);
+    assertThat(client.diagnose().toString()).doesNotContain("INTERNAL");
+    // A diagnosis asks for several things.
+    assertThat(sent.get()).isLessThan(10 * (8 << 20));
   }
 
   @ParameterizedTest
