@@ -176,7 +176,10 @@ class ForgottenConnectionTest {
     forgetsWhatIsKept();
     CompletableFuture<ChatResponse> call = ask(client);
 
-    time.advance(Duration.ofSeconds(15));
+    time.advance(Duration.ofSeconds(5));
+    quickly(() -> !time.isChecking());
+    assertThat(call).isNotDone();
+    time.advance(Duration.ofSeconds(10));
 
     assertThat(call.get().endpoint()).isEqualTo("template");
     assertThat(home.requests()).hasSize(2);

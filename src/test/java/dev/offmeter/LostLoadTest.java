@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.BeforeEach;
@@ -170,15 +171,33 @@ class LostLoadTest {
     resident = true;
     secondsUntilBack(client);
     resident = false;
-    load = Replies.hanging();
-    home.behaves(Replies.hanging());
+    pass(400);
+
+    assertThat(client.chat(REQUEST).endpoint())
+        .as("nobody knows that a load takes too long for it")
+        .isEqualTo("home");
+  }
+
+  @Test
+  void aCallThatIsServedEndsALoadWhoseReplyIsLost() {
+    Semaphore answer = new Semaphore(0);
+    home.behaves(
+        (connection, request) -> {
+          answer.acquireUninterruptibly();
+          Replies.answering("HOME").answer(connection, request);
+        });
+    LlmClient client = client(ollama("home", home).timeout(Duration.ofMinutes(5)));
     var call = client.chatAsync(REQUEST);
     quickly(() -> home.requests().size() == 1);
+    lost.set(1);
+    var warm = client.warmUp();
+    quickly(() -> loads.get() == 1 && state(client) == EndpointState.WARMING);
 
-    pass(10);
+    answer.release();
 
-    assertThat(call).as("nobody knows that a load takes too long").isNotDone();
-    client.close();
+    assertThat(call.join().endpoint()).isEqualTo("home");
+    quickly(() -> warm.isDone() && loading.isEmpty());
+    assertThat(state(client)).isEqualTo(EndpointState.UP);
   }
 
   @ParameterizedTest

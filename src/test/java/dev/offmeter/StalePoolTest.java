@@ -401,8 +401,16 @@ class StalePoolTest {
                 .httpClient(new OkHttpClient.Builder().dns(dns).build())
                 .time(time));
     client.chat(REQUEST);
-    node.behaves((connection, request) -> connection.reset());
+    Semaphore reset = new Semaphore(0);
+    node.behaves(
+        (connection, request) -> {
+          reset.acquireUninterruptibly();
+          connection.reset();
+        });
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    quickly(() -> node.requests().size() == 2 && time.pending() > 0);
+    time.advance(Duration.ofMillis(750));
+    reset.release();
     await(again);
 
     time.advance(Duration.ofMillis(700));

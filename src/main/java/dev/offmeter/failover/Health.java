@@ -229,7 +229,9 @@ final class Health {
    */
   void onNoByte(long since, Wedge.@Nullable Silence silence) {
     if (warmth.mayBeCold(since)) {
-      look(look -> weigh(silence, look, warmth.looksCold(look.sign())));
+      look(
+          look ->
+              weigh(silence, look, look.isContradicted() ? null : warmth.looksCold(look.sign())));
     } else if (silence != null) {
       look(look -> weigh(silence, look, null));
     }

@@ -272,6 +272,7 @@ final class Recovery {
       return;
     }
     if (!breaker.isWarming()) {
+      // What took it down was found by others.
       health.endAll(failure, failure);
     } else if (tooSilent) {
       health.warmth().giveUp(failure);

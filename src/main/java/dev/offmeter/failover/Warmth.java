@@ -517,7 +517,12 @@ final class Warmth {
   /** A call has its first piece: if the model was not in memory, it was the load. */
   void onServed() {
     if (breaker.isWarming()) {
-      onThere(true);
+      Load load = underWay();
+      if (load == null) {
+        onThere(true);
+      } else {
+        isOver(load, Vitals.READY);
+      }
     } else if (!evictions.isThere()) {
       evictions.onThere(time.nanos(), true);
     }

@@ -122,7 +122,10 @@ public final class ManualTime implements Time {
     }
 
     boolean isOfHealth() {
-      return endsAHealthCheck() || kind.endsWith(".Recovery$Tick") || kind.endsWith(".Warmth$Tick");
+      return endsAHealthCheck()
+          || kind.endsWith(".Recovery$Tick")
+          || kind.endsWith(".Warmth$Tick")
+          || kind.endsWith(".Confirmation$Due");
     }
 
     boolean endsAHandover() {
