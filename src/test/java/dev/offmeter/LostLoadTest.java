@@ -304,7 +304,7 @@ class LostLoadTest {
     LlmClient client =
         client(Endpoint.openAi("home", node.url()).model("m").locality(Locality.SELF_HOSTED));
     client.warmUp();
-    quickly(() -> tokens.get() == 1);
+    quickly(() -> tokens.get() == 1 && time.pending() == 1);
     time.advance(Duration.ofSeconds(2));
     quickly(() -> state(client) == EndpointState.WARMING);
 
