@@ -87,7 +87,7 @@ final class PlainReader {
   }
 
   private void readFrame(byte[] reply, int from, int to) throws IOException {
-    String frame = new String(reply, from, to - from, StandardCharsets.UTF_8);
+    String frame = new String(reply, from, to - from, StandardCharsets.UTF_8).trim();
     try (MappingIterator<JsonNode> values = STRICT.readerFor(JsonNode.class).readValues(frame)) {
       while (!ended && values.hasNextValue()) {
         read(values.nextValue());
@@ -104,6 +104,8 @@ final class PlainReader {
       throw new IOException("no UTF-8");
     }
     sure &= !frame.has("error");
+    // What stands between tags may be thinking.
+    sure &= !frame.toString().contains("think>");
     // Another answer than the first, of several.
     sure &= frame.at("/choices/0/index").asInt() == 0;
     sure &= frame.at("/candidates/0/index").asInt() == 0;
