@@ -30,6 +30,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A server that answers each health check and no call. */
 @Timeout(20)
@@ -262,6 +263,26 @@ class WedgedModelTest {
     assertThat(status(client).cause()).contains(FailureKind.ATTEMPT_TIMEOUT);
   }
 
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void callersInAHurryFindNoWedgeAtAServerThatMayBeSlow(boolean byDeadline) throws Exception {
+    LlmClient client = client(e -> byDeadline ? e : e.timeout(Duration.ofSeconds(4)));
+    ChatRequest hurried =
+        byDeadline ? REQUEST.toBuilder().deadline(Duration.ofSeconds(8)).build() : REQUEST;
+    for (int i = 0; i < 4; i++) {
+      int before = node.requests().size();
+      CompletableFuture<ChatResponse> call = client.chatAsync(hurried);
+      quickly(() -> call.isDone() || node.requests().size() > before);
+      if (!call.isDone()) {
+        pass(Duration.ofSeconds(4));
+      }
+      assertThat(call.get().endpoint()).isEqualTo("fallback");
+      quickly(() -> !time.isChecking());
+    }
+
+    assertThat(changes).extracting(EndpointChange::cause).doesNotContain(FailureKind.WEDGED);
+  }
+
   @Test
   void aServerThatIsUsuallyAlmostAsSlowIsNotWedged() throws Exception {
     LlmClient client = client(e -> e);
@@ -299,6 +320,17 @@ class WedgedModelTest {
     assertThat(status(client).cause()).contains(FailureKind.ATTEMPT_TIMEOUT);
   }
 
+  /** Over a connection that is not kept, so that no request is sent anew over another. */
+  private static Node.Script answeringOnce() {
+    String reply =
+        (Replies.STREAM_HEAD + Replies.tokens("NODE") + Replies.end("stop", 1) + Replies.LAST_CHUNK)
+            .replace("HTTP/1.1 200 OK", "HTTP/1.1 200 OK\r\nConnection: close");
+    return (connection, request) -> {
+      connection.send(reply);
+      connection.close();
+    };
+  }
+
   @Test
   void aQueueInWhichOthersAreServedIsNoWedge() throws Exception {
     LlmClient client = client(e -> e);
@@ -308,7 +340,7 @@ class WedgedModelTest {
       CompletableFuture<ChatResponse> waits = client.chatAsync(REQUEST);
       quickly(() -> node.requests().size() > before && node.callsInHand() > 0);
       pass(Duration.ofSeconds(9));
-      node.behaves(Replies.answering("NODE"));
+      node.behaves(answeringOnce());
       assertThat(client.chat(REQUEST).text()).isEqualTo("NODE");
       pass(Duration.ofSeconds(6));
       assertThat(waits.get().endpoint()).isEqualTo("fallback");

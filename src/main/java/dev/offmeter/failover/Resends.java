@@ -65,7 +65,7 @@ final class Resends {
   /**
    * Until then nobody knows how long it takes, and a second request is no better than the first.
    */
-  private synchronized boolean hasAnswered() {
+  synchronized boolean hasAnswered() {
     return count > 0;
   }
 

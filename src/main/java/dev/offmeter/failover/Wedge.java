@@ -28,6 +28,9 @@ final class Wedge {
   /** A server that has the model in memory is done with loading it so soon. */
   private static final long AT_ONCE = Duration.ofSeconds(2).toNanos();
 
+  /** No limit that is less tells a slow server from one that hangs. */
+  private static final long LONG = Duration.ofSeconds(5).toNanos();
+
   private static final Duration UNLOADING = Duration.ofSeconds(10);
 
   private static final String WHY =
@@ -86,13 +89,19 @@ final class Wedge {
    */
   @Nullable Silence silence(ChatRequest request, long began, boolean onNew) {
     long now = time.nanos();
+    // Of a server that has never answered nobody knows how slow it is.
+    long atLeast = health.resends().hasAnswered() ? AT_ONCE : wholeLimit();
     boolean odd =
-        now - began >= AT_ONCE
+        now - began >= atLeast
             && !activity.hasServedSince(began)
             && health.resends().isLongSilence(request, began);
     // Where only a token tells of a load, that token finds out for itself.
     boolean byToken = probes.can(Checkup.Kind.ONE_TOKEN) && health.warmth().costsToken();
     return odd && health.isProbed() && !byToken ? new Silence(began, now, onNew) : null;
+  }
+
+  private long wholeLimit() {
+    return Math.max(LONG, spec.limits().firstToken().toNanos());
   }
 
   /**
