@@ -188,7 +188,7 @@ class WedgedModelTest {
     ask(client, REQUEST);
     ask(client, REQUEST);
     assertWedged(client);
-    node.behaves(Replies.answering("NODE"));
+    node.behaves(answeringOnce());
     pass(Duration.ofSeconds(19));
 
     assertThat(client.chat(REQUEST).text()).isEqualTo("NODE");
@@ -290,7 +290,7 @@ class WedgedModelTest {
     node.behaves(
         (connection, request) -> {
           mayAnswer.acquireUninterruptibly();
-          Replies.answering("NODE").answer(connection, request);
+          answeringOnce().answer(connection, request);
         });
     CompletableFuture<ChatResponse> slow = client.chatAsync(REQUEST);
     node.awaitAsked();
@@ -370,6 +370,36 @@ class WedgedModelTest {
     assertThat(call.get().endpoint()).isEqualTo("fallback");
     quickly(() -> status(client).state() == EndpointState.WARMING);
     assertThat(status(client).cause()).contains(FailureKind.MODEL_COLD);
+  }
+
+  @Test
+  void aLoadThatTookItsTimeExplainsTheCallBeforeIt() throws Exception {
+    Semaphore loads = new Semaphore(0);
+    Node.Script listed = Replies.aside(Replies.loaded(), "node-model:latest");
+    node.aside(
+        (connection, request) -> {
+          if (request.line().startsWith("POST")) {
+            loads.acquireUninterruptibly();
+          }
+          listed.answer(connection, request);
+        });
+    LlmClient client = client(e -> e);
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    node.awaitAsked();
+    for (int i = 0; i < 30; i++) {
+      time.advance(Duration.ofMillis(500));
+      quickly(() -> !time.isLooking());
+    }
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
+    quickly(() -> node.loadsAsked() == 1);
+    time.advance(Duration.ofMillis(2500));
+    quickly(() -> status(client).state() == EndpointState.WARMING);
+    loads.release(100);
+    quickly(() -> status(client).state() == EndpointState.UP);
+
+    ask(client, REQUEST);
+
+    assertThat(changes).extracting(EndpointChange::cause).doesNotContain(FailureKind.WEDGED);
   }
 
   @Test

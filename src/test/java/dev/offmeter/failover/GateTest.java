@@ -112,7 +112,8 @@ class GateTest {
 
     line.placeFreed(gate);
     line.placeFreed(gate);
-    assertThat(waiting).as("one is there still").isNotDone();
+    assertThat(gate.status().inFlight()).as("one is there still").isEqualTo(1);
+    assertThat(waiting).isNotDone();
     line.placeFreed(gate);
 
     assertThat(waiting.get()).isSameAs(gate);
