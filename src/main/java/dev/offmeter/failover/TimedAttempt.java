@@ -520,7 +520,7 @@ final class TimedAttempt implements Progress {
       return told.asBlameless();
     }
     if (!begun && WITHOUT_A_BYTE.contains(told.kind()) && gate.health().isWedged(start)) {
-      return told.withKind(FailureKind.WEDGED);
+      return told.withKind(FailureKind.WEDGED).withMessage(told.message() + "; " + Wedge.HANGS);
     }
     return pause.isNoted()
         ? told.withMessage(told.message() + " (this process stood still meanwhile)").asBlameless()

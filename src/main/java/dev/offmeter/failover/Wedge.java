@@ -33,9 +33,14 @@ final class Wedge {
 
   private static final Duration UNLOADING = Duration.ofSeconds(10);
 
+  /** What is wrong, and what else might be. */
+  static final String HANGS =
+      "the model hangs until it is unloaded, or another client keeps it busy";
+
   private static final String WHY =
       "two calls in a row got no byte, though its health checks are well and its model is in"
-          + " memory: the model hangs until it is unloaded, or another client keeps it busy";
+          + " memory: "
+          + HANGS;
 
   private final EndpointSpec spec;
   private final Probes probes;
