@@ -195,11 +195,17 @@ class WaitingTest {
       CompletableFuture<ChatResponse> waiting = queues(client, REQUEST);
       only.aside(Replies.status(530, "text/plain", "error code: 1033"));
 
-      client.warmUp().join();
+      CompletableFuture<?> warm = client.warmUp();
+      // One check is never the only evidence.
+      await().until(() -> warm.isDone() || (only.asides().size() >= 1 && !time.isLooking()));
+      for (int second = 0; second < 5 && !warm.isDone(); second++) {
+        time.advance(Duration.ofSeconds(1));
+        await().until(() -> !time.isLooking());
+      }
 
       ChatResponse response = waiting.get(5, TimeUnit.SECONDS);
       assertThat(response.text()).isEqualTo("from the template");
-      assertThat(response.elapsed()).isZero();
+      assertThat(response.elapsed()).as("less than its queueFor").isLessThan(Duration.ofSeconds(2));
       assertThat(response.attempts().get(0).failure()).contains(FailureKind.CIRCUIT_OPEN);
       assertThat(placesLeft(client)).as("the stream has it still").isZero();
     }
