@@ -241,6 +241,26 @@ class ForeignCodeTest {
         return super.request(kind).accept(answer -> kind.thrown());
       }
     },
+    CONSUMERS_OF_RESILIENCE4J {
+      @Override
+      void watch(LlmClient client, Kind kind) {
+        client
+            .gates()
+            .bulkheads()
+            .getAllBulkheads()
+            .forEach(each -> each.getEventPublisher().onEvent(event -> kind.thrown()));
+        client
+            .gates()
+            .circuitBreakers()
+            .getAllCircuitBreakers()
+            .forEach(each -> each.getEventPublisher().onEvent(event -> kind.thrown()));
+        client
+            .gates()
+            .timeLimiters()
+            .getAllTimeLimiters()
+            .forEach(each -> each.getEventPublisher().onSuccess(event -> kind.thrown()));
+      }
+    },
     LOG_CONTEXT {
       @Override
       void around(Kind kind, Runnable calls) {
@@ -282,6 +302,8 @@ class ForeignCodeTest {
         }
       }
     };
+
+    void watch(LlmClient client, Kind kind) {}
 
     static Endpoint.Builder server(Node node) {
       return Endpoint.ollama("first", node.url().replace("127.0.0.1", "localhost"))
@@ -473,6 +495,7 @@ class ForeignCodeTest {
                 .endpoint(place.endpoint(node, kind))
                 .endpoint(
                     Endpoint.local("template", request -> "TEMPLATE").maxConcurrent(1).build()));
+    place.watch(client, kind);
     ChatRequest request = place.request(kind).build();
 
     for (int i = 0; i < 4; i++) {
@@ -663,5 +686,25 @@ class ForeignCodeTest {
     assertThatThrownBy(() -> client.chat(request)).isInstanceOf(LlmException.class);
 
     assertThat(Thread.interrupted()).isTrue();
+  }
+
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void aConsumerOfResilience4jThatThrowsKeepsNoStateAndNoPlaceBack(Kind kind) {
+    Node node = loopback.node(Replies.status(500, "", ""));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("first", node).maxConcurrent(1).build())
+                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+    Place.CONSUMERS_OF_RESILIENCE4J.watch(client, kind);
+
+    for (int i = 0; i < 4; i++) {
+      assertThat(client.chat(SECRET).text()).isEqualTo("TEMPLATE");
+    }
+
+    assertThat(node.requests()).hasSize(2);
+    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
+    assertThat(client.status().endpoints().get(0).inFlight()).isZero();
   }
 }

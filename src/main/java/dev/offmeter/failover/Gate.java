@@ -9,7 +9,6 @@ import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.wire.Failure;
-import io.github.resilience4j.bulkhead.Bulkhead;
 import io.github.resilience4j.bulkhead.BulkheadConfig;
 import io.github.resilience4j.timelimiter.TimeLimiter;
 import io.github.resilience4j.timelimiter.TimeLimiterConfig;
@@ -23,7 +22,7 @@ final class Gate {
   private final EndpointSpec spec;
   private final Transport.Opener opener;
   private final Breaker breaker;
-  private final Bulkhead bulkhead;
+  private final Places places;
   private final TimeLimiter timeLimiter;
   private final Activity activity;
   private final Latencies latencies = new Latencies();
@@ -53,7 +52,7 @@ final class Gate {
     Gates registries = shared.registries();
     this.breaker =
         new Breaker(spec, time, wayBack(shared), registries, this::changed, shared.changes());
-    this.bulkhead = registries.bulkheads().bulkhead(spec.name(), bulkheadConfig(spec));
+    this.places = new Places(registries.bulkheads().bulkhead(spec.name(), bulkheadConfig(spec)));
     this.timeLimiter = registries.timeLimiters().timeLimiter(spec.name(), limiterConfig(spec));
     this.activity = new Activity(spec.limits(), time.nanos());
     Probes probes = new Probes(opener, time, shared.workers());
@@ -142,7 +141,7 @@ final class Gate {
    */
   boolean couldBeAsked(long now, long within) {
     return !isShut()
-        && (!spec.queueFor().isZero() || bulkhead.getMetrics().getAvailableConcurrentCalls() > 0)
+        && (!spec.queueFor().isZero() || places.free() > 0)
         && rate.freeIn(now).toNanos() < within;
   }
 
@@ -160,7 +159,6 @@ final class Gate {
   EndpointStatus status() {
     Breaker.Standing now = breaker.standing();
     Failure why = now.why();
-    Bulkhead.Metrics places = bulkhead.getMetrics();
     return new EndpointStatus(
         spec.name(),
         spec.origin(),
@@ -171,7 +169,7 @@ final class Gate {
         Optional.ofNullable(why).map(Failure::kind),
         why == null ? crowd() : why.message(),
         nextLook(now),
-        places.getMaxAllowedConcurrentCalls() - places.getAvailableConcurrentCalls(),
+        places.taken(),
         latencies.summary());
   }
 
@@ -256,7 +254,7 @@ final class Gate {
     }
     boolean placed = false;
     try {
-      placed = bulkhead.tryAcquirePermission();
+      placed = places.take();
       return placed;
     } finally {
       if (!placed) {
@@ -267,7 +265,7 @@ final class Gate {
 
   void givePlaceBack() {
     adaptive.leave();
-    bulkhead.onComplete();
+    places.giveBack();
   }
 
   /** Whether a place that is given back goes to nobody. */
