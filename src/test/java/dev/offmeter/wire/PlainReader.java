@@ -77,7 +77,10 @@ final class PlainReader {
       if (!frame.startsWith("[DONE]") && !frame.isBlank()) {
         readFrame(reply, from + 5, to);
       }
-    } else if (!line.startsWith(":") && !line.startsWith("id:")) {
+    } else if (line.startsWith(":") || line.startsWith("id:")) {
+      // Anything may stand there, the rest of an event too.
+      sure &= !line.contains("{");
+    } else {
       // JSON may stand there too, and an event that has lost its beginning must not.
       sure &= !line.startsWith("{") && !line.startsWith("[") && !line.startsWith(" ");
       if (line.contains("{") || line.contains("}")) {
