@@ -803,13 +803,23 @@ public final class Endpoint {
       return this;
     }
 
-    /** The most bytes of one line of a reply, at least 1024; default 8 MiB. */
+    /**
+     * The most bytes of one line of a reply, after any decompression, at least 1024; default 8 MiB.
+     * A longer one is {@link FailureKind#TOO_LARGE}. What a server sends beside a body (headers,
+     * interim replies, chunk extensions, trailers) may have 128 KiB: more than any server or proxy
+     * takes of headers, and less than a heap feels.
+     */
     public Builder maxLineBytes(int maxLineBytes) {
       this.maxLineBytes = (int) atLeast1024("maxLineBytes", maxLineBytes);
       return this;
     }
 
-    /** The most bytes of a whole reply, at least 1024; default 32 MiB. */
+    /**
+     * The most bytes of a whole reply, after any decompression, at least 1024; default 32 MiB. A
+     * longer one is {@link FailureKind#TOO_LARGE}. All replies that are read at once in the process
+     * may take a sixteenth of its heap together, the first 256 KiB of each not counted, since a
+     * byte on the wire takes up to six in memory; one may take half of that.
+     */
     public Builder maxAnswerBytes(long maxAnswerBytes) {
       this.maxAnswerBytes = atLeast1024("maxAnswerBytes", maxAnswerBytes);
       return this;

@@ -13,7 +13,10 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -40,11 +43,20 @@ final class HostileServers {
           .tool("get_weather", "the weather", "{\"type\":\"object\"}")
           .build();
 
+  private final Map<Spoken, List<Hostile>> all = new EnumMap<>(Spoken.class);
   private final ExecutorService callers = Executors.newCachedThreadPool();
   private final Loopback loopback = new Loopback();
   private boolean wrong;
 
-  private HostileServers() {}
+  private HostileServers() {
+    for (Spoken spoken : Spoken.values()) {
+      all.put(spoken, Hostile.all(spoken));
+    }
+  }
+
+  private List<Hostile> all(Spoken spoken) {
+    return Objects.requireNonNull(all.get(spoken));
+  }
 
   public static void main(String[] args) throws Exception {
     HostileServers servers = new HostileServers();
@@ -63,12 +75,12 @@ final class HostileServers {
   }
 
   private void meetAll(int from) throws Exception {
-    int kinds = Hostile.all(Spoken.OLLAMA).size();
+    int kinds = all(Spoken.OLLAMA).size();
     for (int kind = from; kind < kinds; kind++) {
       long since = System.nanoTime();
       meet(kind);
       System.out.println(
-          Hostile.all(Spoken.OLLAMA).get(kind)
+          all(Spoken.OLLAMA).get(kind)
               + ": "
               + TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - since)
               + " ms");
@@ -81,8 +93,7 @@ final class HostileServers {
       List<Callable<Void>> calls = new ArrayList<>();
       List<AutoCloseable> ends = new ArrayList<>();
       for (Spoken spoken : Spoken.values()) {
-        Hostile hostile =
-            Hostile.all(spoken).stream().filter(h -> h.name().equals(name)).findFirst().get();
+        Hostile hostile = all(spoken).stream().filter(h -> h.name().equals(name)).findFirst().get();
         Node node = loopback.node(hostile.script());
         for (int i = 0; i < CROWD; i++) {
           LlmClient client = client(spoken, node, false);
@@ -99,7 +110,7 @@ final class HostileServers {
     List<Callable<Void>> calls = new ArrayList<>();
     List<AutoCloseable> ends = new ArrayList<>();
     for (Spoken spoken : Spoken.values()) {
-      Hostile hostile = Hostile.all(spoken).get(kind);
+      Hostile hostile = all(spoken).get(kind);
       Node node = loopback.node(hostile.script()).aside(hostile.script());
       LlmClient client = client(spoken, node, hostile.small());
       ends.add(client);
@@ -112,7 +123,7 @@ final class HostileServers {
         calls.add(() -> checked(client));
       }
     }
-    run(Hostile.all(Spoken.OLLAMA).get(kind).name(), calls, ends);
+    run(all(Spoken.OLLAMA).get(kind).name(), calls, ends);
   }
 
   private void run(String name, List<Callable<Void>> calls, List<AutoCloseable> ends)
