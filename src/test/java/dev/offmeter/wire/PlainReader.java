@@ -10,6 +10,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +23,8 @@ final class PlainReader {
           .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
           .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
           .build();
+
+  private static final Set<String> REASONS = Set.of("stop", "length", "STOP", "end_turn");
 
   private final Spoken spoken;
   private final StringBuilder text = new StringBuilder();
@@ -74,6 +77,8 @@ final class PlainReader {
     String line = new String(reply, from, to - from, StandardCharsets.UTF_8);
     if (line.startsWith("data:")) {
       String frame = line.substring(5).strip();
+      // Some servers keep a connection open by such data.
+      sure &= !frame.startsWith(":");
       if (!frame.startsWith("[DONE]") && !frame.isBlank()) {
         readFrame(reply, from + 5, to);
       }
@@ -137,6 +142,8 @@ final class PlainReader {
     boolean odd = !said.isMissingNode() && !said.isNull() && !said.isTextual();
     sure &= !odd;
     text.append(skipped ? "" : said.asText(""));
+    // A reason that nobody knows may be an end or none.
+    sure &= !end.isTextual() || REASONS.contains(end.asText());
     ended = end.isTextual() || (spoken == Spoken.OLLAMA && frame.path("done").asBoolean());
   }
 }
