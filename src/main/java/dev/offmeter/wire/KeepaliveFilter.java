@@ -94,7 +94,7 @@ final class KeepaliveFilter extends InputStream {
   private byte inField(byte next) {
     if (next == ':' && FIELDS.contains(field.toString())) {
       state = State.KEEPALIVE;
-    } else if (field.length() == LONGEST_FIELD || next == ':') {
+    } else if (field.length() == LONGEST_FIELD || next == ':' || next == '}') {
       state = State.JSON;
       return ILLEGAL;
     } else {

@@ -883,6 +883,7 @@ class TolerantReadingTest {
     String damaged = good.replace("\n{", "\n:");
 
     hear(Spoken.OLLAMA, damaged).failed(NOT_AN_ANSWER);
+    hear(Spoken.OLLAMA, "e}\n" + good).failed(NOT_AN_ANSWER);
     assertThat(hear(Spoken.OLLAMA, good.replace("\n{", "\n: ping\n{")).answer())
         .isEqualTo("onetwo");
   }
