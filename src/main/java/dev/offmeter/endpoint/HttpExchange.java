@@ -119,7 +119,8 @@ final class HttpExchange implements Exchange, Progress {
         }
       }
       return answer;
-    } catch (Failure e) {
+    } catch (Failure | LinkageError e) {
+      // A library that does not fit is named where all attempts end.
       throw e;
     } catch (OutOfMemoryError e) {
       throw Failure.of(FailureKind.TOO_LARGE, "no memory was left for the answer");
