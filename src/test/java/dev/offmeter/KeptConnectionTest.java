@@ -12,6 +12,8 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import dev.offmeter.testing.Servers;
+import dev.offmeter.wire.Spoken;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
@@ -25,9 +27,11 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -216,26 +220,49 @@ class KeptConnectionTest {
     assertThat(node.requests()).hasSize(locality == Locality.MANAGED ? 2 : 3);
   }
 
-  static List<String> bytesOfNobody() {
-    String page = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nPAGE\n";
-    String answer =
-        Replies.STREAM_HEAD
-            + Replies.tokens("ANOTHER")
-            + Replies.end("stop", 1)
-            + Replies.LAST_CHUNK;
-    return List.of(answer, page, "\r\n", ": keepalive\r\n\r\n", "}}]}");
+  static Stream<Arguments> bytesOfNobody() {
+    return Stream.of(Spoken.values())
+        .flatMap(spoken -> bytesOfNobody(spoken).map(bytes -> Arguments.of(spoken, bytes)));
+  }
+
+  private static Stream<String> bytesOfNobody(Spoken spoken) {
+    String whole = spoken.whole("ANOTHER");
+    return Stream.of(
+        streamed(spoken, "ANOTHER"),
+        "HTTP/1.1 200 OK\r\nContent-Length: " + whole.length() + "\r\n\r\n" + whole,
+        Replies.chunk(spoken.stream("ANOTHER")) + Replies.LAST_CHUNK,
+        spoken.stream("ANOTHER"),
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nPAGE\n",
+        "\r\n",
+        ": keepalive\r\n\r\n",
+        "}}]}");
+  }
+
+  private static String streamed(Spoken spoken, String text) {
+    String head = spoken == Spoken.OLLAMA ? Replies.STREAM_HEAD : Servers.EVENTS_HEAD;
+    return head + Replies.chunk(spoken.stream(text)) + Replies.LAST_CHUNK;
+  }
+
+  private LlmClient client(Spoken spoken, Node node) {
+    Endpoint.Builder endpoint =
+        switch (spoken) {
+          case OLLAMA -> Endpoint.ollama("node", node.url());
+          case OPENAI -> Endpoint.openAi("node", node.url());
+          case GEMINI -> Endpoint.gemini("node", node.url());
+          case ANTHROPIC -> Endpoint.anthropic("node", node.url());
+        };
+    return loopback.client(
+        LlmClient.builder()
+            .endpoint(endpoint.model("m").build())
+            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
   }
 
   /** Each request has a number for its answer. */
-  private Node nodeWithBytesOfNobody(String bytes, boolean later, Semaphore sent) {
+  private Node nodeWithBytesOfNobody(Spoken spoken, String bytes, boolean later, Semaphore sent) {
     AtomicInteger number = new AtomicInteger();
     return loopback.node(
         (connection, request) -> {
-          String reply =
-              Replies.STREAM_HEAD
-                  + Replies.tokens("ANSWER " + number.incrementAndGet())
-                  + Replies.end("stop", 1)
-                  + Replies.LAST_CHUNK;
+          String reply = streamed(spoken, "ANSWER " + number.incrementAndGet());
           connection.send(later ? reply : reply + bytes);
           if (later) {
             connection.send(bytes);
@@ -246,28 +273,42 @@ class KeptConnectionTest {
 
   @ParameterizedTest
   @MethodSource("bytesOfNobody")
-  void bytesBehindAReplyAreNoPartOfTheNext(String bytes) {
+  void bytesBehindAReplyAreNoPartOfTheNext(Spoken spoken, String bytes) {
     Semaphore sent = new Semaphore(0);
-    LlmClient client = client(nodeWithBytesOfNobody(bytes, false, sent));
+    Node node = nodeWithBytesOfNobody(spoken, bytes, false, sent);
 
-    answersInTurn(client, sent);
+    answersInTurn(client(spoken, node), sent);
   }
 
   @ParameterizedTest
   @MethodSource("bytesOfNobody")
-  void bytesThatComeBetweenTwoCallsAreNoPartOfTheSecond(String bytes) {
+  void bytesThatComeBetweenTwoCallsAreNoPartOfTheSecond(Spoken spoken, String bytes) {
     Semaphore sent = new Semaphore(0);
-    LlmClient client = client(nodeWithBytesOfNobody(bytes, true, sent));
+    Node node = nodeWithBytesOfNobody(spoken, bytes, true, sent);
 
-    answersInTurn(client, sent);
+    answersInTurn(client(spoken, node), sent);
   }
 
+  /** A stream behind a chat, one behind a stream, a chat behind a stream, one behind a chat. */
   private static void answersInTurn(LlmClient client, Semaphore sent) {
-    for (int i = 1; i <= 4; i++) {
-      ChatResponse response = client.chat("hello");
+    for (int i = 1; i <= 5; i++) {
+      ChatResponse response = i == 2 || i == 3 ? streamed(client) : client.chat("hello");
       assertThat(response.text()).isEqualTo("ANSWER " + i);
       assertThat(response.attempts()).hasSize(1);
       sent.acquireUninterruptibly();
+    }
+  }
+
+  private static ChatResponse streamed(LlmClient client) {
+    StringBuilder shown = new StringBuilder();
+    try (ChatStream stream = client.stream(ChatRequest.builder().user("hello").build())) {
+      for (ChatEvent event : stream) {
+        if (event instanceof ChatEvent.TextDelta delta) {
+          shown.append(delta.text());
+        }
+      }
+      assertThat(shown).hasToString(stream.response().text());
+      return stream.response();
     }
   }
 
