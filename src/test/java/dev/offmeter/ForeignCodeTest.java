@@ -22,6 +22,7 @@ import java.io.IOException;
 import java.lang.reflect.Field;
 import java.lang.reflect.Proxy;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketAddress;
 import java.util.ArrayList;
@@ -684,6 +685,53 @@ class ForeignCodeTest {
             .build();
 
     assertThatThrownBy(() -> client.chat(request)).isInstanceOf(LlmException.class);
+
+    assertThat(Thread.interrupted()).isTrue();
+  }
+
+  private LlmClient listenedTo(Node node, EventListener events) {
+    return loopback.client(
+        LlmClient.builder()
+            .httpClient(new OkHttpClient.Builder().eventListener(events).build())
+            .endpoint(ollama("first", node).build())
+            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+  }
+
+  /** OkHttp connects on a thread of its own. */
+  @Test
+  void anInterruptThatAnEventListenerThrowsWhileConnectingEndsTheAttempt() {
+    Node node = loopback.node(Replies.answering("NODE"));
+    LlmClient client =
+        listenedTo(
+            node,
+            new EventListener() {
+              @Override
+              public void connectStart(Call call, InetSocketAddress address, java.net.Proxy proxy) {
+                throw ForeignCodeTest.<RuntimeException>undeclared(new InterruptedException());
+              }
+            });
+
+    ChatResponse response = client.chat(SECRET);
+
+    assertThat(response.text()).isEqualTo("TEMPLATE");
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.CONNECTION_LOST);
+    assertThat(Thread.interrupted()).isFalse();
+  }
+
+  @Test
+  void oneThatItThrowsOnTheThreadOfTheCallStopsTheCall() {
+    Node node = loopback.node(Replies.answering("NODE"));
+    LlmClient client =
+        listenedTo(
+            node,
+            new EventListener() {
+              @Override
+              public void responseHeadersEnd(Call call, Response response) {
+                throw ForeignCodeTest.<RuntimeException>undeclared(new InterruptedException());
+              }
+            });
+
+    assertThatThrownBy(() -> client.chat(SECRET)).isInstanceOf(LlmException.class);
 
     assertThat(Thread.interrupted()).isTrue();
   }
