@@ -55,7 +55,11 @@ public enum FailureKind {
   ANSWER_REJECTED,
   /** The server's content filter, or the model itself, refuses: an explicit refusal. */
   CONTENT_FILTERED,
-  /** A line or an answer beyond the size that the endpoint may send. */
+  /**
+   * A line, an answer or one value in it beyond the size that the endpoint may send, headers and
+   * framing without end, or no room for the answer in the share of the heap that all replies of a
+   * process have.
+   */
   TOO_LARGE,
   /** The server goes on long after the request's {@code maxTokens}: no end is to be expected. */
   RUNAWAY,
