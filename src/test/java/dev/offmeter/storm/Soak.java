@@ -96,8 +96,9 @@ class Soak {
         heaps.stream().mapToLong(Long::longValue).max().orElseThrow() >> 10,
         heaps.get(heaps.size() - 1) >> 10,
         growth() >> 10);
-    System.out.println(
-        "  threads left: " + Storm.threadsLeft() + "; sockets left: none, checked per round");
+    System.out.printf(
+        "  threads left: %s; sockets that servers saw open at the ends of their storms: %d%n",
+        Storm.threadsLeft(), ledger.counted(Storm.SOCKETS_LEFT));
     System.out.println("  seeds that failed: " + failed);
   }
 }

@@ -37,6 +37,9 @@ final class Storm {
   /** So that an endpoint that is down comes back while there are still calls. */
   private static final int FACTOR = 30;
 
+  /** Those that the servers see open when the client is closed, and has had time to. */
+  static final String SOCKETS_LEFT = "socket left";
+
   private static final Duration PATIENCE = Duration.ofSeconds(30);
 
   private final long seed;
@@ -296,9 +299,8 @@ final class Storm {
   private void leavesNothing() {
     WeakReference<LlmClient> gone = new WeakReference<>(client);
     expect(() -> time.pending() == 0, () -> time.pending() + " timers are left");
-    expect(
-        () -> servers.stream().allMatch(server -> server.node().openConnections() == 0),
-        () -> "sockets are left");
+    expect(() -> socketsOpen() == 0, () -> socketsOpen() + " sockets are left");
+    ledger.count(SOCKETS_LEFT, socketsOpen());
     expect(() -> threadsLeft().isEmpty(), () -> "threads are left: " + threadsLeft());
     client = null;
     expect(
@@ -307,6 +309,11 @@ final class Storm {
           return gone.get() == null;
         },
         () -> "the client is still in memory");
+  }
+
+  /** As the servers see it. */
+  private int socketsOpen() {
+    return servers.stream().mapToInt(server -> server.node().openConnections()).sum();
   }
 
   static List<String> threadsLeft() {

@@ -19,7 +19,12 @@ public final class Ledger {
 
   /** It happened once more. */
   public void count(String what) {
-    counts.computeIfAbsent(what, key -> new LongAdder()).increment();
+    count(what, 1);
+  }
+
+  /** It happened so many times more; none at all is told too. */
+  public void count(String what, long times) {
+    counts.computeIfAbsent(what, key -> new LongAdder()).add(times);
   }
 
   /** How often it happened. */
