@@ -325,7 +325,8 @@ public final class Endpoint {
         List.copyOf(settings.headers),
         protocol(),
         settings.function,
-        settings.impatient);
+        settings.impatient,
+        OptionValue.texts(settings.options));
   }
 
   private static Duration shorter(Duration one, Duration other) {

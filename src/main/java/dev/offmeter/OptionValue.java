@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
+import java.math.BigDecimal;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -37,7 +39,38 @@ final class OptionValue {
     }
   }
 
+  /** All texts in the values of options. */
+  static List<String> texts(Map<String, Object> options) {
+    List<String> texts = new ArrayList<>();
+    options.values().forEach(value -> addTexts(value, texts));
+    return List.copyOf(texts);
+  }
+
+  private static void addTexts(Object value, List<String> texts) {
+    if (value instanceof Map<?, ?> map) {
+      map.forEach(
+          (key, inner) -> {
+            addTexts(key, texts);
+            addTexts(inner, texts);
+          });
+    } else if (value instanceof List<?> list) {
+      list.forEach(item -> addTexts(item, texts));
+    } else if (value instanceof String text) {
+      texts.add(text);
+    }
+  }
+
+  /** A number of another class, such as an {@code AtomicInteger}, may change. */
+  private static Object copied(Number number) {
+    String home = number.getClass().getPackageName();
+    boolean constant = home.equals("java.lang") || home.equals("java.math");
+    return constant ? number : new BigDecimal(number.toString());
+  }
+
   private static Object copied(Object value) {
+    if (value instanceof Number number) {
+      return copied(number);
+    }
     if (value instanceof Map<?, ?> map) {
       Map<Object, Object> copy = new LinkedHashMap<>();
       map.forEach((key, inner) -> copy.put(key, copied(inner)));

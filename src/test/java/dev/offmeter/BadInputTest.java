@@ -6,7 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.offmeter.endpoint.Locality;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
@@ -562,5 +564,17 @@ class BadInputTest {
   @Test
   void aResponseWithoutTextIsNone() {
     rejectsCombination(() -> ChatResponse.builder().text(" ").build(), "text", "blank");
+  }
+
+  @Test
+  void anOptionIsKeptAsItWasWhenItWasSet() {
+    AtomicInteger number = new AtomicInteger(1);
+    List<Object> list = new ArrayList<>(List.of(number));
+
+    Object kept = OptionValue.checked("x", list);
+    number.set(2);
+    list.clear();
+
+    assertThat(kept).hasToString("[1]");
   }
 }

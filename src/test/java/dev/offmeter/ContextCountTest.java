@@ -167,14 +167,14 @@ class ContextCountTest {
   @ParameterizedTest
   @EnumSource(names = {"GENERIC", "OLLAMA"})
   void aPromptThatIsCutInSilenceIsSaidOnce(Dialect dialect) {
-    LlmClient client = compatible(2050, e -> e.dialect(dialect));
+    LlmClient client = compatible(4096, e -> e.dialect(dialect));
 
-    assertThat(client.chat(prose(10_500)).text()).isEqualTo("HOME");
-    assertThat(client.chat(prose(10_500)).text()).isEqualTo("HOME");
+    assertThat(client.chat(prose(5_200)).text()).isEqualTo("HOME");
+    assertThat(client.chat(prose(5_200)).text()).isEqualTo("HOME");
 
     assertThat(warned())
         .containsExactly(
-            "endpoint home says that it has read 2050 tokens of a prompt of 10500 words: it seems"
+            "endpoint home says that it has read 4096 tokens of a prompt of 5200 words: it seems"
                 + " to cut long prompts in silence. If it is an Ollama, use Endpoint.ollama, which"
                 + " fails then; else give its model more context; said once");
   }
@@ -200,7 +200,7 @@ class ContextCountTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"3500, 10500", "999, 10500", "0, 10500", "1, 10500"})
+  @CsvSource({"8400, 10500", "999, 10500", "0, 10500", "1, 10500"})
   void countsThatMayBeRightOrOfWhatIsNewOnlyAreNone(int tokens, int words) {
     LlmClient client = compatible(tokens, e -> e);
 

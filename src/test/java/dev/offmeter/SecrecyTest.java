@@ -564,6 +564,29 @@ class SecrecyTest {
         .noneMatch(text -> text.toLowerCase(Locale.ROOT).contains("nightingale"));
   }
 
+  static List<Object> everyTextOfAnOption() {
+    return List.of(
+        "root ::= Project Nightingale layoffs",
+        Map.of("type", List.of("x", "Project Nightingale layoffs")),
+        Map.of("Project Nightingale layoffs", 1));
+  }
+
+  @ParameterizedTest
+  @MethodSource("everyTextOfAnOption")
+  void noTextOfAnOptionIsRepeated(Object option) {
+    Node node =
+        loopback.node(Replies.status(400, "text/plain", "failed: on project NIGHTINGALE layoffs"));
+    Endpoint.Builder endpoint = Endpoint.ollama("node", node.url()).model("m");
+    try (LlmClient client =
+        LlmClient.builder().endpoint(endpoint.option("grammar", option).build()).build()) {
+      told(() -> client.chat("hello"));
+    }
+
+    assertThat(seen)
+        .isNotEmpty()
+        .noneMatch(text -> text.toLowerCase(Locale.ROOT).contains("nightingale"));
+  }
+
   @Test
   void theNumbersOfTheCallerAreNotRepeated() {
     Node node = loopback.node(Replies.status(400, "text/plain", "short pin 4711-0815"));

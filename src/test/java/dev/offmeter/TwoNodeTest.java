@@ -161,7 +161,9 @@ class TwoNodeTest {
   void fallsThroughWhenThePrimaryResets() {
     primary.behaves((connection, request) -> connection.reset());
 
-    assertThat(fallThrough().failure()).contains(FailureKind.CONNECTION_LOST);
+    Attempt reset = fallThrough();
+    assertThat(reset.failure()).contains(FailureKind.CONNECTION_LOST);
+    assertThat(reset.message()).isEqualTo("closed before an answer (Connection reset)");
     assertThat(primary.requests()).as("the prompt was sent once").hasSize(1);
   }
 

@@ -30,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  * @param protocol how a server is asked, null for an in-process function
  * @param function the in-process function, null for a server
  * @param impatient whether a function answers while a model is being loaded that might
+ * @param optionTexts the texts in the options, which a server may repeat
  */
 public record EndpointSpec(
     String name,
@@ -49,7 +50,8 @@ public record EndpointSpec(
     List<Header> headers,
     @Nullable Protocol protocol,
     @Nullable Function<ChatRequest, String> function,
-    boolean impatient) {
+    boolean impatient,
+    List<String> optionTexts) {
 
   /** Whether it is a function in this process. */
   public boolean isLocal() {

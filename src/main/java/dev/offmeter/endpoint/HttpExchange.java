@@ -12,6 +12,7 @@ import dev.offmeter.wire.Reading;
 import dev.offmeter.wire.Reply;
 import java.io.IOException;
 import java.io.InterruptedIOException;
+import java.util.List;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
@@ -46,6 +47,7 @@ final class HttpExchange implements Exchange, Progress {
 
   private final AdaptedProtocol adapted;
   private final String model;
+  private final List<String> optionTexts;
   private final long staleNanos;
   private final Credentials credentials;
   private final ChatRequest request;
@@ -97,6 +99,7 @@ final class HttpExchange implements Exchange, Progress {
     this.adaptation = adapted.takePostponed();
     this.protocol = adaptation == null ? adapted.get() : adaptation.protocol();
     this.model = spec.model();
+    this.optionTexts = spec.optionTexts();
     this.staleNanos =
         spec.locality() == Locality.SELF_HOSTED ? STALE_NANOS : STALE_NANOS_OF_MANAGED;
     this.request = request;
@@ -424,7 +427,7 @@ final class HttpExchange implements Exchange, Progress {
   }
 
   private Redactor redactor() {
-    return new Redactor(credentials.secrets(), model, request, gathered.said());
+    return new Redactor(credentials.secrets(), model, request, optionTexts, gathered.said());
   }
 
   private Failure failure(IOException e) {

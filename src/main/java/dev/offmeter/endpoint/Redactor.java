@@ -104,12 +104,18 @@ final class Redactor {
    * For the words of a server that knows a conversation.
    *
    * @param model the endpoint's model, which may be named
+   * @param options texts in the endpoint's options, such as a grammar
    * @param heard what has come of the answer
    */
   Redactor(
-      Collection<String> secrets, String model, ChatRequest request, List<CharSequence> heard) {
+      Collection<String> secrets,
+      String model,
+      ChatRequest request,
+      List<String> options,
+      List<CharSequence> heard) {
     this(secrets, names(model, request));
     said(request);
+    conversation.addAll(options);
     conversation.addAll(heard);
   }
 

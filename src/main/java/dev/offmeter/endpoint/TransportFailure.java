@@ -123,7 +123,7 @@ final class TransportFailure {
     // A protocol exception repeats what the server sent, so its message stays out.
     return e instanceof ProtocolException
         ? Failure.of(FailureKind.NOT_AN_ANSWER, "the server does not speak HTTP")
-        : Failure.told(FailureKind.CONNECTION_LOST, "closed before an answer: " + root(e));
+        : Failure.told(FailureKind.CONNECTION_LOST, "closed before an answer (" + root(e) + ")");
   }
 
   static Failure answering(IOException e) {
@@ -131,7 +131,7 @@ final class TransportFailure {
       return Failure.of(FailureKind.TOO_LARGE, Objects.requireNonNull(much.getMessage()));
     }
     String what = e instanceof ProtocolException ? "its framing is broken" : root(e);
-    return Failure.told(FailureKind.ANSWER_CUT, "closed in the middle of an answer: " + what);
+    return Failure.told(FailureKind.ANSWER_CUT, "closed in the middle of an answer (" + what + ")");
   }
 
   /** Whether the other end has closed or reset the connection. */

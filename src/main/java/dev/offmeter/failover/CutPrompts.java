@@ -23,8 +23,8 @@ final class CutPrompts {
   /** Half of the smallest usual context is left of a prompt; a count below is of another kind. */
   private static final int LEAST = 1000;
 
-  /** A few vocabularies have tokens of several words. */
-  private static final int WORDS_PER_TOKEN = 3;
+  /** So many words of prose are more than a server can have read that counts so many tokens. */
+  private static final double WORDS_PER_TOKEN = 1.25;
 
   private final String endpoint;
   private final boolean judged;
@@ -38,7 +38,7 @@ final class CutPrompts {
   /** A request has its answer. */
   void onAnswer(ChatRequest request, Usage usage) {
     long tokens = usage.inputTokens();
-    long most = WORDS_PER_TOKEN * tokens;
+    long most = (long) (WORDS_PER_TOKEN * tokens);
     if (!judged || tokens < LEAST || told.get() || Resends.length(request) < 2 * most) {
       return;
     }

@@ -77,7 +77,8 @@ final class OffmeterWay implements Year.Way {
         List.of(),
         null,
         function,
-        function != null);
+        function != null,
+        List.of());
   }
 
   @Override

@@ -48,6 +48,7 @@ final class Specs {
         List.of(),
         null,
         function,
-        false);
+        false,
+        List.of());
   }
 }
