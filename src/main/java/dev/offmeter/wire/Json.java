@@ -85,6 +85,18 @@ final class Json {
     }
   }
 
+  /** Whether it has a number that no type holds, nor keeps as it is written. */
+  static boolean hasNumberBeyondRange(String text) {
+    try {
+      JsonNode unused = TREE_MAPPER.readTree(text);
+      return false;
+    } catch (NumberFormatException e) {
+      return true;
+    } catch (JsonProcessingException e) {
+      return false;
+    }
+  }
+
   /**
    * Whether the text begins as an object with one of these fields; what comes after the beginning
    * of its value may be cut off.

@@ -169,9 +169,15 @@ final class ToolCallPieces {
         throw cut
             ? Failure.of(
                 FailureKind.FORMAT_MISMATCH, "a tool call was cut at the limit: raise maxTokens")
-            : Failure.of(FailureKind.MODEL_STOPPED, "a tool call without a name or arguments");
+            : Failure.of(FailureKind.MODEL_STOPPED, fault(arguments));
       }
       pieces.toolCall(new ToolCall(call.id, call.name, arguments));
     }
+  }
+
+  private static String fault(String arguments) {
+    return Json.hasNumberBeyondRange(arguments)
+        ? "a tool call with a number that is beyond every range"
+        : "a tool call without a name or arguments";
   }
 }

@@ -24,6 +24,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A number that no type holds, or that is short to write and long to compute with. */
 @Timeout(20)
@@ -103,6 +104,22 @@ class HugeNumbersTest {
     for (ToolCall made : response.toolCalls()) {
       String kept = made.arguments().replaceAll("[{}\" a:]", "");
       assertThat(new BigDecimal(kept)).isEqualTo(new BigDecimal(number));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"1e99999999999", "-1e-99999999999", "1.5E+99999999999"})
+  void inArgumentsItIsNamed(String number) {
+    for (Spoken spoken : Spoken.values()) {
+      String call = spoken.call("f", "{\"a\":[{\"b\":" + number + "}]}") + spoken.end(false);
+      ChatRequest request = ChatRequest.builder().user("x").tool("f", "d", "{}").build();
+
+      Attempt attempt = client(spoken, call).chat(request).attempts().get(0);
+
+      assertThat(attempt.failure()).as("%s", spoken).contains(FailureKind.MODEL_STOPPED);
+      assertThat(attempt.message())
+          .as("%s", spoken)
+          .isEqualTo("a tool call with a number that is beyond every range");
     }
   }
 
