@@ -542,6 +542,29 @@ class ForeignCodeTest {
 
   @ParameterizedTest
   @EnumSource(Kind.class)
+  void whatAFunctionOrASupplierThrowsIsNamedEvenIfItCannotTellItself(Kind kind) {
+    Node node = loopback.node(Replies.answering("NODE"));
+    Endpoint last = Endpoint.local("template", request -> "TEMPLATE").build();
+    LlmClient asked =
+        loopback.client(
+            LlmClient.builder().endpoint(Place.FUNCTION.endpoint(node, kind)).endpoint(last));
+    LlmClient supplied =
+        loopback.client(
+            LlmClient.builder().endpoint(Place.CREDENTIAL.endpoint(node, kind)).endpoint(last));
+
+    Attempt function = asked.chat(SECRET).attempts().get(0);
+    Attempt credential = supplied.chat(SECRET).attempts().get(0);
+
+    String name = kind.make.get().getClass().getName();
+    assertThat(function.failure()).contains(FailureKind.LOCAL_FAILED);
+    assertThat(function.message()).startsWith("the function threw " + name);
+    assertThat(credential.failure()).contains(FailureKind.UNAUTHORIZED);
+    assertThat(credential.message())
+        .startsWith("the credential for header Authorization could not be had: " + name);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Kind.class)
   void whatAnEventListenerThrowsIsIgnoredAndSaidOnce(Kind kind) {
     Node node = loopback.node(Replies.answering("NODE"));
     LlmClient client =

@@ -9,20 +9,26 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.net.InetAddress;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
+import okhttp3.OkHttpClient;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
-/** Work that nothing can end costs one thread, however many calls come after. */
+/** Work that nothing can end costs few threads, however many calls come with it or after. */
 @Timeout(20)
 class LeftBehindTest {
   @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final int CALLERS = 20;
 
   private final AtomicInteger asked = new AtomicInteger();
   private final AtomicBoolean hangs = new AtomicBoolean(true);
@@ -78,5 +84,76 @@ class LeftBehindTest {
                 + " an earlier one was given up and has not returned");
     assertThat(unanswered).as("the call's own, and a health check's").isBetween(1, 2);
     assertThat(asked).hasValue(unanswered);
+  }
+
+  @Test
+  void callersAtOnceDoNotEachLeaveASupplierBehind() throws Exception {
+    Node node = loopback.node(Replies.answering("PRIMARY"));
+    ManualTime time = loopback.manualTime();
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .time(time)
+                .endpoint(ollama("primary", node).apiKey(this::key).build())
+                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+
+    allFallBack(client, time);
+  }
+
+  @Test
+  void callersAtOnceDoNotEachLeaveALookupBehind() throws Exception {
+    ManualTime time = loopback.manualTime();
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .time(time)
+                .httpClient(new OkHttpClient.Builder().dns(this::lookup).build())
+                .endpoint(Endpoint.ollama("primary", "http://nowhere.example").model("m").build())
+                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+
+    allFallBack(client, time);
+  }
+
+  @Test
+  void callersAtOnceEachAskASupplierThatAnswers() throws Exception {
+    hangs.set(false);
+    Node node = loopback.node(Replies.answering("PRIMARY"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder().endpoint(ollama("primary", node).apiKey(this::key).build()));
+
+    for (CompletableFuture<ChatResponse> call : callers(client)) {
+      assertThat(call.get().text()).isEqualTo("PRIMARY");
+    }
+
+    assertThat(asked).hasValueGreaterThanOrEqualTo(CALLERS);
+  }
+
+  private String key() {
+    work();
+    return "key";
+  }
+
+  private List<InetAddress> lookup(String host) {
+    work();
+    return List.of();
+  }
+
+  private static List<CompletableFuture<ChatResponse>> callers(LlmClient client) {
+    return Stream.generate(() -> client.chatAsync("draft")).limit(CALLERS).toList();
+  }
+
+  private void allFallBack(LlmClient client, ManualTime time) throws Exception {
+    List<CompletableFuture<ChatResponse>> calls = callers(client);
+    quickly(() -> client.underWay() == CALLERS && asked.get() == 4);
+    quickly(
+        () -> {
+          time.advance(Duration.ofSeconds(5));
+          return calls.stream().allMatch(CompletableFuture::isDone);
+        });
+    for (CompletableFuture<ChatResponse> call : calls) {
+      assertThat(call.get().text()).isEqualTo("TEMPLATE");
+    }
+    assertThat(asked).as("left behind by %d callers", CALLERS).hasValue(4);
   }
 }

@@ -33,8 +33,9 @@ final class Aside {
   }
 
   /**
-   * Waits for {@code work}.
+   * Waits for {@code work}, which may have to wait for its turn.
    *
+   * @throws ExecutionException with what it threw as the cause
    * @throws CancellationException after {@link #cancel()}
    * @throws Unanswered if earlier work was given up and has not returned
    * @throws NoThread if there is no thread for it; it has not begun
@@ -53,8 +54,18 @@ final class Aside {
     if (leftBehind.isAny()) {
       throw new Unanswered();
     }
-    LeftBehind.Work<T> noted = leftBehind.new Work<>(work);
-    FutureTask<T> task = new FutureTask<>(noted);
+    LeftBehind.Work<T> turn = leftBehind.new Work<>(work);
+    turn.awaitTurn(() -> cancelled);
+    try {
+      return run(turn, within);
+    } finally {
+      turn.onGivenUp();
+    }
+  }
+
+  private <T> T run(LeftBehind.Work<T> work, @Nullable Duration within)
+      throws ExecutionException, InterruptedException {
+    FutureTask<T> task = new FutureTask<>(work);
     running = task;
     if (cancelled) {
       task.cancel(true);
@@ -62,17 +73,16 @@ final class Aside {
     try {
       begin(task);
       if (within != null) {
-        awaitBegin(task, noted, within);
+        awaitBegin(task, work, within);
       }
       return task.get();
     } catch (InterruptedException e) {
       task.cancel(true);
       throw e;
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof ExecutionException thrown ? thrown : e;
     } finally {
       running = null;
-      if (task.isCancelled()) {
-        noted.onGivenUp();
-      }
     }
   }
 
@@ -82,7 +92,7 @@ final class Aside {
     try {
       T unused = task.get(within.toNanos(), TimeUnit.NANOSECONDS);
     } catch (TimeoutException e) {
-      if (work.begin()) {
+      if (work.renounce()) {
         throw new NoThread();
       }
     }
@@ -106,6 +116,7 @@ final class Aside {
     if (task != null) {
       task.cancel(true);
     }
+    leftBehind.onEnd();
   }
 
   /** Work that is not begun, because no thread could be had for it. */

@@ -5,10 +5,17 @@ import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.List;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -23,6 +30,7 @@ class AsideTest {
 
   @AfterEach
   void endAll() {
+    answers.release(100);
     release.countDown();
     workers.shutdownNow();
   }
@@ -87,5 +95,82 @@ class AsideTest {
     assertThat(new Aside(workers, leftBehind).call(() -> "beside it")).isEqualTo("beside it");
     release.countDown();
     assertThat(late.get()).isEqualTo("late");
+  }
+
+  private final AtomicLong nanos = new AtomicLong();
+  private final LeftBehind timed = new LeftBehind(nanos::get);
+  private final AtomicInteger begun = new AtomicInteger();
+  private final Semaphore answers = new Semaphore(0);
+
+  private String answer() {
+    begun.incrementAndGet();
+    answers.acquireUninterruptibly();
+    return "answer";
+  }
+
+  private CompletableFuture<String> call(Aside aside) {
+    return CompletableFuture.supplyAsync(
+        () -> {
+          try {
+            return aside.call(this::answer);
+          } catch (Exception e) {
+            throw new CompletionException(e);
+          }
+        },
+        workers);
+  }
+
+  private List<CompletableFuture<String>> calls(int count) {
+    return Stream.generate(() -> call(new Aside(workers, timed))).limit(count).toList();
+  }
+
+  @Test
+  void aFewBeginAtOnceAndEachThatReturnsLetsMoreBegin() throws Exception {
+    List<CompletableFuture<String>> calls = calls(20);
+    quickly(() -> begun.get() == 4 && timed.waiting() == 16);
+
+    answers.release();
+    quickly(() -> begun.get() == 8);
+    answers.release(4);
+    quickly(() -> begun.get() == 20);
+    answers.release(20);
+
+    for (CompletableFuture<String> call : calls) {
+      assertThat(call.get()).isEqualTo("answer");
+    }
+    assertThat(begun).hasValue(20);
+  }
+
+  @Test
+  void noneBeginsBesideOneThatIsOverdueUntilItReturns() throws Exception {
+    CompletableFuture<String> slow = call(new Aside(workers, timed));
+    quickly(() -> begun.get() == 1);
+    nanos.addAndGet(LeftBehind.OVERDUE.toNanos());
+    CompletableFuture<String> next = call(new Aside(workers, timed));
+    quickly(() -> timed.waiting() == 1);
+    assertThat(begun).hasValue(1);
+
+    answers.release(2);
+
+    assertThat(slow.get()).isEqualTo("answer");
+    assertThat(next.get()).isEqualTo("answer");
+  }
+
+  @Test
+  void whoeverWaitsForTheirTurnCanBeEnded() throws Exception {
+    CompletableFuture<String> slow = call(new Aside(workers, timed));
+    quickly(() -> begun.get() == 1);
+    nanos.addAndGet(LeftBehind.OVERDUE.toNanos());
+    Aside waiting = new Aside(workers, timed);
+    CompletableFuture<String> next = call(waiting);
+    quickly(() -> timed.waiting() == 1);
+
+    waiting.cancel();
+
+    assertThatThrownBy(next::get).hasCauseInstanceOf(CancellationException.class);
+    assertThat(timed.waiting()).isZero();
+    answers.release();
+    assertThat(slow.get()).isEqualTo("answer");
+    assertThat(begun).hasValue(1);
   }
 }
