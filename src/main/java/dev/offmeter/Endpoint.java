@@ -817,9 +817,11 @@ public final class Endpoint {
 
     /**
      * The most bytes of a whole reply, after any decompression, at least 1024; default 32 MiB. A
-     * longer one is {@link FailureKind#TOO_LARGE}. All replies that are read at once in the process
-     * may take a sixteenth of its heap together, the first 256 KiB of each not counted, since a
-     * byte on the wire takes up to six in memory; one may take half of that.
+     * longer one is {@link FailureKind#TOO_LARGE}. What is kept of all replies that are read at
+     * once in the process (the line that is being gathered, the text and the calls so far) may take
+     * a sixteenth of its heap together, the first 256 KiB of each not counted, since a byte on the
+     * wire takes up to six in memory; one may take half of that. A reply that finds the room taken
+     * by others is {@code TOO_LARGE} too, and does not count against its endpoint.
      */
     public Builder maxAnswerBytes(long maxAnswerBytes) {
       this.maxAnswerBytes = atLeast1024("maxAnswerBytes", maxAnswerBytes);

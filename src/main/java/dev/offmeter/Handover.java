@@ -27,7 +27,7 @@ final class Handover implements Runnable {
   private record Clock(Handover handover) implements Runnable {
     @Override
     public void run() {
-      handover.giveUp();
+      handover.giveUpAside();
     }
   }
 
@@ -40,7 +40,7 @@ final class Handover implements Runnable {
    * Hands a task over.
    *
    * @param limit how long it may take until a thread begins it, at most 30 s; null for that
-   * @param unable runs instead if none does, on this thread or on the clock's
+   * @param unable runs instead if none does, on this thread or one of its own
    */
   static void to(
       Executor workers, Time time, @Nullable Duration limit, Runnable task, Runnable unable) {
@@ -64,6 +64,20 @@ final class Handover implements Runnable {
     if (settle()) {
       unable.run();
     }
+  }
+
+  /** The application's code may run then, and must not stop the clocks. */
+  private void giveUpAside() {
+    if (settle() && ForeignCode.run(() -> detached(unable).start()) != null) {
+      unable.run();
+    }
+  }
+
+  private static Thread detached(Runnable unable) {
+    Thread thread = new Thread(null, unable, "offmeter-unbegun", 0, false);
+    thread.setDaemon(true);
+    thread.setContextClassLoader(Handover.class.getClassLoader());
+    return thread;
   }
 
   private boolean settle() {

@@ -153,7 +153,7 @@ public final class LlmClient implements AutoCloseable {
    */
   public ChatResponse chat(ChatRequest request) {
     Objects.requireNonNull(request, "request");
-    return run(request, begin(), Acceptance.of(request));
+    return run(request, limit(request), begin(), Acceptance.of(request));
   }
 
   /**
@@ -177,7 +177,7 @@ public final class LlmClient implements AutoCloseable {
     Shape<T> shape = Shape.of(Objects.requireNonNull(type, "type"));
     ChatRequest shaped = request.toBuilder().answerSchema(shape.schema()).build();
     Typed<T> typed = new Typed<>(shape);
-    ChatResponse response = run(shaped, begin(), typed);
+    ChatResponse response = run(shaped, limit(shaped), begin(), typed);
     return new ChatResponse.Structured<>(typed.value(response.text()), response);
   }
 
@@ -194,11 +194,12 @@ public final class LlmClient implements AutoCloseable {
     CompletableFuture<ChatResponse> future = new CompletableFuture<>();
     CompletableFuture<ChatResponse> unused =
         future.whenComplete((response, failure) -> cancellation.cancel("its future was completed"));
+    long asked = time.nanos();
     Handover.to(
         inThisLogContext(),
         time,
         limit(request),
-        () -> runInto(future, request, cancellation),
+        () -> runInto(future, request, left(request, asked), cancellation),
         () -> {
           over(cancellation);
           future.completeExceptionally(unbegun());
@@ -270,6 +271,12 @@ public final class LlmClient implements AutoCloseable {
     return request.deadline().orElse(settings.deadline);
   }
 
+  /** The wait for a thread is part of a deadline that was set. */
+  private @Nullable Duration left(ChatRequest request, long since) {
+    Duration limit = limit(request);
+    return limit == null ? null : limit.minusNanos(Math.min(time.nanos() - since, limit.toNanos()));
+  }
+
   private Executor inThisLogContext() {
     Map<String, String> context = logContext();
     return task -> workers.execute(() -> runIn(context, task));
@@ -295,9 +302,12 @@ public final class LlmClient implements AutoCloseable {
   }
 
   private void runInto(
-      CompletableFuture<ChatResponse> future, ChatRequest request, Cancellation cancellation) {
+      CompletableFuture<ChatResponse> future,
+      ChatRequest request,
+      @Nullable Duration limit,
+      Cancellation cancellation) {
     try {
-      future.complete(run(request, cancellation, Acceptance.of(request)));
+      future.complete(run(request, limit, cancellation, Acceptance.of(request)));
     } catch (Throwable e) {
       future.completeExceptionally(e);
     }
@@ -317,10 +327,14 @@ public final class LlmClient implements AutoCloseable {
     return new IllegalStateException("the client must be open, was closed");
   }
 
-  private ChatResponse run(ChatRequest asked, Cancellation cancellation, Acceptance acceptance) {
+  private ChatResponse run(
+      ChatRequest asked,
+      @Nullable Duration limit,
+      Cancellation cancellation,
+      Acceptance acceptance) {
     try {
       ChatRequest request = defaults.forCall(asked);
-      ChatResponse response = failover.chat(request, limit(request), cancellation, acceptance);
+      ChatResponse response = failover.chat(request, limit, cancellation, acceptance);
       defaultLimit.onAnswer(request, response);
       return response;
     } finally {

@@ -350,6 +350,46 @@ class WedgedModelTest {
     assertThat(changes).extracting(EndpointChange::cause).doesNotContain(FailureKind.WEDGED);
   }
 
+  /** It works on the prompt of that call, or has it generate. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void callsBehindAnOlderOneFindNoWedge(boolean streams) throws Exception {
+    node.behaves(Replies.answering("NODE"));
+    LlmClient client = client(e -> e.timeout(Duration.ofSeconds(40)).unloadWhenWedged(true));
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node");
+    Semaphore answers = new Semaphore(0);
+    ChatRequest hurried = REQUEST.toBuilder().deadline(Duration.ofSeconds(41)).build();
+    ChatRequest longOne = ChatRequest.builder().user("long ".repeat(10_000)).build();
+    node.behaves(
+        (connection, request) -> {
+          if (!request.body().contains("long long")) {
+            connection.hang();
+            return;
+          }
+          answers.acquireUninterruptibly();
+          Replies.answering("LONG").answer(connection, request);
+        });
+    CompletableFuture<ChatResponse> early = client.chatAsync(hurried);
+    quickly(() -> node.requests().size() == 2);
+    pass(Duration.ofSeconds(3));
+    CompletableFuture<ChatResponse> first =
+        streams
+            ? CompletableFuture.supplyAsync(() -> client.stream(longOne).response())
+            : client.chatAsync(longOne);
+    quickly(() -> node.requests().size() == 3);
+    pass(Duration.ofSeconds(18));
+    assertThat(early.get().endpoint()).isEqualTo("fallback");
+    CompletableFuture<ChatResponse> late = client.chatAsync(hurried);
+    quickly(() -> node.requests().size() == 4);
+    pass(Duration.ofSeconds(21));
+    assertThat(late.get().endpoint()).isEqualTo("fallback");
+    answers.release();
+
+    assertThat(first.get().endpoint()).isEqualTo("node");
+    assertThat(changes).noneMatch(change -> change.cause() == FailureKind.WEDGED);
+    assertThat(unloads()).isZero();
+  }
+
   @Test
   void aModelThatIsBeingLoadedIsNotWedged() throws Exception {
     node.aside(

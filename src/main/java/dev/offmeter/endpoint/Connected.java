@@ -76,7 +76,10 @@ final class Connected implements Interceptor {
         .build();
   }
 
-  /** Tells a socket of the bytes of a body that reach its reader, who keeps them for a while. */
+  /**
+   * Tells a socket of the bytes of a body that reach its reader. They are kept until it has taken
+   * them out of its buffer: it gathers a line there.
+   */
   private static final class Used extends ForwardingSource {
     private final HeapShare share = new HeapShare();
     private final @Nullable BoundedSocket socket;
@@ -90,7 +93,7 @@ final class Connected implements Interceptor {
     public long read(Buffer sink, long byteCount) throws IOException {
       long count = super.read(sink, byteCount);
       if (count > 0) {
-        share.grow(count);
+        share.keep(sink.size());
         if (socket != null) {
           socket.used(count);
         }

@@ -95,7 +95,7 @@ final class Decoded implements Source {
     plain = from;
     long count = from.read(sink, byteCount);
     unused = 0;
-    share.grow(Math.max(0, count));
+    share.keep(sink.size());
     return count;
   }
 

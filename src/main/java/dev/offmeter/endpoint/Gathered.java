@@ -24,6 +24,7 @@ final class Gathered implements Pieces, Heard {
   private final List<ToolCall> toolCalls = new ArrayList<>(0);
   private final Progress progress;
   private final OutputLimit limit;
+  private long ofCalls;
   private int withdrawals;
   private boolean ended;
   private boolean callNotOffered;
@@ -57,6 +58,7 @@ final class Gathered implements Pieces, Heard {
   public void toolCall(ToolCall call) {
     progress.piece();
     toolCalls.add(call);
+    ofCalls += call.arguments().length();
   }
 
   @Override
@@ -121,6 +123,11 @@ final class Gathered implements Pieces, Heard {
     List<CharSequence> said = new ArrayList<>(List.of(text, thinking));
     toolCalls.forEach(call -> said.add(call.arguments()));
     return said;
+  }
+
+  /** How many characters the answer has so far. */
+  long length() {
+    return ofCalls + text.length() + thinking.length();
   }
 
   boolean isEmpty() {

@@ -6,6 +6,7 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Ending;
 import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.ForeignCode;
+import dev.offmeter.wire.HeapShare;
 import dev.offmeter.wire.HeapShare.TooLarge;
 import dev.offmeter.wire.Protocol;
 import dev.offmeter.wire.Reading;
@@ -53,6 +54,7 @@ final class HttpExchange implements Exchange, Progress {
   private final ChatRequest request;
   private final Progress progress;
   private final Gathered gathered;
+  private final HeapShare share = new HeapShare();
   private final EndableCall call;
   private boolean limited;
   private boolean connected;
@@ -205,6 +207,7 @@ final class HttpExchange implements Exchange, Progress {
       reused = false;
       sharesFate = !connections.drop(generation);
     }
+    share.release();
     Response head = response;
     if (head == null) {
       return;
@@ -391,6 +394,9 @@ final class HttpExchange implements Exchange, Progress {
   private @Nullable Answer answerIfComplete(Reading reading) throws Failure {
     try {
       Ending ending = reading.next();
+      if (ending == null) {
+        share.keep(gathered.length() + reading.kept());
+      }
       if (!begun && (ending != null || !gathered.isEmpty())) {
         begun = true;
         adapted.onAnswer(adaptation);

@@ -4,6 +4,7 @@ package dev.offmeter.endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.ForeignCode;
+import dev.offmeter.wire.HeapShare.Crowded;
 import dev.offmeter.wire.HeapShare.TooLarge;
 import java.io.EOFException;
 import java.io.IOException;
@@ -30,7 +31,7 @@ final class TransportFailure {
 
   static Failure connecting(IOException e) {
     if (cause(e) instanceof TooLarge much) {
-      return Failure.of(FailureKind.TOO_LARGE, Objects.requireNonNull(much.getMessage()));
+      return tooLarge(much);
     }
     if (ForeignCode.cause(e) instanceof Aside.Unanswered unanswered) {
       return Failure.of(
@@ -110,7 +111,7 @@ final class TransportFailure {
 
   static Failure waiting(IOException e) {
     if (cause(e) instanceof TooLarge much) {
-      return Failure.of(FailureKind.TOO_LARGE, Objects.requireNonNull(much.getMessage()));
+      return tooLarge(much);
     }
     if (e instanceof Connected.ProxyLoginWanted) {
       return Failure.of(FailureKind.UNAUTHORIZED, "a proxy wants a login").withStatus(407);
@@ -128,10 +129,16 @@ final class TransportFailure {
 
   static Failure answering(IOException e) {
     if (cause(e) instanceof TooLarge much) {
-      return Failure.of(FailureKind.TOO_LARGE, Objects.requireNonNull(much.getMessage()));
+      return tooLarge(much);
     }
     String what = e instanceof ProtocolException ? "its framing is broken" : root(e);
     return Failure.told(FailureKind.ANSWER_CUT, "closed in the middle of an answer (" + what + ")");
+  }
+
+  /** The endpoint is not to blame for what others have taken. */
+  private static Failure tooLarge(TooLarge much) {
+    Failure failure = Failure.of(FailureKind.TOO_LARGE, Objects.requireNonNull(much.getMessage()));
+    return much instanceof Crowded ? failure.asBlameless() : failure;
   }
 
   /** Whether the other end has closed or reset the connection. */

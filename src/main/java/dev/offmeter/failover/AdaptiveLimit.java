@@ -16,8 +16,8 @@ import org.slf4j.LoggerFactory;
  * {@code OVERLOADED} begins an episode: from then on as many are let in as were served while it
  * waited, at least one, so that those beyond go on at once instead of waiting out their limit. What
  * is served while a call is, scaled to the whole limit, is what could be: if that is more than are
- * let in, one more is. An episode ends when for a minute nobody was turned away or overloaded. Safe
- * for use by many threads.
+ * let in, one more is. An episode ends when for a minute, or the limit of a call if that is longer,
+ * nobody was overloaded, nor turned away while others were served. Safe for use by many threads.
  */
 final class AdaptiveLimit {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -42,6 +42,9 @@ final class AdaptiveLimit {
   private volatile int limit = NONE;
   private volatile long lastTrouble;
 
+  /** How many had been served when somebody was turned away last. */
+  private volatile long servedAtTrouble = -1;
+
   /** When the limit was set last. Under the lock. */
   private long setAt;
 
@@ -51,8 +54,9 @@ final class AdaptiveLimit {
    * @param at when that was
    * @param served how many had been served before
    * @param streaming how many of them were streams that went on
+   * @param alone whether no other call was there
    */
-  record Entry(long at, long served, int streaming) {}
+  record Entry(long at, long served, int streaming, boolean alone) {}
 
   AdaptiveLimit(EndpointSpec spec, Time time) {
     this.spec = spec;
@@ -75,8 +79,17 @@ final class AdaptiveLimit {
       }
       now = inside.get();
     }
-    lastTrouble = time.nanos();
+    onTurnedAway();
     return false;
+  }
+
+  /** Where nobody is served at all, as while a stream rests, more room is worth a try. */
+  private void onTurnedAway() {
+    long now = served.get();
+    if (servedAtTrouble != now) {
+      servedAtTrouble = now;
+      lastTrouble = time.nanos();
+    }
   }
 
   void leave() {
@@ -107,7 +120,7 @@ final class AdaptiveLimit {
 
   /** A call is sent. */
   Entry enter(long now) {
-    return new Entry(now, served.get(), streaming.get());
+    return new Entry(now, served.get(), streaming.get(), inside.get() <= 1);
   }
 
   /**
@@ -124,7 +137,9 @@ final class AdaptiveLimit {
     try {
       double parts = (double) attempt / Math.max(1, now - entry.at());
       int most = limit;
-      boolean grows = most != NONE && (long) (since * parts) + entry.streaming() > most;
+      // Another may have been almost served when this one came: that counts for nothing.
+      long whole = entry.alone() ? since : since - 1;
+      boolean grows = most != NONE && (long) (whole * parts) + entry.streaming() > most;
       limit = grows ? most + 1 : most;
       return grows;
     } finally {
@@ -152,8 +167,8 @@ final class AdaptiveLimit {
       begins = limit == NONE;
       lastTrouble = time.nanos();
       // One that was in the crowd of before tells nothing of those that are let in now.
-      if (begins || (entry.at() - setAt >= 0 && seen < limit)) {
-        limit = seen;
+      if (begins || entry.at() - setAt >= 0) {
+        limit = begins ? seen : Math.max(1, Math.min(seen, limit - 1));
         setAt = lastTrouble;
       }
     } finally {
@@ -176,7 +191,7 @@ final class AdaptiveLimit {
    * @return whether it ends now
    */
   boolean endIfCalm() {
-    if (limit == NONE || time.nanos() - lastTrouble < CALM) {
+    if (limit == NONE || time.nanos() - lastTrouble < Math.max(CALM, attempt)) {
       return false;
     }
     lock.lock();

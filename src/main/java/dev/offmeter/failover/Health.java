@@ -248,6 +248,11 @@ final class Health {
     return wedge;
   }
 
+  /** Whether an attempt is under way that was made before then: the server may work on that one. */
+  boolean isBehindAnother(long then) {
+    return underWay.stream().anyMatch(other -> other.isOlderThan(then));
+  }
+
   /** Whether its model is wedged, as far as a health check since then does not say otherwise. */
   boolean isWedged(long since) {
     return wedge.isWedged() && looks.haveFoundItReadySince(since);

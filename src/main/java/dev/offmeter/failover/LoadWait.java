@@ -69,7 +69,12 @@ final class LoadWait {
       if (wait <= 0) {
         return null;
       }
+      long since = around.time().nanos();
       ended = awaitBeforeFunction(waitedFor, wait);
+      if (ended == null && around.time().nanos() - since < wait) {
+        // Without a clock nothing is waited for; whoever was interrupted or cancelled goes on too.
+        return null;
+      }
       boolean timeIsUp = deadline.left() - kept <= 0;
       if (ended == null && cancellation.reason() == null) {
         waitedFor.stream().filter(gate -> timeIsUp || left(gate) <= 0).forEach(this::tellInVain);

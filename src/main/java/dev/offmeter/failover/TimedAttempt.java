@@ -432,6 +432,11 @@ final class TimedAttempt implements Progress {
     return loaded - firstTokenEnds < 0 && whole - earlier(attempt, shareEnds) < 0;
   }
 
+  /** Whether it was made before then. */
+  boolean isOlderThan(long then) {
+    return start - then < 0;
+  }
+
   /** Since when the connection that is used now has been. */
   private long sentAt() {
     return resent ? resentAt : start;

@@ -95,14 +95,20 @@ final class Wedge {
   @Nullable Silence silence(ChatRequest request, long began, boolean onNew) {
     long now = time.nanos();
     // Of a server that has never answered nobody knows how slow it is.
-    long atLeast = health.resends().hasAnswered() ? AT_ONCE : wholeLimit();
+    long atLeast = health.resends().hasAnswered() ? halfTheLimit() : wholeLimit();
     boolean odd =
         now - began >= atLeast
             && !activity.hasServedSince(began)
+            && !health.isBehindAnother(began)
             && health.resends().isLongSilence(request, began);
     // Where only a token tells of a load, that token finds out for itself.
     boolean byToken = probes.can(Checkup.Kind.ONE_TOKEN) && health.warmth().costsToken();
     return odd && health.isProbed() && !byToken ? new Silence(began, now, onNew) : null;
+  }
+
+  /** A caller in a greater hurry tells nothing, as with all other limits. */
+  private long halfTheLimit() {
+    return Math.max(AT_ONCE, spec.limits().firstToken().toNanos() / 2);
   }
 
   private long wholeLimit() {

@@ -88,6 +88,15 @@ final class AnswerText {
     return length > 0 || !opening.isEmpty();
   }
 
+  /** How many characters are kept beside what was handed on. */
+  long kept() {
+    long kept = (long) previous.length() + opening.length() + message.length();
+    for (String piece : held) {
+      kept += piece.length();
+    }
+    return kept;
+  }
+
   /** One more piece; not empty. */
   void delta(String piece) throws Failure {
     if (!opening.isEmpty()) {

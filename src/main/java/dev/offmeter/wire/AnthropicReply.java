@@ -196,6 +196,11 @@ final class AnthropicReply implements EventReading.Events {
   }
 
   @Override
+  public long kept() {
+    return model.length() + calls.kept() + answer.kept() + thoughts.kept();
+  }
+
+  @Override
   public boolean isWhole() {
     return reasons.isEnd();
   }

@@ -21,6 +21,7 @@ final class BoundedBody extends InputStream {
   private long read;
   private long lineStart;
   private boolean ended;
+  private final HeapShare share = new HeapShare();
   private final StrictUtf8 utf8 = new StrictUtf8();
   private boolean broken;
 
@@ -37,6 +38,11 @@ final class BoundedBody extends InputStream {
     }
     // The line break belongs to neither line.
     lineStart = offset + 1;
+  }
+
+  /** Nothing of it is kept any more. */
+  void release() {
+    share.release();
   }
 
   /** Whether there was an attempt to read beyond the end. */
@@ -68,6 +74,7 @@ final class BoundedBody extends InputStream {
       if (read - lineStart > maxLine + READ_AHEAD) {
         throw new Unreadable(tooLarge("a line", maxLine));
       }
+      share.keep(read - lineStart);
     }
     return count;
   }

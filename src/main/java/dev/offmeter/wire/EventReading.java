@@ -69,6 +69,9 @@ final class EventReading implements Reading {
    */
   private String later = "";
 
+  /** Of lines before the one that is in the source. */
+  private final HeapShare share = new HeapShare();
+
   private long read;
   private boolean begun;
   private boolean some;
@@ -84,6 +87,9 @@ final class EventReading implements Reading {
      * @return how the answer ended; null while there is more to come
      */
     @Nullable Ending event(JsonNode data) throws Failure;
+
+    /** How many characters are kept beyond the event, beside what was handed on. */
+    long kept();
 
     /** Whether the end of the text has come, so that nothing but an error can spoil it. */
     boolean isWhole();
@@ -145,6 +151,7 @@ final class EventReading implements Reading {
     if (data.exhausted() && bare.exhausted() && name.isEmpty() && later.isEmpty()) {
       skipBlankLines();
     }
+    share.keep(data.size() + bare.size());
     long end = source.indexOf((byte) '\n', 0, sizes.line() + 1);
     if (end < 0 && source.request(sizes.line() + 1)) {
       throw tooLarge("a line", sizes.line());
@@ -442,7 +449,13 @@ final class EventReading implements Reading {
   }
 
   @Override
+  public long kept() {
+    return events.kept();
+  }
+
+  @Override
   public void close() {
+    share.release();
     data.clear();
     bare.clear();
   }

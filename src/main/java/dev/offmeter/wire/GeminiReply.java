@@ -117,6 +117,11 @@ final class GeminiReply implements EventReading.Events {
   }
 
   @Override
+  public long kept() {
+    return model.length() + calls.kept() + answer.kept() + thinking.kept();
+  }
+
+  @Override
   public boolean isWhole() {
     return reasons.isEnd();
   }

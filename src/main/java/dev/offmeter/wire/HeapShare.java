@@ -5,14 +5,15 @@ import java.io.IOException;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * The part of the heap that one body may fill. Many endpoints may send much at once, each within
- * its own limit: what is being read in this process has a limit together. A body may take as much
- * as is left by all, so that a few that never end leave room for others.
+ * The part of the heap that one answer may fill. Many endpoints may send much at once, each within
+ * its own limit: what is kept of all that are being read in this process has a limit together. One
+ * may take as much as is left by all, so that a few that never end leave room for others. What has
+ * been read and is no longer kept takes nothing.
  *
- * <p>Used by the thread that reads the body.
+ * <p>Used by the thread that reads the answer.
  */
 public final class HeapShare {
-  /** No other answer is so long, and none so short is counted. */
+  /** Hardly any answer keeps more, and none that keeps less is counted. */
   static final int FREE = 256 * 1024;
 
   private static final int STEP = 64 * 1024;
@@ -22,20 +23,23 @@ public final class HeapShare {
    * A sixteenth of the heap. The text of a long line is there as bytes, as what the parser made of
    * it, and as the answer: up to six bytes for each of the body.
    */
-  private static final AtomicLong OF_PROCESS =
-      new AtomicLong(Runtime.getRuntime().maxMemory() / 16);
+  private static final long ALL_OF_PROCESS = Runtime.getRuntime().maxMemory() / 16;
+
+  private static final AtomicLong OF_PROCESS = new AtomicLong(ALL_OF_PROCESS);
 
   private final AtomicLong left;
-  private long read;
+  private final long all;
+  private long kept;
   private long taken;
 
   /** Nothing yet, of the heap of this process. */
   public HeapShare() {
-    this(OF_PROCESS);
+    this(OF_PROCESS, ALL_OF_PROCESS);
   }
 
-  HeapShare(AtomicLong left) {
+  HeapShare(AtomicLong left, long all) {
     this.left = left;
+    this.all = all;
   }
 
   /** A value of a tree takes about 120 bytes, beside its text. */
@@ -49,32 +53,67 @@ public final class HeapShare {
    * @throws TooLarge if it takes more than all leave
    */
   public void grow(long bytes) throws TooLarge {
-    read += bytes;
-    while (read - FREE > taken) {
-      if (left.addAndGet(-STEP) < taken) {
-        left.addAndGet(STEP);
-        throw new TooLarge(
-            "the answer is larger than the heap has room for: all that are read at once may take a"
-                + " sixteenth of it");
-      }
-      taken += STEP;
+    keep(kept + bytes);
+  }
+
+  /**
+   * So many bytes of it are kept now, however many there were.
+   *
+   * @throws TooLarge if it takes more than all leave
+   */
+  public void keep(long bytes) throws TooLarge {
+    kept = bytes;
+    while (bytes - FREE > taken) {
+      take();
+    }
+    if (taken > 0) {
+      giveBack(Math.min(taken, taken - (bytes - FREE)) / STEP * STEP);
+    }
+  }
+
+  private void take() throws TooLarge {
+    if (left.addAndGet(-STEP) < taken) {
+      left.addAndGet(STEP);
+      throw 2 * taken > all - STEP
+          ? new TooLarge(
+              "the answer is larger than the heap has room for: all that are read at once may take"
+                  + " a sixteenth of it")
+          : new Crowded();
+    }
+    taken += STEP;
+  }
+
+  private void giveBack(long bytes) {
+    if (bytes > 0) {
+      left.addAndGet(bytes);
+      taken -= bytes;
     }
   }
 
   /** Nothing of it is kept any more. */
   public void release() {
-    left.addAndGet(taken);
-    taken = 0;
-    read = 0;
+    giveBack(taken);
+    kept = 0;
   }
 
   /** A server sends more than may be read of it; the message says of what. */
-  public static final class TooLarge extends IOException {
+  public static class TooLarge extends IOException {
     private static final long serialVersionUID = 1L;
 
     /** So much is too much. */
     public TooLarge(String message) {
       super(message);
+    }
+  }
+
+  /** Others have taken the heap that there is: the server may have sent little. */
+  public static final class Crowded extends TooLarge {
+    private static final long serialVersionUID = 1L;
+
+    Crowded() {
+      super(
+          "other answers leave no room in the heap: all that are read at once may take a sixteenth"
+              + " of it");
     }
   }
 }

@@ -49,6 +49,11 @@ final class OllamaLine {
     this.context = context;
   }
 
+  /** How many characters are kept beyond the line. */
+  long kept() {
+    return model.length() + calls.kept();
+  }
+
   /** Fills this from the object that {@code parser} has just entered. */
   void read(JsonParser parser) throws IOException, Failure {
     begun = true;

@@ -134,7 +134,13 @@ final class OllamaReading implements Reading {
   }
 
   @Override
+  public long kept() {
+    return line.kept() + text.kept() + thinking.kept();
+  }
+
+  @Override
   public void close() {
+    bounded.release();
     try {
       if (parser != null) {
         parser.close();

@@ -188,6 +188,11 @@ final class OpenAiReply implements EventReading.Events {
   }
 
   @Override
+  public long kept() {
+    return model.length() + calls.kept() + text.kept() + thinking.kept();
+  }
+
+  @Override
   public boolean isWhole() {
     return reasons.isEnd();
   }

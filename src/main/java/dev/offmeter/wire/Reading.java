@@ -18,6 +18,12 @@ public interface Reading extends AutoCloseable {
    */
   @Nullable Ending next() throws Failure, IOException;
 
+  /**
+   * How many characters are kept until the answer ends, beside what was handed on: arguments of a
+   * call that come in pieces, a text that is held back.
+   */
+  long kept();
+
   /** Lets go of buffers; the body is closed by whoever opened it. */
   @Override
   void close();

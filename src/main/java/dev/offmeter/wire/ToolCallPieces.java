@@ -18,6 +18,8 @@ final class ToolCallPieces {
   private final List<Call> calls = new ArrayList<>(0);
   private final Map<Integer, Call> open = new HashMap<>(0);
 
+  private long kept;
+
   /** Far more than any answer has. */
   private static final int MOST = 1000;
 
@@ -26,6 +28,10 @@ final class ToolCallPieces {
     private String name = "";
     private final StringBuilder arguments = new StringBuilder();
     private boolean doubtful;
+
+    long length() {
+      return (long) id.length() + name.length() + arguments.length();
+    }
 
     boolean isAnother(String otherId, String otherName) {
       boolean otherCall = !otherId.isEmpty() && !id.isEmpty() && !id.equals(otherId);
@@ -72,6 +78,11 @@ final class ToolCallPieces {
     }
   }
 
+  /** How many characters of them are kept. */
+  long kept() {
+    return kept;
+  }
+
   /** Whether there are any. */
   boolean any() {
     return !calls.isEmpty();
@@ -99,7 +110,8 @@ final class ToolCallPieces {
     return call;
   }
 
-  private static void add(Call call, String id, String name, String arguments) {
+  private void add(Call call, String id, String name, String arguments) {
+    long before = call.length();
     // Some servers say the id and the name again with each piece.
     if (call.id.isEmpty()) {
       call.id = id;
@@ -108,6 +120,7 @@ final class ToolCallPieces {
       call.name = name;
     }
     call.add(arguments);
+    kept += call.length() - before;
   }
 
   /**

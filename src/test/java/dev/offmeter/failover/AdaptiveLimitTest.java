@@ -142,4 +142,44 @@ class AdaptiveLimitTest {
     assertThat(limit.endIfCalm()).as("it ends once").isFalse();
     assertThat(limit.tryEnter()).isTrue();
   }
+
+  @Test
+  void aCallThatWasAlmostServedWhenAnotherCameLetsNobodyMoreIn() {
+    overload(2);
+    assertThat(limit.tryEnter()).isTrue();
+    AdaptiveLimit.Entry first = limit.enter(time.nanos());
+    time.advance(Duration.ofSeconds(7));
+    assertThat(limit.tryEnter()).isTrue();
+    AdaptiveLimit.Entry second = limit.enter(time.nanos());
+    time.advance(Duration.ofSeconds(1));
+    assertThat(limit.onServed(first, time.nanos())).isFalse();
+    limit.leave();
+    time.advance(Duration.ofSeconds(8));
+
+    assertThat(limit.onServed(second, time.nanos())).isFalse();
+  }
+
+  @Test
+  void oneThatIsOverloadedThoughNoMoreAreLetInThanWereServedLowersIt() {
+    overload(5);
+    AdaptiveLimit.Entry waits = limit.enter(time.nanos());
+    serve(Duration.ofSeconds(3), 5);
+
+    limit.onOverloaded(waits);
+
+    assertThat(limit.limit()).isEqualTo(4);
+  }
+
+  @Test
+  void whoIsTurnedAwayWhileNobodyIsServedKeepsItUpForNoLonger() {
+    overload(1);
+    assertThat(limit.tryEnter()).isTrue();
+    assertThat(limit.tryEnter()).isFalse();
+    for (int i = 0; i < 6; i++) {
+      time.advance(Duration.ofSeconds(10));
+      assertThat(limit.tryEnter()).as("as a stream rests").isFalse();
+    }
+
+    assertThat(limit.endIfCalm()).isTrue();
+  }
 }

@@ -18,25 +18,36 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A small heap and servers that would fill any. */
+/** A small heap, servers that would fill any, and many that do not. */
 class HostileMemoryTest {
   @TempDir Path folder;
 
-  /** The process ends at the first error for want of memory, whoever would catch it. */
   @Test
   @Timeout(300)
   void noServerCanFillASmallHeap() throws IOException, InterruptedException {
+    expectNothingWrong(HostileServers.class, "-Xmx256m");
+  }
+
+  @Test
+  @Timeout(300)
+  void manyLongStreamsAtOnceFitIntoASmallHeap() throws IOException, InterruptedException {
+    expectNothingWrong(HonestCrowd.class, "-Xmx128m");
+  }
+
+  /** The process ends at the first error for want of memory, whoever would catch it. */
+  private void expectNothingWrong(Class<?> program, String heap)
+      throws IOException, InterruptedException {
     Path said = folder.resolve("said");
     List<String> command =
         List.of(
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "-Xmx256m",
+            heap,
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-cp",
             classPath(),
-            HostileServers.class.getName());
+            program.getName());
     Process process =
         new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(said.toFile()).start();
     try {

@@ -89,7 +89,15 @@ final class HostileServers {
 
   /** Many calls at once at one that fills a heap the most. */
   private void crowd() throws Exception {
-    for (String name : List.of("a line", "empty objects", "properties", "values in arguments")) {
+    for (String name :
+        List.of(
+            "a line",
+            "empty objects",
+            "properties",
+            "values in arguments",
+            "data without an end",
+            "large pieces",
+            "large calls")) {
       List<Callable<Void>> calls = new ArrayList<>();
       List<AutoCloseable> ends = new ArrayList<>();
       for (Spoken spoken : Spoken.values()) {
