@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
+import dev.offmeter.endpoint.DetachedThreads;
 import dev.offmeter.failover.Time;
 import dev.offmeter.wire.ForeignCode;
 import java.time.Duration;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Future;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
@@ -17,6 +19,8 @@ import org.jspecify.annotations.Nullable;
 final class Handover implements Runnable {
   /** Far longer than a busy machine needs to begin a task. */
   private static final Duration LONGEST = Duration.ofSeconds(30);
+
+  private static final ThreadFactory UNBEGUN = DetachedThreads.daemons("offmeter-unbegun");
 
   private final Runnable task;
   private final Runnable unable;
@@ -68,16 +72,9 @@ final class Handover implements Runnable {
 
   /** The application's code may run then, and must not stop the clocks. */
   private void giveUpAside() {
-    if (settle() && ForeignCode.run(() -> detached(unable).start()) != null) {
+    if (settle() && ForeignCode.run(() -> UNBEGUN.newThread(unable).start()) != null) {
       unable.run();
     }
-  }
-
-  private static Thread detached(Runnable unable) {
-    Thread thread = new Thread(null, unable, "offmeter-unbegun", 0, false);
-    thread.setDaemon(true);
-    thread.setContextClassLoader(Handover.class.getClassLoader());
-    return thread;
   }
 
   private boolean settle() {

@@ -8,18 +8,25 @@ import java.net.Socket;
 import javax.net.SocketFactory;
 import org.jspecify.annotations.Nullable;
 
-/** Sockets of another factory, each of which bounds what a server may send. */
+/** Sockets that are made elsewhere, each of which bounds what a server may send. */
 final class BoundedSockets extends SocketFactory {
-  private final SocketFactory below;
+  private final Below below;
   private volatile boolean counting = true;
 
-  BoundedSockets(SocketFactory below) {
+  /** Makes the socket that is bounded. */
+  @FunctionalInterface
+  interface Below {
+    /** One that is not connected. */
+    Socket open() throws IOException;
+  }
+
+  BoundedSockets(Below below) {
     this.below = below;
   }
 
   @Override
   public Socket createSocket() throws IOException {
-    return new BoundedSocket(below.createSocket(), this);
+    return new BoundedSocket(below.open(), this);
   }
 
   /**

@@ -68,7 +68,8 @@ public final class Transport implements AutoCloseable {
       OkHttpClient base = callers == null ? new OkHttpClient() : callers;
       boolean plain = base.socketFactory() == SocketFactory.getDefault();
       BoundedSockets sockets =
-          new BoundedSockets(plain ? new InterruptibleSockets() : base.socketFactory());
+          new BoundedSockets(
+              plain ? InterruptibleSockets::open : base.socketFactory()::createSocket);
       this.client =
           base.newBuilder()
               .connectionPool(asidePool)

@@ -69,9 +69,12 @@ final class LoadWait {
       if (wait <= 0) {
         return null;
       }
+      tellOfWait(waitedFor, wait);
       long since = around.time().nanos();
-      ended = awaitBeforeFunction(waitedFor, wait);
-      if (ended == null && around.time().nanos() - since < wait) {
+      ended = await(waitedFor, wait);
+      long took = around.time().nanos() - since;
+      waitedFor.forEach(gate -> waited.merge(gate, took, Long::sum));
+      if (ended == null && took < wait) {
         // Without a clock nothing is waited for; whoever was interrupted or cancelled goes on too.
         return null;
       }
@@ -89,7 +92,7 @@ final class LoadWait {
     return gate.spec().limits().firstToken().toNanos() - spent;
   }
 
-  private @Nullable Gate awaitBeforeFunction(List<Gate> loading, long nanos) {
+  private static void tellOfWait(List<Gate> loading, long nanos) {
     if (LOG.isDebugEnabled()) {
       ForeignCode.ignore(
           () ->
@@ -98,11 +101,6 @@ final class LoadWait {
                   Duration.ofNanos(nanos).toMillis(),
                   loading.stream().map(gate -> gate.spec().name()).toList()));
     }
-    long since = around.time().nanos();
-    Gate ended = await(loading, nanos);
-    long took = around.time().nanos() - since;
-    loading.forEach(gate -> waited.merge(gate, took, Long::sum));
-    return ended;
   }
 
   private void tellInVain(Gate gate) {

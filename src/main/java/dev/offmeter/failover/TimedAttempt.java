@@ -411,7 +411,7 @@ final class TimedAttempt implements Progress {
 
   /** Whether it has no first piece, and was made before that. */
   boolean waitsLongerThan(long begun) {
-    return !this.begun && start - begun < 0;
+    return !this.begun && isOlderThan(begun);
   }
 
   /**

@@ -20,7 +20,8 @@ import org.junit.jupiter.api.Test;
 class BoundedSocketTest {
   private static final int MOST = BoundedSocket.MOST_UNUSED;
 
-  private final BoundedSockets sockets = new BoundedSockets(SocketFactory.getDefault());
+  private final BoundedSockets sockets =
+      new BoundedSockets(SocketFactory.getDefault()::createSocket);
 
   private BoundedSocket socket() {
     Socket endless =
