@@ -205,14 +205,16 @@ final class Warmth {
   private void leaveItToCalls() {
     breaker.endBackoffOfColdModel();
     if (toldOfEviction.compareAndSet(false, true)) {
-      LOG.warn(
-          "endpoint {} has lost its model soon after a load, again and again: another model, or"
-              + " this one with another num_ctx, pushes it out of the server's memory. It is no"
-              + " longer loaded in the background, but by calls alone, for 10 min each time. Raise"
-              + " OLLAMA_MAX_LOADED_MODELS as far as the models fit, or ask that server for one"
-              + " model with one num_ctx; see docs/troubleshooting.md#{}; said once",
-          spec.name(),
-          FailureKind.MODEL_COLD.anchor());
+      ForeignCode.ignore(
+          () ->
+              LOG.warn(
+                  "endpoint {} has lost its model soon after a load, again and again: another model, or"
+                      + " this one with another num_ctx, pushes it out of the server's memory. It is no"
+                      + " longer loaded in the background, but by calls alone, for 10 min each time. Raise"
+                      + " OLLAMA_MAX_LOADED_MODELS as far as the models fit, or ask that server for one"
+                      + " model with one num_ctx; see docs/troubleshooting.md#{}; said once",
+                  spec.name(),
+                  FailureKind.MODEL_COLD.anchor()));
     }
   }
 
