@@ -354,7 +354,12 @@ class WedgedModelTest {
   @ParameterizedTest
   @ValueSource(booleans = {true, false})
   void callsBehindAnOlderOneFindNoWedge(boolean streams) throws Exception {
-    node.behaves(Replies.answering("NODE"));
+    node.behaves(
+        (connection, request) -> {
+          Replies.answering("NODE").answer(connection, request);
+          // The next one is on a new connection, and so not sent once more.
+          connection.close();
+        });
     LlmClient client = client(e -> e.timeout(Duration.ofSeconds(40)).unloadWhenWedged(true));
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node");
     Semaphore answers = new Semaphore(0);
@@ -370,17 +375,18 @@ class WedgedModelTest {
           Replies.answering("LONG").answer(connection, request);
         });
     CompletableFuture<ChatResponse> early = client.chatAsync(hurried);
-    quickly(() -> node.requests().size() == 2);
+    quickly(() -> node.requests().size() > 1);
     pass(Duration.ofSeconds(3));
     CompletableFuture<ChatResponse> first =
         streams
             ? CompletableFuture.supplyAsync(() -> client.stream(longOne).response())
             : client.chatAsync(longOne);
-    quickly(() -> node.requests().size() == 3);
+    quickly(() -> node.requests().stream().anyMatch(r -> r.body().contains("long long")));
     pass(Duration.ofSeconds(18));
     assertThat(early.get().endpoint()).isEqualTo("fallback");
+    int before = node.requests().size();
     CompletableFuture<ChatResponse> late = client.chatAsync(hurried);
-    quickly(() -> node.requests().size() == 4);
+    quickly(() -> node.requests().size() > before);
     pass(Duration.ofSeconds(21));
     assertThat(late.get().endpoint()).isEqualTo("fallback");
     answers.release();
