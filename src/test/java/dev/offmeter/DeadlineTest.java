@@ -53,7 +53,7 @@ class DeadlineTest {
   }
 
   private static CompletableFuture<ChatResponse> ask(LlmClient client, Duration deadline) {
-    return client.chatAsync(ChatRequest.builder().user("a reminder").deadline(deadline).build());
+    return client.chatAsync(within(deadline));
   }
 
   private void passes(Node asked, Duration duration) {
@@ -470,11 +470,11 @@ class DeadlineTest {
                 .endpoint(ollama("second", second).maxConcurrent(1).build())
                 .time(time));
     first.behaves(Replies.status(400, "", ""));
-    CompletableFuture<ChatResponse> holder = client.chatAsync(within(Duration.ofHours(1)));
+    CompletableFuture<ChatResponse> holder = ask(client, Duration.ofHours(1));
     second.awaitAsked();
     first.behaves(Replies.hanging());
 
-    CompletableFuture<ChatResponse> call = client.chatAsync(within(Duration.ofSeconds(10)));
+    CompletableFuture<ChatResponse> call = ask(client, Duration.ofSeconds(10));
     quickly(() -> first.requests().size() == 2);
     time.advance(Duration.ofSeconds(10));
 
@@ -495,7 +495,7 @@ class DeadlineTest {
     client.chat(within(Duration.ofSeconds(10)));
     first.behaves(Replies.hanging());
 
-    CompletableFuture<ChatResponse> call = client.chatAsync(within(Duration.ofSeconds(10)));
+    CompletableFuture<ChatResponse> call = ask(client, Duration.ofSeconds(10));
     quickly(() -> first.requests().size() == 2);
     time.advance(Duration.ofSeconds(10));
 
@@ -515,11 +515,11 @@ class DeadlineTest {
                         .build())
                 .time(time));
     first.behaves(Replies.status(400, "", ""));
-    CompletableFuture<ChatResponse> holder = client.chatAsync(within(Duration.ofHours(1)));
+    CompletableFuture<ChatResponse> holder = ask(client, Duration.ofHours(1));
     second.awaitAsked();
     first.behaves(Replies.hanging());
 
-    CompletableFuture<ChatResponse> call = client.chatAsync(within(Duration.ofSeconds(10)));
+    CompletableFuture<ChatResponse> call = ask(client, Duration.ofSeconds(10));
     quickly(() -> first.requests().size() == 2);
     second.behaves(Replies.answering("SECOND"));
     time.advance(Duration.ofSeconds(5));
@@ -537,10 +537,10 @@ class DeadlineTest {
             LlmClient.builder()
                 .endpoint(ollama("first", first).maxConcurrent(1).build())
                 .time(time));
-    CompletableFuture<ChatResponse> holder = client.chatAsync(within(Duration.ofHours(1)));
+    CompletableFuture<ChatResponse> holder = ask(client, Duration.ofHours(1));
     first.awaitAsked();
     int clocks = time.pending();
-    CompletableFuture<ChatResponse> call = client.chatAsync(within(Duration.ofSeconds(10)));
+    CompletableFuture<ChatResponse> call = ask(client, Duration.ofSeconds(10));
     quickly(() -> time.pending() == clocks + 1);
 
     time.advance(Duration.ofMillis(9_940));

@@ -244,16 +244,10 @@ class KeptConnectionTest {
   }
 
   private LlmClient client(Spoken spoken, Node node) {
-    Endpoint.Builder endpoint =
-        switch (spoken) {
-          case OLLAMA -> Endpoint.ollama("node", node.url());
-          case OPENAI -> Endpoint.openAi("node", node.url());
-          case GEMINI -> Endpoint.gemini("node", node.url());
-          case ANTHROPIC -> Endpoint.anthropic("node", node.url());
-        };
+    Endpoint.Builder endpoint = spoken.endpoint("node", node.url());
     return loopback.client(
         LlmClient.builder()
-            .endpoint(endpoint.model("m").build())
+            .endpoint(endpoint.build())
             .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
   }
 

@@ -23,17 +23,6 @@ final class VirtualTimer extends OneShotTimer {
     return task;
   }
 
-  @Override
-  public ScheduledFuture<?> schedule(Runnable work, long delay, TimeUnit unit) {
-    return schedule(
-        () -> {
-          work.run();
-          return null;
-        },
-        delay,
-        unit);
-  }
-
   private final class Task<V> extends FutureTask<V> implements ScheduledFuture<V> {
     private final long due;
 

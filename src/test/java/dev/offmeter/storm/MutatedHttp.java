@@ -118,14 +118,8 @@ final class MutatedHttp {
   }
 
   private static LlmClient client(Spoken spoken, Node node) {
-    Endpoint.Builder first =
-        switch (spoken) {
-          case OLLAMA -> Endpoint.ollama("node", node.url());
-          case OPENAI -> Endpoint.openAi("node", node.url());
-          case GEMINI -> Endpoint.gemini("node", node.url());
-          case ANTHROPIC -> Endpoint.anthropic("node", node.url());
-        };
-    first.model("m").timeout(LIMIT).stallTimeout(LIMIT);
+    Endpoint.Builder first = spoken.endpoint("node", node.url());
+    first.timeout(LIMIT).stallTimeout(LIMIT);
     Endpoint last =
         Endpoint.local(
                 "template",

@@ -11,6 +11,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Delayed;
+import java.util.concurrent.Executors;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
@@ -207,19 +208,7 @@ public final class ManualTime implements Time {
 
     @Override
     public ScheduledFuture<?> schedule(Runnable work, long delay, TimeUnit unit) {
-      return schedule(
-          () -> {
-            work.run();
-            return null;
-          },
-          delay,
-          unit,
-          work.getClass().getName());
-    }
-
-    @Override
-    public void execute(Runnable work) {
-      schedule(work, 0, TimeUnit.NANOSECONDS);
+      return schedule(Executors.callable(work), delay, unit, work.getClass().getName());
     }
   }
 }

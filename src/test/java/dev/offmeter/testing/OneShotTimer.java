@@ -3,6 +3,7 @@ package dev.offmeter.testing;
 
 import java.util.List;
 import java.util.concurrent.AbstractExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
@@ -10,6 +11,16 @@ import java.util.concurrent.TimeUnit;
 /** A timer without a thread, for time that a test moves: nothing is repeated, nothing shut down. */
 public abstract class OneShotTimer extends AbstractExecutorService
     implements ScheduledExecutorService {
+  @Override
+  public ScheduledFuture<?> schedule(Runnable work, long delay, TimeUnit unit) {
+    return schedule(Executors.callable(work), delay, unit);
+  }
+
+  @Override
+  public void execute(Runnable work) {
+    schedule(work, 0, TimeUnit.NANOSECONDS);
+  }
+
   @Override
   public final ScheduledFuture<?> scheduleAtFixedRate(
       Runnable work, long initialDelay, long period, TimeUnit unit) {

@@ -109,21 +109,5 @@ public final class QuickTime implements Time {
       due.add(task);
       return task;
     }
-
-    @Override
-    public ScheduledFuture<?> schedule(Runnable work, long delay, TimeUnit unit) {
-      return schedule(
-          () -> {
-            work.run();
-            return null;
-          },
-          delay,
-          unit);
-    }
-
-    @Override
-    public void execute(Runnable work) {
-      schedule(work, 0, TimeUnit.NANOSECONDS);
-    }
   }
 }

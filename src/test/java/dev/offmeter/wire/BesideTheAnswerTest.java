@@ -111,14 +111,7 @@ class BesideTheAnswerTest {
                   connection.send("x".repeat(10_000));
                 }
               });
-      LlmClient client =
-          client(
-              switch (spoken) {
-                case OLLAMA -> Endpoint.ollama("node", node.url());
-                case OPENAI -> Endpoint.openAi("node", node.url());
-                case GEMINI -> Endpoint.gemini("node", node.url());
-                case ANTHROPIC -> Endpoint.anthropic("node", node.url());
-              });
+      LlmClient client = client(spoken.endpoint("node", node.url()));
 
       assertThat(client.chat(REQUEST).text()).isEqualTo("A whole answer.");
       try (ChatStream stream = client.stream(REQUEST)) {

@@ -51,14 +51,7 @@ class EndlessTest {
   }
 
   private static Endpoint.Builder endpoint(Spoken spoken, Node node) {
-    Endpoint.Builder builder =
-        switch (spoken) {
-          case OLLAMA -> Endpoint.ollama("node", node.url());
-          case OPENAI -> Endpoint.openAi("node", node.url());
-          case GEMINI -> Endpoint.gemini("node", node.url());
-          case ANTHROPIC -> Endpoint.anthropic("node", node.url());
-        };
-    return builder.model("m");
+    return spoken.endpoint("node", node.url());
   }
 
   private LlmClient client(Endpoint.Builder first) {

@@ -139,15 +139,9 @@ final class HonestCrowd {
   }
 
   private static LlmClient client(Spoken spoken, Node node) {
-    Endpoint.Builder first =
-        switch (spoken) {
-          case OLLAMA -> Endpoint.ollama("node", node.url());
-          case OPENAI -> Endpoint.openAi("node", node.url());
-          case GEMINI -> Endpoint.gemini("node", node.url());
-          case ANTHROPIC -> Endpoint.anthropic("node", node.url());
-        };
+    Endpoint.Builder first = spoken.endpoint("node", node.url());
     return LlmClient.builder()
-        .endpoint(first.model("m").apiKey("k").build())
+        .endpoint(first.apiKey("k").build())
         .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
         .build();
   }

@@ -63,7 +63,7 @@ final class HostileServers {
     servers.meetAll(args.length == 0 ? 0 : Integer.parseInt(args[0]));
     servers.crowd();
     servers.callers.shutdown();
-    Thread.sleep(100);
+    boolean unused = servers.callers.awaitTermination(10, TimeUnit.SECONDS);
     System.gc();
     Runtime heap = Runtime.getRuntime();
     long left = heap.totalMemory() - heap.freeMemory();
@@ -161,18 +161,12 @@ final class HostileServers {
   }
 
   private static LlmClient client(Spoken spoken, Node node, boolean small) {
-    Endpoint.Builder first =
-        switch (spoken) {
-          case OLLAMA -> Endpoint.ollama("node", node.url());
-          case OPENAI -> Endpoint.openAi("node", node.url());
-          case GEMINI -> Endpoint.gemini("node", node.url());
-          case ANTHROPIC -> Endpoint.anthropic("node", node.url());
-        };
+    Endpoint.Builder first = spoken.endpoint("node", node.url());
     if (small) {
       first.maxAnswerBytes(1 << 18);
     }
     return LlmClient.builder()
-        .endpoint(first.model("m").apiKey("k").timeout(LONG).build())
+        .endpoint(first.apiKey("k").timeout(LONG).build())
         .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
         .build();
   }

@@ -63,16 +63,10 @@ class HugeNumbersTest {
               connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body);
               connection.close();
             });
-    Endpoint.Builder first =
-        switch (spoken) {
-          case OLLAMA -> Endpoint.ollama("node", node.url());
-          case OPENAI -> Endpoint.openAi("node", node.url());
-          case GEMINI -> Endpoint.gemini("node", node.url());
-          case ANTHROPIC -> Endpoint.anthropic("node", node.url());
-        };
+    Endpoint.Builder first = spoken.endpoint("node", node.url());
     return loopback.client(
         LlmClient.builder()
-            .endpoint(first.model("m").build())
+            .endpoint(first.build())
             .endpoint(
                 Endpoint.local("template", request -> "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1}")
                     .build()));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
+import dev.offmeter.Endpoint;
 import dev.offmeter.Endpoint.Dialect;
 import java.util.Arrays;
 import java.util.Map;
@@ -214,6 +215,18 @@ public enum Spoken {
 
   Spoken(Api api) {
     this.api = api;
+  }
+
+  /** An endpoint that is asked by it, with a model. */
+  public Endpoint.Builder endpoint(String name, String url) {
+    Endpoint.Builder endpoint =
+        switch (this) {
+          case OLLAMA -> Endpoint.ollama(name, url);
+          case OPENAI -> Endpoint.openAi(name, url);
+          case GEMINI -> Endpoint.gemini(name, url);
+          case ANTHROPIC -> Endpoint.anthropic(name, url);
+        };
+    return endpoint.model("m");
   }
 
   /** A piece of answer; the text is JSON without its quotes. */

@@ -65,16 +65,10 @@ class StrictUtf8Test {
               }
               connection.close();
             });
-    Endpoint.Builder first =
-        switch (spoken) {
-          case OLLAMA -> Endpoint.ollama("node", node.url());
-          case OPENAI -> Endpoint.openAi("node", node.url());
-          case GEMINI -> Endpoint.gemini("node", node.url());
-          case ANTHROPIC -> Endpoint.anthropic("node", node.url());
-        };
+    Endpoint.Builder first = spoken.endpoint("node", node.url());
     return loopback.client(
         LlmClient.builder()
-            .endpoint(first.model("m").build())
+            .endpoint(first.build())
             .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
   }
 
