@@ -116,6 +116,7 @@ class OwnPauseTest {
     time.advance(Duration.ofMillis(200));
 
     assertThat(call.get().endpoint()).isEqualTo("template");
+    assertThat(call.get().elapsed()).isGreaterThan(Duration.ofMillis(7200));
   }
 
   @Test

@@ -628,7 +628,12 @@ final class TimedAttempt implements Progress {
   private long clockDueAt() {
     long delivery = resting ? start + FAR : streamEnds;
     long ofAttempt = earlier(phaseDueAt(), attemptDueAt());
-    return earlier(ofAttempt, pause.reprieve(earlier(shareEnds, delivery)));
+    return earlier(ofAttempt, earlier(shareDueAt(), pause.reprieve(delivery)));
+  }
+
+  /** A deadline that somebody has set goes on in a pause of this process; all others do not. */
+  private long shareDueAt() {
+    return pause.reprieve(deadline.isSet() ? shareEnds : shareEnds + pause.lost());
   }
 
   private long attemptDueAt() {
@@ -683,7 +688,7 @@ final class TimedAttempt implements Progress {
   }
 
   private Failure overdue(long now) {
-    if (now - pause.reprieve(shareEnds) >= 0) {
+    if (now - shareDueAt() >= 0) {
       return shareSpent();
     }
     if (now - pause.reprieve(streamEnds) >= 0) {
