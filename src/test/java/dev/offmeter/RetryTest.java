@@ -67,7 +67,9 @@ class RetryTest {
     assertThat(ask().get().endpoint()).isEqualTo("fallback");
     primary.behaves(Replies.answering("never to be asked"));
 
-    time.advance(Duration.ofSeconds(1));
+    // The pause has some jitter, and whoever wakes from it reads the time at once.
+    time.standStill(Duration.ofSeconds(1));
+    time.advance(Duration.ZERO);
 
     assertThat(call.get().endpoint()).isEqualTo("fallback");
     assertThat(call.get().elapsed()).isEqualTo(Duration.ofSeconds(1));

@@ -20,6 +20,7 @@ public final class Node implements AutoCloseable {
           "(GET \\S*/(api/version|api/ps|health|readyz|models)|POST \\S*/api/generate) HTTP/1.1");
 
   private volatile ServerSocket server;
+  private volatile Thread acceptor;
   private final Set<Socket> open = ConcurrentHashMap.newKeySet();
   private final Set<Socket> inHand = ConcurrentHashMap.newKeySet();
   private final List<Connection.Request> requests = new CopyOnWriteArrayList<>();
@@ -37,7 +38,7 @@ public final class Node implements AutoCloseable {
     } catch (IOException e) {
       throw new AssertionError(e);
     }
-    daemon(this::accept);
+    acceptor = daemon(this::accept);
   }
 
   private static ServerSocket listening(int port) throws IOException {
@@ -113,7 +114,7 @@ public final class Node implements AutoCloseable {
         Socket socket = listening.accept();
         socket.setTcpNoDelay(true);
         open.add(socket);
-        daemon(() -> serve(socket));
+        Thread unused = daemon(() -> serve(socket));
       }
     } catch (IOException e) {
       // Closed: the test is over, or wants it gone.
@@ -158,7 +159,7 @@ public final class Node implements AutoCloseable {
    */
   public void comesBack() throws IOException {
     server = listening(server.getLocalPort());
-    daemon(this::accept);
+    acceptor = daemon(this::accept);
   }
 
   /** Closes the connections that it has nothing to do for, as a proxy does after a while. */
@@ -178,7 +179,23 @@ public final class Node implements AutoCloseable {
     } catch (IOException e) {
       throw new AssertionError(e);
     }
+    awaitEnd(acceptor);
     open.forEach(Node::drop);
+  }
+
+  /** For as long as a thread accepts, a connection may be made although the socket is closed. */
+  private static void awaitEnd(Thread thread) {
+    boolean interrupted = false;
+    while (thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   private static void drop(Socket socket) {
@@ -189,9 +206,10 @@ public final class Node implements AutoCloseable {
     }
   }
 
-  private static void daemon(Runnable task) {
+  private static Thread daemon(Runnable task) {
     Thread thread = new Thread(task, "test-node");
     thread.setDaemon(true);
     thread.start();
+    return thread;
   }
 }
