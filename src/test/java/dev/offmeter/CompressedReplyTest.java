@@ -19,6 +19,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -181,6 +182,34 @@ class CompressedReplyTest {
             "the body is compressed with '"
                 + coding.replace("gzip, ", "")
                 + "', though it was asked for as it is");
+  }
+
+  /** Of a stream whose chunks nobody has put together, the sizes would stand between its lines. */
+  @ParameterizedTest
+  @CsvSource({"chu, 200", "'gzip, chunked', 200", "deflate, 200", "'chunked, x', 503"})
+  void anUnknownTransferCodingIsNotReadOver(String coding, int status) {
+    node.behaves(
+        (connection, request) -> {
+          connection.send("HTTP/1.1 " + status + " X\r\nTransfer-Encoding: " + coding + "\r\n\r\n");
+          connection.send(Integer.toHexString(ANSWER.length()) + "\r\n" + ANSWER + "\r\n0\r\n\r\n");
+          connection.close();
+        });
+
+    Attempt attempt = failed();
+    assertThat(attempt.status()).hasValue(status);
+    assertThat(attempt.message()).isEqualTo("the body is sent in an unknown transfer coding");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"Chunked", " chunked ", "CHUNKED"})
+  void chunksAreKnownByAnyCase(String coding) {
+    node.behaves(
+        (connection, request) -> {
+          connection.send("HTTP/1.1 200 X\r\nTransfer-Encoding:" + coding + "\r\n\r\n");
+          connection.send(Integer.toHexString(ANSWER.length()) + "\r\n" + ANSWER + "\r\n0\r\n\r\n");
+        });
+
+    assertThat(client.chat("draft").text()).isEqualTo("A whole answer.");
   }
 
   @ParameterizedTest

@@ -35,6 +35,8 @@ final class Decoded implements Source {
   private static final Set<String> PLAIN =
       Set.of("", "identity", "none", "null", "utf-8", "utf8", "binary", "8bit", "text", "chunked");
 
+  private static final Set<String> FRAMINGS = Set.of("", "chunked", "identity");
+
   /**
    * Beginnings of a body that is not compressed: no text that was deflated has such bytes there.
    */
@@ -60,6 +62,7 @@ final class Decoded implements Source {
    * @throws Failure if it has an encoding that is not known
    */
   static ResponseBody body(Response response) throws Failure {
+    throwUnlessFramed(response);
     ResponseBody body = response.body();
     String encoding = response.header("Content-Encoding");
     if (encoding == null) {
@@ -71,6 +74,20 @@ final class Decoded implements Source {
       source = decoded(source, codings[i].strip(), response.code());
     }
     return ResponseBody.create(source, body.contentType(), -1);
+  }
+
+  /**
+   * No other transfer coding than chunked is asked for (RFC 9112, section 6.1). Of one that is not
+   * understood, sizes of chunks would stand in the text.
+   */
+  private static void throwUnlessFramed(Response response) throws Failure {
+    for (String coding : response.headers("Transfer-Encoding")) {
+      if (!FRAMINGS.contains(coding.strip().toLowerCase(Locale.ROOT))) {
+        throw Failure.of(
+                FailureKind.NOT_AN_ANSWER, "the body is sent in an unknown transfer coding")
+            .withStatus(response.code());
+      }
+    }
   }
 
   private static BufferedSource decoded(BufferedSource source, String coding, int status)

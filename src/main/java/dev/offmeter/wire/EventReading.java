@@ -72,6 +72,9 @@ final class EventReading implements Reading {
   /** Of lines before the one that is in the source. */
   private final HeapShare share = new HeapShare();
 
+  /** What is in the source of the line that is read, up to its new line. */
+  private long ahead;
+
   private long read;
   private boolean begun;
   private boolean some;
@@ -146,8 +149,29 @@ final class EventReading implements Reading {
     }
   }
 
-  /** The next line with its end; null when there is none. */
+  /**
+   * The next line with its end; null when there is none. A carriage return alone ends a line as
+   * well, and what follows it must not go down with that line.
+   */
   private @Nullable Buffer line() throws IOException {
+    if (ahead == 0) {
+      ahead = untilNewLine();
+    }
+    if (ahead == 0) {
+      return null;
+    }
+    Buffer buffer = source.getBuffer();
+    long at = buffer.indexOf((byte) '\r', 0, ahead - 1);
+    long length = at >= 0 && buffer.getByte(at + 1) != '\n' ? at + 1 : ahead;
+    ahead -= length;
+    count(length);
+    Buffer line = new Buffer();
+    line.write(source, length);
+    return line;
+  }
+
+  /** How many bytes there are to the next new line, with it; without one, to the end. */
+  private long untilNewLine() throws IOException {
     if (data.exhausted() && bare.exhausted() && name.isEmpty() && later.isEmpty()) {
       skipBlankLines();
     }
@@ -156,14 +180,7 @@ final class EventReading implements Reading {
     if (end < 0 && source.request(sizes.line() + 1)) {
       throw tooLarge("a line", sizes.line());
     }
-    long length = end < 0 ? source.getBuffer().size() : end + 1;
-    if (length == 0) {
-      return null;
-    }
-    count(length);
-    Buffer line = new Buffer();
-    line.write(source, length);
-    return line;
+    return end < 0 ? source.getBuffer().size() : end + 1;
   }
 
   /** Nothing is in front of them that they could end. */

@@ -22,6 +22,7 @@ final class PlainReader {
       JsonMapper.builder()
           .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
           .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
+          .enable(JsonReadFeature.ALLOW_LEADING_ZEROS_FOR_NUMBERS)
           .build();
 
   private static final Set<String> REASONS = Set.of("stop", "length", "STOP", "end_turn");
@@ -57,15 +58,16 @@ final class PlainReader {
   private void readAll(byte[] reply) throws IOException {
     String lenient = new String(reply, StandardCharsets.UTF_8).stripLeading();
     if (spoken == Spoken.OLLAMA) {
+      // A proxy may keep the connection open by lines of another format.
+      sure = lenient.lines().noneMatch(line -> line.matches("(data|event|id|retry)?:.*"));
       readFrame(reply, 0, reply.length);
       return;
     }
-    // A whole reply, of which this knows nothing; and a line may end otherwise than by a new line.
+    // A whole reply, of which this knows nothing.
     sure = !lenient.startsWith("{") && !lenient.startsWith("[");
-    sure &= !lenient.replace("\r\n", "").contains("\r");
     for (int from = 0; from < reply.length && !ended; ) {
       int to = from;
-      while (to < reply.length && reply[to] != '\n') {
+      while (to < reply.length && reply[to] != '\n' && reply[to] != '\r') {
         to++;
       }
       readLine(reply, from, to);
@@ -78,7 +80,9 @@ final class PlainReader {
     if (line.startsWith("data:")) {
       String frame = line.substring(5).strip();
       // Some servers keep a connection open by such data.
-      sure &= !frame.startsWith(":");
+      sure &= !frame.startsWith(":") && !frame.matches("[a-z_-]{4,10}");
+      // A parser may take a byte order mark for nothing, wherever a text begins.
+      sure &= !frame.startsWith("\ufeff") && !frame.startsWith("[");
       if (!frame.startsWith("[DONE]") && !frame.isBlank()) {
         readFrame(reply, from + 5, to);
       }
@@ -114,6 +118,8 @@ final class PlainReader {
     sure &= !frame.has("error");
     // What stands between tags may be thinking.
     sure &= !frame.toString().contains("think>");
+    // A whole message, of which this knows nothing either.
+    sure &= frame.at("/choices/0/message").isMissingNode();
     // Another answer than the first, of several.
     sure &= frame.at("/choices/0/index").asInt() == 0;
     sure &= frame.at("/candidates/0/index").asInt() == 0;
@@ -144,6 +150,8 @@ final class PlainReader {
     text.append(skipped ? "" : said.asText(""));
     // A reason that nobody knows may be an end or none.
     sure &= !end.isTextual() || REASONS.contains(end.asText());
+    // A reason without its mark is an end if nothing follows it.
+    sure &= spoken != Spoken.OLLAMA || frame.path("done").isBoolean();
     ended = end.isTextual() || (spoken == Spoken.OLLAMA && frame.path("done").asBoolean());
   }
 }

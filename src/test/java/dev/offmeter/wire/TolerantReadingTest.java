@@ -877,6 +877,40 @@ class TolerantReadingTest {
     assertThat(hear(spoken, behind).answer()).isEqualTo("onetwothree");
   }
 
+  /** WHATWG HTML, section 9.2: a carriage return alone ends a line as well. */
+  @ParameterizedTest
+  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "OLLAMA")
+  void aLineMayEndWithACarriageReturn(Spoken spoken) {
+    String reply = chunks(spoken, "A ", "whole ", "answer.");
+
+    for (String said :
+        new String[] {
+          reply.replace("\n", "\r"),
+          reply.replace("\n\n", "\r\n\r"),
+          reply.replace("\n", "\r\r\n"),
+          "\r" + reply,
+          reply.replace("data:", "\rdata:"),
+          reply.replace("data:", ": ping\rdata:"),
+          reply.replace("data:", "id: 7\rdata:"),
+          reply.replace("data:", "retry: 7\r\rdata:")
+        }) {
+      for (int size : new int[] {1, 7, 10_000}) {
+        Delivery delivery = Delivery.of(said).inPiecesOf(size);
+        Heard heard = new Heard().listen(spoken.protocol(), delivery);
+        assertThat(heard.answer()).as(said).isEqualTo(WHOLE);
+      }
+    }
+  }
+
+  @Test
+  void manyCarriageReturnsTakeNoLongTime() {
+    String returns = "\r".repeat(900_000) + "\n";
+    Delivery delivery = Delivery.of(returns + chunks(Spoken.OPENAI, WHOLE)).inPiecesOf(8192);
+    assertTimeoutPreemptively(
+        Duration.ofSeconds(5),
+        () -> new Heard().listen(Spoken.OPENAI.protocol(), delivery).answer());
+  }
+
   @Test
   void norIsItInACommentBetweenLinesOfJson() {
     String good = Spoken.OLLAMA.stream("one", "two");
