@@ -90,9 +90,17 @@ public final class AllEndpointsFailedException extends LlmException {
   }
 
   private static Optional<Attempt> decisive(List<Attempt> attempts) {
-    return first(attempts, attempt -> attempt.failure().filter(NOT_ASKED::contains).isEmpty())
+    return first(attempts, AllEndpointsFailedException::wasAsked)
         .or(() -> first(attempts, attempt -> attempt.openedBy().isPresent()))
         .or(() -> first(attempts, attempt -> true));
+  }
+
+  /** The deadline may pass before an endpoint is asked, or meanwhile. */
+  private static boolean wasAsked(Attempt attempt) {
+    boolean began =
+        attempt.failure().filter(FailureKind.OUT_OF_TIME::equals).isPresent()
+            && !attempt.elapsed().isZero();
+    return began || attempt.failure().filter(NOT_ASKED::contains).isEmpty();
   }
 
   private static Optional<Attempt> first(List<Attempt> attempts, Predicate<Attempt> wanted) {

@@ -89,8 +89,8 @@ public enum FailureKind {
    */
   ATTEMPT_TIMEOUT,
   /**
-   * No complete answer within a share of the deadline that is less than half of the limit, or of a
-   * stream within the stream timeout.
+   * No complete answer within a share of the deadline that is less than half of the limit, while
+   * others had a share left, or of a stream within the stream timeout.
    */
   SHARE_SPENT,
   /** A clock ran out while other calls on the same endpoint were making progress: a queue. */
@@ -150,7 +150,10 @@ public enum FailureKind {
   NOT_PERMITTED,
   /** Not asked: the endpoint is known to be down, loads its model, or is on trial with another. */
   CIRCUIT_OPEN,
-  /** Not asked: the deadline had passed. */
+  /**
+   * The deadline passed: before the endpoint was asked, or, if that left it less than half of the
+   * limit, before its answer was complete.
+   */
   OUT_OF_TIME,
   /**
    * Stopped by the caller: a cancelled future, an interrupt, a closed stream or client. With

@@ -153,7 +153,7 @@ public final class LlmClient implements AutoCloseable {
    */
   public ChatResponse chat(ChatRequest request) {
     Objects.requireNonNull(request, "request");
-    return run(request, limit(request), begin(), Acceptance.of(request));
+    return run(request, time.nanos(), begin(), Acceptance.of(request));
   }
 
   /**
@@ -177,14 +177,15 @@ public final class LlmClient implements AutoCloseable {
     Shape<T> shape = Shape.of(Objects.requireNonNull(type, "type"));
     ChatRequest shaped = request.toBuilder().answerSchema(shape.schema()).build();
     Typed<T> typed = new Typed<>(shape);
-    ChatResponse response = run(shaped, limit(shaped), begin(), typed);
+    ChatResponse response = run(shaped, time.nanos(), begin(), typed);
     return new ChatResponse.Structured<>(typed.value(response.text()), response);
   }
 
   /**
    * Asks without waiting. The call runs on a virtual thread where the JDK has them (21 and later),
    * else on a pooled one. Cancelling the future, or completing it otherwise, ends the call and
-   * closes its connection. It fails with what {@link #chat(ChatRequest)} would throw.
+   * closes its connection. It fails with what {@link #chat(ChatRequest)} would throw. The wait for
+   * a thread is part of a deadline that was set; a call that none has begun in 30 s fails too.
    *
    * @throws IllegalStateException if the client was closed before
    */
@@ -194,17 +195,43 @@ public final class LlmClient implements AutoCloseable {
     CompletableFuture<ChatResponse> future = new CompletableFuture<>();
     CompletableFuture<ChatResponse> unused =
         future.whenComplete((response, failure) -> cancellation.cancel("its future was completed"));
-    long asked = time.nanos();
+    long made = time.nanos();
+    Thread caller = Thread.currentThread();
+    Map<String, String> context = logContext();
+    Runnable endUnbegun = () -> endUnbegun(future, request, made, cancellation);
     Handover.to(
-        inThisLogContext(),
+        task -> workers.execute(() -> runIn(context, task)),
         time,
         limit(request),
-        () -> runInto(future, request, left(request, asked), cancellation),
+        () -> runInto(future, request, made, cancellation),
         () -> {
-          over(cancellation);
-          future.completeExceptionally(unbegun());
+          if (Thread.currentThread() == caller) {
+            // It has that context, and keeps it.
+            endUnbegun.run();
+          } else {
+            runIn(context, endUnbegun);
+          }
         });
     return future;
+  }
+
+  /** The wait for a thread is part of a deadline that was set, and ends as a call does then. */
+  private void endUnbegun(
+      CompletableFuture<ChatResponse> future,
+      ChatRequest request,
+      long made,
+      Cancellation cancellation) {
+    over(cancellation);
+    Duration limit = limit(request);
+    boolean passed = limit != null && time.nanos() - made >= limit.toNanos();
+    try {
+      if (!future.isDone()) {
+        future.completeExceptionally(
+            passed && !closed ? failover.unbegun(defaults.forCall(request), made) : unbegun());
+      }
+    } catch (Throwable e) {
+      future.completeExceptionally(e);
+    }
   }
 
   /** The end of a call that no thread has begun. */
@@ -271,12 +298,6 @@ public final class LlmClient implements AutoCloseable {
     return request.deadline().orElse(settings.deadline);
   }
 
-  /** The wait for a thread is part of a deadline that was set. */
-  private @Nullable Duration left(ChatRequest request, long since) {
-    Duration limit = limit(request);
-    return limit == null ? null : limit.minusNanos(Math.min(time.nanos() - since, limit.toNanos()));
-  }
-
   private Executor inThisLogContext() {
     Map<String, String> context = logContext();
     return task -> workers.execute(() -> runIn(context, task));
@@ -304,10 +325,10 @@ public final class LlmClient implements AutoCloseable {
   private void runInto(
       CompletableFuture<ChatResponse> future,
       ChatRequest request,
-      @Nullable Duration limit,
+      long made,
       Cancellation cancellation) {
     try {
-      future.complete(run(request, limit, cancellation, Acceptance.of(request)));
+      future.complete(run(request, made, cancellation, Acceptance.of(request)));
     } catch (Throwable e) {
       future.completeExceptionally(e);
     }
@@ -328,13 +349,10 @@ public final class LlmClient implements AutoCloseable {
   }
 
   private ChatResponse run(
-      ChatRequest asked,
-      @Nullable Duration limit,
-      Cancellation cancellation,
-      Acceptance acceptance) {
+      ChatRequest asked, long made, Cancellation cancellation, Acceptance acceptance) {
     try {
       ChatRequest request = defaults.forCall(asked);
-      ChatResponse response = failover.chat(request, limit, cancellation, acceptance);
+      ChatResponse response = failover.chat(request, limit(asked), made, cancellation, acceptance);
       defaultLimit.onAnswer(request, response);
       return response;
     } finally {

@@ -88,6 +88,17 @@ class AllEndpointsFailedTest {
   }
 
   @Test
+  void anEndpointThatWasAskedWhenTheDeadlinePassedIsDecisive() {
+    Attempt asked = attempt("OUT_OF_TIME", null).toBuilder().elapsed(Duration.ofMillis(3)).build();
+    AllEndpointsFailedException e =
+        new AllEndpointsFailedException(
+            List.of(attempt("CIRCUIT_OPEN", "TUNNEL_DOWN"), asked), Duration.ofMillis(3));
+
+    assertThat(e.failure()).contains(FailureKind.OUT_OF_TIME);
+    assertThat(e).hasMessageEndingWith("docs/troubleshooting.md#out-of-time");
+  }
+
+  @Test
   void anEndpointThatIsPassedOverSaysWhatHadTakenItDown() {
     LlmClient client = both();
     failed(client);

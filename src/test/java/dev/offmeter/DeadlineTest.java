@@ -23,6 +23,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Time is bounded, and some is kept for the endpoints still to come. */
 @Timeout(20)
@@ -137,7 +139,9 @@ class DeadlineTest {
         time.advance(Duration.ofSeconds(1));
       }
       assertThat(attemptsOf(call))
-          .allSatisfy(attempt -> assertThat(attempt.failure()).contains(FailureKind.SHARE_SPENT));
+          .extracting(attempt -> attempt.failure().orElseThrow())
+          .containsExactly(
+              FailureKind.SHARE_SPENT, FailureKind.SHARE_SPENT, FailureKind.OUT_OF_TIME);
     }
     first.behaves(Replies.answering("FIRST"));
 
@@ -551,6 +555,79 @@ class DeadlineTest {
     assertThat(last.message()).isEqualTo("the deadline left it 60 ms, too little to ask");
     assertThat(first.requests()).hasSize(1);
     assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 5, 2000})
+  void aDeadlineThatHasPassedIsNamedAndNotAShareOfIt(int millis) throws Exception {
+    LlmClient client =
+        loopback.client(LlmClient.builder().endpoint(ollama("first", first).build()).time(time));
+    CompletableFuture<ChatResponse> call = ask(client, Duration.ofMillis(millis));
+    first.awaitAsked();
+    CompletableFuture<ChatResponse> streamed =
+        CompletableFuture.supplyAsync(
+            () -> client.stream(within(Duration.ofMillis(millis))).response());
+    quickly(() -> first.requests().size() == 2);
+
+    time.advance(Duration.ofMillis(millis));
+
+    assertThatThrownBy(call::get)
+        .cause()
+        .isInstanceOfSatisfying(
+            AllEndpointsFailedException.class,
+            e -> assertThat(e.failure()).contains(FailureKind.OUT_OF_TIME))
+        .hasMessageContaining(
+            "no complete answer in " + millis + " ms, and the deadline has passed")
+        .hasMessageEndingWith("#out-of-time");
+    assertThatThrownBy(streamed::get)
+        .hasMessageContaining("no first token in " + millis + " ms, and the deadline has passed");
+    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
+  }
+
+  @Test
+  void whoseClockComesLateIsToldThatAllTheDeadlineHasPassed() throws Exception {
+    CompletableFuture<ChatResponse> call =
+        ask(loopback.client(threeNodes()), Duration.ofMillis(30));
+    first.awaitAsked();
+
+    time.standStill(Duration.ofMillis(34));
+    time.advance(Duration.ZERO);
+
+    assertThat(attemptsOf(call))
+        .extracting(Attempt::message)
+        .containsExactly(
+            "no complete answer in 34 ms, and the deadline has passed",
+            "the deadline left no time for it",
+            "the deadline left no time for it");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {9_950, 10_000, 30_000})
+  void aListenerThatTakesADeadlineLeavesNothingToSend(int millis) throws Exception {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("first", first).build())
+                .time(time)
+                .listener(
+                    new LlmListener() {
+                      @Override
+                      public void attemptStarted(long call, String endpoint, String model) {
+                        time.advance(Duration.ofMillis(millis));
+                      }
+                    }));
+
+    List<Attempt> attempts = attemptsOf(ask(client, Duration.ofSeconds(10)));
+
+    assertThat(attempts)
+        .singleElement()
+        .satisfies(
+            attempt -> {
+              assertThat(attempt.failure()).contains(FailureKind.OUT_OF_TIME);
+              assertThat(attempt.message()).startsWith("the deadline left ");
+              assertThat(attempt.elapsed()).isEqualTo(Duration.ofMillis(millis));
+            });
+    assertThat(first.requests()).isEmpty();
   }
 
   @Test

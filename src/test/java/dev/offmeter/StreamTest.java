@@ -492,7 +492,7 @@ class StreamTest {
             e ->
                 assertThat(e.attempts().get(0).failure())
                     .as("the caller's hurry, not the node's fault")
-                    .contains(FailureKind.SHARE_SPENT));
+                    .contains(FailureKind.OUT_OF_TIME));
     for (int i = 0; i < 100; i++) {
       typist.types();
     }

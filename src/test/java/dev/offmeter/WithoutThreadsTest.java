@@ -5,9 +5,12 @@ import static dev.offmeter.testing.Loopback.ollama;
 import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
+import dev.offmeter.endpoint.Locality;
 import dev.offmeter.failover.Time;
 import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
@@ -15,9 +18,14 @@ import dev.offmeter.testing.OneShotTimer;
 import dev.offmeter.testing.Replies;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.Queue;
 import java.util.concurrent.AbstractExecutorService;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -32,6 +40,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A process that can have no further thread for a while. */
 @Timeout(20)
@@ -39,6 +48,8 @@ class WithoutThreadsTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
   private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+
+  private static final Queue<Runnable> LATE = new ConcurrentLinkedQueue<>();
 
   /** What comes of handing on a task. */
   enum Shortage {
@@ -52,7 +63,9 @@ class WithoutThreadsTest {
           throw new RejectedExecutionException("full");
         }),
     /** A virtual thread without a carrier. */
-    NEVER_BEGUN(task -> {});
+    NEVER_BEGUN(task -> {}),
+    /** A busy machine: tasks begin later. */
+    LATER(LATE::add);
 
     private final Consumer<Runnable> execute;
 
@@ -168,16 +181,138 @@ class WithoutThreadsTest {
     assertThat(client.chatAsync(REQUEST).join().text()).isEqualTo("TEMPLATE");
   }
 
-  @Test
-  void itsOwnDeadlineIsLongEnoughForAnAsyncCallToBegin() {
-    LlmClient client = loopback.client(builder().endpoint(template()));
+  private static ChatRequest within(Duration deadline) {
+    return REQUEST.toBuilder().deadline(deadline).build();
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 500, 30_000})
+  void anAsyncCallThatNoThreadBeginsInItsDeadlineEndsLikeOneWithoutTime(int millis) {
+    List<String> told = new CopyOnWriteArrayList<>();
+    LlmClient client =
+        loopback.client(
+            builder()
+                .endpoint(
+                    Endpoint.openAi("managed", "http://127.0.0.1:1")
+                        .model("m")
+                        .locality(Locality.MANAGED)
+                        .build())
+                .endpoint(template())
+                .listener(
+                    new LlmListener() {
+                      @Override
+                      public void callFailed(long call, LlmException failure) {
+                        told.add(failure.getMessage());
+                      }
+                    }));
     workers.shortage = Shortage.NEVER_BEGUN;
     CompletableFuture<ChatResponse> call =
-        client.chatAsync(REQUEST.toBuilder().deadline(Duration.ofMillis(500)).build());
+        client.chatAsync(within(Duration.ofMillis(millis)).toBuilder().selfHostedOnly().build());
 
-    time.advance(Duration.ofMillis(500));
+    time.advance(Duration.ofMillis(millis));
 
-    assertFails(call);
+    AllEndpointsFailedException failure =
+        (AllEndpointsFailedException)
+            catchThrowable(() -> call.get(5, TimeUnit.SECONDS)).getCause();
+    assertThat(failure.attempts())
+        .extracting(attempt -> attempt.failure().orElseThrow())
+        .containsExactly(FailureKind.NOT_PERMITTED, FailureKind.OUT_OF_TIME);
+    assertThat(failure.attempts().get(1).message())
+        .isEqualTo(
+            "the deadline left no time for it: it passed before a thread had begun the call");
+    assertThat(told).containsExactly(failure.getMessage());
+    assertThat(client.underWay()).isZero();
+  }
+
+  @Test
+  void nobodyHearsOfACallThatWasCancelledBeforeItBegan() {
+    List<Long> told = new CopyOnWriteArrayList<>();
+    LlmClient client =
+        loopback.client(
+            builder()
+                .endpoint(template())
+                .listener(
+                    new LlmListener() {
+                      @Override
+                      public void callStarted(long call, Map<String, String> tags) {
+                        told.add(call);
+                      }
+                    }));
+    workers.shortage = Shortage.NEVER_BEGUN;
+    CompletableFuture<ChatResponse> call = client.chatAsync(within(Duration.ofSeconds(1)));
+    call.cancel(true);
+
+    time.advance(Duration.ofSeconds(1));
+
+    quickly(() -> client.underWay() == 0);
+    assertThat(told).isEmpty();
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {10, 60})
+  void theEndOfACallThatNoThreadBeginsStopsNoClock(int deadline) throws Exception {
+    LlmClient client = loopback.client(builder().endpoint(template()));
+    workers.shortage = Shortage.NEVER_BEGUN;
+    CountDownLatch mayEnd = new CountDownLatch(1);
+    CompletableFuture<Thread> ran = new CompletableFuture<>();
+    CompletableFuture<ChatResponse> call = client.chatAsync(within(Duration.ofSeconds(deadline)));
+    CompletableFuture<ChatResponse> unused =
+        call.whenComplete(
+            (response, failure) -> {
+              ran.complete(Thread.currentThread());
+              awaitUninterruptibly(mayEnd);
+            });
+
+    time.advance(Duration.ofSeconds(60));
+
+    assertThat(ran.get(5, TimeUnit.SECONDS).getName()).isEqualTo("offmeter-unbegun");
+    mayEnd.countDown();
+    ran.join().join(Duration.ofSeconds(5).toMillis());
+  }
+
+  private static void awaitUninterruptibly(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** The wait for a thread is not counted twice, nor forgotten. */
+  @Test
+  void whatAnAsyncCallHasWaitedForAThreadIsTakenFromItsDeadlineOnce() throws Exception {
+    Node node = loopback.node(Replies.hanging());
+    LlmClient client = loopback.client(builder().endpoint(ollama("first", node).build()));
+    CompletableFuture<ChatResponse> call = later(client, Duration.ofSeconds(10), 4_000);
+    node.awaitAsked();
+
+    time.advance(Duration.ofMillis(5_999));
+    assertThat(call).isNotDone();
+    time.advance(Duration.ofMillis(1));
+
+    assertThatThrownBy(() -> call.get(5, TimeUnit.SECONDS))
+        .hasMessageContaining("no endpoint answered in 10.000 s")
+        .hasMessageContaining("no complete answer in 6000 ms");
+  }
+
+  @Test
+  void itsRestIsMeasuredAgainstTheWholeDeadlineAndNothingIsSentWithASliver() {
+    Node node = loopback.node(Replies.answering("NODE"));
+    LlmClient client = loopback.client(builder().endpoint(ollama("first", node).build()));
+    CompletableFuture<ChatResponse> call = later(client, Duration.ofSeconds(4), 3_950);
+
+    assertThatThrownBy(() -> call.get(5, TimeUnit.SECONDS))
+        .hasMessageContaining("the deadline left it 50 ms, too little to ask");
+    assertThat(node.requests()).isEmpty();
+  }
+
+  private CompletableFuture<ChatResponse> later(LlmClient client, Duration deadline, int millis) {
+    workers.shortage = Shortage.LATER;
+    CompletableFuture<ChatResponse> call = client.chatAsync(within(deadline));
+    time.advance(Duration.ofMillis(millis));
+    workers.shortage = Shortage.NONE;
+    workers.execute(LATE.remove());
+    return call;
   }
 
   @ParameterizedTest

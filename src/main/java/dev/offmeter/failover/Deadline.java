@@ -4,6 +4,7 @@ package dev.offmeter.failover;
 import dev.offmeter.endpoint.EndpointSpec;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 
 /** The time that a call has left, and how it is shared out. */
 final class Deadline {
@@ -12,6 +13,8 @@ final class Deadline {
 
   /** What lies between the attempts of a call whose deadline was not set. */
   private static final long BETWEEN_ATTEMPTS = Duration.ofMillis(250).toNanos();
+
+  private static final long MILLI = Duration.ofMillis(1).toNanos();
 
   private static final long FAR = Duration.ofDays(365).toNanos();
 
@@ -25,16 +28,21 @@ final class Deadline {
   private long paused;
   private volatile boolean waited;
 
-  private Deadline(Time time, long total, boolean set) {
+  private Deadline(Time time, long start, long total, boolean set) {
     this.time = time;
-    this.start = time.nanos();
+    this.start = start;
     this.total = total;
     this.set = set;
   }
 
   /** A deadline that the caller has set, and that begins now. */
   static Deadline set(Time time, Duration total) {
-    return new Deadline(time, total.toNanos(), true);
+    return setAt(time, time.nanos(), total);
+  }
+
+  /** A deadline that the caller has set, and that began then. */
+  static Deadline setAt(Time time, long then, Duration total) {
+    return new Deadline(time, then, total.toNanos(), true);
   }
 
   /**
@@ -48,7 +56,7 @@ final class Deadline {
     for (Gate gate : gates) {
       total += repaired ? gate.spec().limits().attempt().toNanos() : 0;
     }
-    return new Deadline(time, total, false);
+    return new Deadline(time, time.nanos(), total, false);
   }
 
   /** Nanoseconds that the endpoints need for every try, pause and queue that is configured. */
@@ -136,6 +144,13 @@ final class Deadline {
       kept += Math.min(gate.spec().limits().attempt().toNanos(), most);
     }
     return kept;
+  }
+
+  /** How a time reads: in milliseconds, and a little of one as more than nothing. */
+  static String text(long nanos) {
+    return nanos > 0 && nanos < MILLI
+        ? String.format(Locale.ROOT, "%.1f ms", nanos / (double) MILLI)
+        : Math.max(0, nanos / MILLI) + " ms";
   }
 
   /** The call waits, for a place or a pause to end: that is not to be held against an endpoint. */

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.failover;
 
+import dev.offmeter.Attempt;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
+import dev.offmeter.FailureKind;
+import dev.offmeter.LlmException;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Transport;
 import dev.offmeter.observe.ClientStatus;
 import dev.offmeter.observe.Diagnosis;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.observe.LlmListener;
+import dev.offmeter.wire.Failure;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -28,6 +32,9 @@ import org.jspecify.annotations.Nullable;
  * an endpoint at all, in {@link Gate} and its {@link Breaker}.
  */
 public final class Failover implements AutoCloseable {
+  private static final String UNBEGUN =
+      "the deadline left no time for it: it passed before a thread had begun the call";
+
   private final List<Gate> gates;
   private final Gates registries = Gates.empty();
   private final OneCall.Surroundings around;
@@ -135,16 +142,47 @@ public final class Failover implements AutoCloseable {
    *
    * @param limit of the whole call; null for all that the endpoints may take
    * @param acceptance what an answer must be to count as one
-   * @throws dev.offmeter.LlmException if none answers, or the call is cancelled
+   * @throws LlmException if none answers, or the call is cancelled
    */
   public ChatResponse chat(
       ChatRequest request,
       @Nullable Duration limit,
       Cancellation cancellation,
       Acceptance acceptance) {
-    return call(
-            request, deadline(request, limit), cancellation, Audience.NOBODY, acceptance, hedging)
-        .run();
+    return chat(request, limit, around.time().nanos(), cancellation, acceptance);
+  }
+
+  /**
+   * The same of a call that was made then: its limit began at that moment, and the time that no
+   * limit has covers begins now.
+   */
+  public ChatResponse chat(
+      ChatRequest request,
+      @Nullable Duration limit,
+      long made,
+      Cancellation cancellation,
+      Acceptance acceptance) {
+    Deadline deadline = deadline(request, limit, made);
+    return call(request, deadline, cancellation, Audience.NOBODY, acceptance, hedging).run();
+  }
+
+  /** The end of a call that was made then, and whose limit passed before a thread began it. */
+  public LlmException unbegun(ChatRequest request, long made) {
+    long now = around.time().nanos();
+    Story story = story(request);
+    for (Gate gate : gates) {
+      Attempt unused = story.skips(gate.spec(), unbegun(request, gate));
+    }
+    return story.exhausted(now - made, OneCall.retryAfter(gates, request, now));
+  }
+
+  private static Failure unbegun(ChatRequest request, Gate gate) {
+    try {
+      Clearance.check(request, gate.spec());
+      return Failure.of(FailureKind.OUT_OF_TIME, UNBEGUN);
+    } catch (Failure refusal) {
+      return refusal;
+    }
   }
 
   /**
@@ -164,7 +202,7 @@ public final class Failover implements AutoCloseable {
         () ->
             call(
                 request,
-                deadline(request, limit),
+                deadline(request, limit, around.time().nanos()),
                 cancellation,
                 showing,
                 Acceptance.of(request),
@@ -172,10 +210,14 @@ public final class Failover implements AutoCloseable {
     return new StreamedCall(showing, cancellation, beginning, whenOver);
   }
 
-  private Deadline deadline(ChatRequest request, @Nullable Duration limit) {
+  private Deadline deadline(ChatRequest request, @Nullable Duration limit, long made) {
     return limit == null
         ? Deadline.ofAll(around.time(), gates, request.repairTurn())
-        : Deadline.set(around.time(), limit);
+        : Deadline.setAt(around.time(), made, limit);
+  }
+
+  private Story story(ChatRequest request) {
+    return new Story(calls.incrementAndGet(), request.tags(), around.time(), listener);
   }
 
   private OneCall call(
@@ -185,7 +227,7 @@ public final class Failover implements AutoCloseable {
       Audience audience,
       Acceptance acceptance,
       @Nullable Hedging hedging) {
-    Story story = new Story(calls.incrementAndGet(), request.tags(), around.time(), listener);
+    Story story = story(request);
     return new OneCall(
         gates, around, request, deadline, cancellation, story, audience, acceptance, hedging);
   }

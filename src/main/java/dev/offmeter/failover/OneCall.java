@@ -170,12 +170,11 @@ final class OneCall {
       return other;
     }
     stopIfCancelled();
-    throw story.exhausted(deadline.elapsed(), retryAfter());
+    throw story.exhausted(deadline.elapsed(), retryAfter(gates, request, around.time().nanos()));
   }
 
   /** When the first of the endpoints may be asked again that are left alone now. */
-  private Optional<Duration> retryAfter() {
-    long now = around.time().nanos();
+  static Optional<Duration> retryAfter(List<Gate> gates, ChatRequest request, long now) {
     return gates.stream()
         .filter(gate -> Clearance.permits(request, gate.spec()))
         .flatMap(gate -> gate.opensIn(now).stream())

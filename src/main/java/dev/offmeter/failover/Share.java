@@ -23,8 +23,8 @@ final class Share {
     this.kept = kept;
     this.least = least;
     long limit = gate.spec().limits().attempt().toNanos();
-    this.sliver =
-        gate.spec().isLocal() ? 1 : Math.min(SLIVER, Math.min(limit, deadline.total() / 4));
+    long little = Math.min(SLIVER, Math.min(limit, deadline.total() / 4));
+    this.sliver = gate.spec().isLocal() ? 1 : Math.max(1, little);
   }
 
   /**

@@ -42,6 +42,7 @@ final class TimedAttempt implements Progress {
           FailureKind.FIRST_TOKEN_TIMEOUT,
           FailureKind.ATTEMPT_TIMEOUT,
           FailureKind.SHARE_SPENT,
+          FailureKind.OUT_OF_TIME,
           FailureKind.GATEWAY_TIMEOUT);
 
   /** Failures that a pause of this process brings about, and not the endpoint. */
@@ -70,7 +71,7 @@ final class TimedAttempt implements Progress {
       "a proxy or tunnel may hold the answer back until it is whole";
 
   private static final Set<FailureKind> EXCUSES =
-      EnumSet.of(FailureKind.OVERLOADED, FailureKind.SHARE_SPENT);
+      EnumSet.of(FailureKind.OVERLOADED, FailureKind.SHARE_SPENT, FailureKind.OUT_OF_TIME);
 
   /** So many attempts' limits may be waited in vain before an excuse is none any more. */
   private static final int PATIENCE = 2;
@@ -114,6 +115,10 @@ final class TimedAttempt implements Progress {
 
   private final long share;
   private final boolean othersToCome;
+
+  /** When a deadline that was set has passed. */
+  private final long deadlineEnds;
+
   private volatile long shareEnds;
 
   /** When the delivery must be over, its reader's pauses so far not counted. */
@@ -192,7 +197,9 @@ final class TimedAttempt implements Progress {
     this.doubtedAt = start;
     this.hedge = hedge;
     this.hedgeAt = start + (hedge == null ? FAR : hedge.after());
-    this.othersToCome = deadline.left() > share;
+    long left = deadline.left();
+    this.othersToCome = left > share;
+    this.deadlineEnds = start + left;
     this.request = request;
     this.pause = new OwnPause(start);
     this.attemptEnds = start + FAR;
@@ -429,7 +436,7 @@ final class TimedAttempt implements Progress {
     // The limit of a stream ends with its first piece.
     long whole = loaded + (showsFrom < Integer.MAX_VALUE ? 0 : answer);
     long attempt = start + pause.lost() + limits.attempt().toNanos();
-    return loaded - firstTokenEnds < 0 && whole - earlier(attempt, shareEnds) < 0;
+    return loaded - firstTokenEnds < 0 && whole - earlier(attempt, shareDueAt()) < 0;
   }
 
   /** Whether it was made before then. */
@@ -689,7 +696,7 @@ final class TimedAttempt implements Progress {
 
   private Failure overdue(long now) {
     if (now - shareDueAt() >= 0) {
-      return shareSpent();
+      return shareSpent(now);
     }
     if (now - pause.reprieve(streamEnds) >= 0) {
       return streamSpent();
@@ -724,18 +731,28 @@ final class TimedAttempt implements Progress {
         "no complete answer in " + text(limits.stream()) + " of delivery, the streamTimeout");
   }
 
-  private Failure shareSpent() {
+  private Failure shareSpent(long now) {
+    if (!deadline.isSet() && share >= limits.attempt().toNanos()) {
+      return late(new TimeoutException());
+    }
+    boolean over = isDeadlineOver(now);
+    FailureKind excuse = over ? FailureKind.OUT_OF_TIME : FailureKind.SHARE_SPENT;
     String what =
-        what() + text(Duration.ofNanos(shareEnds - start)) + ", its share of the deadline";
+        over
+            ? what() + Deadline.text(now - start) + ", and the deadline has passed"
+            : what() + Deadline.text(shareEnds - start) + ", its share of the deadline";
     if (delivering) {
       // The time was the caller's to set; only a silence in it is the node's.
-      return resting
-          ? Failure.of(FailureKind.SHARE_SPENT, what)
-          : unless(FailureKind.STALLED, FailureKind.SHARE_SPENT, what, "");
+      return resting ? Failure.of(excuse, what) : unless(FailureKind.STALLED, excuse, what, "");
     }
     return deadline.excuses(share, limits.attempt())
-        ? unless(FailureKind.ATTEMPT_TIMEOUT, FailureKind.SHARE_SPENT, what, "")
+        ? unless(FailureKind.ATTEMPT_TIMEOUT, excuse, what, "")
         : overdue(FailureKind.ATTEMPT_TIMEOUT, what);
+  }
+
+  /** Whether nobody else has any time either. */
+  private boolean isDeadlineOver(long now) {
+    return deadline.isSet() ? now - deadlineEnds >= 0 : !othersToCome;
   }
 
   private String what() {

@@ -93,27 +93,32 @@ final class Visit {
   }
 
   private TimedAttempt ask() throws Failure {
-    long left = share.left();
-    if (share.isSliver()) {
-      throw Failure.of(FailureKind.OUT_OF_TIME, leaves(left));
-    }
+    checkTime();
     gate.rate().take(call.time().nanos());
     if (permit.isTrial()) {
       // One that has idled through an outage may lead nowhere, and the trial would fail for that.
       gate.opener().dropIdleConnections();
     }
     // Made before the listener hears of it, so that its share covers the listener too.
-    TimedAttempt asked = call.attempt(gate, wanted.request(), left, lane);
+    TimedAttempt asked = call.attempt(gate, wanted.request(), share.left(), lane);
     announce();
     announced = false;
     attempt = asked;
+    // Whoever was told may have taken the time.
+    checkTime();
     return asked;
+  }
+
+  private void checkTime() throws Failure {
+    if (share.isSliver()) {
+      throw Failure.of(FailureKind.OUT_OF_TIME, leaves(share.left()));
+    }
   }
 
   private static String leaves(long nanos) {
     return nanos <= 0
         ? "the deadline left no time for it"
-        : "the deadline left it " + Duration.ofNanos(nanos).toMillis() + " ms, too little to ask";
+        : "the deadline left it " + Deadline.text(nanos) + ", too little to ask";
   }
 
   private @Nullable ChatResponse answered(TimedAttempt asked, Answer answer) throws Failure {
