@@ -28,10 +28,15 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
+import okhttp3.ConnectionSpec;
+import okhttp3.OkHttpClient;
+import okhttp3.tls.HandshakeCertificates;
+import okhttp3.tls.HeldCertificate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -39,6 +44,15 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** A connection that is kept for the next call may be closed when it comes. */
 class KeptConnectionTest {
   @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final HeldCertificate CERTIFICATE =
+      new HeldCertificate.Builder().addSubjectAlternativeName("127.0.0.1").build();
+
+  private static final HandshakeCertificates CERTIFICATES =
+      new HandshakeCertificates.Builder()
+          .heldCertificate(CERTIFICATE)
+          .addTrustedCertificate(CERTIFICATE.certificate())
+          .build();
 
   private final Set<Object> answered = ConcurrentHashMap.newKeySet();
 
@@ -251,6 +265,14 @@ class KeptConnectionTest {
             .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
   }
 
+  private static Node.Script nodeAnswering(Semaphore sent) {
+    AtomicInteger number = new AtomicInteger();
+    return (connection, request) -> {
+      connection.send(streamed(Spoken.OPENAI, "ANSWER " + number.incrementAndGet()));
+      sent.release();
+    };
+  }
+
   /** Each request has a number for its answer. */
   private Node nodeWithBytesOfNobody(Spoken spoken, String bytes, boolean later, Semaphore sent) {
     AtomicInteger number = new AtomicInteger();
@@ -281,6 +303,53 @@ class KeptConnectionTest {
     Node node = nodeWithBytesOfNobody(spoken, bytes, true, sent);
 
     answersInTurn(client(spoken, node), sent);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"TLSv1.2, false", "TLSv1.2, true", "TLSv1.3, false", "TLSv1.3, true"})
+  void norAreTheyOverTls(String version, boolean inTheirOwnRecord) {
+    Semaphore sent = new Semaphore(0);
+    String bytes = streamed(Spoken.OPENAI, "ANOTHER");
+    Node node = nodeWithBytesOfNobody(Spoken.OPENAI, bytes, inTheirOwnRecord, sent);
+    node.secured(CERTIFICATES.sslSocketFactory());
+
+    answersInTurn(client(node, version), sent);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"TLSv1.2", "TLSv1.3"})
+  void aConnectionOverTlsIsUsedAgain(String version) {
+    Set<Connection> connections = ConcurrentHashMap.newKeySet();
+    Semaphore sent = new Semaphore(0);
+    Node.Script answering = nodeAnswering(sent);
+    Node node =
+        loopback.node(
+            (connection, request) -> {
+              connections.add(connection);
+              answering.answer(connection, request);
+            });
+    node.secured(CERTIFICATES.sslSocketFactory());
+
+    answersInTurn(client(node, version), sent);
+    assertThat(connections).hasSize(1);
+  }
+
+  private LlmClient client(Node node, String version) {
+    OkHttpClient tls =
+        new OkHttpClient.Builder()
+            .sslSocketFactory(CERTIFICATES.sslSocketFactory(), CERTIFICATES.trustManager())
+            .connectionSpecs(
+                List.of(
+                    new ConnectionSpec.Builder(ConnectionSpec.MODERN_TLS)
+                        .tlsVersions(version)
+                        .build()))
+            .build();
+    String url = node.url().replace("http:", "https:");
+    return loopback.client(
+        LlmClient.builder()
+            .httpClient(tls)
+            .endpoint(Spoken.OPENAI.endpoint("node", url).build())
+            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
   }
 
   /** A stream behind a chat, one behind a stream, a chat behind a stream, one behind a chat. */

@@ -12,6 +12,9 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.regex.Pattern;
+import javax.net.ssl.SSLSocket;
+import javax.net.ssl.SSLSocketFactory;
+import org.jspecify.annotations.Nullable;
 
 /** A server on a loopback socket that does with each request what its script says. */
 public final class Node implements AutoCloseable {
@@ -28,6 +31,7 @@ public final class Node implements AutoCloseable {
   private final List<Connection.Request> asides = new CopyOnWriteArrayList<>();
   private volatile Script script;
   private volatile boolean forgetful;
+  private volatile @Nullable SSLSocketFactory tls;
   private volatile Script aside = Replies.status(404, "text/plain", "404 page not found");
 
   /** A server that runs until it is closed. */
@@ -68,6 +72,12 @@ public final class Node implements AutoCloseable {
   /** Behaves so towards health checks and loads; until then it knows no such paths. */
   public Node aside(Script script) {
     this.aside = script;
+    return this;
+  }
+
+  /** Speaks TLS. */
+  public Node secured(SSLSocketFactory tls) {
+    this.tls = tls;
     return this;
   }
 
@@ -121,9 +131,19 @@ public final class Node implements AutoCloseable {
     }
   }
 
+  private Socket secured(Socket socket) throws IOException {
+    SSLSocketFactory tls = this.tls;
+    if (tls == null) {
+      return socket;
+    }
+    SSLSocket secured = (SSLSocket) tls.createSocket(socket, null, socket.getPort(), true);
+    secured.setUseClientMode(false);
+    return secured;
+  }
+
   private void serve(Socket socket) {
     try (socket) {
-      Connection connection = new Connection(socket);
+      Connection connection = new Connection(secured(socket));
       for (Connection.Request request = connection.read();
           request != null && !socket.isClosed();
           request = connection.read()) {
