@@ -2,6 +2,7 @@
 package dev.offmeter;
 
 import dev.offmeter.endpoint.DetachedThreads;
+import dev.offmeter.failover.ScheduledTask;
 import dev.offmeter.failover.Time;
 import dev.offmeter.wire.ForeignCode;
 import java.time.Duration;
@@ -28,7 +29,12 @@ final class Handover implements Runnable {
   private volatile @Nullable Future<?> clock;
 
   /** Ends the wait for a thread. */
-  private record Clock(Handover handover) implements Runnable {
+  private record Clock(Handover handover) implements ScheduledTask {
+    @Override
+    public Purpose purpose() {
+      return Purpose.HANDOVER_LIMIT;
+    }
+
     @Override
     public void run() {
       handover.giveUpAside();

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.offmeter.endpoint.Locality;
+import dev.offmeter.failover.HedgeThreads;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.Caller;
@@ -16,7 +17,6 @@ import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -430,20 +430,11 @@ class HedgeTest {
     fallback.behaves(Replies.hanging());
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
     quickly(() -> events.contains("ended primary") && fallback.requests().size() == 2);
-    quickly(() -> !isBesideACall(endedOn.get("primary")));
+    quickly(() -> !HedgeThreads.isHedging(endedOn.get("primary")));
 
     time.advance(Duration.ofSeconds(2));
 
     assertThat(call.get(5, TimeUnit.SECONDS).endpoint()).isEqualTo("third");
-  }
-
-  /** Whether it has told the end of a second endpoint, and not yet done what follows from it. */
-  private static boolean isBesideACall(Thread thread) {
-    return Arrays.stream(thread.getStackTrace())
-        .anyMatch(
-            frame ->
-                frame.getClassName().equals("dev.offmeter.failover.Hedge")
-                    && frame.getMethodName().equals("run"));
   }
 
   @Test

@@ -70,7 +70,12 @@ final class Confirmation {
     return begun;
   }
 
-  private record Due(Confirmation confirmation) implements Runnable {
+  private record Due(Confirmation confirmation) implements ScheduledTask {
+    @Override
+    public Purpose purpose() {
+      return Purpose.HEALTH_CHECK;
+    }
+
     @Override
     public void run() {
       confirmation.look();

@@ -60,7 +60,13 @@ final class Probes {
   }
 
   /** If this process stood still meanwhile, the reply may lie there unread. */
-  private record Limit(Probes probes, Asking asking, long due, long nanos) implements Runnable {
+  private record Limit(Probes probes, Asking asking, long due, long nanos)
+      implements ScheduledTask {
+    @Override
+    public Purpose purpose() {
+      return Purpose.HEALTH_CHECK_LIMIT;
+    }
+
     @Override
     public void run() {
       if (OwnPause.isLate(due, probes.time.nanos())) {

@@ -122,7 +122,12 @@ final class Recovery {
   }
 
   /** Does not keep a client alive that was dropped without being closed. */
-  private record Tick(WeakReference<Recovery> recovery) implements Runnable {
+  private record Tick(WeakReference<Recovery> recovery) implements ScheduledTask {
+    @Override
+    public Purpose purpose() {
+      return Purpose.HEALTH_CHECK;
+    }
+
     @Override
     public void run() {
       Recovery due = recovery.get();

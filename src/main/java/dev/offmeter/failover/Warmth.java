@@ -338,7 +338,12 @@ final class Warmth {
   }
 
   /** A clock's thread tells nobody. One that is late itself has found nothing out. */
-  private record Late(Probes probes, Time time, long due, Runnable found) implements Runnable {
+  private record Late(Probes probes, Time time, long due, Runnable found) implements ScheduledTask {
+    @Override
+    public Purpose purpose() {
+      return Purpose.LOAD_LIMIT;
+    }
+
     @Override
     public void run() {
       if (!OwnPause.isLate(due, time.nanos())) {
@@ -663,7 +668,13 @@ final class Warmth {
   }
 
   /** Does not keep a client alive that was dropped without being closed. */
-  private record Tick(WeakReference<Warmth> warmth, Consumer<Warmth> task) implements Runnable {
+  private record Tick(WeakReference<Warmth> warmth, Consumer<Warmth> task)
+      implements ScheduledTask {
+    @Override
+    public Purpose purpose() {
+      return Purpose.HEALTH_CHECK;
+    }
+
     @Override
     public void run() {
       Warmth due = warmth.get();

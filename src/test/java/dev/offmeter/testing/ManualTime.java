@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.testing;
 
+import dev.offmeter.failover.ScheduledTask;
+import dev.offmeter.failover.ScheduledTask.Purpose;
 import dev.offmeter.failover.Time;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -16,6 +18,7 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /** Time that stands still until a test moves it; what falls due runs on the test's thread. */
 public final class ManualTime implements Time {
@@ -112,29 +115,26 @@ public final class ManualTime implements Time {
 
     private final long due;
     private final long limit;
-    private final String kind;
+    private final @Nullable Purpose purpose;
     private final CountDownLatch ended = new CountDownLatch(1);
 
-    Task(Callable<V> work, long limit, String kind) {
+    Task(Callable<V> work, long limit, @Nullable Purpose purpose) {
       super(work);
       this.due = now + limit;
       this.limit = limit;
-      this.kind = kind;
+      this.purpose = purpose;
     }
 
     boolean isOfHealth() {
-      return endsAHealthCheck()
-          || kind.endsWith(".Recovery$Tick")
-          || kind.endsWith(".Warmth$Tick")
-          || kind.endsWith(".Confirmation$Due");
+      return endsAHealthCheck() || purpose == Purpose.HEALTH_CHECK;
     }
 
     boolean endsAHandover() {
-      return kind.endsWith(".Handover$Clock");
+      return purpose == Purpose.HANDOVER_LIMIT;
     }
 
     private boolean endsAHealthCheck() {
-      return kind.endsWith(".Probes$Limit");
+      return purpose == Purpose.HEALTH_CHECK_LIMIT;
     }
 
     boolean endsALook() {
@@ -142,7 +142,7 @@ public final class ManualTime implements Time {
     }
 
     private boolean findsALoadLate() {
-      return kind.endsWith(".Warmth$Late");
+      return purpose == Purpose.LOAD_LIMIT;
     }
 
     /** The test has moved the time on, while the reply was on its way. */
@@ -191,12 +191,12 @@ public final class ManualTime implements Time {
   private final class Timer extends OneShotTimer {
     @Override
     public <V> ScheduledFuture<V> schedule(Callable<V> work, long delay, TimeUnit unit) {
-      return schedule(work, delay, unit, "");
+      return schedule(work, delay, unit, null);
     }
 
     private <V> ScheduledFuture<V> schedule(
-        Callable<V> work, long delay, TimeUnit unit, String kind) {
-      Task<V> task = new Task<>(work, unit.toNanos(delay), kind);
+        Callable<V> work, long delay, TimeUnit unit, @Nullable Purpose purpose) {
+      Task<V> task = new Task<>(work, unit.toNanos(delay), purpose);
       if (task.endsAHealthCheck()) {
         checks.add(task);
       }
@@ -208,7 +208,8 @@ public final class ManualTime implements Time {
 
     @Override
     public ScheduledFuture<?> schedule(Runnable work, long delay, TimeUnit unit) {
-      return schedule(Executors.callable(work), delay, unit, work.getClass().getName());
+      Purpose purpose = work instanceof ScheduledTask task ? task.purpose() : null;
+      return schedule(Executors.callable(work), delay, unit, purpose);
     }
   }
 }
