@@ -14,10 +14,15 @@ import org.slf4j.LoggerFactory;
 /**
  * How many calls one self-hosted server is sent at once while it is overloaded. A call that ends as
  * {@code OVERLOADED} begins an episode: from then on as many are let in as were served while it
- * waited, at least one, so that those beyond go on at once instead of waiting out their limit. What
- * is served while a call is, scaled to the whole limit, is what could be: if that is more than are
- * let in, one more is. An episode ends when for a minute, or the limit of a call if that is longer,
- * nobody was overloaded, nor turned away while others were served. Safe for use by many threads.
+ * waited, at least one, so that those beyond go on at once instead of waiting out their limit. Of a
+ * wait that was shorter than the whole limit, those count too that had begun to be answered: they
+ * have the rest of it. What is served while a call is, scaled to the whole limit, is what could be:
+ * if that is more than are let in, one more is. An episode ends when for a minute, or the limit of
+ * a call if that is longer, nobody was overloaded, nor turned away while others were served.
+ *
+ * <p>With a first-token limit of its own a call may not queue for long, however long answers take:
+ * then what counts is when answers begin, and one more is let in as {@link OneMore} allows. Safe
+ * for use by many threads.
  */
 final class AdaptiveLimit {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -29,6 +34,10 @@ final class AdaptiveLimit {
   private final EndpointSpec spec;
   private final Time time;
   private final long attempt;
+
+  /** How long a call may wait for the first piece of its answer. */
+  private final long firstToken;
+
   private final boolean adapts;
   private final AtomicInteger inside = new AtomicInteger();
 
@@ -37,6 +46,11 @@ final class AdaptiveLimit {
 
   /** Streams that have begun and go on. */
   private final AtomicInteger streaming = new AtomicInteger();
+
+  /** Answers that have begun, and those of them that are over. */
+  private final AtomicLong begun = new AtomicLong();
+
+  private final AtomicLong ended = new AtomicLong();
 
   private final ReentrantLock lock = new ReentrantLock();
   private volatile int limit = NONE;
@@ -48,20 +62,34 @@ final class AdaptiveLimit {
   /** When the limit was set last. Under the lock. */
   private long setAt;
 
+  /** When one more was let in for what was seen of first pieces. Under the lock. */
+  private long grownAt;
+
+  /** Under the lock. */
+  private final OneMore oneMore = new OneMore();
+
   /**
    * How things were when a call was sent.
    *
    * @param at when that was
    * @param served how many had been served before
    * @param streaming how many of them were streams that went on
+   * @param begun how many answers had begun before
+   * @param ended how many of them were over
    * @param alone whether no other call was there
    */
-  record Entry(long at, long served, int streaming, boolean alone) {}
+  record Entry(long at, long served, int streaming, long begun, long ended, boolean alone) {
+    /** How many answers were coming. */
+    long coming() {
+      return Math.max(0, begun - ended);
+    }
+  }
 
   AdaptiveLimit(EndpointSpec spec, Time time) {
     this.spec = spec;
     this.time = time;
     this.attempt = spec.limits().attempt().toNanos();
+    this.firstToken = spec.limits().firstToken().toNanos();
     this.adapts = spec.locality() == Locality.SELF_HOSTED && !spec.isLocal();
     this.lastTrouble = time.nanos();
   }
@@ -120,7 +148,57 @@ final class AdaptiveLimit {
 
   /** A call is sent. */
   Entry enter(long now) {
-    return new Entry(now, served.get(), streaming.get(), inside.get() <= 1);
+    return new Entry(
+        now, served.get(), streaming.get(), begun.get(), ended.get(), inside.get() <= 1);
+  }
+
+  private boolean mayQueue() {
+    return firstToken >= attempt;
+  }
+
+  /**
+   * The first piece of an answer has come; {@link #onEnded()} must follow.
+   *
+   * @return whether one more is let in from now on
+   */
+  boolean onBegun(Entry entry, long now) {
+    long since = begun.incrementAndGet() - entry.begun();
+    if (limit == NONE || mayQueue()) {
+      return false;
+    }
+    lock.lock();
+    try {
+      int most = limit;
+      // One that came before the last change tells nothing of it.
+      boolean isNew = entry.at() - setAt >= 0 && entry.at() - grownAt >= 0;
+      boolean grows =
+          most != NONE && isNew && oneMore.isDue(now) && isRoomForMore(most, entry, since, now);
+      if (grows) {
+        oneMore.onTried();
+        limit = most + 1;
+        grownAt = now;
+      }
+      return grows;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Whether all that are let in are being answered, or so many answers have begun while one had to
+   * wait that, in the whole time it may wait, more would.
+   */
+  private boolean isRoomForMore(int most, Entry entry, long since, long now) {
+    long waited = Math.max(1, now - entry.at());
+    double parts = (double) firstToken / waited;
+    boolean hadToWait = 4 * waited >= firstToken;
+    return begun.get() - ended.get() >= most
+        || (hadToWait && (long) ((since - 1) * parts) + entry.coming() > most);
+  }
+
+  /** An answer that had begun is over, whole or not. */
+  void onEnded() {
+    ended.incrementAndGet();
   }
 
   /**
@@ -130,7 +208,7 @@ final class AdaptiveLimit {
    */
   boolean onServed(Entry entry, long now) {
     long since = served.incrementAndGet() - entry.served();
-    if (limit == NONE) {
+    if (limit == NONE || !mayQueue()) {
       return false;
     }
     lock.lock();
@@ -157,7 +235,16 @@ final class AdaptiveLimit {
 
   /** A call has waited in vain while others were served. */
   void onOverloaded(Entry entry) {
-    int seen = (int) Math.max(1, served.get() - entry.served() + entry.streaming());
+    onOverloaded(entry, false);
+  }
+
+  /**
+   * The same.
+   *
+   * @param begun whether it is one of those whose answers had begun
+   */
+  void onOverloaded(Entry entry, boolean begun) {
+    int seen = seen(entry, begun);
     if (!adapts || seen >= spec.maxConcurrent()) {
       return;
     }
@@ -170,6 +257,12 @@ final class AdaptiveLimit {
       if (begins || entry.at() - setAt >= 0) {
         limit = begins ? seen : Math.max(1, Math.min(seen, limit - 1));
         setAt = lastTrouble;
+        if (begins) {
+          oneMore.begin(setAt);
+          grownAt = setAt;
+        } else {
+          oneMore.onOverloaded(setAt);
+        }
       }
     } finally {
       lock.unlock();
@@ -185,18 +278,26 @@ final class AdaptiveLimit {
     }
   }
 
+  private int seen(Entry entry, boolean itself) {
+    long whole = served.get() - entry.served() + entry.streaming();
+    boolean isRestLeft = time.nanos() - entry.at() < attempt;
+    long coming = isRestLeft ? begun.get() - entry.ended() - (itself ? 1 : 0) : 0;
+    return (int) Math.max(1, Math.max(whole, coming));
+  }
+
   /**
    * Ends the episode, if it is time.
    *
    * @return whether it ends now
    */
   boolean endIfCalm() {
-    if (limit == NONE || time.nanos() - lastTrouble < Math.max(CALM, attempt)) {
+    if (limit == NONE || !isCalm()) {
       return false;
     }
     lock.lock();
     try {
-      if (limit == NONE) {
+      // Another call may have been overloaded, or have ended it, in between.
+      if (limit == NONE || !isCalm()) {
         return false;
       }
       limit = NONE;
@@ -206,5 +307,9 @@ final class AdaptiveLimit {
     ForeignCode.ignore(
         () -> LOG.info("endpoint {} keeps up again: any number of calls is let in", spec.name()));
     return true;
+  }
+
+  private boolean isCalm() {
+    return time.nanos() - lastTrouble >= Math.max(CALM, attempt);
   }
 }

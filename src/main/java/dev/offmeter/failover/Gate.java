@@ -282,6 +282,13 @@ final class Gate {
     return adaptive;
   }
 
+  /** The first piece of an answer has come; see {@link AdaptiveLimit#onBegun}. */
+  void onBegun(AdaptiveLimit.Entry entry, long now) {
+    if (adaptive.onBegun(entry, now)) {
+      line.placesAdded(this);
+    }
+  }
+
   /** A call was served; see {@link AdaptiveLimit#onServed}. */
   void onServed(AdaptiveLimit.Entry entry, long now) {
     if (adaptive.onServed(entry, now)) {

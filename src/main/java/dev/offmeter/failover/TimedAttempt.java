@@ -148,6 +148,9 @@ final class TimedAttempt implements Progress {
   private final Pace pace;
   private int pieces;
 
+  /** Whether it is counted among the answers that are coming. Of the reading thread. */
+  private boolean coming;
+
   /** Whether it is counted among the streams that go on. Of the reading thread. */
   private boolean streams;
 
@@ -323,6 +326,10 @@ final class TimedAttempt implements Progress {
   /** Ends it, if it has not ended yet, and lets go of all that it holds. */
   void end() {
     outcome.cancel(false);
+    if (coming) {
+      coming = false;
+      gate.adaptive().onEnded();
+    }
     if (streams) {
       streams = false;
       gate.adaptive().onStreamEnds();
@@ -508,7 +515,7 @@ final class TimedAttempt implements Progress {
 
   private Failure judged(Failure failure) {
     if (failure.kind() == FailureKind.OVERLOADED && !delivering) {
-      gate.adaptive().onOverloaded(entry);
+      gate.adaptive().onOverloaded(entry, begun);
     }
     boolean ofTime = OF_TIME.contains(failure.kind());
     if (!ofTime && !EXCUSES.contains(failure.kind())) {
@@ -891,6 +898,8 @@ final class TimedAttempt implements Progress {
       }
       firstPiece = now;
       begun = true;
+      coming = true;
+      gate.onBegun(entry, now);
       gate.health().onFirstPiece();
     }
     if (pieces == showsFrom) {

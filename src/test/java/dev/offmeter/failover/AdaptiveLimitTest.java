@@ -170,6 +170,49 @@ class AdaptiveLimitTest {
     assertThat(limit.limit()).isEqualTo(4);
   }
 
+  private void begin(int calls) {
+    for (int i = 0; i < calls; i++) {
+      boolean unused = limit.onBegun(limit.enter(time.nanos()), time.nanos());
+    }
+  }
+
+  @Test
+  void ofAShorterWaitThoseCountTooWhoseAnswersAreComing() {
+    begin(7);
+    limit.onEnded();
+    AdaptiveLimit.Entry waits = limit.enter(time.nanos());
+    begin(3);
+    limit.onEnded();
+    time.advance(ATTEMPT.minusSeconds(1));
+
+    limit.onOverloaded(waits);
+
+    assertThat(limit.limit()).as("six that were coming, and three that have begun").isEqualTo(9);
+  }
+
+  @Test
+  void ofTheWholeLimitTheyDoNot() {
+    AdaptiveLimit.Entry waits = limit.enter(time.nanos());
+    begin(3);
+    boolean unused = limit.onServed(limit.enter(time.nanos()), time.nanos());
+    time.advance(ATTEMPT);
+
+    limit.onOverloaded(waits);
+
+    assertThat(limit.limit()).isEqualTo(1);
+  }
+
+  @Test
+  void whoseOwnAnswerHadBegunDoesNotCountItself() {
+    AdaptiveLimit.Entry waits = limit.enter(time.nanos());
+    begin(3);
+    time.advance(Duration.ofSeconds(5));
+
+    limit.onOverloaded(waits, true);
+
+    assertThat(limit.limit()).isEqualTo(2);
+  }
+
   @Test
   void whoIsTurnedAwayWhileNobodyIsServedKeepsItUpForNoLonger() {
     overload(1);
