@@ -16,9 +16,11 @@ import dev.offmeter.testing.Connection;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Reader;
 import dev.offmeter.testing.Replies;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -29,6 +31,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -96,11 +99,15 @@ class WedgedModelTest {
 
   /** A call that waits out its limit there, if it is let in. */
   private ChatResponse ask(LlmClient client, ChatRequest request) throws Exception {
+    return ask(client, request, LIMIT);
+  }
+
+  private ChatResponse ask(LlmClient client, ChatRequest request, Duration limit) throws Exception {
     int before = node.requests().size();
     CompletableFuture<ChatResponse> call = client.chatAsync(request);
     quickly(() -> call.isDone() || node.requests().size() > before);
     if (!call.isDone()) {
-      pass(LIMIT);
+      pass(limit);
     }
     ChatResponse response = call.get();
     quickly(() -> !time.isChecking());
@@ -394,6 +401,67 @@ class WedgedModelTest {
     assertThat(first.get().endpoint()).isEqualTo("node");
     assertThat(changes).noneMatch(change -> change.cause() == FailureKind.WEDGED);
     assertThat(unloads()).isZero();
+  }
+
+  /** Its only slot may be taken by an answer that nobody reads for a while, or that pauses. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void callsBehindAnAnswerThatIsComingFindNoWedge(boolean rests) throws Exception {
+    Duration firstToken = Duration.ofSeconds(20);
+    node.behaves(answeringOnce());
+    LlmClient client =
+        client(
+            e ->
+                e.timeout(Duration.ofMinutes(5))
+                    .firstTokenTimeout(firstToken)
+                    .stallTimeout(Duration.ofMinutes(5))
+                    .unloadWhenWedged(true));
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node");
+    Semaphore goesOn = new Semaphore(0);
+    node.behaves(
+        (connection, request) -> {
+          connection.send(Replies.STREAM_HEAD + Replies.tokens("LONG"));
+          goesOn.acquireUninterruptibly();
+          connection.send(Replies.end("stop", 1) + Replies.LAST_CHUNK);
+        });
+    try (ChatStream stream = client.stream(REQUEST)) {
+      Iterator<ChatEvent> events = stream.iterator();
+      events.next();
+      CompletableFuture<ChatEvent> waits = rests ? null : Reader.waitingFor(events::next);
+      node.behaves(Replies.hanging());
+      for (int i = 0; i < 2; i++) {
+        ChatResponse behind = ask(client, REQUEST, firstToken);
+        assertThat(behind.attempts().get(0).failure()).contains(FailureKind.FIRST_TOKEN_TIMEOUT);
+      }
+      goesOn.release();
+
+      ChatEvent last = waits == null ? events.next() : waits.get();
+      assertThat(last).isInstanceOf(ChatEvent.Completed.class);
+    }
+    assertThat(changes).noneMatch(change -> change.cause() == FailureKind.WEDGED);
+    assertThat(unloads()).isZero();
+  }
+
+  /** It is known to be quick, and may be slow for once: two who wait for less say nothing. */
+  @ParameterizedTest
+  @CsvSource({"14, 7, false", "18, 9, true"})
+  void onlyAWaitOfHalfTheLimitSaysAnything(int deadline, int share, boolean wedge)
+      throws Exception {
+    node.behaves(answeringOnce());
+    LlmClient client = client(e -> e);
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node");
+    node.behaves(Replies.hanging());
+    ChatRequest hurried = REQUEST.toBuilder().deadline(Duration.ofSeconds(deadline)).build();
+
+    for (int i = 0; i < 2; i++) {
+      assertThat(ask(client, hurried, Duration.ofSeconds(share)).endpoint()).isEqualTo("fallback");
+    }
+
+    if (wedge) {
+      assertWedged(client);
+    } else {
+      assertThat(changes).noneMatch(change -> change.cause() == FailureKind.WEDGED);
+    }
   }
 
   @Test

@@ -16,7 +16,11 @@ class AdaptiveLimitTest {
   private final ManualTime time = new ManualTime();
 
   private AdaptiveLimit limit(int maxConcurrent) {
-    return new AdaptiveLimit(Specs.server("home", LIMITS, maxConcurrent), time);
+    return limit(maxConcurrent, LIMITS);
+  }
+
+  private AdaptiveLimit limit(int maxConcurrent, Limits limits) {
+    return new AdaptiveLimit(Specs.server("home", limits, maxConcurrent), time);
   }
 
   private final AdaptiveLimit limit = limit(Integer.MAX_VALUE);
@@ -200,6 +204,49 @@ class AdaptiveLimitTest {
     limit.onOverloaded(waits);
 
     assertThat(limit.limit()).isEqualTo(1);
+  }
+
+  @Test
+  void whereALimitIsLongerThanAMinuteItsOwnLengthHasToBeCalm() {
+    Duration twoMinutes = Duration.ofMinutes(2);
+    AdaptiveLimit slow =
+        limit(
+            Integer.MAX_VALUE,
+            new Limits(twoMinutes, ATTEMPT, twoMinutes, ATTEMPT, twoMinutes, null));
+    slow.onOverloaded(slow.enter(time.nanos()));
+
+    time.advance(Duration.ofSeconds(119));
+    assertThat(slow.endIfCalm()).isFalse();
+    time.advance(Duration.ofSeconds(1));
+    assertThat(slow.endIfCalm()).isTrue();
+  }
+
+  /** Answers begin one after the other: two while the last one waits for half of its time. */
+  @Test
+  void whoHadToWaitForTheFirstPieceShowsHowManyMayBegin() {
+    Duration firstToken = Duration.ofSeconds(10);
+    AdaptiveLimit queued =
+        limit(
+            Integer.MAX_VALUE,
+            new Limits(Duration.ofMinutes(1), ATTEMPT, firstToken, ATTEMPT, ATTEMPT, null));
+    AdaptiveLimit.Entry waits = queued.enter(time.nanos());
+    for (int i = 0; i < 3; i++) {
+      assertThat(queued.onBegun(waits, time.nanos())).isFalse();
+      queued.onEnded();
+    }
+    queued.onOverloaded(waits);
+    time.advance(Duration.ofMinutes(1));
+    AdaptiveLimit.Entry last = queued.enter(time.nanos());
+    for (int i = 0; i < 2; i++) {
+      time.advance(Duration.ofSeconds(2));
+      assertThat(queued.onBegun(queued.enter(time.nanos() - 1), time.nanos())).isFalse();
+      queued.onEnded();
+    }
+    time.advance(Duration.ofSeconds(1));
+
+    assertThat(queued.onBegun(last, time.nanos())).isTrue();
+
+    assertThat(queued.limit()).isEqualTo(4);
   }
 
   @Test

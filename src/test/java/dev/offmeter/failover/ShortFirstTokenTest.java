@@ -28,6 +28,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -56,6 +57,9 @@ class ShortFirstTokenTest {
   private final AtomicInteger begun = new AtomicInteger();
   private volatile CountDownLatch begins = new CountDownLatch(1);
   private volatile CountDownLatch ends = new CountDownLatch(1);
+  private final CountDownLatch goesOn = new CountDownLatch(1);
+  private final AtomicInteger wentOn = new AtomicInteger();
+  private volatile boolean firstStalls;
   private volatile int slots;
   private final Failover failover =
       new Failover(
@@ -76,6 +80,7 @@ class ShortFirstTokenTest {
   @AfterEach
   void letGo() {
     begins.countDown();
+    goesOn.countDown();
     ends.countDown();
     callers.shutdownNow();
   }
@@ -85,6 +90,8 @@ class ShortFirstTokenTest {
     private final Progress progress;
     private final CountDownLatch cancelled = new CountDownLatch(1);
     private boolean has;
+    private boolean isFirst;
+    private boolean hasGoneOn;
 
     Slot(Progress progress) {
       this.progress = progress;
@@ -92,6 +99,18 @@ class ShortFirstTokenTest {
 
     @Override
     public Answer next() {
+      if (isFirst && firstStalls) {
+        await(cancelled);
+        working.decrementAndGet();
+        return null;
+      }
+      if (has && firstStalls && !hasGoneOn) {
+        hasGoneOn = true;
+        await(goesOn);
+        progress.piece();
+        wentOn.incrementAndGet();
+        return null;
+      }
       if (has) {
         await(ends);
         working.decrementAndGet();
@@ -102,7 +121,7 @@ class ShortFirstTokenTest {
       if (has) {
         await(begins);
         progress.piece();
-        begun.incrementAndGet();
+        isFirst = begun.incrementAndGet() == 1;
       } else {
         working.decrementAndGet();
         await(cancelled);
@@ -222,6 +241,28 @@ class ShortFirstTokenTest {
     }
 
     assertThat(tries).hasSizeBetween(2, 8);
+  }
+
+  @Test
+  void anAnswerThatBeganAndStalledIsNoneOfThoseThatWereServed() {
+    slots = 3;
+    firstStalls = true;
+    List<CompletableFuture<ChatResponse>> calls = new ArrayList<>();
+    for (int i = 0; i < slots; i++) {
+      calls.add(CompletableFuture.supplyAsync(() -> ask(false), callers));
+    }
+    quickly(() -> asked.get() == slots);
+    begins.countDown();
+    quickly(() -> begun.get() == slots);
+    time.advance(Duration.ofSeconds(20));
+    goesOn.countDown();
+    quickly(() -> wentOn.get() == slots - 1);
+    time.advance(Duration.ofSeconds(10));
+
+    quickly(() -> done(calls) == 1);
+    assertThat(status()).isEqualTo(letIn(2));
+    ends.countDown();
+    calls.forEach(CompletableFuture::join);
   }
 
   @ParameterizedTest
