@@ -50,7 +50,7 @@ final class LoadWait {
    * @return which; null when time is up or the call cancelled
    */
   @Nullable Gate endOfAny(List<Gate> loading) {
-    return await(loading, deadline.left());
+    return await(loading, new LoadWaiters.Waiter(), deadline.left());
   }
 
   /**
@@ -71,11 +71,13 @@ final class LoadWait {
       }
       tellOfWait(waitedFor, wait);
       long since = around.time().nanos();
-      ended = await(waitedFor, wait);
+      LoadWaiters.Waiter waiter = new LoadWaiters.Waiter();
+      ended = await(waitedFor, waiter, wait);
       long took = around.time().nanos() - since;
       waitedFor.forEach(gate -> waited.merge(gate, took, Long::sum));
-      if (ended == null && took < wait) {
+      if (ended == null && took < wait && !waiter.ended().isDone()) {
         // Without a clock nothing is waited for; whoever was interrupted or cancelled goes on too.
+        // One that is being loaded anew already is waited for again.
         return null;
       }
       boolean timeIsUp = deadline.left() - kept <= 0;
@@ -111,8 +113,7 @@ final class LoadWait {
     story.waitedInVain(gate.spec(), failure, nanos);
   }
 
-  private @Nullable Gate await(List<Gate> loading, long nanos) {
-    LoadWaiters.Waiter waiter = new LoadWaiters.Waiter();
+  private @Nullable Gate await(List<Gate> loading, LoadWaiters.Waiter waiter, long nanos) {
     loading.forEach(gate -> gate.loadWaiters().join(waiter));
     try {
       Optional<Gate> already = ended(loading);
