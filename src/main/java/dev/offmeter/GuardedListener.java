@@ -69,9 +69,9 @@ final class GuardedListener implements LlmListener {
 
   private void tell(Consumer<LlmListener> event) {
     for (LlmListener listener : listeners) {
-      Throwable thrown = ForeignCode.run(() -> event.accept(listener));
+      Throwable thrown = ForeignCode.tell(() -> event.accept(listener));
       if (thrown != null) {
-        ForeignCode.ignore(() -> say(listener, thrown));
+        Throwable unused = ForeignCode.tell(() -> say(listener, thrown));
       }
     }
   }

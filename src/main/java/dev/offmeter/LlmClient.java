@@ -467,9 +467,9 @@ public final class LlmClient implements AutoCloseable {
 
   /**
    * Ends every call under way with an {@link LlmException} and every health check and load, closes
-   * all connections and lets the client's own threads go. OkHttp keeps idle daemons that all its
-   * clients in the JVM share, for up to a minute. An {@link OkHttpClient} that was handed in stays
-   * open. A second close does nothing.
+   * all connections and lets the client's own threads go. The idle daemons that connect are shared
+   * by all clients in the JVM, and end within a minute. An {@link OkHttpClient} that was handed in
+   * stays open. A second close does nothing.
    *
    * <p>A server that loads its model on demand stops loading when the load is ended: a program that
    * is over before its model was loaded finds it as cold the next time.

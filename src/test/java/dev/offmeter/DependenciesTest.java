@@ -42,7 +42,7 @@ class DependenciesTest {
   private static final Path OLD = Path.of("target/old-libraries");
 
   /** One class of each library that a client needs, and of the library and its tests. */
-  private static final List<Class<?>> NEEDED =
+  static final List<Class<?>> NEEDED =
       List.of(
           LlmClient.class,
           OldLibraries.class,

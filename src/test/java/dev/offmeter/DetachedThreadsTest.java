@@ -7,15 +7,25 @@ import dev.offmeter.failover.Time;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Proxy;
+import java.net.Socket;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
+import javax.net.SocketFactory;
+import okhttp3.Call;
+import okhttp3.EventListener;
+import okhttp3.OkHttpClient;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -115,6 +125,158 @@ class DetachedThreadsTest {
           .isEqualTo("null " + LlmClient.class.getClassLoader().hashCode());
     } finally {
       TENANT.remove();
+    }
+  }
+
+  /** OkHttp connects on threads of its own, where it calls the application's code. */
+  @Test
+  void codeThatIsCalledWhileConnectingSeesNoTenant() throws Exception {
+    Node node = loopback.node(Replies.answering("ok"));
+    List<String> seen = new CopyOnWriteArrayList<>();
+    Supplier<LlmClient> clients =
+        () ->
+            loopback.client(
+                LlmClient.builder()
+                    .httpClient(
+                        new OkHttpClient.Builder()
+                            .eventListener(
+                                new EventListener() {
+                                  @Override
+                                  public void connectStart(
+                                      Call c, InetSocketAddress to, Proxy proxy) {
+                                    seen.add(TENANT.get() + " on " + loaderOfThisThread());
+                                  }
+                                })
+                            .socketFactory(
+                                new ForwardedSockets(
+                                    () -> seen.add(TENANT.get() + " on " + loaderOfThisThread())))
+                            .build())
+                    .endpoint(Loopback.ollama("node", node).build()));
+
+    for (String tenant : List.of("alice", "bob", "carol")) {
+      onThreadOf(tenant, () -> clients.get().chat("draft").text());
+    }
+
+    assertThat(seen)
+        .hasSize(6)
+        .containsOnly("null on " + System.identityHashCode(LlmClient.class.getClassLoader()));
+  }
+
+  /** Tells when a socket is made. */
+  private static final class ForwardedSockets extends SocketFactory {
+    private final Runnable onSocket;
+
+    ForwardedSockets(Runnable onSocket) {
+      this.onSocket = onSocket;
+    }
+
+    @Override
+    public Socket createSocket() {
+      onSocket.run();
+      return new Socket();
+    }
+
+    @Override
+    public Socket createSocket(String host, int port) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public Socket createSocket(String host, int port, InetAddress local, int localPort) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public Socket createSocket(InetAddress host, int port) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public Socket createSocket(InetAddress host, int port, InetAddress local, int localPort) {
+      throw new UnsupportedOperationException();
+    }
+  }
+
+  private static int loaderOfThisThread() {
+    return System.identityHashCode(Thread.currentThread().getContextClassLoader());
+  }
+
+  /** In libraries of its own, so that no thread is there yet. */
+  @Test
+  void noThreadThatACallLeavesHasWhatItsCallerHad() throws Exception {
+    Node cut =
+        loopback.node(
+            (connection, request) -> {
+              connection.send("HTTP/1.1 500 broken\r\nContent-Length: 100\r\n\r\nbegun");
+              connection.hang();
+            });
+    Node well = loopback.node(Replies.answering("ok"));
+    URL[] all =
+        Stream.concat(DependenciesTest.NEEDED.stream(), Stream.of(DetachedThreadsTest.class))
+            .map(type -> type.getProtectionDomain().getCodeSource().getLocation())
+            .toArray(URL[]::new);
+    try (URLClassLoader libraries = new URLClassLoader(all, ClassLoader.getPlatformClassLoader());
+        URLClassLoader application = new URLClassLoader(new URL[0], libraries)) {
+      Runnable calls =
+          (Runnable)
+              libraries
+                  .loadClass(Calls.class.getName())
+                  .getConstructor(String.class, String.class)
+                  .newInstance(cut.url(), well.url());
+      try (AutoCloseable client = (AutoCloseable) calls) {
+        assertThat(client).isNotNull();
+        assertLeaveNothing(calls, libraries, application);
+      }
+    }
+  }
+
+  private static void assertLeaveNothing(
+      Runnable calls, ClassLoader libraries, ClassLoader application) throws InterruptedException {
+    ThreadGroup group = new ThreadGroup("application");
+    List<Throwable> thrown = new CopyOnWriteArrayList<>();
+    Thread caller = new Thread(group, calls);
+    caller.setUncaughtExceptionHandler((thread, e) -> thrown.add(e));
+    caller.setContextClassLoader(application);
+    caller.setPriority(Thread.MAX_PRIORITY);
+    caller.start();
+    caller.join();
+
+    assertThat(thrown).isEmpty();
+    List<Thread> left = new ArrayList<>(Thread.getAllStackTraces().keySet());
+    left.removeIf(thread -> thread.getContextClassLoader() != libraries);
+    assertThat(left)
+        .extracting(Thread::getName)
+        .anyMatch(name -> name.startsWith("OkHttp"))
+        .anyMatch(name -> name.startsWith("Okio"))
+        .anyMatch(name -> name.startsWith("offmeter"));
+    assertThat(left).allMatch(thread -> thread.getPriority() == Thread.NORM_PRIORITY);
+    assertThat(Thread.getAllStackTraces().keySet())
+        .noneMatch(thread -> thread.getContextClassLoader() == application)
+        .noneMatch(thread -> thread.getThreadGroup() == group);
+  }
+
+  /** The first calls of an application: one fails in the middle of an error, one is answered. */
+  public static final class Calls implements Runnable, AutoCloseable {
+    private final LlmClient client;
+
+    /** To these servers. */
+    public Calls(String first, String second) {
+      client =
+          LlmClient.builder()
+              .endpoint(Endpoint.ollama("first", first).model("m").apiKey(() -> "key").build())
+              .endpoint(Endpoint.ollama("second", second).model("m").build())
+              .build();
+    }
+
+    @Override
+    public void run() {
+      client.chat("draft");
+      client.chatAsync("draft").join();
+    }
+
+    @Override
+    public void close() {
+      client.close();
     }
   }
 

@@ -22,7 +22,6 @@ import java.io.IOException;
 import java.lang.reflect.Field;
 import java.lang.reflect.Proxy;
 import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketAddress;
 import java.util.ArrayList;
@@ -49,6 +48,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.slf4j.LoggerFactory;
@@ -693,6 +693,33 @@ class ForeignCodeTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource(
+      nullValues = "none",
+      value = {
+        "unable to create native thread: possibly out of memory or process limits, INTERNAL",
+        "unable to create new native thread, INTERNAL",
+        "Java heap space, TOO_LARGE",
+        "none, TOO_LARGE"
+      })
+  void wantOfThreadsIsNoWantOfMemory(String message, FailureKind kind) {
+    Node node = loopback.node(Replies.answering("NODE"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .httpClient(
+                    new OkHttpClient.Builder()
+                        .addInterceptor(
+                            chain -> {
+                              throw new OutOfMemoryError(message);
+                            })
+                        .build())
+                .endpoint(ollama("first", node).build())
+                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+
+    assertThat(client.chat(SECRET).attempts().get(0).failure()).contains(kind);
+  }
+
   @Test
   void anInterruptThatForeignCodeHasTakenIsGivenBack() {
     Node node = loopback.node(Replies.answering("NODE"));
@@ -708,53 +735,6 @@ class ForeignCodeTest {
             .build();
 
     assertThatThrownBy(() -> client.chat(request)).isInstanceOf(LlmException.class);
-
-    assertThat(Thread.interrupted()).isTrue();
-  }
-
-  private LlmClient listenedTo(Node node, EventListener events) {
-    return loopback.client(
-        LlmClient.builder()
-            .httpClient(new OkHttpClient.Builder().eventListener(events).build())
-            .endpoint(ollama("first", node).build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
-  }
-
-  /** OkHttp connects on a thread of its own. */
-  @Test
-  void anInterruptThatAnEventListenerThrowsWhileConnectingEndsTheAttempt() {
-    Node node = loopback.node(Replies.answering("NODE"));
-    LlmClient client =
-        listenedTo(
-            node,
-            new EventListener() {
-              @Override
-              public void connectStart(Call call, InetSocketAddress address, java.net.Proxy proxy) {
-                throw ForeignCodeTest.<RuntimeException>undeclared(new InterruptedException());
-              }
-            });
-
-    ChatResponse response = client.chat(SECRET);
-
-    assertThat(response.text()).isEqualTo("TEMPLATE");
-    assertThat(response.attempts().get(0).failure()).contains(FailureKind.CONNECTION_LOST);
-    assertThat(Thread.interrupted()).isFalse();
-  }
-
-  @Test
-  void oneThatItThrowsOnTheThreadOfTheCallStopsTheCall() {
-    Node node = loopback.node(Replies.answering("NODE"));
-    LlmClient client =
-        listenedTo(
-            node,
-            new EventListener() {
-              @Override
-              public void responseHeadersEnd(Call call, Response response) {
-                throw ForeignCodeTest.<RuntimeException>undeclared(new InterruptedException());
-              }
-            });
-
-    assertThatThrownBy(() -> client.chat(SECRET)).isInstanceOf(LlmException.class);
 
     assertThat(Thread.interrupted()).isTrue();
   }

@@ -4,6 +4,8 @@ package dev.offmeter.endpoint;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
+import java.security.AccessController;
+import java.security.PrivilegedAction;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.SynchronousQueue;
@@ -13,19 +15,41 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * Threads of the library's own carry nothing of the code that happened to start them: no
- * inheritable thread-local (a tenant, a security context), and no context class loader but the
- * library's. A pooled thread would keep both for the calls of others.
+ * inheritable thread-local (a tenant, a security context), no context class loader but the
+ * library's, no thread group, priority or protection domain. A pooled thread would keep them for
+ * the calls of others.
  */
 public final class DetachedThreads {
+  private static final ThreadGroup TOPMOST = topmost();
+
   private DetachedThreads() {}
 
   /** Daemon platform threads of this name. */
+  @SuppressWarnings("ThreadPriorityCheck") // A caller's own, low or high, is not passed on.
   public static ThreadFactory daemons(String name) {
     return task -> {
-      Thread thread = new Thread(null, task, name, 0, false);
+      Thread thread = withoutDomains(() -> new Thread(TOPMOST, task, name, 0, false));
       thread.setDaemon(true);
+      thread.setPriority(Thread.NORM_PRIORITY);
       return detached(thread);
     };
+  }
+
+  private static ThreadGroup topmost() {
+    ThreadGroup group = Thread.currentThread().getThreadGroup();
+    while (group.getParent() != null) {
+      group = group.getParent();
+    }
+    return group;
+  }
+
+  /**
+   * Before JDK 24 a thread keeps the protection domains of whoever makes it, and with them their
+   * class loaders.
+   */
+  @SuppressWarnings("removal")
+  private static Thread withoutDomains(PrivilegedAction<Thread> making) {
+    return Runtime.version().feature() < 24 ? AccessController.doPrivileged(making) : making.run();
   }
 
   /**

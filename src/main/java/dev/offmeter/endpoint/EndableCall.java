@@ -29,6 +29,7 @@ final class EndableCall {
 
   /** Sends the request, and waits for the head of the reply. */
   Response execute(Request http) throws IOException {
+    OkioWatchdog.start();
     Call asking = client.newCall(http);
     call = asking;
     if (cancelled) {

@@ -23,8 +23,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Tells an application's event listener of HTTP. OkHttp calls it in the midst of its own work, with
- * connections half made and half given back, and what it throws would harm those; here it harms
- * nothing, and is said once.
+ * connections half made and half given back, and what it throws, or an interrupt that it sets,
+ * would harm those; here it harms nothing, and is said once.
  */
 final class GuardedEvents extends EventListener {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -41,18 +41,19 @@ final class GuardedEvents extends EventListener {
   static EventListener.Factory of(EventListener.Factory listeners) {
     AtomicBoolean said = new AtomicBoolean();
     return call -> {
-      try {
-        EventListener listener = ForeignCode.call(() -> listeners.create(call));
-        return listener == EventListener.NONE ? listener : new GuardedEvents(listener, said);
-      } catch (ForeignCode.Broken e) {
-        say(said, e.className());
-        return EventListener.NONE;
-      }
+      EventListener[] made = {EventListener.NONE};
+      tell(said, () -> made[0] = listeners.create(call));
+      EventListener listener = made[0];
+      return listener == EventListener.NONE ? listener : new GuardedEvents(listener, said);
     };
   }
 
   private void tell(ForeignCode.Action event) {
-    Throwable thrown = ForeignCode.run(event);
+    tell(said, event);
+  }
+
+  private static void tell(AtomicBoolean said, ForeignCode.Action event) {
+    Throwable thrown = ForeignCode.tell(event);
     if (thrown != null) {
       say(said, thrown.getClass().getName());
     }
@@ -61,11 +62,12 @@ final class GuardedEvents extends EventListener {
   /** The class only: a message may hold what the listener was told. */
   private static void say(AtomicBoolean said, String thrown) {
     if (said.compareAndSet(false, true)) {
-      ForeignCode.ignore(
-          () ->
-              LOG.warn(
-                  "the event listener of the OkHttpClient threw {}, which is ignored; said once",
-                  thrown));
+      Throwable unused =
+          ForeignCode.tell(
+              () ->
+                  LOG.warn(
+                      "the event listener of the OkHttpClient threw {}, which is ignored; said once",
+                      thrown));
     }
   }
 

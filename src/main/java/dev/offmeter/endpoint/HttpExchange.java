@@ -128,7 +128,9 @@ final class HttpExchange implements Exchange, Progress {
       // A library that does not fit is named where all attempts end.
       throw e;
     } catch (OutOfMemoryError e) {
-      throw Failure.of(FailureKind.TOO_LARGE, "no memory was left for the answer");
+      throw ForeignCode.isForThreads(e)
+          ? Failure.of(FailureKind.INTERNAL, "no further thread could be had in this process")
+          : Failure.of(FailureKind.TOO_LARGE, "no memory was left for the answer");
     } catch (Throwable e) {
       // Interceptors and all else that an OkHttpClient brings.
       ForeignCode.keepInterrupt(e);
@@ -212,6 +214,8 @@ final class HttpExchange implements Exchange, Progress {
     if (head == null) {
       return;
     }
+    // The answer may have taken longer than a watchdog waits for work.
+    OkioWatchdog.start();
     long until = System.nanoTime() + Math.max(0, Math.min(nanos, MOST_FOR_THE_REST));
     ForeignCode.ignore(() -> head.body().source().timeout().deadlineNanoTime(until));
     close(reading);
@@ -442,6 +446,7 @@ final class HttpExchange implements Exchange, Progress {
 
   /** The beginning of a reply that is no answer. */
   static Reply reply(Response response) throws IOException {
+    OkioWatchdog.start();
     response.body().source().timeout().deadline(1, TimeUnit.SECONDS);
     return patientReply(response);
   }

@@ -20,7 +20,7 @@ final class KeptConnections {
   /** A calendar that is put right moves less; a machine that slept, more. */
   private static final long ASLEEP_MILLIS = 10_000;
 
-  private final ConnectionPool pool = new ConnectionPool(MOST, MINUTES, TimeUnit.MINUTES);
+  private final ConnectionPool pool = OkHttpThreads.pool(MOST, MINUTES, TimeUnit.MINUTES);
   private final AtomicInteger generation = new AtomicInteger();
   private final LongSupplier calendarMillis;
   private final LongSupplier nanos;

@@ -60,7 +60,7 @@ public final class Transport implements AutoCloseable {
     /**
      * Keeps nothing, and has nothing of a call's: a check is to tell of the server as it is now.
      */
-    private final ConnectionPool asidePool = new ConnectionPool(0, 1, TimeUnit.SECONDS);
+    private final ConnectionPool asidePool = OkHttpThreads.pool(0, 1, TimeUnit.SECONDS);
 
     private final OkHttpClient client;
 
@@ -71,7 +71,7 @@ public final class Transport implements AutoCloseable {
           new BoundedSockets(
               plain ? InterruptibleSockets::open : base.socketFactory()::createSocket);
       this.client =
-          base.newBuilder()
+          OkHttpThreads.on(base.newBuilder())
               .connectionPool(asidePool)
               .followRedirects(false)
               .followSslRedirects(false)

@@ -37,6 +37,9 @@ final class TransportFailure {
       return Failure.of(
           FailureKind.CONNECT_TIMEOUT, "no DNS lookup made: " + unanswered.getMessage());
     }
+    if (e instanceof OkHttpThreads.NoThread none) {
+      return Failure.of(FailureKind.INTERNAL, "no connection made: " + none.getMessage());
+    }
     if (ForeignCode.cause(e) instanceof Aside.NoThread none) {
       return Failure.of(FailureKind.INTERNAL, "no DNS lookup made: " + none.getMessage());
     }

@@ -13,6 +13,7 @@ import dev.offmeter.observe.Diagnosis;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.wire.Failure;
+import dev.offmeter.wire.ForeignCode;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -120,7 +121,12 @@ public final class Failover implements AutoCloseable {
    * @param tokens whether each is asked for one token too
    */
   public Diagnosis diagnose(boolean tokens, Cancellation cancellation) {
-    return new Diagnoser(around.time(), tokens, cancellation).of(gates);
+    ForeignCode.forgetInterrupt();
+    try {
+      return new Diagnoser(around.time(), tokens, cancellation).of(gates);
+    } finally {
+      ForeignCode.giveBackInterrupt();
+    }
   }
 
   /** Nothing is asked on the side any more. */
@@ -163,7 +169,12 @@ public final class Failover implements AutoCloseable {
       Cancellation cancellation,
       Acceptance acceptance) {
     Deadline deadline = deadline(request, limit, made);
-    return call(request, deadline, cancellation, Audience.NOBODY, acceptance, hedging).run();
+    ForeignCode.forgetInterrupt();
+    try {
+      return call(request, deadline, cancellation, Audience.NOBODY, acceptance, hedging).run();
+    } finally {
+      ForeignCode.giveBackInterrupt();
+    }
   }
 
   /** The end of a call that was made then, and whose limit passed before a thread began it. */

@@ -99,6 +99,7 @@ public final class StreamedCall implements AutoCloseable {
   private void end() {
     over = true;
     whenOver.accept(response);
+    ForeignCode.giveBackInterrupt();
   }
 
   /** The whole answer, once the last event has been read; null before. */

@@ -13,6 +13,8 @@ import org.jspecify.annotations.Nullable;
 public final class ForeignCode {
   private static final int DEEPEST = 64;
 
+  private static final ThreadLocal<@Nullable Boolean> WITHHELD = new ThreadLocal<>();
+
   private ForeignCode() {}
 
   /** Code without a result. */
@@ -62,6 +64,45 @@ public final class ForeignCode {
   /** Runs what may fail without harm; {@link #run} without a result. */
   public static void ignore(Action code) {
     Throwable unused = run(code);
+  }
+
+  /**
+   * Tells what merely listens, in the midst of a call. An interrupt that it throws, or sets the
+   * flag for, would close the socket of the call; it is withheld until {@link
+   * #giveBackInterrupt()}.
+   *
+   * @return what was thrown; null if nothing was
+   */
+  public static @Nullable Throwable tell(Action code) {
+    boolean interrupted = Thread.currentThread().isInterrupted();
+    Throwable thrown = null;
+    try {
+      code.run();
+    } catch (Throwable e) {
+      thrown = e;
+    }
+    boolean now = Thread.interrupted();
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    } else if (now || thrown instanceof InterruptedException) {
+      WITHHELD.set(true);
+    }
+    return thrown;
+  }
+
+  /** The call is over: whoever was meant by an interrupt that was withheld hears of it. */
+  public static void giveBackInterrupt() {
+    if (WITHHELD.get() != null) {
+      WITHHELD.remove();
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** A call begins: what an earlier one on this thread has withheld is not its. */
+  public static void forgetInterrupt() {
+    if (WITHHELD.get() != null) {
+      WITHHELD.remove();
+    }
   }
 
   /**
@@ -115,6 +156,11 @@ public final class ForeignCode {
     } catch (Throwable e) {
       return null;
     }
+  }
+
+  /** Whether it says that no further thread can be had, in the words of HotSpot. */
+  public static boolean isForThreads(OutOfMemoryError thrown) {
+    return String.valueOf(message(thrown)).contains("native thread");
   }
 
   /** What is at the bottom of it, or as deep as one looks: causes may go round in a circle. */
