@@ -524,7 +524,9 @@ public final class Endpoint {
     }
 
     /**
-     * A key that can rotate: asked for at every attempt. The wait for it counts as part of the
+     * A key that can rotate: asked for at every attempt, on a thread that carries nothing of the
+     * caller, and never shared between attempts. An endpoint's suppliers are asked one at a time,
+     * more side by side only while those that take long return. The wait counts as part of the
      * attempt. A supplier that throws, or returns null or blank, is a failed attempt.
      */
     public Builder apiKey(Supplier<String> apiKey) {

@@ -76,7 +76,7 @@ public final class LlmClient implements AutoCloseable {
     this.time = settings.time == null ? Time.system() : settings.time;
     this.workers =
         settings.workers == null ? DetachedThreads.executor("offmeter-worker") : settings.workers;
-    this.transport = new Transport(settings.httpClient, workers);
+    this.transport = new Transport(settings.httpClient, workers, time::nanos);
     this.failover =
         new Failover(
             specs,

@@ -42,7 +42,7 @@ final class AbandonableDns implements Dns {
     Aside asking = ASKING.get();
     Aside aside = asking == null ? new Aside(workers, new LeftBehind()) : asking;
     try {
-      List<InetAddress> found = aside.call(() -> dns.lookup(host));
+      List<InetAddress> found = aside.find(host, () -> dns.lookup(host));
       if (found.isEmpty()) {
         throw unknown(host, null);
       }

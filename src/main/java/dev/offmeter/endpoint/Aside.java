@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.endpoint;
 
+import java.net.InetAddress;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
+import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -19,7 +23,8 @@ import org.jspecify.annotations.Nullable;
 final class Aside {
   private final Executor workers;
   private final LeftBehind leftBehind;
-  private volatile @Nullable FutureTask<?> running;
+  private final Lookups lookups;
+  private volatile @Nullable Future<?> running;
   private volatile boolean cancelled;
 
   /**
@@ -28,8 +33,39 @@ final class Aside {
    * @param leftBehind what earlier calls have given up, and where this one's is noted
    */
   Aside(Executor workers, LeftBehind leftBehind) {
+    this(workers, leftBehind, new Lookups(System::nanoTime));
+  }
+
+  /** A place for work of an endpoint, which has lookups too. */
+  Aside(Executor workers, LeftBehind leftBehind, Lookups lookups) {
     this.workers = workers;
     this.leftBehind = leftBehind;
+    this.lookups = lookups;
+  }
+
+  /** Waits for the addresses of a host; throws likewise. */
+  List<InetAddress> find(String host, Callable<List<InetAddress>> lookup)
+      throws ExecutionException, InterruptedException {
+    return lookups.find(host, lookup, this, workers);
+  }
+
+  /**
+   * Waits for what others may wait for too: {@link #cancel()} ends the wait, and not the work.
+   *
+   * @throws ExecutionException with what it threw as the cause
+   * @throws CancellationException after {@link #cancel()}
+   */
+  <T> T await(CompletableFuture<T> shared) throws ExecutionException, InterruptedException {
+    CompletableFuture<T> own = shared.copy();
+    running = own;
+    if (cancelled) {
+      own.cancel(true);
+    }
+    try {
+      return own.get();
+    } finally {
+      running = null;
+    }
   }
 
   /**
@@ -37,7 +73,7 @@ final class Aside {
    *
    * @throws ExecutionException with what it threw as the cause
    * @throws CancellationException after {@link #cancel()}
-   * @throws Unanswered if earlier work was given up and has not returned
+   * @throws Unanswered if earlier work was given up and has not returned for long
    * @throws NoThread if there is no thread for it; it has not begun
    */
   <T> T call(Callable<T> work) throws ExecutionException, InterruptedException {
@@ -51,9 +87,6 @@ final class Aside {
    */
   <T> T call(Callable<T> work, @Nullable Duration within)
       throws ExecutionException, InterruptedException {
-    if (leftBehind.isAny()) {
-      throw new Unanswered();
-    }
     LeftBehind.Work<T> turn = leftBehind.new Work<>(work);
     turn.awaitTurn(() -> cancelled);
     try {
@@ -112,9 +145,9 @@ final class Aside {
 
   void cancel() {
     cancelled = true;
-    FutureTask<?> task = running;
-    if (task != null) {
-      task.cancel(true);
+    Future<?> waited = running;
+    if (waited != null) {
+      waited.cancel(true);
     }
     leftBehind.onEnd();
   }

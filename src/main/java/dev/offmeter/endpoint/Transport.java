@@ -15,6 +15,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
 import javax.net.SocketFactory;
 import okhttp3.ConnectionPool;
 import okhttp3.CookieJar;
@@ -34,12 +35,18 @@ public final class Transport implements AutoCloseable {
   private final @Nullable OkHttpClient callers;
   private final Executor workers;
   private final Executor canceller;
+  private final LongSupplier nanos;
 
   /** Null as long as there is no server: a client of functions alone does without OkHttp. */
   private volatile @Nullable Shared shared;
 
-  /** A transport on a client of the caller's own, or on a new one. */
-  public Transport(@Nullable OkHttpClient callers, Executor workers) {
+  /**
+   * A transport on a client of the caller's own, or on a new one.
+   *
+   * @param nanos tells how long foreign code has been running
+   */
+  public Transport(@Nullable OkHttpClient callers, Executor workers, LongSupplier nanos) {
+    this.nanos = nanos;
     this.callers = callers;
     this.workers = workers;
     // To cancel a call calls the application's event listener, which must not hold up the clocks.
@@ -120,7 +127,8 @@ public final class Transport implements AutoCloseable {
   private final class Server implements Opener {
     private final OkHttpClient there;
     private final OkHttpClient asideClient;
-    private final LeftBehind leftBehind = new LeftBehind();
+    private final LeftBehind leftBehind = new LeftBehind(nanos);
+    private final Lookups lookups = new Lookups(nanos);
     private final KeptConnections connections;
     private final EndpointSpec spec;
     private final AdaptedProtocol adapted;
@@ -134,7 +142,7 @@ public final class Transport implements AutoCloseable {
     }
 
     private Aside aside() {
-      return new Aside(workers, leftBehind);
+      return new Aside(workers, leftBehind, lookups);
     }
 
     @Override

@@ -24,7 +24,6 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(20)
 class AsideTest {
   private final ExecutorService workers = Executors.newCachedThreadPool();
-  private final LeftBehind leftBehind = new LeftBehind();
   private final CountDownLatch running = new CountDownLatch(1);
   private final CountDownLatch release = new CountDownLatch(1);
 
@@ -48,7 +47,7 @@ class AsideTest {
   }
 
   private void giveUpWorkThatHangs() throws Exception {
-    Aside aside = new Aside(workers, leftBehind);
+    Aside aside = new Aside(workers, timed);
     CompletableFuture<Void> given =
         CompletableFuture.runAsync(
             () -> assertThatThrownBy(() -> aside.call(this::hang)).isNotNull(), workers);
@@ -58,10 +57,12 @@ class AsideTest {
   }
 
   @Test
-  void noFurtherWorkBeginsWhileSomeWasGivenUpAndHasNotReturned() throws Exception {
+  void noFurtherWorkIsWaitedForOnceSomeWasGivenUpForLong() throws Exception {
     giveUpWorkThatHangs();
 
-    assertThatThrownBy(() -> new Aside(workers, leftBehind).call(() -> "begun"))
+    nanos.addAndGet(LeftBehind.HOPELESS.toNanos());
+
+    assertThatThrownBy(() -> new Aside(workers, timed).call(() -> "begun"))
         .isInstanceOf(Aside.Unanswered.class);
     assertThat(new Aside(workers, new LeftBehind()).call(() -> "of another endpoint"))
         .isEqualTo("of another endpoint");
@@ -70,31 +71,25 @@ class AsideTest {
   @Test
   void whatReturnsAtLastIsForgotten() throws Exception {
     giveUpWorkThatHangs();
+    nanos.addAndGet(LeftBehind.HOPELESS.toNanos());
 
     release.countDown();
 
-    quickly(() -> !leftBehind.isAny());
-    assertThat(new Aside(workers, leftBehind).call(() -> "begun")).isEqualTo("begun");
+    quickly(() -> "begun".equals(new Aside(workers, timed).call(() -> "begun")));
   }
 
+  /** A caller who was cancelled has found nothing out. */
   @Test
-  void workThatIsMerelySlowHoldsNobodyUp() throws Exception {
-    Aside slow = new Aside(workers, leftBehind);
-    CompletableFuture<String> late =
-        CompletableFuture.supplyAsync(
-            () -> {
-              try {
-                return slow.call(this::hang);
-              } catch (Exception e) {
-                throw new AssertionError(e);
-              }
-            },
-            workers);
-    running.await();
+  void afterOneThatWasGivenUpSoonTheNextWaitsForItsTurn() throws Exception {
+    giveUpWorkThatHangs();
+    CompletableFuture<String> next = call(new Aside(workers, timed));
+    quickly(() -> timed.waiting() == 1);
+    assertThat(begun).hasValue(0);
 
-    assertThat(new Aside(workers, leftBehind).call(() -> "beside it")).isEqualTo("beside it");
     release.countDown();
-    assertThat(late.get()).isEqualTo("late");
+    answers.release();
+
+    assertThat(next.get()).isEqualTo("answer");
   }
 
   private final AtomicLong nanos = new AtomicLong();
@@ -125,20 +120,53 @@ class AsideTest {
   }
 
   @Test
-  void aFewBeginAtOnceAndEachThatReturnsLetsMoreBegin() throws Exception {
+  void oneBeginsAndEachThatTakesItsTimeLetsOneMoreRunBesideTheOthers() throws Exception {
     List<CompletableFuture<String>> calls = calls(20);
-    quickly(() -> begun.get() == 4 && timed.waiting() == 16);
+    quickly(() -> begun.get() == 1 && timed.waiting() == 19);
 
+    nanos.addAndGet(2 * LeftBehind.QUICK.toNanos());
     answers.release();
-    quickly(() -> begun.get() == 8);
-    answers.release(4);
-    quickly(() -> begun.get() == 20);
+    quickly(() -> begun.get() == 3 && timed.waiting() == 17);
+    nanos.addAndGet(2 * LeftBehind.QUICK.toNanos());
+    answers.release(2);
+    quickly(() -> begun.get() == 7 && timed.waiting() == 13);
     answers.release(20);
 
     for (CompletableFuture<String> call : calls) {
       assertThat(call.get()).isEqualTo("answer");
     }
     assertThat(begun).hasValue(20);
+  }
+
+  @Test
+  void thoseThatAreQuickRunOneAfterTheOther() throws Exception {
+    List<CompletableFuture<String>> calls = calls(20);
+    for (int i = 1; i <= 20; i++) {
+      int nth = i;
+      quickly(() -> begun.get() == nth && timed.waiting() == 20 - nth);
+      answers.release();
+    }
+    for (CompletableFuture<String> call : calls) {
+      assertThat(call.get()).isEqualTo("answer");
+    }
+  }
+
+  @Test
+  void afterARushOneBeginsAtATimeAgain() throws Exception {
+    List<CompletableFuture<String>> rush = calls(8);
+    quickly(() -> begun.get() == 1 && timed.waiting() == 7);
+    nanos.addAndGet(2 * LeftBehind.QUICK.toNanos());
+    answers.release(8);
+    for (CompletableFuture<String> call : rush) {
+      call.get();
+    }
+
+    List<CompletableFuture<String>> next = calls(4);
+    quickly(() -> begun.get() == 9 && timed.waiting() == 3);
+    answers.release(4);
+    for (CompletableFuture<String> call : next) {
+      call.get();
+    }
   }
 
   @Test

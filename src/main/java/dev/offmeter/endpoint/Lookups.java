@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import dev.offmeter.wire.ForeignCode;
+import java.net.InetAddress;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The DNS lookups of one endpoint: one of each host at a time, whose answer all who ask meanwhile
+ * share, each within a clock of their own. One that hangs costs one thread, however many ask. Safe
+ * for use by many threads.
+ */
+final class Lookups {
+  /**
+   * Far longer than a lookup takes; whoever leaves sooner was cancelled, and says nothing of it.
+   */
+  static final Duration OVERDUE = Duration.ofSeconds(1);
+
+  private final LongSupplier nanos;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Map<String, Lookup> underWay = new HashMap<>();
+
+  Lookups(LongSupplier nanos) {
+    this.nanos = nanos;
+  }
+
+  /**
+   * Waits for the addresses of a host.
+   *
+   * @throws ExecutionException with what the lookup threw as the cause
+   * @throws Aside.Unanswered if an earlier one was given up and has not returned
+   */
+  List<InetAddress> find(
+      String host, Callable<List<InetAddress>> lookup, Aside asking, Executor workers)
+      throws ExecutionException, InterruptedException {
+    Lookup shared = join(host, lookup, workers);
+    try {
+      return asking.await(shared.found);
+    } finally {
+      leave(shared);
+    }
+  }
+
+  /** How many wait for the addresses of a host. */
+  int waiting(String host) {
+    lock.lock();
+    try {
+      Lookup shared = underWay.get(host);
+      return shared == null ? 0 : shared.waiting;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private Lookup join(String host, Callable<List<InetAddress>> lookup, Executor workers) {
+    lock.lock();
+    try {
+      Lookup shared = underWay.get(host);
+      if (shared != null && shared.givenUp) {
+        throw new Aside.Unanswered();
+      }
+      if (shared == null) {
+        shared = new Lookup(host, lookup);
+        underWay.put(host, shared);
+        begin(shared, workers);
+      }
+      shared.waiting++;
+      return shared;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void begin(Lookup lookup, Executor workers) {
+    if (ForeignCode.run(() -> workers.execute(lookup)) != null) {
+      underWay.remove(lookup.host);
+      lookup.found.completeExceptionally(new Aside.NoThread());
+    }
+  }
+
+  private void leave(Lookup shared) {
+    lock.lock();
+    try {
+      shared.waiting--;
+      if (underWay.get(shared.host) == shared) {
+        shared.onLeft(nanos.getAsLong() - shared.since >= OVERDUE.toNanos());
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private final class Lookup implements Runnable {
+    private final String host;
+    private final Callable<List<InetAddress>> lookup;
+    private final CompletableFuture<List<InetAddress>> found = new CompletableFuture<>();
+    private final long since = nanos.getAsLong();
+    private @Nullable Thread runner;
+    private int waiting;
+
+    /** Somebody's clock has ended before it returned. */
+    private boolean givenUp;
+
+    Lookup(String host, Callable<List<InetAddress>> lookup) {
+      this.host = host;
+      this.lookup = lookup;
+    }
+
+    private void onLeft(boolean overdue) {
+      givenUp |= overdue;
+      Thread running = runner;
+      if (waiting == 0 && running == null) {
+        // No thread has begun it, and none need.
+        underWay.remove(host);
+      } else if (waiting == 0 && givenUp && running != null) {
+        running.interrupt();
+      }
+    }
+
+    @Override
+    public void run() {
+      if (!begins()) {
+        return;
+      }
+      try {
+        List<InetAddress> addresses = lookup.call();
+        returned();
+        found.complete(addresses);
+      } catch (Throwable e) {
+        returned();
+        found.completeExceptionally(e);
+      }
+    }
+
+    private boolean begins() {
+      lock.lock();
+      try {
+        boolean wanted = underWay.get(host) == this;
+        runner = wanted ? Thread.currentThread() : null;
+        return wanted;
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    private void returned() {
+      lock.lock();
+      try {
+        runner = null;
+        underWay.remove(host, this);
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+}

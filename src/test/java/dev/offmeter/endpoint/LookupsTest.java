@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.endpoint;
+
+import static dev.offmeter.testing.Loopback.quickly;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.net.InetAddress;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** Lookups of names, of which one at a time is under way. */
+@Timeout(20)
+class LookupsTest {
+  private final ExecutorService workers = Executors.newCachedThreadPool();
+  private final AtomicLong nanos = new AtomicLong();
+  private final Lookups lookups = new Lookups(nanos::get);
+  private final Map<String, AtomicInteger> asked = new ConcurrentHashMap<>();
+  private final CountDownLatch release = new CountDownLatch(1);
+  private volatile boolean interrupted;
+
+  @AfterEach
+  void endAll() {
+    release.countDown();
+    workers.shutdownNow();
+  }
+
+  private Aside asking() {
+    return new Aside(workers, new LeftBehind(), lookups);
+  }
+
+  /** Notices an interrupt, and goes on. */
+  private List<InetAddress> lookup(String host) {
+    asked.computeIfAbsent(host, h -> new AtomicInteger()).incrementAndGet();
+    while (release.getCount() > 0) {
+      try {
+        release.await();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    return List.of(InetAddress.getLoopbackAddress());
+  }
+
+  private CompletableFuture<List<InetAddress>> find(String host, Aside asking) {
+    return CompletableFuture.supplyAsync(
+        () -> {
+          try {
+            return asking.find(host, () -> lookup(host));
+          } catch (ExecutionException | InterruptedException e) {
+            throw new CompletionException(e);
+          }
+        },
+        workers);
+  }
+
+  private int asked(String host) {
+    AtomicInteger count = asked.get(host);
+    return count == null ? 0 : count.get();
+  }
+
+  @Test
+  void allWhoAskMeanwhileShareOne() {
+    List<CompletableFuture<List<InetAddress>>> all =
+        java.util.stream.Stream.generate(() -> find("home", asking())).limit(20).toList();
+    quickly(() -> asked("home") == 1 && lookups.waiting("home") == 20);
+
+    release.countDown();
+
+    assertThat(all).allSatisfy(found -> assertThat(found.join()).hasSize(1));
+  }
+
+  @Test
+  void anotherHostIsLookedUpBesideIt() {
+    CompletableFuture<List<InetAddress>> home = find("home", asking());
+    CompletableFuture<List<InetAddress>> proxy = find("proxy", asking());
+
+    quickly(() -> asked("home") == 1 && asked("proxy") == 1);
+    release.countDown();
+
+    assertThat(home.join()).hasSize(1);
+    assertThat(proxy.join()).hasSize(1);
+  }
+
+  @Test
+  void whoeverLeavesTakesNothingFromTheOthers() {
+    Aside leaving = asking();
+    CompletableFuture<List<InetAddress>> left = find("home", leaving);
+    quickly(() -> asked("home") == 1);
+    CompletableFuture<List<InetAddress>> stays = find("home", asking());
+    quickly(() -> lookups.waiting("home") == 2);
+    nanos.addAndGet(Lookups.OVERDUE.toNanos());
+
+    leaving.cancel();
+
+    assertThatThrownBy(left::join).hasRootCauseInstanceOf(CancellationException.class);
+    release.countDown();
+    assertThat(stays.join()).hasSize(1);
+  }
+
+  @Test
+  void whoeverIsCancelledSoonLeavesItToTheNext() {
+    Aside leaving = asking();
+    CompletableFuture<List<InetAddress>> left = find("home", leaving);
+    quickly(() -> asked("home") == 1);
+    leaving.cancel();
+    assertThatThrownBy(left::join).isNotNull();
+
+    CompletableFuture<List<InetAddress>> next = find("home", asking());
+    quickly(() -> lookups.waiting("home") == 1);
+    release.countDown();
+
+    assertThat(next.join()).hasSize(1);
+    assertThat(asked("home")).isOne();
+    assertThat(interrupted).isFalse();
+  }
+
+  @Test
+  void noneBeginsAndNobodyWaitsWhileOneThatWasGivenUpHasNotReturned() {
+    Aside leaving = asking();
+    CompletableFuture<List<InetAddress>> left = find("home", leaving);
+    quickly(() -> asked("home") == 1);
+    nanos.addAndGet(Lookups.OVERDUE.toNanos());
+    leaving.cancel();
+    assertThatThrownBy(left::join).isNotNull();
+
+    assertThatThrownBy(() -> find("home", asking()).join())
+        .hasRootCauseInstanceOf(Aside.Unanswered.class);
+
+    quickly(() -> interrupted);
+    assertThat(asked("home")).isOne();
+    release.countDown();
+    quickly(() -> asking().find("home", () -> lookup("home")).size() == 1);
+  }
+
+  @Test
+  void withoutAThreadThereIsNone() {
+    Aside none =
+        new Aside(
+            task -> {
+              throw new RejectedExecutionException("full");
+            },
+            new LeftBehind(),
+            lookups);
+
+    assertThatThrownBy(() -> none.find("home", () -> lookup("home")))
+        .hasCauseInstanceOf(Aside.NoThread.class);
+
+    release.countDown();
+    assertThat(find("home", asking()).join()).hasSize(1);
+  }
+
+  @Test
+  void oneThatNoThreadHasBegunIsForgottenWithWhoeverAsked() {
+    Aside never = new Aside(task -> {}, new LeftBehind(), lookups);
+    CompletableFuture<List<InetAddress>> left = find("home", never);
+    quickly(() -> lookups.waiting("home") == 1);
+    nanos.addAndGet(Lookups.OVERDUE.toNanos());
+
+    never.cancel();
+    assertThatThrownBy(left::join).isNotNull();
+
+    release.countDown();
+    assertThat(find("home", asking()).join()).hasSize(1);
+  }
+}
