@@ -53,6 +53,10 @@ final class EventReading implements Reading {
   private final BufferedSource source;
   private final Sizes sizes;
   private final Events events;
+
+  /** Gives its memory back after each line: the next one, or another stream, takes that. */
+  private final Buffer line = new Buffer();
+
   private final Buffer data = new Buffer();
   private JsonEnd dataEnd = new JsonEnd();
 
@@ -122,8 +126,7 @@ final class EventReading implements Reading {
       if (!begun) {
         begin();
       }
-      Buffer line = line();
-      return line == null ? atEnd() : read(line);
+      return takeLine() ? read(line) : atEnd();
     } catch (IOException e) {
       if (events.isWhole()) {
         return events.end();
@@ -132,6 +135,8 @@ final class EventReading implements Reading {
         throw junk.failure();
       }
       throw e;
+    } finally {
+      line.clear();
     }
   }
 
@@ -150,24 +155,23 @@ final class EventReading implements Reading {
   }
 
   /**
-   * The next line with its end; null when there is none. A carriage return alone ends a line as
+   * The next line with its end; false when there is none. A carriage return alone ends a line as
    * well, and what follows it must not go down with that line.
    */
-  private @Nullable Buffer line() throws IOException {
+  private boolean takeLine() throws IOException {
     if (ahead == 0) {
       ahead = untilNewLine();
     }
     if (ahead == 0) {
-      return null;
+      return false;
     }
     Buffer buffer = source.getBuffer();
     long at = buffer.indexOf((byte) '\r', 0, ahead - 1);
     long length = at >= 0 && buffer.getByte(at + 1) != '\n' ? at + 1 : ahead;
     ahead -= length;
     count(length);
-    Buffer line = new Buffer();
     line.write(source, length);
-    return line;
+    return true;
   }
 
   /** How many bytes there are to the next new line, with it; without one, to the end. */

@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+
 /**
  * Finds bytes that are no UTF-8 (RFC 3629): a byte out of place, a form longer than needed, half of
  * a surrogate pair, a number beyond Unicode. Jackson takes the last three for characters. A
  * character may be split over several reads.
  */
 final class StrictUtf8 {
+  private static final VarHandle EIGHT =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
+
+  /** The bit of each of eight bytes that ASCII does not have. */
+  private static final long BEYOND_ASCII = 0x8080_8080_8080_8080L;
+
   /** How many bytes of the character are still to come. */
   private int open;
 
@@ -20,15 +30,24 @@ final class StrictUtf8 {
     int at = from;
     while (at < to) {
       int next = bytes[at];
-      if (next < 0 && !isInPlace(next & 0xff)) {
+      if (next < 0 ? !isInPlace(next & 0xff) : open > 0) {
         return at;
       }
-      if (next >= 0 && open > 0) {
-        return at;
-      }
-      at++;
+      at = next < 0 ? at + 1 : afterAscii(bytes, at + 1, to);
     }
     return to;
+  }
+
+  /** Nearly all of JSON is passed over here. */
+  private static int afterAscii(byte[] bytes, int from, int to) {
+    int at = from;
+    while (to - at >= Long.BYTES && ((long) EIGHT.get(bytes, at) & BEYOND_ASCII) == 0) {
+      at += Long.BYTES;
+    }
+    while (at < to && bytes[at] >= 0) {
+      at++;
+    }
+    return at;
   }
 
   /** Whether the last character has come to its end. */

@@ -150,6 +150,24 @@ class StrictUtf8Test {
     }
   }
 
+  @Test
+  void itFindsTheFirstByteThatCannotBeThereInALongText() {
+    for (String broken : List.of("ff", "80", "e4bd", "c0af", "eda080")) {
+      byte[] odd = HexFormat.of().parseHex(broken);
+      for (int at = 0; at < 40; at++) {
+        byte[] bytes = "x".repeat(60).getBytes(StandardCharsets.US_ASCII);
+        System.arraycopy(odd, 0, bytes, at, odd.length);
+        int first = at + (broken.equals("e4bd") ? 2 : broken.equals("eda080") ? 1 : 0);
+        for (int split = 0; split <= bytes.length; split++) {
+          StrictUtf8 utf8 = new StrictUtf8();
+          int found = utf8.read(bytes, 0, split);
+          found = found < split ? found : utf8.read(bytes, split, bytes.length);
+          assertThat(found).as("%s at %d, split at %d", broken, at, split).isEqualTo(first);
+        }
+      }
+    }
+  }
+
   private static boolean isUtf8(byte[] bytes) {
     try {
       StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes));
