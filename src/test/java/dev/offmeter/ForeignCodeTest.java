@@ -18,6 +18,8 @@ import dev.offmeter.testing.LoggedEvents;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import io.github.resilience4j.bulkhead.Bulkhead;
+import io.github.resilience4j.core.EventProcessor;
 import java.io.IOException;
 import java.lang.reflect.Field;
 import java.lang.reflect.Proxy;
@@ -757,5 +759,32 @@ class ForeignCodeTest {
     assertThat(node.requests()).hasSize(2);
     assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
     assertThat(client.status().endpoints().get(0).inFlight()).isZero();
+  }
+
+  @Test
+  void withoutALimitNoCallPaysForAnEventOfTheBulkhead() {
+    Node node = loopback.node(Replies.answering("NODE"));
+    LlmClient client = loopback.client(LlmClient.builder().endpoint(ollama("node", node).build()));
+
+    assertThat(client.chat(SECRET).text()).isEqualTo("NODE");
+
+    Object events = client.gates().bulkheads().bulkhead("node").getEventPublisher();
+    assertThat(events).isInstanceOf(EventProcessor.class);
+    assertThat(((EventProcessor<?>) events).hasConsumers()).isFalse();
+  }
+
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void aConsumerThatThrowsKeepsNoPlaceWhereThereIsNoLimit(Kind kind) {
+    Node node = loopback.node(Replies.answering("NODE"));
+    LlmClient client = loopback.client(LlmClient.builder().endpoint(ollama("first", node).build()));
+    Place.CONSUMERS_OF_RESILIENCE4J.watch(client, kind);
+
+    for (int i = 0; i < 3; i++) {
+      assertThat(client.chat(SECRET).text()).isEqualTo("NODE");
+    }
+
+    Bulkhead.Metrics places = client.gates().bulkheads().bulkhead("first").getMetrics();
+    assertThat(places.getAvailableConcurrentCalls()).isEqualTo(Integer.MAX_VALUE);
   }
 }

@@ -17,9 +17,22 @@ final class Places {
 
   private final Bulkhead bulkhead;
 
+  /** Whether there is always one more. */
+  private final boolean unlimited;
+
   Places(Bulkhead bulkhead) {
     this.bulkhead = bulkhead;
-    // Before any other consumer, so that it hears of every place.
+    this.unlimited = bulkhead.getBulkheadConfig().getMaxConcurrentCalls() == Integer.MAX_VALUE;
+    if (!unlimited) {
+      listen();
+    }
+  }
+
+  /**
+   * Before any other consumer, so that it hears of every place. An event has the time with its
+   * zone, which costs more than the place: nobody who set no limit is to pay that.
+   */
+  private void listen() {
     bulkhead
         .getEventPublisher()
         .onEvent(
@@ -35,9 +48,11 @@ final class Places {
     try {
       return ForeignCode.call(bulkhead::tryAcquirePermission);
     } catch (ForeignCode.Broken e) {
-      return GIVEN.get() == this;
+      return unlimited || GIVEN.get() == this;
     } finally {
-      GIVEN.remove();
+      if (!unlimited) {
+        GIVEN.remove();
+      }
     }
   }
 
