@@ -44,7 +44,10 @@ interface Streaming {
   private static Streaming offmeter(String url) {
     LlmClient llm =
         LlmClient.builder().endpoint(Endpoint.ollama("server", url).model("m").build()).build();
-    return prompt -> new OffmeterReading(llm.stream(ChatRequest.builder().user(prompt).build()));
+    // An answer that goes on for long after its limit is a failure.
+    int most = LongStreamBenchmark.TOKENS;
+    return prompt ->
+        new OffmeterReading(llm.stream(ChatRequest.builder().user(prompt).maxTokens(most).build()));
   }
 
   private static Streaming langChain4j(String url) {
