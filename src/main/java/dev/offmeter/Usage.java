@@ -2,7 +2,8 @@
 package dev.offmeter;
 
 /**
- * Tokens that the endpoint says it used for the answer.
+ * Tokens that the endpoint says it used for the answer. A value that is no count (negative, with a
+ * fraction, no number, or more than 100 million) is as good as none.
  *
  * @param inputTokens tokens of the prompt, 0 where the server reported none (Ollama leaves a zero
  *     count out, and an in-process endpoint counts nothing)

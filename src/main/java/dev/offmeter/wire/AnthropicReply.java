@@ -53,9 +53,9 @@ final class AnthropicReply implements EventReading.Events {
       }
       case "message_start" -> begin(Fields.object(data, "message"));
       case "content_block_start" ->
-          readBlock(data.path("index").asInt(), Fields.object(data, "content_block"));
+          readBlock(Fields.position(data, 0), Fields.object(data, "content_block"));
       case "content_block_delta" ->
-          readDelta(data.path("index").asInt(), Fields.object(data, "delta"));
+          readDelta(Fields.position(data, 0), Fields.object(data, "delta"));
       case "content_block_stop" -> {
         answer.settleOpening();
         thoughts.settleOpening();
@@ -119,13 +119,15 @@ final class AnthropicReply implements EventReading.Events {
     readUsage(message.path("usage"));
   }
 
-  /** What was read from or written to the cache is input too, and is counted apart. */
+  /**
+   * What was read from or written to the cache is input too, and is counted apart. The output is
+   * counted provisionally at the start.
+   */
   private void readUsage(JsonNode usage) {
-    if (usage.has("input_tokens")) {
+    if (usage.hasNonNull("input_tokens")) {
       inputTokens =
-          Fields.count(usage, "input_tokens")
-              + Fields.count(usage, "cache_creation_input_tokens")
-              + Fields.count(usage, "cache_read_input_tokens");
+          Count.sum(
+              usage, "input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens");
     }
     if (usage.has("output_tokens")) {
       outputTokens = Fields.count(usage, "output_tokens");
@@ -210,7 +212,7 @@ final class AnthropicReply implements EventReading.Events {
     if (!begun) {
       throw noReply();
     }
-    Usage usage = new Usage(Math.max(0, inputTokens), outputTokens);
+    Usage usage = new Usage(inputTokens, outputTokens);
     Ending ending = new Ending(model, usage, reason(usage), true);
     answer.end();
     thoughts.end();

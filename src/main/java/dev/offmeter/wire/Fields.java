@@ -60,13 +60,17 @@ final class Fields {
   /** Which of several answers it belongs to; what is no number belongs to the one that is read. */
   static int index(JsonNode node, int read) {
     JsonNode value = node.path("index");
-    return value.isNumber() || value.isMissingNode() ? value.asInt() : Math.max(0, read);
+    return value.isMissingNode() || value.canConvertToInt() ? value.asInt() : Math.max(0, read);
   }
 
-  /** A count, 0 where there is none; no count costs an answer. */
+  /** Which part of an answer it belongs to; a number that is too large for that tells nothing. */
+  static int position(JsonNode node, int otherwise) {
+    JsonNode value = node.path("index");
+    return value.isNumber() && !value.canConvertToInt() ? otherwise : value.asInt(otherwise);
+  }
+
+  /** A count, 0 where there is none; see {@link Count#of(JsonNode)}. */
   static int count(JsonNode node, String field) {
-    JsonNode value = node.path(field);
-    // The cast bounds it above.
-    return value.isNumber() ? (int) Math.max(0, value.doubleValue()) : 0;
+    return Count.of(node.path(field));
   }
 }

@@ -97,7 +97,7 @@ public final class GeminiChat implements Protocol {
                 facts.add(Fact.well(Topic.KEY, ""));
                 facts.add(Fact.well(Topic.MODEL, "known"));
               }
-              long tokens = reply.path("inputTokenLimit").asLong();
+              int tokens = Fields.count(reply, "inputTokenLimit");
               if (tokens > 0) {
                 facts.add(Fact.well(Topic.CONTEXT, tokens + " tokens of input"));
               }

@@ -59,9 +59,8 @@ final class GeminiReply implements EventReading.Events {
   /** Thinking is counted apart from the answer, but is generated all the same. */
   private void readUsage(JsonNode counts) {
     if (counts.isObject()) {
-      int generated =
-          Fields.count(counts, "candidatesTokenCount") + Fields.count(counts, "thoughtsTokenCount");
-      usage = new Usage(Fields.count(counts, "promptTokenCount"), Math.max(0, generated));
+      int generated = Count.sum(counts, "candidatesTokenCount", "thoughtsTokenCount");
+      usage = new Usage(Fields.count(counts, "promptTokenCount"), generated);
     }
   }
 

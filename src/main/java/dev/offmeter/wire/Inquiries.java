@@ -75,12 +75,13 @@ final class Inquiries {
   /** vLLM, llama-server (what the model was trained for), and routers. */
   private static void context(JsonNode model, List<Fact> facts) {
     for (String name : List.of("max_model_len", "context_length", "context_window")) {
-      if (model.path(name).asLong() > 0) {
-        facts.add(Fact.well(CONTEXT, model.path(name).asLong() + " tokens"));
+      int tokens = Fields.count(model, name);
+      if (tokens > 0) {
+        facts.add(Fact.well(CONTEXT, tokens + " tokens"));
         return;
       }
     }
-    long trained = model.path("meta").path("n_ctx_train").asLong();
+    int trained = Fields.count(model.path("meta"), "n_ctx_train");
     if (trained > 0) {
       facts.add(Fact.well(CONTEXT, "up to " + trained + " tokens, as the model was trained"));
     }

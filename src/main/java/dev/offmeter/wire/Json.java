@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -24,11 +25,20 @@ final class Json {
   /** Far more than any answer has, and little enough for a small heap. */
   static final int MOST_TOKENS = 200_000;
 
-  /** Sizes are bounded by {@link BoundedBody}, so Jackson's own 20 million characters may go. */
+  /** The most digits of a number that is computed with: that takes the square of the time. */
+  static final int LONGEST_NUMBER = StreamReadConstraints.DEFAULT_MAX_NUM_LEN;
+
+  /**
+   * Sizes are bounded by {@link BoundedBody}, so Jackson's own 20 million characters may go, and so
+   * may its limit for numbers: most are skipped.
+   */
   static final JsonFactory FACTORY =
       JsonFactory.builder()
           .streamReadConstraints(
-              StreamReadConstraints.builder().maxStringLength(Integer.MAX_VALUE).build())
+              StreamReadConstraints.builder()
+                  .maxStringLength(Integer.MAX_VALUE)
+                  .maxNumberLength(Integer.MAX_VALUE)
+                  .build())
           // Python writes it, and no answer stands in a number.
           .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
           .enable(JsonReadFeature.ALLOW_LEADING_ZEROS_FOR_NUMBERS)
@@ -48,7 +58,12 @@ final class Json {
   /** For the parts of a reply that become {@link ReplyTree trees}. */
   static final JsonFactory REPLIES =
       JsonFactory.builder()
-          .streamReadConstraints(TREES.streamReadConstraints())
+          .streamReadConstraints(
+              StreamReadConstraints.builder()
+                  .maxStringLength(Integer.MAX_VALUE)
+                  .maxNumberLength(Integer.MAX_VALUE)
+                  .maxTokenCount(MOST_TOKENS)
+                  .build())
           .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
           .enable(JsonReadFeature.ALLOW_LEADING_ZEROS_FOR_NUMBERS)
           .enable(JsonReadFeature.ALLOW_LEADING_DECIMAL_POINT_FOR_NUMBERS)
@@ -92,6 +107,8 @@ final class Json {
       return false;
     } catch (NumberFormatException e) {
       return true;
+    } catch (StreamConstraintsException e) {
+      return e.getOriginalMessage().startsWith("Number");
     } catch (JsonProcessingException e) {
       return false;
     }

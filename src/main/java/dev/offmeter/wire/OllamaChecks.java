@@ -35,7 +35,7 @@ final class OllamaChecks {
   /** One model of the list, as far as it has been read. */
   private static final class Listed {
     boolean ours;
-    double context;
+    int context;
   }
 
   private final Api.Server server;
@@ -127,7 +127,7 @@ final class OllamaChecks {
       String field = list.currentName();
       JsonToken value = list.nextToken();
       if (field.equals("context_length") && value.isNumeric()) {
-        model.context = list.getDoubleValue();
+        model.context = Count.of(list, value);
       }
       model.ours |= NAMES.contains(field) && isOurs(list.getValueAsString(""));
       list.skipChildren();
@@ -135,7 +135,7 @@ final class OllamaChecks {
   }
 
   /** Well all the same: Ollama grants no more context than the model was made for. */
-  private Vitals withContext(double context) {
+  private Vitals withContext(int context) {
     if (context <= 0 || !(server.options().get("num_ctx") instanceof Number asked)) {
       return Vitals.READY;
     }
@@ -148,7 +148,7 @@ final class OllamaChecks {
                 FailureKind.MODEL_COLD,
                 String.format(
                     Locale.ROOT,
-                    "the model is in memory with a context of %.0f tokens and has to be loaded anew"
+                    "the model is in memory with a context of %d tokens and has to be loaded anew"
                         + " for a num_ctx of %.0f, which waits until nobody else uses it; use one"
                         + " num_ctx everywhere",
                     context,

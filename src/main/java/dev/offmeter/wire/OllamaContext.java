@@ -22,12 +22,14 @@ final class OllamaContext {
 
   OllamaContext(Api.Server server) {
     this.asked =
-        server.options().get("num_ctx") instanceof Number tokens ? tokens.longValue() : UNKNOWN;
+        server.options().get("num_ctx") instanceof Number tokens
+            ? Math.min(tokens.longValue(), Integer.MAX_VALUE)
+            : UNKNOWN;
   }
 
   /** The model is in memory with this context. */
-  void onListed(double tokens) {
-    listed = (long) tokens;
+  void onListed(int tokens) {
+    listed = tokens;
   }
 
   /**

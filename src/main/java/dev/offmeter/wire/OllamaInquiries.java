@@ -72,7 +72,7 @@ final class OllamaInquiries {
             model.isMissingNode()
                 ? "not in memory; the first call has it loaded"
                 : "in memory until " + model.path("expires_at").asText("its time is over")));
-    long context = model.path("context_length").asLong();
+    int context = Fields.count(model, "context_length");
     if (context > 0) {
       facts.add(Fact.well(CONTEXT, context + " tokens"));
     }
@@ -92,10 +92,11 @@ final class OllamaInquiries {
   private void context(JsonNode reply, List<Fact> facts) {
     JsonNode info = reply.path("model_info");
     for (Map.Entry<String, JsonNode> field : info.properties()) {
-      if (field.getKey().endsWith(".context_length")) {
+      int most = Count.of(field.getValue());
+      if (most > 0 && field.getKey().endsWith(".context_length")) {
         Object set = server.options().get("num_ctx");
         String asked = set == null ? "" : "num_ctx " + set + ", ";
-        facts.add(Fact.well(CONTEXT, asked + "the model has up to " + field.getValue().asLong()));
+        facts.add(Fact.well(CONTEXT, asked + "the model has up to " + most));
         return;
       }
     }

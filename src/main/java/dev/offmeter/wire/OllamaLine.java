@@ -95,8 +95,8 @@ final class OllamaLine {
           parser.skipChildren();
         }
         case "done_reason" -> doneReason = informal(parser, value, doneReason);
-        case "prompt_eval_count" -> inputTokens = count(parser, value);
-        case "eval_count" -> outputTokens = count(parser, value);
+        case "prompt_eval_count" -> inputTokens = Count.of(parser, value);
+        case "eval_count" -> outputTokens = Count.of(parser, value);
         case "error",
             "error_type",
             "error_msg",
@@ -193,7 +193,7 @@ final class OllamaLine {
     for (JsonNode call : list) {
       JsonNode function = call.path("function");
       calls.addWhole(
-          function.path("index").asInt(-1),
+          Fields.position(function, -1),
           Fields.informal(call, "id"),
           Fields.informal(function, "name"),
           function.path("arguments"));
@@ -220,15 +220,6 @@ final class OllamaLine {
     }
     parser.skipChildren();
     return before;
-  }
-
-  private static int count(JsonParser parser, JsonToken value) throws IOException {
-    if (value.isNumeric()) {
-      // The cast bounds it above.
-      return (int) Math.max(0, parser.getDoubleValue());
-    }
-    parser.skipChildren();
-    return 0;
   }
 
   String content() {

@@ -77,7 +77,7 @@ final class OpenAiInquiries {
           text(reply, "build_info", facts);
           JsonNode slot = reply.path("default_generation_settings").path("n_ctx");
           tokens(slot, facts);
-          if (slot.asLong() > 0) {
+          if (Count.of(slot) > 0) {
             facts.add(Fact.well(LOADED, "in memory"));
           }
         },
@@ -93,8 +93,9 @@ final class OpenAiInquiries {
   }
 
   private static void tokens(JsonNode number, List<Fact> facts) {
-    if (number.asLong() > 0) {
-      facts.add(Fact.well(CONTEXT, number.asLong() + " tokens"));
+    int tokens = Count.of(number);
+    if (tokens > 0) {
+      facts.add(Fact.well(CONTEXT, tokens + " tokens"));
     }
   }
 }

@@ -178,7 +178,7 @@ final class OpenAiReply implements EventReading.Events {
       if (snapshot) {
         calls.addSnapshot(position, id, name, arguments);
       } else {
-        calls.add(call.path("index").asInt(position), id, name, arguments);
+        calls.add(Fields.position(call, position), id, name, arguments);
       }
       position++;
       if (!(id.isEmpty() && name.isEmpty() && arguments.isEmpty())) {

@@ -63,8 +63,8 @@ final class ReplyTree {
       case VALUE_STRING -> NODES.textNode(parser.getText());
       case VALUE_TRUE -> NODES.booleanNode(true);
       case VALUE_FALSE -> NODES.booleanNode(false);
-      case VALUE_NUMBER_INT -> integer(parser);
-      case VALUE_NUMBER_FLOAT -> decimal(parser);
+      case VALUE_NUMBER_INT -> isTooLong(parser) ? asWritten(parser) : integer(parser);
+      case VALUE_NUMBER_FLOAT -> isTooLong(parser) ? asWritten(parser) : decimal(parser);
       default -> NODES.nullNode();
     };
   }
@@ -129,8 +129,16 @@ final class ReplyTree {
     try {
       return NODES.numberNode(parser.getDecimalValue());
     } catch (NumberFormatException e) {
-      // No null: where a text belongs, it would be skipped as if nothing stood there.
-      return NODES.rawValueNode(new RawValue(parser.getText()));
+      return asWritten(parser);
     }
+  }
+
+  private static boolean isTooLong(JsonParser parser) throws IOException {
+    return parser.getTextLength() > Json.LONGEST_NUMBER;
+  }
+
+  /** No null: where a text belongs, it would be skipped as if nothing stood there. */
+  private static JsonNode asWritten(JsonParser parser) throws IOException {
+    return NODES.rawValueNode(new RawValue(parser.getText()));
   }
 }
