@@ -3,6 +3,7 @@ package dev.offmeter;
 
 import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.spi.ILoggingEvent;
@@ -16,6 +17,7 @@ import dev.offmeter.testing.Replies;
 import dev.offmeter.testing.Servers;
 import java.io.IOException;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -81,12 +83,70 @@ class OllamaByOpenAiTest {
   }
 
   @Test
-  void aCallAsksForNothingOnTheSide() {
+  void theFirstAnswerHasItAskedOnceForAllCalls() {
+    Node node = node("{\"version\":\"0.33.0\"}");
+    LlmClient client = client(Endpoint.openAi("primary", node.url()));
+
+    for (int i = 0; i < 3; i++) {
+      assertThat(client.chat("hello").text()).isEqualTo("NODE");
+    }
+    client.warmUp().join();
+
+    quickly(() -> !recommended().isEmpty());
+    assertThat(recommended()).hasSize(1);
+    assertThat(asked(node)).isOne();
+  }
+
+  @Test
+  void theFirstStreamHasItAskedToo() {
     Node node = node("{\"version\":\"0.33.0\"}");
 
-    assertThat(client(Endpoint.openAi("primary", node.url())).chat("hello").text())
-        .isEqualTo("NODE");
-    assertThat(node.asides()).isEmpty();
+    try (ChatStream stream =
+        client(Endpoint.openAi("primary", node.url()))
+            .stream(ChatRequest.builder().user("hello").build())) {
+      stream.forEach(event -> {});
+    }
+
+    quickly(() -> !recommended().isEmpty());
+  }
+
+  @Test
+  void noCallWaitsForWhatItSaysOfItself() {
+    Node node = loopback.node(Servers.openAi("NODE"));
+    CountDownLatch asked = new CountDownLatch(1);
+    node.aside((connection, request) -> asked.countDown());
+    LlmClient client = client(Endpoint.openAi("primary", node.url()));
+
+    assertThat(client.chat("hello").text()).isEqualTo("NODE");
+    quickly(() -> asked.getCount() == 0);
+    assertThat(client.chat("hello").text()).isEqualTo("NODE");
+    client.close();
+
+    assertThat(recommended()).isEmpty();
+    assertThat(asked(node)).isOne();
+  }
+
+  @Test
+  void anEndpointThatNeverAnswersIsNotAsked() {
+    Node node = node("{\"version\":\"0.33.0\"}");
+    node.behaves(Replies.status(500, "", ""));
+    LlmClient client = client(Endpoint.openAi("primary", node.url()));
+
+    assertThatThrownBy(() -> client.chat("hello")).isInstanceOf(LlmException.class);
+
+    assertThat(asked(node)).isZero();
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"VLLM", "LLAMA_SERVER", "TGI", "LOCAL_AI", "LM_STUDIO"})
+  void oneOfAnotherDialectIsNotAsked(Dialect dialect) {
+    Node node = node("{\"version\":\"0.33.0\"}");
+    LlmClient client = client(Endpoint.openAi("primary", node.url()).dialect(dialect));
+
+    assertThat(client.chat("hello").text()).isEqualTo("NODE");
+    client.close();
+
+    assertThat(asked(node)).isZero();
   }
 
   @Test
@@ -107,6 +167,8 @@ class OllamaByOpenAiTest {
     LlmClient client = client(Endpoint.openAi("primary", node.url()).locality(Locality.MANAGED));
 
     client.warmUp().join();
+    assertThat(client.chat("hello").text()).isEqualTo("NODE");
+    client.close();
 
     assertThat(node.asides()).isEmpty();
   }

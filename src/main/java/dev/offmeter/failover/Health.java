@@ -36,6 +36,7 @@ final class Health {
   private final Confirmation confirmation;
   private final Resends resends;
   private final LoadProgress progress;
+  private final OllamaAdvice advice;
   private final SharedStalls stalls = new SharedStalls();
   private final Set<TimedAttempt> underWay = ConcurrentHashMap.newKeySet();
 
@@ -56,6 +57,7 @@ final class Health {
     this.resends = new Resends(activity, time);
     this.progress = new LoadProgress(time.nanos());
     this.time = time;
+    this.advice = new OllamaAdvice(spec.name(), probes);
     this.warmth = new Warmth(spec, probes, this, latencies, activity, rate, time);
     this.wedge = new Wedge(spec, probes, this, activity, time);
     this.recovery = new Recovery(this, breaker, time, pace);
@@ -132,6 +134,10 @@ final class Health {
   /** Why a load of a model that is listed takes long; null if it is only being loaded. */
   @Nullable Failure loadedOtherwise() {
     return looks.otherwise();
+  }
+
+  OllamaAdvice advice() {
+    return advice;
   }
 
   Resends resends() {
@@ -312,6 +318,7 @@ final class Health {
     if (!isProbed()) {
       return CompletableFuture.completedFuture(null);
     }
+    advice.askOnce();
     return looks
         .look(look -> ifDead(look, this::down))
         .thenCompose(look -> warmth.warmUp(look.sign()));

@@ -2,6 +2,8 @@
 package dev.offmeter.failover;
 
 import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatRequest.Tool;
+import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.Message;
 import java.time.Duration;
 import java.util.Arrays;
@@ -89,11 +91,17 @@ final class Resends {
     }
   }
 
-  /** In characters. */
+  /** All that a request holds for the server to read, in characters. */
   static long length(ChatRequest request) {
-    long length = 0;
+    long length = request.answerSchema().map(String::length).orElse(0);
     for (Message message : request.messages()) {
       length += message.content().length();
+      for (ToolCall call : message.toolCalls()) {
+        length += call.name().length() + call.arguments().length();
+      }
+    }
+    for (Tool tool : request.tools()) {
+      length += tool.name().length() + tool.description().length() + tool.schema().length();
     }
     return length;
   }

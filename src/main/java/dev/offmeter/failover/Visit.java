@@ -137,6 +137,7 @@ final class Visit {
     asked.measure(gate.latencies());
     permit.answered(call.time().nanos() - entered);
     leave();
+    gate.health().advice().askOnce();
     return told;
   }
 

@@ -92,7 +92,6 @@ final class Warmth {
   private final AtomicBoolean told = new AtomicBoolean();
   private final AtomicBoolean toldOfEviction = new AtomicBoolean();
   private final Evictions evictions = new Evictions();
-  private final AtomicBoolean recommended = new AtomicBoolean();
   private final AtomicBoolean kept = new AtomicBoolean();
   private volatile boolean closed;
   private volatile @Nullable Future<?> next;
@@ -625,9 +624,6 @@ final class Warmth {
   CompletableFuture<Vitals> warmUp(Vitals.Sign sign) {
     evictions.retry(time.nanos());
     keepWarm();
-    if (probes.can(Checkup.Kind.OLLAMA) && recommended.compareAndSet(false, true)) {
-      probes.ask(Checkup.Kind.OLLAMA, Looks.LIMIT, this::recommend);
-    }
     if (canLoad() && sign == Vitals.Sign.COLD) {
       health.warms(Failure.of(FailureKind.MODEL_COLD, "the model is being loaded"), false);
       return load();
@@ -635,18 +631,6 @@ final class Warmth {
     return canLoad() && sign == Vitals.Sign.READY
         ? loadOrWarm()
         : CompletableFuture.completedFuture(Probes.NOTHING);
-  }
-
-  private void recommend(Vitals ollama) {
-    if (ollama.sign() == Vitals.Sign.READY) {
-      ForeignCode.ignore(
-          () ->
-              LOG.warn(
-                  "endpoint {} is asked by OpenAI's API, but is an Ollama, which cuts a long prompt"
-                      + " there in silence: use Endpoint.ollama, which asks it by its own; said"
-                      + " once",
-                  spec.name()));
-    }
   }
 
   /** From now on the model is held in memory, if that is wanted. */

@@ -28,16 +28,18 @@ final class Json {
   /** The most digits of a number that is computed with: that takes the square of the time. */
   static final int LONGEST_NUMBER = StreamReadConstraints.DEFAULT_MAX_NUM_LEN;
 
+  /** A longer one is not even passed over. */
+  private static final int ENDLESS_NUMBER = 20_000;
+
   /**
-   * Sizes are bounded by {@link BoundedBody}, so Jackson's own 20 million characters may go, and so
-   * may its limit for numbers: most are skipped.
+   * Sizes are bounded by {@link BoundedBody}, so Jackson's own 20 million characters may go.
    */
   static final JsonFactory FACTORY =
       JsonFactory.builder()
           .streamReadConstraints(
               StreamReadConstraints.builder()
                   .maxStringLength(Integer.MAX_VALUE)
-                  .maxNumberLength(Integer.MAX_VALUE)
+                  .maxNumberLength(ENDLESS_NUMBER)
                   .build())
           // Python writes it, and no answer stands in a number.
           .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
@@ -61,7 +63,7 @@ final class Json {
           .streamReadConstraints(
               StreamReadConstraints.builder()
                   .maxStringLength(Integer.MAX_VALUE)
-                  .maxNumberLength(Integer.MAX_VALUE)
+                  .maxNumberLength(ENDLESS_NUMBER)
                   .maxTokenCount(MOST_TOKENS)
                   .build())
           .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)

@@ -4,9 +4,12 @@ package dev.offmeter.failover;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse.ToolCall;
+import dev.offmeter.Message;
 import dev.offmeter.endpoint.Limits;
 import dev.offmeter.testing.ManualTime;
 import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -123,5 +126,35 @@ class ResendsTest {
     activity.served(2600);
 
     assertThat(isDueAfter(5, longer)).isTrue();
+  }
+
+  @Test
+  void allThatIsSentAgainCounts() {
+    String long5000 = "x".repeat(5000);
+    List<ChatRequest.Builder> requests =
+        List.of(
+            ChatRequest.builder().user(long5000),
+            ChatRequest.builder().user("x").tool("f", long5000, "{}"),
+            ChatRequest.builder().user("x").tool("f", "d", "{\"a\":\"" + long5000 + "\"}"),
+            ChatRequest.builder().user("x").answerSchema("{\"title\":\"" + long5000 + "\"}"),
+            ChatRequest.builder()
+                .user("x")
+                .message(
+                    Message.assistant(
+                        "", List.of(new ToolCall("1", "f", "{\"a\":\"" + long5000 + "\"}"))))
+                .message(Message.toolResult("1", "f", "x")),
+            ChatRequest.builder()
+                .user("x")
+                .message(Message.assistant("", List.of(new ToolCall("1", "f", "{}"))))
+                .message(Message.toolResult("1", "f", long5000)));
+    for (ChatRequest.Builder request : requests) {
+      assertThat(Resends.length(request.build())).isBetween(5000L, 5100L);
+      assertThat(isDueAfter(60, request.build())).isFalse();
+    }
+    activity.served(2600);
+
+    for (ChatRequest.Builder request : requests) {
+      assertThat(isDueAfter(60, request.build())).isTrue();
+    }
   }
 }

@@ -327,8 +327,8 @@ class OllamaReplyTest {
         "\"eval_count\":-5,\"prompt_eval_count\":null | 0 | 0",
         "\"eval_count\":\"3\",\"prompt_eval_count\":[1] | 0 | 0",
         "\"eval_count\":{\"a\":1},\"prompt_eval_count\":7 | 7 | 0",
-        "\"eval_count\":9999999999,\"prompt_eval_count\":7 | 7 | 2147483647",
-        "\"eval_count\":99999999999999999999999999,\"prompt_eval_count\":1 | 1 | 2147483647",
+        "\"eval_count\":9999999999,\"prompt_eval_count\":7 | 7 | 0",
+        "\"eval_count\":99999999999999999999999999,\"prompt_eval_count\":1 | 1 | 0",
         "\"eval_count\":3.0,\"prompt_eval_count\":1e1 | 10 | 3",
         "\"x\":1 | 0 | 0"
       })
