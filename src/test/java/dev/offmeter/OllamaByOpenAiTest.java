@@ -102,8 +102,8 @@ class OllamaByOpenAiTest {
     Node node = node("{\"version\":\"0.33.0\"}");
 
     try (ChatStream stream =
-        client(Endpoint.openAi("primary", node.url()))
-            .stream(ChatRequest.builder().user("hello").build())) {
+        client(Endpoint.openAi("primary", node.url())).stream(
+            ChatRequest.builder().user("hello").build())) {
       stream.forEach(event -> {});
     }
 

@@ -26,7 +26,8 @@ final class BoundedSockets extends SocketFactory {
 
   @Override
   public Socket createSocket() throws IOException {
-    return new BoundedSocket(below.open(), this);
+    Socket socks = SocksProxy.openIfConnecting();
+    return new BoundedSocket(socks == null ? below.open() : socks, this);
   }
 
   /**

@@ -57,8 +57,8 @@ final class Connected implements Interceptor {
   }
 
   /**
-   * What comes beside the body is bounded here; the body is by whoever reads it. Behind a SOCKS
-   * proxy OkHttp makes its sockets itself: there, it is not.
+   * What comes beside the body is bounded here; the body is by whoever reads it. Where OkHttp makes
+   * a socket for a SOCKS proxy itself, it is not.
    */
   private Response bounded(@Nullable Connection connection, Chain chain) throws IOException {
     BoundedSocket socket = connection == null ? null : Unread.bounded(connection);

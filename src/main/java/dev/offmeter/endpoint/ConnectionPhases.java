@@ -75,6 +75,7 @@ final class ConnectionPhases extends EventListener {
       address = to;
       proxy = through;
     }
+    SocksProxy.onConnectStart(through);
   }
 
   @Override

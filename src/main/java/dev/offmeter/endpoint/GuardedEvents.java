@@ -44,7 +44,7 @@ final class GuardedEvents extends EventListener {
       EventListener[] made = {EventListener.NONE};
       tell(said, () -> made[0] = listeners.create(call));
       EventListener listener = made[0];
-      return listener == EventListener.NONE ? listener : new GuardedEvents(listener, said);
+      return listener == EventListener.NONE ? SocksProxy.EVENTS : new GuardedEvents(listener, said);
     };
   }
 
@@ -109,6 +109,7 @@ final class GuardedEvents extends EventListener {
   @Override
   public void connectStart(Call call, InetSocketAddress inetSocketAddress, Proxy proxy) {
     tell(() -> listener.connectStart(call, inetSocketAddress, proxy));
+    SocksProxy.onConnectStart(proxy);
   }
 
   @Override

@@ -93,6 +93,8 @@ public final class Transport implements AutoCloseable {
               .writeTimeout(Duration.ZERO)
               .dns(new AbandonableDns(base.dns(), workers))
               .socketFactory(sockets)
+              .proxy(SocksProxy.of(base.proxy()))
+              .proxySelector(SocksProxy.of(base.proxySelector()))
               .addNetworkInterceptor(new Connected(sockets))
               .build();
     }

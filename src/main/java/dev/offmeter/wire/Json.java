@@ -31,9 +31,7 @@ final class Json {
   /** A longer one is not even passed over. */
   private static final int ENDLESS_NUMBER = 20_000;
 
-  /**
-   * Sizes are bounded by {@link BoundedBody}, so Jackson's own 20 million characters may go.
-   */
+  /** Sizes are bounded by {@link BoundedBody}, so Jackson's own 20 million characters may go. */
   static final JsonFactory FACTORY =
       JsonFactory.builder()
           .streamReadConstraints(
