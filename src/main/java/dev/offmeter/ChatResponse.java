@@ -58,7 +58,7 @@ public final class ChatResponse {
    */
   public record ToolCall(String id, String name, String arguments) {
     /**
-     * A call; all three are required.
+     * A call; all three are required. A surrogate without its other half becomes U+FFFD.
      *
      * @throws IllegalArgumentException if the arguments are no JSON object
      */

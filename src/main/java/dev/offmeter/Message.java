@@ -26,7 +26,8 @@ public final class Message {
    * A message.
    *
    * @param role who speaks
-   * @param content what is said; not blank
+   * @param content what is said; not blank. A surrogate without its other half, as in a text that
+   *     was cut within an emoji, becomes U+FFFD, so that every server reads the same
    * @throws IllegalArgumentException if {@code content} is blank, or {@code role} is {@link
    *     Role#TOOL}, whose messages answer a call: see {@link #toolResult}
    */

@@ -9,6 +9,7 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
 import dev.offmeter.testing.Servers;
+import dev.offmeter.wire.Spoken;
 import java.util.List;
 import java.util.Map;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -99,5 +100,28 @@ class SurrogatesTest {
     String sent = node.requests().get(0).body();
     assertThat(sent).contains("\ufffd a long e-mail", "\ufffd\ufffda long e-mail \ufffd");
     assertThat(sent.toLowerCase(java.util.Locale.ROOT)).doesNotContain("\\ud83d", "\\ude00", "?");
+  }
+
+  /** As UTF-8, as JSON escapes it, as the half that it was, and as one who cannot read it. */
+  @ParameterizedTest
+  @ValueSource(strings = {"\ufffd", "\\ufffd", "\\ud83d", "?", "\ufffd\ufffd\ufffd"})
+  void whatAServerRepeatsOfItIsKnownAgain(String repeated) {
+    for (Spoken spoken : Spoken.values()) {
+      for (String said : List.of("Zwie%sbelfisch owes", "Mrs Zwiebelfisch %s owes 4711 dollars")) {
+        String error = "\"cannot be rendered as " + said.formatted(repeated) + "\"";
+        Node node =
+            loopback.node(
+                Replies.status(400, "application/json", "{\"error\":{\"message\":" + error + "}}"));
+        Endpoint endpoint = spoken.endpoint("node", node.url()).build();
+        LlmClient client = loopback.client(LlmClient.builder().endpoint(endpoint));
+        String prompt = said.formatted("\ud83d");
+
+        assertThatThrownBy(() -> client.chat(prompt))
+            .isInstanceOf(LlmException.class)
+            .message()
+            .as("%s of %s", repeated, spoken)
+            .doesNotContain("belfisch", "4711", "owes");
+      }
+    }
   }
 }
