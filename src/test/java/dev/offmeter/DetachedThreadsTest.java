@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
+import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.failover.Time;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.ref.WeakReference;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Proxy;
@@ -253,6 +257,71 @@ class DetachedThreadsTest {
     assertThat(Thread.getAllStackTraces().keySet())
         .noneMatch(thread -> thread.getContextClassLoader() == application)
         .noneMatch(thread -> thread.getThreadGroup() == group);
+  }
+
+  /** A thread that is made on JDK 17 keeps the protection domains of the code that made it. */
+  @Test
+  void anApplicationThatIsGoneIsKeptByNoThread() {
+    Node well = loopback.node(Replies.answering("ok"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(Loopback.ollama("node", well).apiKey(() -> "key").build()));
+
+    WeakReference<ClassLoader> application = gone(() -> client.chat("draft"));
+
+    assertThat(Thread.getAllStackTraces().keySet())
+        .extracting(Thread::getName)
+        .contains("offmeter-timer");
+    quickly(
+        () -> {
+          System.gc();
+          return application.get() == null;
+        });
+  }
+
+  private static WeakReference<ClassLoader> gone(Runnable calls) {
+    try {
+      Own application = new Own();
+      Runnable passing =
+          (Runnable)
+              application.own(Passing.class).getConstructor(Runnable.class).newInstance(calls);
+      Thread caller = new Thread(passing);
+      caller.start();
+      caller.join();
+      return new WeakReference<>(application);
+    } catch (ReflectiveOperationException | IOException | InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static final class Own extends ClassLoader {
+    Own() {
+      super(DetachedThreadsTest.class.getClassLoader());
+    }
+
+    Class<?> own(Class<?> type) throws IOException {
+      String file = type.getName().replace('.', '/') + ".class";
+      try (InputStream in = type.getClassLoader().getResourceAsStream(file)) {
+        byte[] bytes = in.readAllBytes();
+        return defineClass(type.getName(), bytes, 0, bytes.length);
+      }
+    }
+  }
+
+  /** An application's own class. */
+  public static final class Passing implements Runnable {
+    private final Runnable calls;
+
+    /** Runs these. */
+    public Passing(Runnable calls) {
+      this.calls = calls;
+    }
+
+    @Override
+    public void run() {
+      calls.run();
+    }
   }
 
   /** The first calls of an application: one fails in the middle of an error, one is answered. */

@@ -45,8 +45,8 @@ import okio.Buffer;
 import okio.BufferedSource;
 import okio.ForwardingSource;
 import okio.Okio;
+import okio.Timeout;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -63,7 +63,7 @@ import org.slf4j.spi.MDCAdapter;
  * another endpoint or fails with the library's own exception, nothing of it is left, and the client
  * can be closed and goes on working.
  */
-@Timeout(20)
+@org.junit.jupiter.api.Timeout(20)
 class ForeignCodeTest {
   @RegisterExtension final Loopback loopback = new Loopback();
   @RegisterExtension final LoggedEvents log = new LoggedEvents(Level.WARN);
@@ -206,6 +206,25 @@ class ForeignCodeTest {
                     return new Socket() {
                       @Override
                       public void connect(SocketAddress to, int timeout) {
+                        Object unused = kind.thrown();
+                      }
+                    };
+                  }
+                });
+      }
+    },
+    CLOSE {
+      @Override
+      OkHttpClient.Builder http(Kind kind) {
+        return new OkHttpClient.Builder()
+            .socketFactory(
+                new Sockets(kind) {
+                  @Override
+                  public Socket createSocket() {
+                    return new Socket() {
+                      @Override
+                      public void close() throws IOException {
+                        super.close();
                         Object unused = kind.thrown();
                       }
                     };
@@ -406,6 +425,11 @@ class ForeignCodeTest {
               @Override
               public long read(Buffer sink, long count) {
                 return kind.<Long>thrown();
+              }
+
+              @Override
+              public Timeout timeout() {
+                return kind.thrown();
               }
 
               @Override
@@ -660,6 +684,34 @@ class ForeignCodeTest {
     }
 
     assertThat(client.chat(SECRET).text()).isEqualTo("NODE");
+  }
+
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void whatASubscriberToAClosedClientThrowsIsIgnored(Kind kind) {
+    LlmClient client =
+        loopback.client(LlmClient.builder().endpoint(Endpoint.local("f", request -> "F").build()));
+    client.close();
+    Throwing subscriber = new Throwing();
+    subscriber.onSubscribe = kind;
+
+    client.publish(ChatRequest.builder().user(SECRET).build()).subscribe(subscriber);
+
+    assertThat(Thread.interrupted()).isFalse();
+  }
+
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void aLogThatThrowsWhileAListenerIsComplainedOfCostsNothing(Kind kind) {
+    Node node = loopback.node(Replies.answering("NODE"));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .httpClient(new OkHttpClient.Builder().eventListener(events(kind)).build())
+                .listener(Place.LISTENER.listener(kind))
+                .endpoint(ollama("first", node).build()));
+
+    Place.LOG.around(kind, () -> assertThat(client.chat(SECRET).attempts()).hasSize(1));
   }
 
   private static final class Throwing implements Flow.Subscriber<ChatEvent> {

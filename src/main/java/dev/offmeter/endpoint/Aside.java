@@ -63,6 +63,8 @@ final class Aside {
     }
     try {
       return own.get();
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof ExecutionException thrown ? thrown : e;
     } finally {
       running = null;
     }

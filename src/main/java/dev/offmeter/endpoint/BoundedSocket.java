@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.endpoint;
 
+import dev.offmeter.wire.ForeignCode;
 import dev.offmeter.wire.HeapShare.TooLarge;
 import java.io.IOException;
 import java.io.InputStream;
@@ -269,9 +270,13 @@ final class BoundedSocket extends Socket {
     return below.getReuseAddress();
   }
 
+  /** The pool closes sockets in the midst of others' work, which an application's must not end. */
   @Override
   public void close() throws IOException {
-    below.close();
+    Throwable thrown = ForeignCode.tell(below::close);
+    if (thrown instanceof IOException failure) {
+      throw failure;
+    }
   }
 
   @Override

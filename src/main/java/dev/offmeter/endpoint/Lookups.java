@@ -138,7 +138,8 @@ final class Lookups {
         found.complete(addresses);
       } catch (Throwable e) {
         returned();
-        found.completeExceptionally(e);
+        // A future asks what it is completed with for its text, which may throw again.
+        found.completeExceptionally(new ExecutionException("foreign code threw", e));
       }
     }
 

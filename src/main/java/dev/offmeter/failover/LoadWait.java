@@ -128,8 +128,7 @@ final class LoadWait {
     }
   }
 
-  /** The first of them that is no longer warming. */
-  static Optional<Gate> ended(List<Gate> loading) {
+  private static Optional<Gate> ended(List<Gate> loading) {
     return loading.stream().filter(gate -> !gate.isWarming()).findFirst();
   }
 }

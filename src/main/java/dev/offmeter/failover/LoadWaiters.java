@@ -3,7 +3,6 @@ package dev.offmeter.failover;
 
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
-import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -36,8 +35,7 @@ final class LoadWaiters {
   /** The endpoint's state has changed. */
   void changed(EndpointChange change) {
     if (change.from() == EndpointState.WARMING) {
-      // Who joins anew meanwhile waits for the next change.
-      List.copyOf(waiting).forEach(waiter -> waiter.ended.complete(null));
+      waiting.forEach(waiter -> waiter.ended.complete(null));
     }
   }
 }

@@ -147,6 +147,44 @@ class LookupsTest {
     quickly(() -> asking().find("home", () -> lookup("home")).size() == 1);
   }
 
+  /** Its text may throw again. */
+  @Test
+  void whatALookupThrowsIsAskedNothing() {
+    CompletableFuture<Throwable> cause =
+        CompletableFuture.supplyAsync(
+            () -> {
+              try {
+                asking()
+                    .find(
+                        "home",
+                        () -> {
+                          lookup("home");
+                          throw new Unspeakable();
+                        });
+                return null;
+              } catch (ExecutionException e) {
+                return e.getCause();
+              } catch (InterruptedException e) {
+                return e;
+              }
+            },
+            workers);
+    quickly(() -> asked("home") == 1 && lookups.waiting("home") == 1);
+
+    release.countDown();
+
+    assertThat(cause.join() instanceof Unspeakable).isTrue();
+  }
+
+  private static final class Unspeakable extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    @Override
+    public String toString() {
+      throw new IllegalStateException("no text");
+    }
+  }
+
   @Test
   void withoutAThreadThereIsNone() {
     Aside none =
