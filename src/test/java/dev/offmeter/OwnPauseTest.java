@@ -120,6 +120,18 @@ class OwnPauseTest {
   }
 
   @Test
+  void whatComesInTheRestOfItsOwnTimeIsTheAnswer() throws Exception {
+    CompletableFuture<ChatResponse> call = ask(1).get(0);
+    time.advance(Duration.ofMillis(300));
+    time.standStill(Duration.ofSeconds(5));
+    time.advance(Duration.ofMillis(1900));
+
+    replies.release();
+
+    assertThat(call.get().endpoint()).isEqualTo("home");
+  }
+
+  @Test
   void aDeadlineThatHasPassedMeanwhileLeavesAMomentToRead() throws Exception {
     CompletableFuture<ChatResponse> call =
         client.chatAsync(

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.LoadingNode;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
@@ -24,6 +25,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * A call that asks nobody at the moment: it stands in line for a place, or pauses before a retry.
@@ -321,6 +323,38 @@ class WaitingTest {
     assertThat(only.requests()).as("the holder's").hasSize(1);
     assertThat(placesLeft(client)).isOne();
     assertThat(time.pending()).as("timers left").isZero();
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void whoWaitsForAPlaceIsAnsweredByAModelThatIsLoadedFirst(boolean fullIsFirst) throws Exception {
+    only.behaves(Replies.hanging());
+    LoadingNode cold =
+        new LoadingNode(loopback, time, Duration.ofSeconds(5), Duration.ofMillis(500));
+    Endpoint full = ollama("only", only).maxConcurrent(1).build();
+    Endpoint home = ollama("home", cold.node()).build();
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(fullIsFirst ? full : home)
+                .endpoint(fullIsFirst ? home : full)
+                .time(time));
+    client.warmUp();
+    await().until(() -> cold.isLoading() && client.status().toString().contains("WARMING"));
+    CompletableFuture<ChatResponse> holder =
+        client.chatAsync(REQUEST.toBuilder().deadline(Duration.ofHours(1)).build());
+    only.awaitAsked();
+    int clocks = time.pending();
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    await().until(() -> time.pending() > clocks);
+
+    time.advance(Duration.ofSeconds(5));
+    await().until(cold::isAtWork);
+    time.advance(Duration.ofMillis(500));
+
+    assertThat(call.get().endpoint()).isEqualTo("home");
+    assertThat(call.get().elapsed()).isEqualTo(Duration.ofMillis(5500));
+    holder.cancel(true);
   }
 
   @Test

@@ -136,6 +136,11 @@ final class AdaptiveLimit {
     return inside.get() > limit;
   }
 
+  /** Whether a call that came now would be turned away. */
+  boolean isFull() {
+    return inside.get() >= limit;
+  }
+
   /** Whether anybody is turned away beyond some number. */
   boolean isSet() {
     return limit != NONE;

@@ -141,7 +141,7 @@ final class Gate {
    */
   boolean couldBeAsked(long now, long within) {
     return !isShut()
-        && (!spec.queueFor().isZero() || places.free() > 0)
+        && (!spec.queueFor().isZero() || (places.free() > 0 && !adaptive.isFull()))
         && rate.freeIn(now).toNanos() < within;
   }
 

@@ -128,7 +128,8 @@ final class LoadWait {
     }
   }
 
-  private static Optional<Gate> ended(List<Gate> loading) {
+  /** The first of them that is no longer warming. */
+  static Optional<Gate> ended(List<Gate> loading) {
     return loading.stream().filter(gate -> !gate.isWarming()).findFirst();
   }
 }

@@ -3,6 +3,7 @@ package dev.offmeter.failover;
 
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -35,7 +36,8 @@ final class LoadWaiters {
   /** The endpoint's state has changed. */
   void changed(EndpointChange change) {
     if (change.from() == EndpointState.WARMING) {
-      waiting.forEach(waiter -> waiter.ended.complete(null));
+      // Who joins anew meanwhile waits for the next change.
+      List.copyOf(waiting).forEach(waiter -> waiter.ended.complete(null));
     }
   }
 }

@@ -356,12 +356,13 @@ final class OneCall {
   private @Nullable Visit waitForAPlace() {
     while (!full.isEmpty() && deadline.left() > 0) {
       deadline.waits();
-      Gate gate = around.line().placeAtAnyOf(full, deadline.left(), cancellation);
-      if (gate == null) {
+      List<Gate> loading = loading(gates);
+      Gate placed = placeUnlessLoaded(loading);
+      Gate loaded = placed == null ? LoadWait.ended(loading).orElse(null) : null;
+      if (placed == null && (loaded == null || cancellation.reason() != null)) {
         break;
       }
-      full.remove(gate);
-      Visit visit = visitWithPlace(gate);
+      Visit visit = placed == null ? visitLoaded(loaded) : visitWithPlace(placed);
       if (visit != null) {
         return visit;
       }
@@ -369,6 +370,25 @@ final class OneCall {
     stopIfCancelled();
     Visit visit = backMeanwhile();
     return visit == null ? waitForALoad() : visit;
+  }
+
+  /** Null when none is free in time, or a model has been loaded first, which can answer now. */
+  private @Nullable Gate placeUnlessLoaded(List<Gate> loading) {
+    LoadWaiters.Waiter waiter = new LoadWaiters.Waiter();
+    loading.forEach(gate -> gate.loadWaiters().join(waiter));
+    try {
+      return LoadWait.ended(loading).isPresent()
+          ? null
+          : around.line().placeAtAnyOf(full, deadline.left(), cancellation, waiter.ended());
+    } finally {
+      loading.forEach(gate -> gate.loadWaiters().leave(waiter));
+    }
+  }
+
+  private @Nullable Visit visitLoaded(@Nullable Gate gate) {
+    return gate == null
+        ? null
+        : knock(gate, Share.ofLast(gate, deadline, stillWanted()), cancellation);
   }
 
   /**
@@ -408,6 +428,7 @@ final class OneCall {
   }
 
   private @Nullable Visit visitWithPlace(Gate gate) {
+    full.remove(gate);
     try {
       Breaker.Permit permit = enterWithPlace(gate, cancellation);
       return new Visit(

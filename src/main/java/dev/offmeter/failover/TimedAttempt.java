@@ -443,7 +443,7 @@ final class TimedAttempt implements Progress {
     // The limit of a stream ends with its first piece.
     long whole = loaded + (showsFrom < Integer.MAX_VALUE ? 0 : answer);
     long attempt = start + pause.lost() + limits.attempt().toNanos();
-    return loaded - firstTokenEnds < 0 && whole - earlier(attempt, shareDueAt()) < 0;
+    return loaded - firstTokenEnds < 0 && whole - earlier(attempt, shareEnds) < 0;
   }
 
   /** Whether it was made before then. */

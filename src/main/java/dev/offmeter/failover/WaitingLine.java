@@ -73,7 +73,14 @@ final class WaitingLine {
    *     cancelled or none of them is asked any more
    */
   @Nullable Gate placeAtAnyOf(List<Gate> wanted, long nanos, Cancellation cancellation) {
+    return placeAtAnyOf(wanted, nanos, cancellation, new CompletableFuture<>());
+  }
+
+  /** The same, and null too when {@code event} is completed. */
+  @Nullable Gate placeAtAnyOf(
+      List<Gate> wanted, long nanos, Cancellation cancellation, CompletableFuture<?> event) {
     Waiting waiting = new Waiting(List.copyOf(wanted));
+    CompletableFuture<Void> unused = event.thenRun(() -> waiting.place.cancel(false));
     line.add(waiting);
     waiting.endsIfInVain();
     takeFreePlace(waiting);

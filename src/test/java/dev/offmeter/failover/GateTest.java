@@ -101,6 +101,20 @@ class GateTest {
   }
 
   @Test
+  void aServerThatIsFullBecauseItIsOverloadedCouldNotBeAsked() {
+    Gate gate = server(new WaitingLine(time));
+    long within = Duration.ofSeconds(3).toNanos();
+    assertThat(gate.takePlace()).isTrue();
+    assertThat(gate.couldBeAsked(time.nanos(), within)).isTrue();
+
+    gate.adaptive().onOverloaded(gate.adaptive().enter(time.nanos()));
+
+    assertThat(gate.couldBeAsked(time.nanos(), within)).isFalse();
+    gate.givePlaceBack();
+    assertThat(gate.couldBeAsked(time.nanos(), within)).isTrue();
+  }
+
+  @Test
   void thePlacesOfACrowdGoToNobodyUntilThereAreNoMoreThanAreServed() throws Exception {
     WaitingLine line = new WaitingLine(time);
     Gate gate = server(line);

@@ -20,6 +20,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -61,20 +62,40 @@ class LoadWaitTest {
   }
 
   private CompletableFuture<Gate> waits() {
-    LoadWait wait = wait(time);
+    LoadWait wait = wait(new Counted());
     CompletableFuture<Gate> waiting =
         CompletableFuture.supplyAsync(() -> wait.endOfAny(List.of(gate), 0));
-    quickly(() -> time.pending() == 1);
+    quickly(() -> clocks.get() == 1);
     return waiting;
   }
 
-  /** Time that goes on, and has no thread for a clock. */
-  private final class NoClocks implements Time {
+  private final AtomicInteger clocks = new AtomicInteger();
+
+  /** Counts the clocks that are set. */
+  private class Counted implements Time {
     @Override
     public long nanos() {
       return time.nanos();
     }
 
+    @Override
+    public ScheduledExecutorService timer() {
+      return time.timer();
+    }
+
+    @Override
+    public ScheduledFuture<?> after(long nanos, Runnable task) {
+      ScheduledFuture<?> clock = Time.super.after(nanos, task);
+      clocks.incrementAndGet();
+      return clock;
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  /** Has no thread for a clock. */
+  private final class NoClocks extends Counted {
     @Override
     public ScheduledExecutorService timer() {
       return new OneShotTimer() {
@@ -84,9 +105,6 @@ class LoadWaitTest {
         }
       };
     }
-
-    @Override
-    public void close() {}
   }
 
   @Test
@@ -126,7 +144,7 @@ class LoadWaitTest {
         .changed(
             new EndpointChange(
                 "home", "", EndpointState.WARMING, EndpointState.UP, null, "", Duration.ZERO));
-    quickly(() -> time.pending() == 1);
+    quickly(() -> clocks.get() == 2);
     time.advance(LIMIT.minusSeconds(5).minusNanos(1));
     assertThat(waiting).isNotDone();
     gate.health().breaker().warmed();
