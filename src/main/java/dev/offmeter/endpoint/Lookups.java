@@ -43,11 +43,18 @@ final class Lookups {
   List<InetAddress> find(
       String host, Callable<List<InetAddress>> lookup, Aside asking, Executor workers)
       throws ExecutionException, InterruptedException {
-    Lookup shared = join(host, lookup, workers);
-    try {
-      return asking.await(shared.found);
-    } finally {
-      leave(shared);
+    while (true) {
+      Lookup shared = join(host, lookup, workers);
+      try {
+        return asking.await(shared.found);
+      } catch (ExecutionException e) {
+        if (!shared.interrupted) {
+          throw e;
+        }
+        // It was ended for those who had left; the next is for those who came.
+      } finally {
+        leave(shared);
+      }
     }
   }
 
@@ -108,6 +115,9 @@ final class Lookups {
     private @Nullable Thread runner;
     private int waiting;
 
+    /** Nobody waited for it any more. */
+    private volatile boolean interrupted;
+
     /** Somebody's clock has ended before it returned. */
     private boolean givenUp;
 
@@ -122,7 +132,8 @@ final class Lookups {
       if (waiting == 0 && running == null) {
         // No thread has begun it, and none need.
         underWay.remove(host);
-      } else if (waiting == 0 && givenUp && running != null) {
+      } else if (waiting == 0 && running != null) {
+        interrupted = true;
         running.interrupt();
       }
     }

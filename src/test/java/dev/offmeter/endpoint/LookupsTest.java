@@ -126,7 +126,45 @@ class LookupsTest {
 
     assertThat(next.join()).hasSize(1);
     assertThat(asked("home")).isOne();
-    assertThat(interrupted).isFalse();
+  }
+
+  @Test
+  void oneThatAnInterruptEndsIsFollowedByAnotherForWhoeverCameMeanwhile() throws Exception {
+    CountDownLatch begun = new CountDownLatch(1);
+    CountDownLatch ended = new CountDownLatch(1);
+    Aside leaving = asking();
+    CompletableFuture<Object> left =
+        CompletableFuture.supplyAsync(
+            () -> {
+              try {
+                return leaving.find(
+                    "home",
+                    () -> {
+                      begun.countDown();
+                      try {
+                        new CountDownLatch(1).await();
+                      } finally {
+                        ended.await();
+                      }
+                      return List.of();
+                    });
+              } catch (Exception e) {
+                return e;
+              }
+            },
+            workers);
+    begun.await();
+    leaving.cancel();
+    left.join();
+    CompletableFuture<List<InetAddress>> next = find("home", asking());
+    quickly(() -> lookups.waiting("home") == 1);
+    assertThat(asked("home")).isZero();
+
+    ended.countDown();
+    release.countDown();
+
+    assertThat(next.join()).hasSize(1);
+    assertThat(asked("home")).isOne();
   }
 
   @Test
