@@ -273,7 +273,7 @@ final class BoundedSocket extends Socket {
   /** The pool closes sockets in the midst of others' work, which an application's must not end. */
   @Override
   public void close() throws IOException {
-    Throwable thrown = ForeignCode.tell(below::close);
+    Throwable thrown = ForeignCode.tellWithoutInterrupt(below::close);
     if (thrown instanceof IOException failure) {
       throw failure;
     }

@@ -53,7 +53,7 @@ final class GuardedEvents extends EventListener {
   }
 
   private static void tell(AtomicBoolean said, ForeignCode.Action event) {
-    Throwable thrown = ForeignCode.tell(event);
+    Throwable thrown = ForeignCode.tellWithoutInterrupt(event);
     if (thrown != null) {
       say(said, thrown.getClass().getName());
     }
@@ -63,7 +63,7 @@ final class GuardedEvents extends EventListener {
   private static void say(AtomicBoolean said, String thrown) {
     if (said.compareAndSet(false, true)) {
       Throwable unused =
-          ForeignCode.tell(
+          ForeignCode.tellWithoutInterrupt(
               () ->
                   LOG.warn(
                       "the event listener of the OkHttpClient threw {}, which is ignored; said once",

@@ -67,24 +67,37 @@ public final class ForeignCode {
   }
 
   /**
-   * Tells what merely listens, in the midst of a call. An interrupt that it throws, or sets the
-   * flag for, would close the socket of the call; it is withheld until {@link
-   * #giveBackInterrupt()}.
+   * Tells what merely listens. An interrupt that it throws takes nothing from the call: it is
+   * withheld until {@link #giveBackInterrupt()}. The flag of the thread counts as ever, since
+   * somebody else may have set it meanwhile to stop the call.
    *
    * @return what was thrown; null if nothing was
    */
   public static @Nullable Throwable tell(Action code) {
-    boolean interrupted = Thread.currentThread().isInterrupted();
-    Throwable thrown = null;
     try {
       code.run();
+      return null;
     } catch (Throwable e) {
-      thrown = e;
+      if (e instanceof InterruptedException) {
+        WITHHELD.set(true);
+      }
+      return e;
     }
+  }
+
+  /**
+   * Tells what listens to OkHttp, in the midst of its work: an interrupt would close the socket of
+   * the call. One that it throws, or sets the flag for, is withheld.
+   *
+   * @return what was thrown; null if nothing was
+   */
+  public static @Nullable Throwable tellWithoutInterrupt(Action code) {
+    boolean interrupted = Thread.currentThread().isInterrupted();
+    Throwable thrown = tell(code);
     boolean now = Thread.interrupted();
     if (interrupted) {
       Thread.currentThread().interrupt();
-    } else if (now || thrown instanceof InterruptedException) {
+    } else if (now) {
       WITHHELD.set(true);
     }
     return thrown;
