@@ -35,6 +35,9 @@ import org.awaitility.core.ConditionTimeoutException;
 final class OrderedLine {
   private static final String REFUSED = "refused";
 
+  /** With the next one in a row the endpoint would be set aside. */
+  private static final int MOST_REFUSED = 4;
+
   private final Random random;
   private final Ledger ledger;
   private final int places;
@@ -43,6 +46,7 @@ final class OrderedLine {
   private final List<Waiting> served = new ArrayList<>();
   private final Deque<Waiting> waiting = new ArrayDeque<>();
   private int calls;
+  private int refused;
 
   OrderedLine(long seed, Ledger ledger) {
     this.random = Seeds.of(seed, "line");
@@ -130,7 +134,9 @@ final class OrderedLine {
       case 0, 1 -> arrives(client);
       case 2 -> {
         if (!served.isEmpty()) {
-          ends(served.remove(random.nextInt(served.size())), random.nextInt(4) == 0 ? REFUSED : "");
+          boolean refuses = random.nextInt(4) == 0 && refused < MOST_REFUSED;
+          refused = refuses ? refused + 1 : 0;
+          ends(served.remove(random.nextInt(served.size())), refuses ? REFUSED : "");
         }
       }
       case 3 -> {

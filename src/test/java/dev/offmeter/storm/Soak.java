@@ -38,7 +38,11 @@ class Soak {
     while (System.nanoTime() - start < length.toNanos()) {
       long seed = seeds.nextLong() >>> 32;
       long before = ledger.wrongs();
-      round(seed);
+      try {
+        round(seed);
+      } catch (RuntimeException | AssertionError e) {
+        ledger.wrong("round", "ends with " + e);
+      }
       if (ledger.wrongs() > before) {
         failed.add(seed);
         System.out.println("seed " + seed + ": " + Seeds.replay(seed) + "\n" + ledger);
