@@ -813,6 +813,28 @@ class ForeignCodeTest {
     assertThat(client.status().endpoints().get(0).inFlight()).isZero();
   }
 
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void aLogThatThrowsKeepsNoNodeUpThatIsDown(Kind kind) throws Exception {
+    Node node = loopback.node(Replies.status(500, "", ""));
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(ollama("first", node).build())
+                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+
+    Place.LOG.around(
+        kind,
+        () -> {
+          for (int i = 0; i < 4; i++) {
+            assertThat(client.chat(SECRET).text()).isEqualTo("TEMPLATE");
+          }
+        });
+
+    assertThat(node.requests()).hasSize(2);
+    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
+  }
+
   @Test
   void withoutALimitNoCallPaysForAnEventOfTheBulkhead() {
     Node node = loopback.node(Replies.answering("NODE"));

@@ -57,6 +57,9 @@ final class Breaker {
   private volatile boolean warming;
   private volatile boolean proven;
 
+  /** Failures that counted since the last answer. Counted under the lock. */
+  private volatile int inARow;
+
   /** Whether the failure that counts is told at once. Changed under the lock. */
   private boolean cheap;
 
@@ -254,6 +257,9 @@ final class Breaker {
       if (!proven) {
         proven = true;
       }
+      if (inARow > 0) {
+        inARow = 0;
+      }
       if (isCurrent() && breaker.getState() == CircuitBreaker.State.CLOSED) {
         spent = true;
         ForeignCode.ignore(() -> breaker.onSuccess(nanos, TimeUnit.NANOSECONDS));
@@ -318,9 +324,16 @@ final class Breaker {
     private void count(Failure failure, long nanos) {
       Throwable untold =
           ForeignCode.run(() -> breaker.onError(nanos, TimeUnit.NANOSECONDS, failure));
-      if (untold != null && breaker.getState() == CircuitBreaker.State.HALF_OPEN) {
+      inARow++;
+      CircuitBreaker.State now = breaker.getState();
+      if (untold != null && now == CircuitBreaker.State.HALF_OPEN) {
         // Its log threw before it had counted; a permission would be lost.
         giveBack();
+        down(failure, Judgement.Health.COUNTS);
+      } else if (untold != null
+          && now == CircuitBreaker.State.CLOSED
+          && inARow >= FAILURES_IN_A_ROW) {
+        // Nor has it counted those before.
         down(failure, Judgement.Health.COUNTS);
       }
     }
