@@ -324,7 +324,8 @@ final class Breaker {
     private void count(Failure failure, long nanos) {
       Throwable untold =
           ForeignCode.run(() -> breaker.onError(nanos, TimeUnit.NANOSECONDS, failure));
-      inARow++;
+      int failures = inARow + 1;
+      inARow = failures;
       CircuitBreaker.State now = breaker.getState();
       if (untold != null && now == CircuitBreaker.State.HALF_OPEN) {
         // Its log threw before it had counted; a permission would be lost.
@@ -332,7 +333,7 @@ final class Breaker {
         down(failure, Judgement.Health.COUNTS);
       } else if (untold != null
           && now == CircuitBreaker.State.CLOSED
-          && inARow >= FAILURES_IN_A_ROW) {
+          && failures >= FAILURES_IN_A_ROW) {
         // Nor has it counted those before.
         down(failure, Judgement.Health.COUNTS);
       }
