@@ -22,9 +22,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class Lookups {
   /**
-   * Far longer than a lookup takes; whoever leaves sooner was cancelled, and says nothing of it.
+   * Of one that nobody waits for any more, and that has not returned for so long, none is hoped.
    */
-  static final Duration OVERDUE = Duration.ofSeconds(1);
+  static final Duration HOPELESS = Duration.ofSeconds(3);
 
   private final LongSupplier nanos;
   private final ReentrantLock lock = new ReentrantLock();
@@ -38,20 +38,23 @@ final class Lookups {
    * Waits for the addresses of a host.
    *
    * @throws ExecutionException with what the lookup threw as the cause
-   * @throws Aside.Unanswered if an earlier one was given up and has not returned
+   * @throws Aside.Unanswered if an earlier one was given up and has not returned for long
    */
   List<InetAddress> find(
       String host, Callable<List<InetAddress>> lookup, Aside asking, Executor workers)
       throws ExecutionException, InterruptedException {
+    // One that was ended for those who had left is followed by one for those who came.
     while (true) {
       Lookup shared = join(host, lookup, workers);
       try {
-        return asking.await(shared.found);
+        List<InetAddress> found = asking.await(shared.found);
+        if (!shared.interrupted || !found.isEmpty()) {
+          return found;
+        }
       } catch (ExecutionException e) {
         if (!shared.interrupted) {
           throw e;
         }
-        // It was ended for those who had left; the next is for those who came.
       } finally {
         leave(shared);
       }
@@ -73,7 +76,7 @@ final class Lookups {
     lock.lock();
     try {
       Lookup shared = underWay.get(host);
-      if (shared != null && shared.givenUp) {
+      if (shared != null && shared.isHopeless()) {
         throw new Aside.Unanswered();
       }
       if (shared == null) {
@@ -100,7 +103,7 @@ final class Lookups {
     try {
       shared.waiting--;
       if (underWay.get(shared.host) == shared) {
-        shared.onLeft(nanos.getAsLong() - shared.since >= OVERDUE.toNanos());
+        shared.onLeft();
       }
     } finally {
       lock.unlock();
@@ -118,16 +121,16 @@ final class Lookups {
     /** Nobody waited for it any more. */
     private volatile boolean interrupted;
 
-    /** Somebody's clock has ended before it returned. */
-    private boolean givenUp;
-
     Lookup(String host, Callable<List<InetAddress>> lookup) {
       this.host = host;
       this.lookup = lookup;
     }
 
-    private void onLeft(boolean overdue) {
-      givenUp |= overdue;
+    private boolean isHopeless() {
+      return waiting == 0 && nanos.getAsLong() - since >= HOPELESS.toNanos();
+    }
+
+    private void onLeft() {
       Thread running = runner;
       if (waiting == 0 && running == null) {
         // No thread has begun it, and none need.

@@ -95,7 +95,9 @@ class AsideTest {
   private final AtomicLong nanos = new AtomicLong();
   private final LeftBehind timed = new LeftBehind(nanos::get);
   private final AtomicInteger begun = new AtomicInteger();
-  private final Semaphore answers = new Semaphore(0);
+
+  /** In order, so that none that begins later overtakes one that waits. */
+  private final Semaphore answers = new Semaphore(0, true);
 
   private String answer() {
     begun.incrementAndGet();
@@ -122,14 +124,14 @@ class AsideTest {
   @Test
   void oneBeginsAndEachThatTakesItsTimeLetsOneMoreRunBesideTheOthers() throws Exception {
     List<CompletableFuture<String>> calls = calls(20);
-    quickly(() -> begun.get() == 1 && timed.waiting() == 19);
+    quickly(() -> answers.getQueueLength() == 1 && timed.waiting() == 19);
 
     nanos.addAndGet(2 * LeftBehind.QUICK.toNanos());
     answers.release();
-    quickly(() -> begun.get() == 3 && timed.waiting() == 17);
+    quickly(() -> answers.getQueueLength() == 2 && timed.waiting() == 17);
     nanos.addAndGet(2 * LeftBehind.QUICK.toNanos());
     answers.release(2);
-    quickly(() -> begun.get() == 7 && timed.waiting() == 13);
+    quickly(() -> answers.getQueueLength() == 4 && timed.waiting() == 13);
     answers.release(20);
 
     for (CompletableFuture<String> call : calls) {
@@ -154,7 +156,7 @@ class AsideTest {
   @Test
   void afterARushOneBeginsAtATimeAgain() throws Exception {
     List<CompletableFuture<String>> rush = calls(8);
-    quickly(() -> begun.get() == 1 && timed.waiting() == 7);
+    quickly(() -> answers.getQueueLength() == 1 && timed.waiting() == 7);
     nanos.addAndGet(2 * LeftBehind.QUICK.toNanos());
     answers.release(8);
     for (CompletableFuture<String> call : rush) {

@@ -103,13 +103,17 @@ class LookupsTest {
     quickly(() -> asked("home") == 1);
     CompletableFuture<List<InetAddress>> stays = find("home", asking());
     quickly(() -> lookups.waiting("home") == 2);
-    nanos.addAndGet(Lookups.OVERDUE.toNanos());
+    nanos.addAndGet(Lookups.HOPELESS.toNanos());
 
     leaving.cancel();
 
     assertThatThrownBy(left::join).hasRootCauseInstanceOf(CancellationException.class);
+    CompletableFuture<List<InetAddress>> comes = find("home", asking());
+    quickly(() -> lookups.waiting("home") == 2);
     release.countDown();
     assertThat(stays.join()).hasSize(1);
+    assertThat(comes.join()).hasSize(1);
+    assertThat(asked("home")).isOne();
   }
 
   @Test
@@ -172,7 +176,7 @@ class LookupsTest {
     Aside leaving = asking();
     CompletableFuture<List<InetAddress>> left = find("home", leaving);
     quickly(() -> asked("home") == 1);
-    nanos.addAndGet(Lookups.OVERDUE.toNanos());
+    nanos.addAndGet(Lookups.HOPELESS.toNanos());
     leaving.cancel();
     assertThatThrownBy(left::join).isNotNull();
 
@@ -245,7 +249,7 @@ class LookupsTest {
     Aside never = new Aside(task -> {}, new LeftBehind(), lookups);
     CompletableFuture<List<InetAddress>> left = find("home", never);
     quickly(() -> lookups.waiting("home") == 1);
-    nanos.addAndGet(Lookups.OVERDUE.toNanos());
+    nanos.addAndGet(Lookups.HOPELESS.toNanos());
 
     never.cancel();
     assertThatThrownBy(left::join).isNotNull();

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
+import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.MappingIterator;
@@ -19,7 +21,11 @@ import org.jspecify.annotations.Nullable;
  */
 final class PlainReader {
   private static final JsonMapper STRICT =
-      JsonMapper.builder()
+      JsonMapper.builder(
+              JsonFactory.builder()
+                  .streamReadConstraints(
+                      StreamReadConstraints.builder().maxNumberLength(20_000).build())
+                  .build())
           .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
           .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
           .enable(JsonReadFeature.ALLOW_LEADING_ZEROS_FOR_NUMBERS)
@@ -59,7 +65,7 @@ final class PlainReader {
     String lenient = new String(reply, StandardCharsets.UTF_8).stripLeading();
     if (spoken == Spoken.OLLAMA) {
       // A proxy may keep the connection open by lines of another format.
-      sure = lenient.lines().noneMatch(line -> line.matches("(data|event|id|retry)?:.*"));
+      sure = lenient.lines().noneMatch(line -> line.matches("(data|event|id|retry)?:.*|\\[.*"));
       readFrame(reply, 0, reply.length);
       return;
     }
