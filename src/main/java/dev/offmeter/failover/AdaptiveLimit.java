@@ -17,12 +17,12 @@ import org.slf4j.LoggerFactory;
  * waited, at least one, so that those beyond go on at once instead of waiting out their limit. Of a
  * wait that was shorter than the whole limit, those count too that had begun to be answered: they
  * have the rest of it. What is served while a call is, scaled to the whole limit, is what could be:
- * if that is more than are let in, one more is. An episode ends when for a minute, or the limit of
- * a call if that is longer, nobody was overloaded, nor turned away while others were served.
+ * if that is more than are let in, one more is; and another as {@link OneMore} allows, when all
+ * that are let in are being answered. An episode ends when for a minute, or the limit of a call if
+ * that is longer, nobody was overloaded, nor turned away while others were served.
  *
  * <p>With a first-token limit of its own a call may not queue for long, however long answers take:
- * then what counts is when answers begin, and one more is let in as {@link OneMore} allows. Safe
- * for use by many threads.
+ * then what counts is when answers begin. Safe for use by many threads.
  */
 final class AdaptiveLimit {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -168,7 +168,7 @@ final class AdaptiveLimit {
    */
   boolean onBegun(Entry entry, long now) {
     long since = begun.incrementAndGet() - entry.begun();
-    if (limit == NONE || mayQueue()) {
+    if (limit == NONE) {
       return false;
     }
     lock.lock();
@@ -198,7 +198,7 @@ final class AdaptiveLimit {
     double parts = (double) firstToken / waited;
     boolean hadToWait = 4 * waited >= firstToken;
     return begun.get() - ended.get() >= most
-        || (hadToWait && (long) ((since - 1) * parts) + entry.coming() > most);
+        || (!mayQueue() && hadToWait && (long) ((since - 1) * parts) + entry.coming() > most);
   }
 
   /** An answer that had begun is over, whole or not. */

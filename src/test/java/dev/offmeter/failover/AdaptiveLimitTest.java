@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.offmeter.endpoint.Limits;
 import dev.offmeter.testing.ManualTime;
 import java.time.Duration;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
 class AdaptiveLimitTest {
@@ -103,6 +104,29 @@ class AdaptiveLimitTest {
     serve(Duration.ofSeconds(8), 10);
 
     assertThat(limit.limit()).isEqualTo(2);
+  }
+
+  /** All that are let in are answered at the same time, each for more than half of its limit. */
+  @Test
+  void aServerThatWasSlowForAMomentIsSoonSentAsManyAsItHasSlots() {
+    overload(0);
+    assertThat(limit.limit()).isEqualTo(1);
+
+    for (int round = 0; round < 30 && limit.limit() < 8; round++) {
+      AdaptiveLimit.Entry[] calls = new AdaptiveLimit.Entry[limit.limit()];
+      Arrays.setAll(calls, i -> limit.enter(time.nanos()));
+      time.advance(Duration.ofMillis(100));
+      for (AdaptiveLimit.Entry call : calls) {
+        boolean unused = limit.onBegun(call, time.nanos());
+      }
+      time.advance(Duration.ofSeconds(9));
+      for (AdaptiveLimit.Entry call : calls) {
+        boolean unused = limit.onServed(call, time.nanos());
+        limit.onEnded();
+      }
+    }
+
+    assertThat(limit.limit()).isGreaterThanOrEqualTo(8);
   }
 
   @Test
