@@ -208,8 +208,8 @@ public final class ChatRequest {
       if (!JsonText.isObject(schema)) {
         throw new IllegalArgumentException("schema of tool " + name + " must be a JSON object");
       }
-      Surrogates.paired("description of tool " + name, description);
-      Surrogates.paired("schema of tool " + name, schema);
+      description = Surrogates.mended(description);
+      schema = Surrogates.mendedJson(schema);
     }
 
     /** The name alone: the rest is part of the prompt. */
@@ -345,17 +345,17 @@ public final class ChatRequest {
       return this;
     }
 
-    /** The texts that end the answer, none of them empty. Default: the model's own only. */
+    /**
+     * The texts that end the answer, none of them empty. Default: the model's own only. As in all
+     * texts of a request, a surrogate without its other half becomes U+FFFD.
+     */
     public Builder stop(String... stop) {
       List<String> copy = List.of(stop);
       int empty = copy.indexOf("");
       if (empty >= 0) {
         throw new IllegalArgumentException("stop[" + empty + "] must not be empty");
       }
-      for (int i = 0; i < copy.size(); i++) {
-        Surrogates.paired("stop[" + i + "]", copy.get(i));
-      }
-      this.stop = copy;
+      this.stop = copy.stream().map(Surrogates::mended).toList();
       return this;
     }
 
@@ -437,7 +437,7 @@ public final class ChatRequest {
       if (!JsonText.isObject(Objects.requireNonNull(schema, "answerSchema"))) {
         throw new IllegalArgumentException("answerSchema must be a JSON object");
       }
-      this.answerSchema = Surrogates.paired("answerSchema", schema);
+      this.answerSchema = Surrogates.mendedJson(schema);
       return this;
     }
 

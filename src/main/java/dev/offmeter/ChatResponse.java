@@ -71,7 +71,7 @@ public final class ChatResponse {
       }
       id = Surrogates.mended(id);
       name = Surrogates.mended(name);
-      arguments = Surrogates.mended(arguments);
+      arguments = Surrogates.mendedJson(arguments);
     }
 
     /** Without the arguments, which are part of the answer. */

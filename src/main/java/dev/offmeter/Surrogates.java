@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
 /**
  * Texts with a surrogate that lacks its other half, such as one cut in the middle of an emoji.
- * UTF-8 cannot say that, and servers refuse what stands for it. What was written for the program is
- * rejected; of what people and models said, that half becomes U+FFFD, as in an answer.
+ * UTF-8 cannot say that, and servers refuse what stands for it. In the setting of an endpoint it is
+ * rejected; in a request, which half an emoji in a customer's name must not stop, that half becomes
+ * U+FFFD, as in an answer.
  */
 final class Surrogates {
   private static final char REPLACEMENT = '\ufffd';
+
+  /** A pair of halves, one half that stands alone, or any other escape. */
+  private static final Pattern ESCAPES =
+      Pattern.compile(
+          "\\\\(?:u[dD][89abAB]\\p{XDigit}{2}\\\\u[dD][c-fC-F]\\p{XDigit}{2}"
+              + "|(u[dD][89a-fA-F]\\p{XDigit}{2})|.)");
 
   private Surrogates() {}
 
@@ -33,6 +43,20 @@ final class Surrogates {
       half = firstHalf(text, half + 1);
     }
     return mended.toString();
+  }
+
+  /** The JSON with U+FFFD for each that lacks its other half, written out or as an escape. */
+  static String mendedJson(String json) {
+    String mended = mended(json);
+    return mended.contains("\\u")
+        ? ESCAPES
+            .matcher(mended)
+            .replaceAll(
+                escape ->
+                    escape.group(1) == null
+                        ? Matcher.quoteReplacement(escape.group())
+                        : "\\\\ufffd")
+        : mended;
   }
 
   private static int firstHalf(String text, int from) {

@@ -16,6 +16,7 @@ import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Half an emoji, as a text that was cut by its length has it. */
@@ -35,14 +36,7 @@ class SurrogatesTest {
   }
 
   @Test
-  void whatTheProgramSaysIsRejected() {
-    ChatRequest.Builder request = ChatRequest.builder().user("x");
-    String schema = String.format(OBJECT, CUT);
-
-    isRejected(() -> request.stop("END", CUT), "stop[1]", 14);
-    isRejected(() -> request.tool("f", CUT_BEFORE, "{}"), "description of tool f", 0);
-    isRejected(() -> request.tool("f", "d", schema), "schema of tool f", 46);
-    isRejected(() -> request.answerSchema(schema), "answerSchema", 46);
+  void inASettingOfAnEndpointItIsRejected() {
     Endpoint.Builder endpoint = Endpoint.ollama("node", "http://127.0.0.1:1").model("m");
     isRejected(() -> endpoint.option("a", CUT), "option a", 14);
     isRejected(() -> endpoint.option("a", List.of(Map.of("b", CUT))), "option a", 14);
@@ -50,6 +44,25 @@ class SurrogatesTest {
     assertThatThrownBy(() -> endpoint.model(CUT).build())
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("\\ud83d");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "\\ud83d, \\ufffd",
+    "\\uDE00x, \\ufffdx",
+    "\\ud83d\\ude00, \\ud83d\\ude00",
+    "\\ud83d\\ud83d\\ude00, \\ufffd\\ud83d\\ude00",
+    "\\\\ud83d, \\\\ud83d",
+    "\\\"\\n\\u0041, \\\"\\n\\u0041",
+    "C:\\\\users, C:\\\\users"
+  })
+  void halvesThatAreEscapesAreKnownToo(String text, String mended) {
+    String schema = "{\"description\":\"%s\"}";
+
+    assertThat(new ChatRequest.Tool("f", "d", schema.formatted(text)).schema())
+        .isEqualTo(schema.formatted(mended));
+    assertThat(new ToolCall("1", "f", schema.formatted(text)).arguments())
+        .isEqualTo(schema.formatted(mended));
   }
 
   @Test
@@ -69,7 +82,7 @@ class SurrogatesTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"ollama", "openai", "gemini", "anthropic"})
-  void whatPeopleAndModelsSaidIsMended(String protocol) {
+  void inARequestItIsMended(String protocol) {
     Node node = loopback.node(Replies.hanging());
     Endpoint.Builder endpoint =
         switch (protocol) {
@@ -93,7 +106,9 @@ class SurrogatesTest {
             .user("\ud83d\ud83d" + CUT)
             .message(Message.assistant("", List.of(call)))
             .message(Message.toolResult(call, CUT))
-            .tool("f", "d", "{\"type\":\"object\"}")
+            .stop("END", CUT)
+            .tool("f", CUT_BEFORE, String.format(OBJECT, CUT))
+            .tool("g", "d", String.format(OBJECT, "\\ud83d half"))
             .build();
 
     assertThat(client.chat(request).text()).isEqualTo("ok");
