@@ -200,7 +200,7 @@ public final class LlmClient implements AutoCloseable {
     Map<String, String> context = logContext();
     Runnable endUnbegun = () -> endUnbegun(future, request, made, cancellation);
     Handover.to(
-        task -> workers.execute(() -> runIn(context, task)),
+        inLogContext(context),
         time,
         limit(request),
         () -> runInto(future, request, made, cancellation),
@@ -236,8 +236,7 @@ public final class LlmClient implements AutoCloseable {
 
   /** The end of a call that no thread has begun. */
   private LlmException unbegun() {
-    String why =
-        closed ? "the client was closed" : "no further thread could be had in this process in time";
+    String why = closed ? "the client was closed" : ForeignCode.NO_THREAD + " in time";
     return new LlmException("the call was stopped: " + why, List.of());
   }
 
@@ -299,7 +298,10 @@ public final class LlmClient implements AutoCloseable {
   }
 
   private Executor inThisLogContext() {
-    Map<String, String> context = logContext();
+    return inLogContext(logContext());
+  }
+
+  private Executor inLogContext(@Nullable Map<String, String> context) {
     return task -> workers.execute(() -> runIn(context, task));
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.endpoint;
 
+import dev.offmeter.wire.ForeignCode;
 import java.net.InetAddress;
 import java.time.Duration;
 import java.util.List;
@@ -159,7 +160,7 @@ final class Aside {
     private static final long serialVersionUID = 1L;
 
     NoThread() {
-      super("no further thread could be had in this process");
+      super(ForeignCode.NO_THREAD);
     }
   }
 

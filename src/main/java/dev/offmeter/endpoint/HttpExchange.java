@@ -129,7 +129,7 @@ final class HttpExchange implements Exchange, Progress {
       throw e;
     } catch (OutOfMemoryError e) {
       throw ForeignCode.isForThreads(e)
-          ? Failure.of(FailureKind.INTERNAL, "no further thread could be had in this process")
+          ? Failure.of(FailureKind.INTERNAL, ForeignCode.NO_THREAD)
           : Failure.of(FailureKind.TOO_LARGE, "no memory was left for the answer");
     } catch (Throwable e) {
       // Interceptors and all else that an OkHttpClient brings.

@@ -24,7 +24,7 @@ final class Lookups {
   /**
    * Of one that nobody waits for any more, and that has not returned for so long, none is hoped.
    */
-  static final Duration HOPELESS = Duration.ofSeconds(3);
+  static final Duration HOPELESS = LeftBehind.HOPELESS;
 
   private final LongSupplier nanos;
   private final ReentrantLock lock = new ReentrantLock();

@@ -60,7 +60,7 @@ final class OkHttpThreads {
     private static final long serialVersionUID = 1L;
 
     NoThread() {
-      super("no further thread could be had in this process");
+      super(ForeignCode.NO_THREAD);
     }
   }
 

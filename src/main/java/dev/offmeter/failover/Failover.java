@@ -121,12 +121,8 @@ public final class Failover implements AutoCloseable {
    * @param tokens whether each is asked for one token too
    */
   public Diagnosis diagnose(boolean tokens, Cancellation cancellation) {
-    ForeignCode.forgetInterrupt();
-    try {
-      return new Diagnoser(around.time(), tokens, cancellation).of(gates);
-    } finally {
-      ForeignCode.giveBackInterrupt();
-    }
+    return ForeignCode.givingBackInterrupt(
+        () -> new Diagnoser(around.time(), tokens, cancellation).of(gates));
   }
 
   /** Nothing is asked on the side any more. */
@@ -169,12 +165,8 @@ public final class Failover implements AutoCloseable {
       Cancellation cancellation,
       Acceptance acceptance) {
     Deadline deadline = deadline(request, limit, made);
-    ForeignCode.forgetInterrupt();
-    try {
-      return call(request, deadline, cancellation, Audience.NOBODY, acceptance, hedging).run();
-    } finally {
-      ForeignCode.giveBackInterrupt();
-    }
+    return ForeignCode.givingBackInterrupt(
+        () -> call(request, deadline, cancellation, Audience.NOBODY, acceptance, hedging).run());
   }
 
   /** The end of a call that was made then, and whose limit passed before a thread began it. */

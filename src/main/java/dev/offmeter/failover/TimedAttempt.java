@@ -303,8 +303,7 @@ final class TimedAttempt implements Progress {
             });
     // A function is the last resort, and runs without a clock rather than not at all.
     if (unable != null && !gate.spec().isLocal()) {
-      throw Failure.of(
-          FailureKind.INTERNAL, "no clock for it: no further thread could be had in this process");
+      throw Failure.of(FailureKind.INTERNAL, "no clock for it: " + ForeignCode.NO_THREAD);
     }
   }
 

@@ -190,7 +190,7 @@ final class Visit {
 
   /** It was let in, and there is no thread that could ask. */
   void abandon() {
-    tell(Failure.of(FailureKind.INTERNAL, "no further thread could be had in this process"));
+    tell(Failure.of(FailureKind.INTERNAL, ForeignCode.NO_THREAD));
     leave();
   }
 

@@ -2,6 +2,7 @@
 package dev.offmeter.wire;
 
 import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,6 +12,9 @@ import org.jspecify.annotations.Nullable;
  * through here, and nothing that it throws leaves here but as a result.
  */
 public final class ForeignCode {
+  /** How it is told that a process can have no further thread. */
+  public static final String NO_THREAD = "no further thread could be had in this process";
+
   private static final int DEEPEST = 64;
 
   private static final ThreadLocal<@Nullable Boolean> WITHHELD = new ThreadLocal<>();
@@ -111,10 +115,18 @@ public final class ForeignCode {
     }
   }
 
-  /** A call begins: what an earlier one on this thread has withheld is not its. */
-  public static void forgetInterrupt() {
+  /**
+   * Runs a call from its beginning to its end: an interrupt that was withheld in it is given back,
+   * and none that an earlier one on this thread has left.
+   */
+  public static <T> T givingBackInterrupt(Supplier<T> call) {
     if (WITHHELD.get() != null) {
       WITHHELD.remove();
+    }
+    try {
+      return call.get();
+    } finally {
+      giveBackInterrupt();
     }
   }
 

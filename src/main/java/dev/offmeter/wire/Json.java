@@ -59,11 +59,7 @@ final class Json {
   static final JsonFactory REPLIES =
       JsonFactory.builder()
           .streamReadConstraints(
-              StreamReadConstraints.builder()
-                  .maxStringLength(Integer.MAX_VALUE)
-                  .maxNumberLength(ENDLESS_NUMBER)
-                  .maxTokenCount(MOST_TOKENS)
-                  .build())
+              TREES.streamReadConstraints().rebuild().maxNumberLength(ENDLESS_NUMBER).build())
           .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
           .enable(JsonReadFeature.ALLOW_LEADING_ZEROS_FOR_NUMBERS)
           .enable(JsonReadFeature.ALLOW_LEADING_DECIMAL_POINT_FOR_NUMBERS)

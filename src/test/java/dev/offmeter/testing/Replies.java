@@ -18,6 +18,14 @@ public final class Replies {
 
   private Replies() {}
 
+  /** HTTP 200 with a body that ends with its connection. */
+  public static Node.Script closing(String body) {
+    return (connection, request) -> {
+      connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body);
+      connection.close();
+    };
+  }
+
   /** A script that answers with these pieces. */
   public static Node.Script answering(String... pieces) {
     String reply = STREAM_HEAD + tokens(pieces) + end("stop", pieces.length) + LAST_CHUNK;

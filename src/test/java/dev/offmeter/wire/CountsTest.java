@@ -12,6 +12,7 @@ import dev.offmeter.LlmClient;
 import dev.offmeter.Usage;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -60,12 +61,7 @@ class CountsTest {
   }
 
   private LlmClient client(Spoken spoken, String body) {
-    Node node =
-        loopback.node(
-            (connection, request) -> {
-              connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body);
-              connection.close();
-            });
+    Node node = loopback.node(Replies.closing(body));
     Endpoint endpoint = spoken.endpoint("node", node.url()).build();
     return loopback.client(LlmClient.builder().endpoint(endpoint));
   }
@@ -143,12 +139,7 @@ class CountsTest {
   @Test
   void aContextBeyondMeasureIsOneThatNoAnswerFills() {
     String body = Spoken.OLLAMA.piece("Dear Zoe") + Spoken.OLLAMA.end(true);
-    Node node =
-        loopback.node(
-            (connection, request) -> {
-              connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body);
-              connection.close();
-            });
+    Node node = loopback.node(Replies.closing(body));
     Endpoint endpoint =
         Endpoint.ollama("node", node.url()).model("m").option("num_ctx", Long.MAX_VALUE).build();
 

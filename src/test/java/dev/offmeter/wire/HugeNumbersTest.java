@@ -14,6 +14,7 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
+import dev.offmeter.testing.Replies;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.util.List;
@@ -57,12 +58,7 @@ class HugeNumbersTest {
   }
 
   private LlmClient client(Spoken spoken, String body) {
-    Node node =
-        loopback.node(
-            (connection, request) -> {
-              connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body);
-              connection.close();
-            });
+    Node node = loopback.node(Replies.closing(body));
     Endpoint.Builder first = spoken.endpoint("node", node.url());
     return loopback.client(
         LlmClient.builder()
