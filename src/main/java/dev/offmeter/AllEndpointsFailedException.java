@@ -26,9 +26,9 @@ public final class AllEndpointsFailedException extends LlmException {
       EnumSet.of(
           FailureKind.CIRCUIT_OPEN,
           FailureKind.NOT_PERMITTED,
-          FailureKind.GATE_FULL,
-          FailureKind.RATE_SPENT,
-          FailureKind.OUT_OF_TIME,
+          FailureKind.BULKHEAD_FULL,
+          FailureKind.CLIENT_RATE_LIMITED,
+          FailureKind.DEADLINE_EXCEEDED,
           FailureKind.CANCELLED);
 
   /** Not serialised, as the attempts are not. */
@@ -98,7 +98,7 @@ public final class AllEndpointsFailedException extends LlmException {
   /** The deadline may pass before an endpoint is asked, or meanwhile. */
   private static boolean wasAsked(Attempt attempt) {
     boolean began =
-        attempt.failure().filter(FailureKind.OUT_OF_TIME::equals).isPresent()
+        attempt.failure().filter(FailureKind.DEADLINE_EXCEEDED::equals).isPresent()
             && !attempt.elapsed().isZero();
     return began || attempt.failure().filter(NOT_ASKED::contains).isEmpty();
   }

@@ -34,7 +34,7 @@ public sealed interface ChatEvent {
 
   /**
    * All that was shown is void: throw it away. What follows is another answer from its beginning,
-   * or the exception that says that there is none. Comes with {@link StreamRescue#RESTART} only.
+   * or the exception that says that there is none. Comes with {@link StreamRecovery#RESTART} only.
    *
    * @param failed the attempt that broke off: which endpoint, and why
    * @param discardText how many {@code char}s of text were shown of it

@@ -25,7 +25,8 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code thinking}: off
  *   <li>{@code temperature}, {@code topP}, {@code seed}, {@code stop}: the model's own
  *   <li>{@code deadline}: the client's
- *   <li>{@code rescue}: {@link StreamRescue#RESTART}; {@link StreamRescue#FAIL} with tool results
+ *   <li>{@code onBrokenStream}: {@link StreamRecovery#RESTART}; {@link StreamRecovery#FAIL} with
+ *       tool results
  *   <li>{@code tool}: none
  *   <li>{@code selfHostedOnly}: off
  *   <li>{@code answerSchema}, {@code accept}: none; {@code repairTurn}: off
@@ -46,7 +47,7 @@ public final class ChatRequest {
   private final @Nullable Boolean thinking;
   private final @Nullable Duration deadline;
   private final Map<String, String> tags;
-  private final @Nullable StreamRescue rescue;
+  private final @Nullable StreamRecovery onBrokenStream;
   private final List<Tool> tools;
   private final boolean selfHostedOnly;
   private final @Nullable String answerSchema;
@@ -64,7 +65,7 @@ public final class ChatRequest {
     thinking = builder.thinking;
     deadline = builder.deadline;
     tags = Map.copyOf(builder.tags);
-    rescue = builder.rescue;
+    onBrokenStream = builder.onBrokenStream;
     tools = List.copyOf(builder.tools);
     selfHostedOnly = builder.selfHostedOnly;
     answerSchema = builder.answerSchema;
@@ -90,7 +91,7 @@ public final class ChatRequest {
     builder.thinking = thinking;
     builder.deadline = deadline;
     builder.tags.putAll(tags);
-    builder.rescue = rescue;
+    builder.onBrokenStream = onBrokenStream;
     builder.tools.addAll(tools);
     builder.selfHostedOnly = selfHostedOnly;
     builder.answerSchema = answerSchema;
@@ -105,8 +106,8 @@ public final class ChatRequest {
     Builder filled = toBuilder();
     filled.deadline = deadline == null ? defaults.deadline : deadline;
     // A tool's result keeps its caution: what one model began, another is not to begin again.
-    boolean cautious = rescue != null || rescue() == StreamRescue.FAIL;
-    filled.rescue = cautious ? rescue : defaults.rescue;
+    boolean cautious = onBrokenStream != null || onBrokenStream() == StreamRecovery.FAIL;
+    filled.onBrokenStream = cautious ? onBrokenStream : defaults.onBrokenStream;
     filled.selfHostedOnly = selfHostedOnly || defaults.selfHostedOnly;
     filled.repairTurn = repairTurn == null ? defaults.repairTurn : repairTurn;
     filled.continueWhenFiltered =
@@ -180,12 +181,12 @@ public final class ChatRequest {
   }
 
   /** What becomes of a stream that breaks off; without effect on a call that is not streamed. */
-  public StreamRescue rescue() {
-    if (rescue != null) {
-      return rescue;
+  public StreamRecovery onBrokenStream() {
+    if (onBrokenStream != null) {
+      return onBrokenStream;
     }
     boolean toolResults = messages.stream().anyMatch(message -> message.role() == Role.TOOL);
-    return toolResults ? StreamRescue.FAIL : StreamRescue.RESTART;
+    return toolResults ? StreamRecovery.FAIL : StreamRecovery.RESTART;
   }
 
   /**
@@ -274,7 +275,7 @@ public final class ChatRequest {
     private @Nullable Boolean thinking;
     private @Nullable Duration deadline;
     private final Map<String, String> tags = new LinkedHashMap<>();
-    private @Nullable StreamRescue rescue;
+    private @Nullable StreamRecovery onBrokenStream;
     private final List<Tool> tools = new ArrayList<>();
     private boolean selfHostedOnly;
     private @Nullable String answerSchema;
@@ -389,11 +390,11 @@ public final class ChatRequest {
 
     /**
      * What becomes of a stream that breaks off when some of it has been shown. Default: {@link
-     * StreamRescue#RESTART}, but {@link StreamRescue#FAIL} if the conversation holds the result of
-     * a tool: what the first model began to make of it, another is not to begin again unasked.
+     * StreamRecovery#RESTART}, but {@link StreamRecovery#FAIL} if the conversation holds the result
+     * of a tool: what the first model began to make of it, another is not to begin again unasked.
      */
-    public Builder rescue(StreamRescue rescue) {
-      this.rescue = Objects.requireNonNull(rescue, "rescue");
+    public Builder onBrokenStream(StreamRecovery onBrokenStream) {
+      this.onBrokenStream = Objects.requireNonNull(onBrokenStream, "onBrokenStream");
       return this;
     }
 
@@ -427,7 +428,7 @@ public final class ChatRequest {
      * types, enums, properties and items that the schema wants. Words of a schema that are not
      * among those in {@code docs/answers.md} are ignored. An answer that does not fit is a failed
      * attempt, {@link FailureKind#FORMAT_MISMATCH}; in a stream it is found out at the end, so
-     * {@link StreamRescue} decides what becomes of what was shown. An answer that calls a tool is
+     * {@link StreamRecovery} decides what becomes of what was shown. An answer that calls a tool is
      * not checked. {@link LlmClient#chat(ChatRequest, Class)} makes the schema from a record.
      * Default: none.
      *
@@ -454,7 +455,7 @@ public final class ChatRequest {
     /**
      * A test of the finished answer; {@link AnswerCheck} has a few ready ones. An answer that it
      * turns down is a failed attempt, and the next endpoint is asked. All checks must agree. In a
-     * stream it runs at the end, so {@link StreamRescue} decides what becomes of what was shown.
+     * stream it runs at the end, so {@link StreamRecovery} decides what becomes of what was shown.
      */
     public Builder accept(AnswerCheck check) {
       checks.add(Objects.requireNonNull(check, "check"));
@@ -483,7 +484,7 @@ public final class ChatRequest {
     /** Whether it has what concerns a whole call, and not the model alone. */
     boolean concernsTheCall() {
       return deadline != null
-          || rescue != null
+          || onBrokenStream != null
           || selfHostedOnly
           || repairTurn != null
           || continueWhenFiltered != null

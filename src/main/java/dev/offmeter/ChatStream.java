@@ -34,12 +34,12 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ChatStream implements Iterable<ChatEvent>, AutoCloseable {
   private final StreamedCall call;
-  private final StreamRescue rescue;
+  private final StreamRecovery recovery;
   private boolean iterated;
 
-  ChatStream(StreamedCall call, StreamRescue rescue) {
+  ChatStream(StreamedCall call, StreamRecovery recovery) {
     this.call = call;
-    this.rescue = rescue;
+    this.recovery = recovery;
   }
 
   /**
@@ -65,20 +65,20 @@ public final class ChatStream implements Iterable<ChatEvent>, AutoCloseable {
 
   /**
    * The pieces of text alone, once, with the exceptions of {@link #iterator()}. Two answers must
-   * not run together in silence, so the request's {@link StreamRescue} has to be one that never
-   * starts again: {@link StreamRescue#HOLD}, {@link StreamRescue#hold} or {@link
-   * StreamRescue#FAIL}.
+   * not run together in silence, so the request's {@link StreamRecovery} has to be one that never
+   * starts again: {@link StreamRecovery#HOLD}, {@link StreamRecovery#hold} or {@link
+   * StreamRecovery#FAIL}.
    *
    * @return a sequential stream, whose {@code close()} closes this one
-   * @throws IllegalStateException if the rescue is {@link StreamRescue#RESTART}, or the events are
-   *     being read already
+   * @throws IllegalStateException if the recovery is {@link StreamRecovery#RESTART}, or the events
+   *     are being read already
    */
   public Stream<String> textStream() {
-    if (rescue.restarts()) {
+    if (recovery.restarts()) {
       throw new IllegalStateException(
-          "rescue must be HOLD or FAIL for textStream(), was "
-              + rescue
-              + ": see ChatRequest.rescue");
+          "onBrokenStream must be HOLD or FAIL for textStream(), was "
+              + recovery
+              + ": see ChatRequest.onBrokenStream");
     }
     int traits = Spliterator.ORDERED | Spliterator.NONNULL;
     return StreamSupport.stream(Spliterators.spliteratorUnknownSize(iterator(), traits), false)

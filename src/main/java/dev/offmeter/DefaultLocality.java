@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
-import dev.offmeter.Endpoint.Dialect;
-import dev.offmeter.endpoint.Locality;
 import java.util.List;
 import okhttp3.HttpUrl;
 

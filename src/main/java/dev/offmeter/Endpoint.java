@@ -4,7 +4,6 @@ package dev.offmeter;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Header;
 import dev.offmeter.endpoint.Limits;
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.endpoint.MinimumRate;
 import dev.offmeter.wire.AnthropicChat;
 import dev.offmeter.wire.Api;
@@ -44,14 +43,14 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code streamTimeout}: 10 min
  *   <li>{@code minimumRate}: any
  *   <li>{@code maxConcurrent}: unlimited
- *   <li>{@code queueFor}: not at all
+ *   <li>{@code maxWait}: not at all
  *   <li>{@code keepAlive}: the server's own, taken for 5 min
  *   <li>{@code keepWarm}: false
  *   <li>{@code unloadWhenWedged}: false
  *   <li>{@code retries}: 0
  *   <li>{@code omit}: nothing, {@code path}: the protocol's own
  *   <li>{@code endMarkerIsEnough}: false
- *   <li>{@code impatient}: false
+ *   <li>{@code answerWhileModelLoads}: false
  *   <li>{@code requestsPerMinute}: unlimited
  *   <li>{@code locality}: self-hosted for Ollama and functions, managed for Gemini and Anthropic;
  *       by {@link Dialect} for OpenAI-compatible servers
@@ -144,44 +143,14 @@ public final class Endpoint {
    * null or blank, is a failed attempt.
    *
    * <p>A function is asked when none of the servers before it in the list has answered. While one
-   * of them is loading its model, the call waits for that first; see {@link Builder#impatient}.
+   * of them is loading its model, the call waits for that first; see {@link
+   * Builder#answerWhileModelLoads}.
    *
    * @param name what it is called in attempts, logs and metrics; unique in a client
    * @param function from the request to the answer; called by many threads at once
    */
   public static Builder local(String name, Function<ChatRequest, String> function) {
     return new Builder(name, Objects.requireNonNull(function, "function"));
-  }
-
-  /**
-   * In what an OpenAI-compatible server differs from the others: the name of the token limit, the
-   * form of a schema, how thinking is switched off, and on whose hardware it runs. From the sources
-   * and documentation of each. Further ones may be added.
-   */
-  public enum Dialect {
-    /** Any other: self-hosted at a private address, else managed. The default. */
-    GENERIC,
-    /** vLLM: thinking is switched off through the chat template. Self-hosted. */
-    VLLM,
-    /** llama.cpp's {@code llama-server}: thinking is switched off likewise. Self-hosted. */
-    LLAMA_SERVER,
-    /** Hugging Face TGI: a schema has a form of its own. Self-hosted. */
-    TGI,
-    /** LocalAI. Self-hosted. */
-    LOCAL_AI,
-    /** LM Studio. Self-hosted. */
-    LM_STUDIO,
-    /**
-     * Ollama: thinking is switched off by {@code reasoning_effort}. Self-hosted, but for models
-     * whose name ends in {@code -cloud}. Its native API tells more: {@link Endpoint#ollama}.
-     */
-    OLLAMA,
-    /** A LiteLLM proxy: managed, because it may pass a request on to anybody. */
-    LITELLM,
-    /** OpenAI itself: the token limit is {@code max_completion_tokens}. Managed. */
-    OPENAI,
-    /** Gemini's compatible endpoint: thinking off by {@code reasoning_effort}. Managed. */
-    GEMINI
   }
 
   /** A builder that starts from this endpoint. */
@@ -316,7 +285,7 @@ public final class Endpoint {
             settings.minimumRate),
         settings.maxConcurrent,
         settings.requestsPerMinute,
-        settings.queueFor,
+        settings.maxWait,
         settings.keepWarm,
         settings.unloadWhenWedged,
         residence(),
@@ -325,7 +294,7 @@ public final class Endpoint {
         List.copyOf(settings.headers),
         protocol(),
         settings.function,
-        settings.impatient,
+        settings.answerWhileModelLoads,
         OptionValue.texts(settings.options));
   }
 
@@ -364,7 +333,7 @@ public final class Endpoint {
     private @Nullable Locality locality;
     private Dialect dialect = Dialect.GENERIC;
     private int requestsPerMinute = Integer.MAX_VALUE;
-    private Duration queueFor = Duration.ZERO;
+    private Duration maxWait = Duration.ZERO;
     private boolean keepWarm;
     private boolean unloadWhenWedged;
     private final List<Consumer<ChatRequest.Builder>> defaults = new ArrayList<>();
@@ -373,7 +342,7 @@ public final class Endpoint {
     private @Nullable Integer maxLineBytes;
     private @Nullable Long maxAnswerBytes;
     private boolean endMarkerIsEnough;
-    private boolean impatient;
+    private boolean answerWhileModelLoads;
 
     private Builder(String name, String baseUrl, Api api) {
       this.name = Requirements.plain("name", name);
@@ -412,14 +381,14 @@ public final class Endpoint {
       locality = other.locality;
       dialect = other.dialect;
       requestsPerMinute = other.requestsPerMinute;
-      queueFor = other.queueFor;
+      maxWait = other.maxWait;
       keepWarm = other.keepWarm;
       unloadWhenWedged = other.unloadWhenWedged;
       defaults.addAll(other.defaults);
       maxLineBytes = other.maxLineBytes;
       maxAnswerBytes = other.maxAnswerBytes;
       endMarkerIsEnough = other.endMarkerIsEnough;
-      impatient = other.impatient;
+      answerWhileModelLoads = other.answerWhileModelLoads;
     }
 
     /**
@@ -610,8 +579,8 @@ public final class Endpoint {
      * For a node that is much better than the next one. Rejected without a {@code maxConcurrent}.
      * Default: not at all.
      */
-    public Builder queueFor(Duration queueFor) {
-      this.queueFor = Requirements.timeSpan("queueFor", queueFor);
+    public Builder maxWait(Duration maxWait) {
+      this.maxWait = Requirements.timeSpan("maxWait", maxWait);
       return this;
     }
 
@@ -808,9 +777,9 @@ public final class Endpoint {
 
     /**
      * The most bytes of one line of a reply, after any decompression, at least 1024; default 8 MiB.
-     * A longer one is {@link FailureKind#TOO_LARGE}. What a server sends beside a body (headers,
-     * interim replies, chunk extensions, trailers) may have 128 KiB: more than any server or proxy
-     * takes of headers, and less than a heap feels.
+     * A longer one is {@link FailureKind#RESPONSE_TOO_LARGE}. What a server sends beside a body
+     * (headers, interim replies, chunk extensions, trailers) may have 128 KiB: more than any server
+     * or proxy takes of headers, and less than a heap feels.
      */
     public Builder maxLineBytes(int maxLineBytes) {
       this.maxLineBytes = (int) atLeast1024("maxLineBytes", maxLineBytes);
@@ -819,11 +788,12 @@ public final class Endpoint {
 
     /**
      * The most bytes of a whole reply, after any decompression, at least 1024; default 32 MiB. A
-     * longer one is {@link FailureKind#TOO_LARGE}. What is kept of all replies that are read at
-     * once in the process (the line that is being gathered, the text and the calls so far) may take
-     * a sixteenth of its heap together, the first 256 KiB of each not counted, since a byte on the
-     * wire takes up to six in memory; one may take half of that. A reply that finds the room taken
-     * by others is {@code TOO_LARGE} too, and does not count against its endpoint.
+     * longer one is {@link FailureKind#RESPONSE_TOO_LARGE}. What is kept of all replies that are
+     * read at once in the process (the line that is being gathered, the text and the calls so far)
+     * may take a sixteenth of its heap together, the first 256 KiB of each not counted, since a
+     * byte on the wire takes up to six in memory; one may take half of that. A reply that finds the
+     * room taken by others is {@code RESPONSE_TOO_LARGE} too, and does not count against its
+     * endpoint.
      */
     public Builder maxAnswerBytes(long maxAnswerBytes) {
       this.maxAnswerBytes = atLeast1024("maxAnswerBytes", maxAnswerBytes);
@@ -852,8 +822,8 @@ public final class Endpoint {
      * enough for the function; for each server that is loading, all at once. If the server goes
      * down meanwhile, the function answers at once.
      */
-    public Builder impatient(boolean impatient) {
-      this.impatient = impatient;
+    public Builder answerWhileModelLoads(boolean answerWhileModelLoads) {
+      this.answerWhileModelLoads = answerWhileModelLoads;
       return this;
     }
 
@@ -875,11 +845,11 @@ public final class Endpoint {
      *     is longer than the attempt's, {@code keepAlive} or {@code keepWarm} is set for another
      *     server than Ollama, {@code keepWarm} with a {@code keepAlive} below 10 s or on a managed
      *     endpoint, {@code unloadWhenWedged} for another server than Ollama or on a managed
-     *     endpoint, {@code queueFor} without {@code maxConcurrent}, a {@code dialect} for a server
+     *     endpoint, {@code maxWait} without {@code maxConcurrent}, a {@code dialect} for a server
      *     that has none, {@code endMarkerIsEnough} for a protocol without such a marker, {@code
-     *     impatient} for a server, a key stands beside a header {@code Authorization}, half of a
-     *     Cloudflare Access token is missing, or a credential would go in clear text to a host that
-     *     is not this machine
+     *     answerWhileModelLoads} for a server, a key stands beside a header {@code Authorization},
+     *     half of a Cloudflare Access token is missing, or a credential would go in clear text to a
+     *     host that is not this machine
      */
     public Endpoint build() {
       Builder copy = new Builder(this);
@@ -927,8 +897,8 @@ public final class Endpoint {
     }
 
     private void checkLine() {
-      if (!queueFor.isZero() && maxConcurrent == Integer.MAX_VALUE) {
-        throw wrong("must have a maxConcurrent to have a queueFor: without one it is never full");
+      if (!maxWait.isZero() && maxConcurrent == Integer.MAX_VALUE) {
+        throw wrong("must have a maxConcurrent to have a maxWait: without one it is never full");
       }
     }
 
@@ -964,8 +934,9 @@ public final class Endpoint {
       if (model == null) {
         throw wrong("must have a model");
       }
-      if (impatient) {
-        throw wrong("must not be impatient: only a function is asked before a load has ended");
+      if (answerWhileModelLoads) {
+        throw wrong(
+            "must not have answerWhileModelLoads: only a function is asked before a load has ended");
       }
       if (timeout != null && firstToken != null && firstToken.compareTo(timeout) > 0) {
         throw firstTokenTooLong(timeout, firstToken);

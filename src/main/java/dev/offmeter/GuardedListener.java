@@ -28,43 +28,43 @@ final class GuardedListener implements LlmListener {
   }
 
   @Override
-  public void callStarted(long call, Map<String, String> tags) {
-    tell(listener -> listener.callStarted(call, tags));
+  public void onCallStarted(long call, Map<String, String> tags) {
+    tell(listener -> listener.onCallStarted(call, tags));
   }
 
   @Override
-  public void attemptStarted(long call, String endpoint, String model) {
-    tell(listener -> listener.attemptStarted(call, endpoint, model));
+  public void onAttemptStarted(long call, String endpoint, String model) {
+    tell(listener -> listener.onAttemptStarted(call, endpoint, model));
   }
 
   @Override
-  public void attemptEnded(long call, Attempt attempt) {
-    tell(listener -> listener.attemptEnded(call, attempt));
+  public void onAttemptEnded(long call, Attempt attempt) {
+    tell(listener -> listener.onAttemptEnded(call, attempt));
   }
 
   @Override
-  public void attemptSkipped(long call, Attempt attempt) {
-    tell(listener -> listener.attemptSkipped(call, attempt));
+  public void onAttemptSkipped(long call, Attempt attempt) {
+    tell(listener -> listener.onAttemptSkipped(call, attempt));
   }
 
   @Override
-  public void fellThrough(long call, Attempt attempt, String next) {
-    tell(listener -> listener.fellThrough(call, attempt, next));
+  public void onFallback(long call, Attempt attempt, String next) {
+    tell(listener -> listener.onFallback(call, attempt, next));
   }
 
   @Override
-  public void callAnswered(long call, ChatResponse response) {
-    tell(listener -> listener.callAnswered(call, response));
+  public void onCallAnswered(long call, ChatResponse response) {
+    tell(listener -> listener.onCallAnswered(call, response));
   }
 
   @Override
-  public void callFailed(long call, LlmException exception) {
-    tell(listener -> listener.callFailed(call, exception));
+  public void onCallFailed(long call, LlmException exception) {
+    tell(listener -> listener.onCallFailed(call, exception));
   }
 
   @Override
-  public void endpointChanged(EndpointChange change) {
-    tell(listener -> listener.endpointChanged(change));
+  public void onEndpointChanged(EndpointChange change) {
+    tell(listener -> listener.onEndpointChanged(change));
   }
 
   private void tell(Consumer<LlmListener> event) {

@@ -8,7 +8,6 @@ import dev.offmeter.endpoint.Transport;
 import dev.offmeter.failover.Acceptance;
 import dev.offmeter.failover.Cancellation;
 import dev.offmeter.failover.Failover;
-import dev.offmeter.failover.Gates;
 import dev.offmeter.failover.Hedging;
 import dev.offmeter.failover.StreamedCall;
 import dev.offmeter.failover.Time;
@@ -16,6 +15,7 @@ import dev.offmeter.observe.ClientStatus;
 import dev.offmeter.observe.Diagnosis;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.observe.LlmListener;
+import dev.offmeter.observe.Resilience4jRegistries;
 import dev.offmeter.wire.ForeignCode;
 import dev.offmeter.wire.Shape;
 import java.nio.file.Path;
@@ -248,7 +248,7 @@ public final class LlmClient implements AutoCloseable {
   /**
    * Asks, and gives the answer while it comes. Until the first piece is shown, a failure is as
    * invisible as with {@link #chat(ChatRequest)}; what happens after it is the request's {@link
-   * StreamRescue}. Nothing is sent before the stream is read; the stream must be closed.
+   * StreamRecovery}. Nothing is sent before the stream is read; the stream must be closed.
    *
    * <p>An endpoint's timeout covers the wait for the first piece of its answer; the stall and
    * stream timeouts cover the rest. A deadline that was set covers the whole stream, its delivery
@@ -258,7 +258,7 @@ public final class LlmClient implements AutoCloseable {
    */
   public ChatStream stream(ChatRequest request) {
     Objects.requireNonNull(request, "request");
-    return new ChatStream(streamed(request), defaults.forCall(request).rescue());
+    return new ChatStream(streamed(request), defaults.forCall(request).onBrokenStream());
   }
 
   /** Streams the answer to one user message, with the defaults of {@link ChatRequest}. */
@@ -388,10 +388,10 @@ public final class LlmClient implements AutoCloseable {
    * Has every self-hosted server load its model now, in the background, so that no call has to wait
    * for it: at the start of an application, or after a model was changed. Until it is loaded, calls
    * go to the other endpoints, and wait for it only if none of them answers, or before a function
-   * does ({@link Endpoint.Builder#impatient}). A server that is not there is known to be down from
-   * then on. Costs no token at Ollama, and one at each server with OpenAI's API; managed endpoints
-   * and functions are not asked. A load that is not done after 10 min is given up. May be called by
-   * any thread, again and again; it waits for nothing.
+   * does ({@link Endpoint.Builder#answerWhileModelLoads}). A server that is not there is known to
+   * be down from then on. Costs no token at Ollama, and one at each server with OpenAI's API;
+   * managed endpoints and functions are not asked. A load that is not done after 10 min is given
+   * up. May be called by any thread, again and again; it waits for nothing.
    *
    * @return completes when all are loaded or cannot be, with how the endpoints are then; never
    *     exceptionally; need not be waited for
@@ -463,7 +463,7 @@ public final class LlmClient implements AutoCloseable {
    * The Resilience4j registries of this client, one circuit breaker, time limiter and bulkhead per
    * endpoint under its name, to bind to your metrics.
    */
-  public Gates gates() {
+  public Resilience4jRegistries resilience4j() {
     return failover.registries();
   }
 
@@ -501,7 +501,7 @@ public final class LlmClient implements AutoCloseable {
     private final List<Consumer<ChatRequest.Builder>> defaults = new ArrayList<>();
     private @Nullable Duration deadline;
     private @Nullable Duration hedgeAfter;
-    private @Nullable Double hedgeAtMost;
+    private @Nullable Double maxHedgedShare;
     private @Nullable OkHttpClient httpClient;
     private @Nullable Time time;
     private @Nullable ExecutorService workers;
@@ -514,7 +514,7 @@ public final class LlmClient implements AutoCloseable {
       defaults.addAll(other.defaults);
       deadline = other.deadline;
       hedgeAfter = other.hedgeAfter;
-      hedgeAtMost = other.hedgeAtMost;
+      maxHedgedShare = other.maxHedgedShare;
       httpClient = other.httpClient;
       time = other.time;
       workers = other.workers;
@@ -562,8 +562,8 @@ public final class LlmClient implements AutoCloseable {
      * its own: from 1 ms to 24 h. It is never exceeded, and time is kept back for the endpoints
      * still to come. Default: the sum of all that the endpoints may take, and 250 ms for what lies
      * between; of each its timeout once for every try, 10 s for the pause before every retry, and
-     * its {@link Endpoint.Builder#queueFor}. While it is not set, each endpoint has at least its
-     * own timeout, whatever came before it.
+     * its {@link Endpoint.Builder#maxWait}. While it is not set, each endpoint has at least its own
+     * timeout, whatever came before it.
      */
     public Builder deadline(Duration deadline) {
       this.deadline = Requirements.timeSpan("deadline", deadline);
@@ -575,8 +575,8 @@ public final class LlmClient implements AutoCloseable {
      * request.maxTokens(4096).temperature(0.2)}. A setting of the request wins; then one of the
      * endpoint ({@link Endpoint.Builder#defaults}); then these; then the defaults of {@link
      * ChatRequest}. A tag is set or not by its key, checks all together. {@code selfHostedOnly}
-     * cannot be undone by a request; a {@code rescue} does not hold for a conversation with a
-     * tool's result. Messages, tools and an answer schema are rejected.
+     * cannot be undone by a request; a {@code onBrokenStream} does not hold for a conversation with
+     * a tool's result. Messages, tools and an answer schema are rejected.
      *
      * <p>Called again, it adds to what was set before; of one setting the last wins.
      *
@@ -594,9 +594,9 @@ public final class LlmClient implements AutoCloseable {
      * the outcome; these are not counted. Default: off.
      *
      * <p>It costs a second answer, on a managed endpoint money, so at most one call in ten is
-     * hedged; see {@link #hedgeAtMost}. Never asked as a second are endpoints that are down, that
-     * the request forbids, and functions with all that stand behind one in the list. Of use for
-     * {@code chat} and {@code chatAsync}; a stream has one endpoint at a time.
+     * hedged; see {@link #maxHedgedShare}. Never asked as a second are endpoints that are down,
+     * that the request forbids, and functions with all that stand behind one in the list. Of use
+     * for {@code chat} and {@code chatAsync}; a stream has one endpoint at a time.
      */
     public Builder hedgeAfter(Duration hedgeAfter) {
       this.hedgeAfter = Requirements.timeSpan("hedgeAfter", hedgeAfter);
@@ -608,17 +608,17 @@ public final class LlmClient implements AutoCloseable {
      * not hedged save it up for up to ten that are, so that a slow minute is not cut short. Trials
      * are not counted. Needs a {@link #hedgeAfter}.
      */
-    public Builder hedgeAtMost(double share) {
+    public Builder maxHedgedShare(double share) {
       if (!(share > 0 && share <= 1)) {
         throw new IllegalArgumentException(
-            "hedgeAtMost must be more than 0 and at most 1, was " + share);
+            "maxHedgedShare must be more than 0 and at most 1, was " + share);
       }
-      this.hedgeAtMost = share;
+      this.maxHedgedShare = share;
       return this;
     }
 
     private @Nullable Hedging hedging(Executor workers) {
-      double share = hedgeAtMost == null ? 0.1 : hedgeAtMost;
+      double share = maxHedgedShare == null ? 0.1 : maxHedgedShare;
       return hedgeAfter == null ? null : new Hedging(hedgeAfter, share, workers);
     }
 
@@ -668,15 +668,15 @@ public final class LlmClient implements AutoCloseable {
      * @throws IllegalArgumentException if a default for requests has a wrong value
      * @throws IllegalStateException if there is no endpoint, the defaults have what only a request
      *     can have, two have one name, an endpoint's first-token limit is longer than the timeout
-     *     that its place in the list gives it, there is a {@code hedgeAtMost} without a {@code
+     *     that its place in the list gives it, there is a {@code maxHedgedShare} without a {@code
      *     hedgeAfter}, or a library that it needs is missing or too old
      */
     public LlmClient build() {
       if (endpoints.isEmpty()) {
         throw new IllegalStateException("endpoints must not be empty: add at least one");
       }
-      if (hedgeAtMost != null && hedgeAfter == null) {
-        throw new IllegalStateException("hedgeAtMost must have a hedgeAfter: hedging is off");
+      if (maxHedgedShare != null && hedgeAfter == null) {
+        throw new IllegalStateException("maxHedgedShare must have a hedgeAfter: hedging is off");
       }
       Set<String> names = new HashSet<>();
       for (Endpoint endpoint : endpoints) {

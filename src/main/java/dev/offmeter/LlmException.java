@@ -9,7 +9,7 @@ import java.util.Optional;
  * A call that ended without an answer. This class itself is thrown when the caller ended the call:
  * its thread was interrupted (the interrupt flag is set again), its future was cancelled, its
  * stream or the client was closed; when a content filter or a model refused in so many words, see
- * {@link #failure()}; and when a stream broke off whose {@link StreamRescue} forbids another
+ * {@link #failure()}; and when a stream broke off whose {@link StreamRecovery} forbids another
  * answer. When the endpoints are the reason it is an {@link AllEndpointsFailedException}.
  *
  * <p>Neither the message nor {@link #attempts()} holds a prompt, an answer or a secret; {@link

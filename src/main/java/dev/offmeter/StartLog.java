@@ -2,7 +2,6 @@
 package dev.offmeter;
 
 import dev.offmeter.endpoint.EndpointSpec;
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.wire.ForeignCode;
 import java.time.Duration;
 import java.util.List;

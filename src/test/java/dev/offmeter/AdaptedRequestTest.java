@@ -207,17 +207,17 @@ class AdaptedRequestTest {
   @ParameterizedTest
   @ValueSource(strings = {"RESTART", "FAIL", "HOLD"})
   void aStreamIsAskedForAgainToo(String name) {
-    StreamRescue rescue =
+    StreamRecovery recovery =
         switch (name) {
-          case "FAIL" -> StreamRescue.FAIL;
-          case "HOLD" -> StreamRescue.HOLD;
-          default -> StreamRescue.RESTART;
+          case "FAIL" -> StreamRecovery.FAIL;
+          case "HOLD" -> StreamRecovery.HOLD;
+          default -> StreamRecovery.RESTART;
         };
     Node node = loopback.node(refusing(Servers.openAi("PRIMARY"), 400, "stream_options"));
     LlmClient client = client(openAi(node));
 
     try (ChatStream stream =
-        client.stream(ChatRequest.builder().user("a reminder").rescue(rescue).build())) {
+        client.stream(ChatRequest.builder().user("a reminder").onBrokenStream(recovery).build())) {
       StringBuilder text = new StringBuilder();
       for (ChatEvent event : stream) {
         assertThat(event).isNotInstanceOf(ChatEvent.Restarted.class);
@@ -255,7 +255,7 @@ class AdaptedRequestTest {
     ChatResponse response = client.chat(REQUEST);
 
     assertThat(response.endpoint()).isEqualTo("template");
-    assertThat(response.attempts().get(0).failure()).contains(FailureKind.RATE_SPENT);
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.CLIENT_RATE_LIMITED);
     assertThat(node.requests()).hasSize(1);
   }
 
@@ -418,7 +418,7 @@ class AdaptedRequestTest {
             .attempts()
             .get(0);
 
-    assertThat(attempt.failure()).contains(FailureKind.WRONG_PATH);
+    assertThat(attempt.failure()).contains(FailureKind.PATH_NOT_FOUND);
     assertThat(attempt.message()).contains("/llm/v1/chat/completions");
     assertThat(node.requests()).hasSize(2);
   }
@@ -433,7 +433,8 @@ class AdaptedRequestTest {
                 (request.line().contains("/v1/") ? notFound : page).answer(connection, request));
     LlmClient client = client(openAi(node));
 
-    assertThat(client.chat(REQUEST).attempts().get(0).failure()).contains(FailureKind.WRONG_PATH);
+    assertThat(client.chat(REQUEST).attempts().get(0).failure())
+        .contains(FailureKind.PATH_NOT_FOUND);
   }
 
   @Test
@@ -456,7 +457,7 @@ class AdaptedRequestTest {
                 404, "application/json", "{\"error\":{\"message\":\"model 'm' not found\"}}"));
 
     assertThat(client(openAi(node)).chat(REQUEST).attempts().get(0).failure())
-        .contains(FailureKind.MODEL_MISSING);
+        .contains(FailureKind.MODEL_NOT_FOUND);
     assertThat(node.requests()).hasSize(1);
   }
 

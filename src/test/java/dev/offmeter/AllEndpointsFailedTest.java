@@ -67,14 +67,14 @@ class AllEndpointsFailedTest {
   @CsvSource({
     "TUNNEL_DOWN, , SERVER_ERROR, , TUNNEL_DOWN, tunnel-down",
     "CIRCUIT_OPEN, TUNNEL_DOWN, SERVER_ERROR, , SERVER_ERROR, server-error",
-    "CIRCUIT_OPEN, TUNNEL_DOWN, CIRCUIT_OPEN, QUOTA_SPENT, CIRCUIT_OPEN, tunnel-down",
-    "GATE_FULL, , CIRCUIT_OPEN, UNAUTHORIZED, CIRCUIT_OPEN, unauthorized",
+    "CIRCUIT_OPEN, TUNNEL_DOWN, CIRCUIT_OPEN, QUOTA_EXCEEDED, CIRCUIT_OPEN, tunnel-down",
+    "BULKHEAD_FULL, , CIRCUIT_OPEN, UNAUTHORIZED, CIRCUIT_OPEN, unauthorized",
     "CIRCUIT_OPEN, MODEL_COLD, NOT_PERMITTED, , CIRCUIT_OPEN, model-cold",
-    "NOT_PERMITTED, , RATE_SPENT, , NOT_PERMITTED, not-permitted",
-    "RATE_SPENT, , BAD_REQUEST, , BAD_REQUEST, bad-request",
-    "CANCELLED, , LOCAL_FAILED, , LOCAL_FAILED, local-failed",
-    "OUT_OF_TIME, , SHARE_SPENT, , SHARE_SPENT, share-spent",
-    "CIRCUIT_OPEN, , OUT_OF_TIME, , CIRCUIT_OPEN, circuit-open"
+    "NOT_PERMITTED, , CLIENT_RATE_LIMITED, , NOT_PERMITTED, not-permitted",
+    "CLIENT_RATE_LIMITED, , BAD_REQUEST, , BAD_REQUEST, bad-request",
+    "CANCELLED, , FUNCTION_FAILED, , FUNCTION_FAILED, local-failed",
+    "DEADLINE_EXCEEDED, , DEADLINE_SHARE_EXCEEDED, , DEADLINE_SHARE_EXCEEDED, share-spent",
+    "CIRCUIT_OPEN, , DEADLINE_EXCEEDED, , CIRCUIT_OPEN, circuit-open"
   })
   void failureAndLinkAgreeOnOneAttempt(
       String first, String firstBy, String second, String secondBy, String failure, String link) {
@@ -89,13 +89,14 @@ class AllEndpointsFailedTest {
 
   @Test
   void anEndpointThatWasAskedWhenTheDeadlinePassedIsDecisive() {
-    Attempt asked = attempt("OUT_OF_TIME", null).toBuilder().elapsed(Duration.ofMillis(3)).build();
+    Attempt asked =
+        attempt("DEADLINE_EXCEEDED", null).toBuilder().elapsed(Duration.ofMillis(3)).build();
     AllEndpointsFailedException e =
         new AllEndpointsFailedException(
             List.of(attempt("CIRCUIT_OPEN", "TUNNEL_DOWN"), asked), Duration.ofMillis(3));
 
-    assertThat(e.failure()).contains(FailureKind.OUT_OF_TIME);
-    assertThat(e).hasMessageEndingWith("docs/troubleshooting.md#out-of-time");
+    assertThat(e.failure()).contains(FailureKind.DEADLINE_EXCEEDED);
+    assertThat(e).hasMessageEndingWith("docs/troubleshooting.md#deadline-exceeded");
   }
 
   @Test
@@ -145,7 +146,7 @@ class AllEndpointsFailedTest {
     LlmClient client =
         client(
             ollama("primary", primary).build(),
-            ollama("managed", fallback).locality(dev.offmeter.endpoint.Locality.MANAGED).build());
+            ollama("managed", fallback).locality(dev.offmeter.Locality.MANAGED).build());
     failed(client);
 
     ChatRequest here = ChatRequest.builder().user("a reminder").selfHostedOnly().build();
@@ -177,7 +178,7 @@ class AllEndpointsFailedTest {
     assertThat(failed(client).attempts()).hasSize(1);
     assertThat(failed(client).attempts())
         .singleElement()
-        .satisfies(skipped -> assertThat(skipped.openedBy()).contains(FailureKind.MODEL_MISSING));
+        .satisfies(skipped -> assertThat(skipped.openedBy()).contains(FailureKind.MODEL_NOT_FOUND));
   }
 
   @Test

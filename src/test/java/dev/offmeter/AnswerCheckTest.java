@@ -214,8 +214,8 @@ class AnswerCheckTest {
     assertThat(judged(AnswerCheck.lengthBetween(2, 3), "ab", FinishReason.STOP)).isEmpty();
     assertThat(judged(AnswerCheck.lengthBetween(2, 3), "a", FinishReason.STOP)).isPresent();
     assertThat(judged(AnswerCheck.lengthBetween(2, 3), "abcd", FinishReason.STOP)).isPresent();
-    assertThat(judged(AnswerCheck.notCut(), "ab", FinishReason.LENGTH)).isPresent();
-    assertThat(judged(AnswerCheck.notCut(), "ab", FinishReason.STOP)).isEmpty();
+    assertThat(judged(AnswerCheck.notTruncated(), "ab", FinishReason.LENGTH)).isPresent();
+    assertThat(judged(AnswerCheck.notTruncated(), "ab", FinishReason.STOP)).isEmpty();
     assertThatThrownBy(() -> AnswerCheck.lengthBetween(3, 2))
         .isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(() -> AnswerCheck.mentions()).isInstanceOf(IllegalArgumentException.class);

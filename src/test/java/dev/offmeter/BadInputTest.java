@@ -4,7 +4,6 @@ package dev.offmeter;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.offmeter.endpoint.Locality;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -251,7 +250,7 @@ class BadInputTest {
     rejectsValue(
         () -> endpoint().minimumRate(rate, Duration.ofSeconds(1)),
         "minimumRate must be a finite number of more than 0, was " + rate);
-    rejectsValue(() -> StreamRescue.hold((int) Math.min(0, rate)), "pieces must be at least 1");
+    rejectsValue(() -> StreamRecovery.hold((int) Math.min(0, rate)), "pieces must be at least 1");
   }
 
   @Test
@@ -509,7 +508,7 @@ class BadInputTest {
             .thinking(true)
             .deadline(Duration.ofSeconds(9))
             .tag("k", "v")
-            .rescue(StreamRescue.hold(3))
+            .onBrokenStream(StreamRecovery.hold(3))
             .tool("t", "what it does", "{}")
             .build();
     assertThat(request.toBuilder().build()).usingRecursiveComparison().isEqualTo(request);

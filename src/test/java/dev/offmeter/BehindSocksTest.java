@@ -183,7 +183,7 @@ class BehindSocksTest {
       ChatResponse response = client(http().proxy(proxy(type))).chat("a reminder");
 
       assertThat(response.text()).isEqualTo("TEMPLATE");
-      assertThat(response.attempts().get(0).failure()).contains(FailureKind.TOO_LARGE);
+      assertThat(response.attempts().get(0).failure()).contains(FailureKind.RESPONSE_TOO_LARGE);
       assertThat(sent.get()).isLessThan(MOST_SENT);
     }
   }
@@ -216,7 +216,7 @@ class BehindSocksTest {
 
     ChatResponse response = client(http().proxySelector(selector)).chat("a reminder");
 
-    assertThat(response.attempts().get(0).failure()).contains(FailureKind.TOO_LARGE);
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.RESPONSE_TOO_LARGE);
     assertThat(sent.get()).isLessThan(MOST_SENT);
   }
 

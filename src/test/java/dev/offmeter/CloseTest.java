@@ -148,7 +148,7 @@ class CloseTest {
             builder.listener(
                 new LlmListener() {
                   @Override
-                  public void attemptStarted(long call, String endpoint, String model) {
+                  public void onAttemptStarted(long call, String endpoint, String model) {
                     client.get().close();
                   }
                 }),
@@ -156,7 +156,7 @@ class CloseTest {
             builder.listener(
                 new LlmListener() {
                   @Override
-                  public void attemptEnded(long call, Attempt attempt) {
+                  public void onAttemptEnded(long call, Attempt attempt) {
                     client.get().close();
                   }
                 }),

@@ -80,7 +80,7 @@ class ClosedInTheMiddleTest {
                 .endpoint(ollama("a", a).model("m").maxConcurrent(1).build())
                 .endpoint(ollama("b", b).model("m").maxConcurrent(1).build())
                 .hedgeAfter(Duration.ofMillis(1))
-                .hedgeAtMost(1));
+                .maxHedgedShare(1));
     CompletableFuture<Void> calls = callsAtOnce(client);
     CompletableFuture<?> warm = client.warmUp();
     quickly(() -> a.requests().size() + b.requests().size() >= seed % 3);

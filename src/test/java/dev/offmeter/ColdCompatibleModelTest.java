@@ -5,7 +5,6 @@ import static dev.offmeter.testing.Loopback.ollama;
 import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.observe.ClientStatus;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.EndpointStatus;
@@ -112,8 +111,8 @@ class ColdCompatibleModelTest {
     "LLAMA_SERVER, 40, 15",
     "VLLM, 20, 5"
   })
-  void itServesWithinTwoLoadTimesAndNoFurtherCallerWaits(
-      Endpoint.Dialect dialect, int load, int limit) throws Exception {
+  void itServesWithinTwoLoadTimesAndNoFurtherCallerWaits(Dialect dialect, int load, int limit)
+      throws Exception {
     loadsIn(load);
     LlmClient client =
         client(home.node(), home -> home.dialect(dialect).timeout(Duration.ofSeconds(limit)));
@@ -306,21 +305,22 @@ class ColdCompatibleModelTest {
     client.warmUp().join();
 
     assertThat(node.requests()).hasSize(1);
-    assertThat(client.chat(REQUEST).attempts().get(0).failure()).contains(FailureKind.RATE_SPENT);
+    assertThat(client.chat(REQUEST).attempts().get(0).failure())
+        .contains(FailureKind.CLIENT_RATE_LIMITED);
     assertThat(status(client).state()).isEqualTo(EndpointState.UP);
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"BAD_REQUEST", "SERVER_ERROR", "MODEL_MISSING"})
+  @EnumSource(names = {"BAD_REQUEST", "SERVER_ERROR", "MODEL_NOT_FOUND"})
   void aLoadThatIsRefusedOrFailsIsNoWarmth(FailureKind kind) throws Exception {
     String body =
-        kind == FailureKind.MODEL_MISSING
+        kind == FailureKind.MODEL_NOT_FOUND
             ? "{\"error\":{\"message\":\"model 'home-model' not found\"}}"
             : "{\"error\":{\"message\":\"out of memory\"}}";
     int code =
         switch (kind) {
           case BAD_REQUEST -> 400;
-          case MODEL_MISSING -> 404;
+          case MODEL_NOT_FOUND -> 404;
           default -> 500;
         };
     Node node = loopback.node(Replies.status(code, "application/json", body));
@@ -342,7 +342,7 @@ class ColdCompatibleModelTest {
                     ? Replies.status(200, "application/json", "{\"data\":[]}")
                     : Replies.aside(Replies.loaded()))
                 .answer(connection, request));
-    LlmClient client = client(ollama, home -> home.dialect(Endpoint.Dialect.OLLAMA));
+    LlmClient client = client(ollama, home -> home.dialect(Dialect.OLLAMA));
 
     client.warmUp().join();
 
@@ -364,7 +364,7 @@ class ColdCompatibleModelTest {
                     ? Replies.status(200, "application/json", "{\"data\":[]}")
                     : Replies.status(404, "text/html", "<html>nginx</html>"))
                 .answer(connection, request));
-    LlmClient client = client(ollama, home -> home.dialect(Endpoint.Dialect.OLLAMA));
+    LlmClient client = client(ollama, home -> home.dialect(Dialect.OLLAMA));
 
     client.warmUp().join();
     client.warmUp().join();

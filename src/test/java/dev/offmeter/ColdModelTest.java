@@ -238,8 +238,8 @@ class ColdModelTest {
       value = {
         "false | 500 | option 'num_ctx' must be of type integer | OPTION_REJECTED",
         "true  | 500 | option 'num_ctx' must be of type integer | OPTION_REJECTED",
-        "false | 400 | invalid model name                       | MODEL_MISSING",
-        "true  | 404 | model 'home-model' not found             | MODEL_MISSING"
+        "false | 400 | invalid model name                       | MODEL_NOT_FOUND",
+        "true  | 404 | model 'home-model' not found             | MODEL_NOT_FOUND"
       })
   void warmUpReportsNoEndpointToBeUpWhoseLoadIsRefusedForItsSettings(
       boolean listed, int status, String words, FailureKind kind) throws Exception {

@@ -159,7 +159,7 @@ class CompressedReplyTest {
     node.behaves(replying(200, "gzip", Coding.GZIP.of(bomb)));
     client = client(ollama("node", node).maxLineBytes(100_000).maxAnswerBytes(200_000));
 
-    assertThat(failed().failure()).contains(FailureKind.TOO_LARGE);
+    assertThat(failed().failure()).contains(FailureKind.RESPONSE_TOO_LARGE);
   }
 
   @Test
@@ -175,7 +175,7 @@ class CompressedReplyTest {
     node.behaves(replying(200, coding, ANSWER.getBytes(StandardCharsets.UTF_8)));
 
     Attempt attempt = failed();
-    assertThat(attempt.failure()).contains(FailureKind.NOT_AN_ANSWER);
+    assertThat(attempt.failure()).contains(FailureKind.UNEXPECTED_RESPONSE);
     assertThat(attempt.status()).hasValue(200);
     assertThat(attempt.message())
         .isEqualTo(

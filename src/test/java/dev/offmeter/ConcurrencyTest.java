@@ -92,7 +92,7 @@ class ConcurrencyTest {
     ChatResponse second = client.chat(REQUEST);
 
     assertThat(second.endpoint()).isEqualTo("fallback");
-    assertThat(second.attempts().get(0).failure()).contains(FailureKind.GATE_FULL);
+    assertThat(second.attempts().get(0).failure()).contains(FailureKind.BULKHEAD_FULL);
     assertThat(primary.requests()).hasSize(1);
     first.cancel(true);
   }
@@ -121,7 +121,7 @@ class ConcurrencyTest {
                 .listener(
                     new dev.offmeter.observe.LlmListener() {
                       @Override
-                      public void attemptSkipped(long call, Attempt attempt) {
+                      public void onAttemptSkipped(long call, Attempt attempt) {
                         skipped.incrementAndGet();
                       }
                     }));
@@ -138,7 +138,7 @@ class ConcurrencyTest {
     assertThat(order).hasSize(5).first().isEqualTo("caller 0");
     assertThat(calls.get(4).get().attempts())
         .extracting(attempt -> attempt.failure().orElse(null))
-        .containsExactly(FailureKind.GATE_FULL, null);
+        .containsExactly(FailureKind.BULKHEAD_FULL, null);
   }
 
   @Test
@@ -153,7 +153,7 @@ class ConcurrencyTest {
     assertThatThrownBy(
             () -> client.chat(REQUEST.toBuilder().deadline(Duration.ofMillis(100)).build()))
         .isInstanceOf(AllEndpointsFailedException.class)
-        .hasMessageContaining("GATE_FULL");
+        .hasMessageContaining("BULKHEAD_FULL");
     first.cancel(true);
   }
 
@@ -182,7 +182,7 @@ class ConcurrencyTest {
         .until(
             () ->
                 client
-                        .gates()
+                        .resilience4j()
                         .bulkheads()
                         .bulkhead("only")
                         .getMetrics()
@@ -213,7 +213,12 @@ class ConcurrencyTest {
     }
     assertThat(most.get()).isLessThanOrEqualTo(3);
     assertThat(
-            client.gates().bulkheads().bulkhead("only").getMetrics().getAvailableConcurrentCalls())
+            client
+                .resilience4j()
+                .bulkheads()
+                .bulkhead("only")
+                .getMetrics()
+                .getAvailableConcurrentCalls())
         .isEqualTo(3);
   }
 }

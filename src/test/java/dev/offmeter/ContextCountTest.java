@@ -6,8 +6,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.spi.ILoggingEvent;
-import dev.offmeter.Endpoint.Dialect;
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.testing.LoggedEvents;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;

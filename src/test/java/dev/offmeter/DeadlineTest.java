@@ -141,7 +141,9 @@ class DeadlineTest {
       assertThat(attemptsOf(call))
           .extracting(attempt -> attempt.failure().orElseThrow())
           .containsExactly(
-              FailureKind.SHARE_SPENT, FailureKind.SHARE_SPENT, FailureKind.OUT_OF_TIME);
+              FailureKind.DEADLINE_SHARE_EXCEEDED,
+              FailureKind.DEADLINE_SHARE_EXCEEDED,
+              FailureKind.DEADLINE_EXCEEDED);
     }
     first.behaves(Replies.answering("FIRST"));
 
@@ -250,7 +252,7 @@ class DeadlineTest {
     LlmListener aMinutePasses =
         new LlmListener() {
           @Override
-          public void attemptEnded(long call, Attempt attempt) {
+          public void onAttemptEnded(long call, Attempt attempt) {
             time.advance(Duration.ofMinutes(1));
           }
         };
@@ -260,7 +262,7 @@ class DeadlineTest {
     assertThatThrownBy(() -> client.chat("a reminder"))
         .isInstanceOfSatisfying(
             AllEndpointsFailedException.class,
-            e -> assertThat(e.attempts().get(1).failure()).contains(FailureKind.OUT_OF_TIME));
+            e -> assertThat(e.attempts().get(1).failure()).contains(FailureKind.DEADLINE_EXCEEDED));
     assertThat(second.requests()).isEmpty();
   }
 
@@ -314,7 +316,7 @@ class DeadlineTest {
         .listener(
             new LlmListener() {
               @Override
-              public void attemptEnded(long call, Attempt attempt) {
+              public void onAttemptEnded(long call, Attempt attempt) {
                 ended.incrementAndGet();
               }
             })
@@ -384,7 +386,7 @@ class DeadlineTest {
                     ollama("first", first)
                         .timeout(Duration.ofSeconds(4))
                         .maxConcurrent(1)
-                        .queueFor(Duration.ofSeconds(3))
+                        .maxWait(Duration.ofSeconds(3))
                         .build())
                 .endpoint(ollama("second", second).build())
                 .time(time));
@@ -400,7 +402,7 @@ class DeadlineTest {
     passes(second, Duration.ofSeconds(5));
 
     assertThat(secondsPerAttempt(attemptsOf(call))).containsExactly(3L, 5L);
-    assertThat(attemptsOf(call).get(0).failure()).contains(FailureKind.SHARE_SPENT);
+    assertThat(attemptsOf(call).get(0).failure()).contains(FailureKind.DEADLINE_SHARE_EXCEEDED);
   }
 
   @Test
@@ -411,7 +413,7 @@ class DeadlineTest {
                 ollama("first", first)
                     .timeout(Duration.ofSeconds(4))
                     .maxConcurrent(1)
-                    .queueFor(Duration.ofSeconds(3))));
+                    .maxWait(Duration.ofSeconds(3))));
     CompletableFuture<ChatResponse> other = ask(client, Duration.ofMinutes(10));
     quickly(() -> first.requests().size() == 1);
     CompletableFuture<ChatResponse> call = client.chatAsync("a reminder");
@@ -445,7 +447,7 @@ class DeadlineTest {
     LlmListener aMinutePasses =
         new LlmListener() {
           @Override
-          public void attemptStarted(long call, String endpoint, String model) {
+          public void onAttemptStarted(long call, String endpoint, String model) {
             time.advance(Duration.ofMinutes(1));
           }
         };
@@ -515,7 +517,7 @@ class DeadlineTest {
                 .endpoint(
                     ollama("second", second)
                         .maxConcurrent(1)
-                        .queueFor(Duration.ofSeconds(5))
+                        .maxWait(Duration.ofSeconds(5))
                         .build())
                 .time(time));
     first.behaves(Replies.status(400, "", ""));
@@ -551,7 +553,7 @@ class DeadlineTest {
     holder.cancel(true);
 
     Attempt last = attemptsOf(call).get(attemptsOf(call).size() - 1);
-    assertThat(last.failure()).contains(FailureKind.OUT_OF_TIME);
+    assertThat(last.failure()).contains(FailureKind.DEADLINE_EXCEEDED);
     assertThat(last.message()).isEqualTo("the deadline left it 60 ms, too little to ask");
     assertThat(first.requests()).hasSize(1);
     assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
@@ -575,10 +577,10 @@ class DeadlineTest {
         .cause()
         .isInstanceOfSatisfying(
             AllEndpointsFailedException.class,
-            e -> assertThat(e.failure()).contains(FailureKind.OUT_OF_TIME))
+            e -> assertThat(e.failure()).contains(FailureKind.DEADLINE_EXCEEDED))
         .hasMessageContaining(
             "no complete answer in " + millis + " ms, and the deadline has passed")
-        .hasMessageEndingWith("#out-of-time");
+        .hasMessageEndingWith("#deadline-exceeded");
     assertThatThrownBy(streamed::get)
         .hasMessageContaining("no first token in " + millis + " ms, and the deadline has passed");
     assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
@@ -612,7 +614,7 @@ class DeadlineTest {
                 .listener(
                     new LlmListener() {
                       @Override
-                      public void attemptStarted(long call, String endpoint, String model) {
+                      public void onAttemptStarted(long call, String endpoint, String model) {
                         time.advance(Duration.ofMillis(millis));
                       }
                     }));
@@ -623,7 +625,7 @@ class DeadlineTest {
         .singleElement()
         .satisfies(
             attempt -> {
-              assertThat(attempt.failure()).contains(FailureKind.OUT_OF_TIME);
+              assertThat(attempt.failure()).contains(FailureKind.DEADLINE_EXCEEDED);
               assertThat(attempt.message()).startsWith("the deadline left ");
               assertThat(attempt.elapsed()).isEqualTo(Duration.ofMillis(millis));
             });
@@ -649,7 +651,7 @@ class DeadlineTest {
                 .listener(
                     new LlmListener() {
                       @Override
-                      public void attemptEnded(long call, Attempt attempt) {
+                      public void onAttemptEnded(long call, Attempt attempt) {
                         if (attempt.endpoint().equals("first")) {
                           time.advance(Duration.ofMillis(990));
                         }

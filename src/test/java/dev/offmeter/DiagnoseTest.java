@@ -9,7 +9,6 @@ import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.offmeter.Endpoint.Dialect;
 import dev.offmeter.observe.Diagnosis;
 import dev.offmeter.observe.Diagnosis.Finding;
 import dev.offmeter.observe.Diagnosis.Outcome;
@@ -164,8 +163,8 @@ class DiagnoseTest {
 
     Diagnosis diagnosis = client(ollama(server(paths))).diagnose();
 
-    assertThatFails(diagnosis, Step.MODEL, FailureKind.MODEL_MISSING);
-    assertThatFails(diagnosis, Step.ANSWER, FailureKind.MODEL_MISSING);
+    assertThatFails(diagnosis, Step.MODEL, FailureKind.MODEL_NOT_FOUND);
+    assertThatFails(diagnosis, Step.ANSWER, FailureKind.MODEL_NOT_FOUND);
     assertThatStep(diagnosis, Step.LOADED, SKIPPED, "the server does not have the model");
     assertThatStep(client(ollama(server(paths))).diagnose(false), Step.MODEL, FAILED, "");
   }
@@ -196,7 +195,7 @@ class DiagnoseTest {
                 nowhere)
             .diagnose();
 
-    assertThatFails(diagnosis, Step.DNS, FailureKind.HOST_UNKNOWN);
+    assertThatFails(diagnosis, Step.DNS, FailureKind.UNKNOWN_HOST);
     assertThatStep(diagnosis, Step.DNS, FAILED, "llm.example.org");
     assertThatStep(diagnosis, Step.TCP, SKIPPED, "not reached");
     assertThatStep(diagnosis, Step.TLS, SKIPPED, "not reached");
@@ -385,7 +384,7 @@ class DiagnoseTest {
     assertThatFails(
         client(Endpoint.openAi("vllm", node.url()).model("other")).diagnose(false),
         Step.MODEL,
-        FailureKind.MODEL_MISSING);
+        FailureKind.MODEL_NOT_FOUND);
   }
 
   @Test

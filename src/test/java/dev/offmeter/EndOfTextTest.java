@@ -200,9 +200,9 @@ class EndOfTextTest {
     node.behaves(replying(server.reply, Tail.SILENCE));
     LlmClient client = client(server.at(node));
 
-    for (StreamRescue rescue :
-        List.of(StreamRescue.RESTART, StreamRescue.FAIL, StreamRescue.HOLD)) {
-      List<ChatEvent> events = await(CompletableFuture.supplyAsync(() -> events(client, rescue)));
+    for (StreamRecovery recovery :
+        List.of(StreamRecovery.RESTART, StreamRecovery.FAIL, StreamRecovery.HOLD)) {
+      List<ChatEvent> events = await(CompletableFuture.supplyAsync(() -> events(client, recovery)));
 
       assertThat(events).hasSize(2);
       assertThat(events.get(0)).isInstanceOf(ChatEvent.TextDelta.class);
@@ -210,9 +210,9 @@ class EndOfTextTest {
     }
   }
 
-  private static List<ChatEvent> events(LlmClient client, StreamRescue rescue) {
+  private static List<ChatEvent> events(LlmClient client, StreamRecovery recovery) {
     List<ChatEvent> events = new ArrayList<>();
-    try (ChatStream stream = client.stream(REQUEST.toBuilder().rescue(rescue).build())) {
+    try (ChatStream stream = client.stream(REQUEST.toBuilder().onBrokenStream(recovery).build())) {
       stream.forEach(events::add);
     }
     return events;

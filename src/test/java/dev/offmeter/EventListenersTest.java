@@ -268,7 +268,7 @@ class EventListenersTest {
     LlmListener listener =
         new LlmListener() {
           @Override
-          public void attemptStarted(long call, String endpoint, String model) {
+          public void onAttemptStarted(long call, String endpoint, String model) {
             deed.act();
           }
         };

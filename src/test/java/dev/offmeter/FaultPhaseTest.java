@@ -176,7 +176,7 @@ class FaultPhaseTest {
   @ParameterizedTest(name = "{0} {1}")
   @MethodSource("everyFaultInEveryPhase")
   void aStreamThatRestartsSaysSo(Fault fault, Phase phase) {
-    Read read = read(fault, phase, StreamRescue.RESTART);
+    Read read = read(fault, phase, StreamRecovery.RESTART);
 
     assertThat(read.failure).isNull();
     assertThat(read.text).hasToString("FALLBACK answers");
@@ -187,7 +187,7 @@ class FaultPhaseTest {
   @ParameterizedTest(name = "{0} {1}")
   @MethodSource("everyFaultInEveryPhase")
   void aStreamThatMayNotRestartFailsWithWhatItHasShown(Fault fault, Phase phase) {
-    Read read = read(fault, phase, StreamRescue.FAIL);
+    Read read = read(fault, phase, StreamRecovery.FAIL);
 
     if (phase.shows) {
       assertThat(read.response).isNull();
@@ -201,7 +201,7 @@ class FaultPhaseTest {
   @ParameterizedTest(name = "{0} {1}")
   @MethodSource("everyFaultInEveryPhase")
   void aStreamThatIsHeldShowsNothingOfAFailure(Fault fault, Phase phase) {
-    Read read = read(fault, phase, StreamRescue.HOLD);
+    Read read = read(fault, phase, StreamRecovery.HOLD);
 
     assertThat(read.failure).isNull();
     assertThat(read.text).hasToString("FALLBACK answers");
@@ -229,12 +229,13 @@ class FaultPhaseTest {
     }
   }
 
-  private Read read(Fault fault, Phase phase, StreamRescue rescue) {
+  private Read read(Fault fault, Phase phase, StreamRecovery recovery) {
     Node primary = loopback.node(failing(fault, phase));
     Node fallback = loopback.node(Replies.answering("FALLBACK", " answers"));
     LlmClient client = loopback.client(twoEndpoints(primary, fallback));
     Read read = new Read();
-    ChatRequest request = ChatRequest.builder().user("draft a reminder").rescue(rescue).build();
+    ChatRequest request =
+        ChatRequest.builder().user("draft a reminder").onBrokenStream(recovery).build();
     try (ChatStream stream = client.stream(request)) {
       stream.forEach(read::take);
     } catch (LlmException e) {

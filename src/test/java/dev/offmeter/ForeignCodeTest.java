@@ -267,17 +267,17 @@ class ForeignCodeTest {
       @Override
       void watch(LlmClient client, Kind kind) {
         client
-            .gates()
+            .resilience4j()
             .bulkheads()
             .getAllBulkheads()
             .forEach(each -> each.getEventPublisher().onEvent(event -> kind.thrown()));
         client
-            .gates()
+            .resilience4j()
             .circuitBreakers()
             .getAllCircuitBreakers()
             .forEach(each -> each.getEventPublisher().onEvent(event -> kind.thrown()));
         client
-            .gates()
+            .resilience4j()
             .timeLimiters()
             .getAllTimeLimiters()
             .forEach(each -> each.getEventPublisher().onSuccess(event -> kind.thrown()));
@@ -582,7 +582,7 @@ class ForeignCodeTest {
     Attempt credential = supplied.chat(SECRET).attempts().get(0);
 
     String name = kind.make.get().getClass().getName();
-    assertThat(function.failure()).contains(FailureKind.LOCAL_FAILED);
+    assertThat(function.failure()).contains(FailureKind.FUNCTION_FAILED);
     assertThat(function.message()).startsWith("the function threw " + name);
     assertThat(credential.failure()).contains(FailureKind.UNAUTHORIZED);
     assertThat(credential.message())
@@ -642,7 +642,7 @@ class ForeignCodeTest {
                 .listener(
                     new LlmListener() {
                       @Override
-                      public void endpointChanged(EndpointChange change) {
+                      public void onEndpointChanged(EndpointChange change) {
                         states.add(change.to());
                       }
                     })
@@ -753,8 +753,8 @@ class ForeignCodeTest {
       value = {
         "unable to create native thread: possibly out of memory or process limits, INTERNAL",
         "unable to create new native thread, INTERNAL",
-        "Java heap space, TOO_LARGE",
-        "none, TOO_LARGE"
+        "Java heap space, RESPONSE_TOO_LARGE",
+        "none, RESPONSE_TOO_LARGE"
       })
   void wantOfThreadsIsNoWantOfMemory(String message, FailureKind kind) {
     Node node = loopback.node(Replies.answering("NODE"));
@@ -842,7 +842,7 @@ class ForeignCodeTest {
 
     assertThat(client.chat(SECRET).text()).isEqualTo("NODE");
 
-    Object events = client.gates().bulkheads().bulkhead("node").getEventPublisher();
+    Object events = client.resilience4j().bulkheads().bulkhead("node").getEventPublisher();
     assertThat(events).isInstanceOf(EventProcessor.class);
     assertThat(((EventProcessor<?>) events).hasConsumers()).isFalse();
   }
@@ -858,7 +858,7 @@ class ForeignCodeTest {
       assertThat(client.chat(SECRET).text()).isEqualTo("NODE");
     }
 
-    Bulkhead.Metrics places = client.gates().bulkheads().bulkhead("first").getMetrics();
+    Bulkhead.Metrics places = client.resilience4j().bulkheads().bulkhead("first").getMetrics();
     assertThat(places.getAvailableConcurrentCalls()).isEqualTo(Integer.MAX_VALUE);
   }
 }

@@ -5,7 +5,6 @@ import static dev.offmeter.testing.Loopback.ollama;
 import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.testing.Connection;
@@ -107,7 +106,7 @@ class HealthCheckTest {
     "OLLAMA, '', /v1/models",
     "GENERIC, /v1beta/openai, /v1beta/openai/models"
   })
-  void everyServerIsAskedInItsOwnWay(Endpoint.Dialect dialect, String path, String asked) {
+  void everyServerIsAskedInItsOwnWay(Dialect dialect, String path, String asked) {
     node.aside(WELL);
     clientOf(Endpoint.openAi("node", node.url() + path).dialect(dialect));
 
@@ -161,8 +160,7 @@ class HealthCheckTest {
             200,
             "application/json",
             "{\"object\":\"list\",\"data\":[" + model.repeat(2000) + "{}]}"));
-    LlmClient client =
-        clientOf(Endpoint.openAi("node", node.url()).dialect(Endpoint.Dialect.LM_STUDIO));
+    LlmClient client = clientOf(Endpoint.openAi("node", node.url()).dialect(Dialect.LM_STUDIO));
 
     look();
 
@@ -302,8 +300,7 @@ class HealthCheckTest {
   @MethodSource("oddReplies")
   void oneOddReplyDoesNotEndTheLooks(Node.Script odd) {
     node.aside(odd);
-    LlmClient client =
-        clientOf(Endpoint.openAi("node", node.url()).dialect(Endpoint.Dialect.LM_STUDIO));
+    LlmClient client = clientOf(Endpoint.openAi("node", node.url()).dialect(Dialect.LM_STUDIO));
     look();
     assertThat(state(client)).isEqualTo(EndpointState.DOWN);
     node.aside(Replies.status(200, "application/json", "{\"object\":\"list\",\"data\":[]}"));
@@ -386,8 +383,7 @@ class HealthCheckTest {
         Replies.status(503, "application/json", "{\"error\":{\"message\":\"Loading model\"}}"));
     node.behaves(
         Replies.status(503, "application/json", "{\"error\":{\"message\":\"Loading model\"}}"));
-    LlmClient client =
-        clientOf(Endpoint.openAi("node", node.url()).dialect(Endpoint.Dialect.LLAMA_SERVER));
+    LlmClient client = clientOf(Endpoint.openAi("node", node.url()).dialect(Dialect.LLAMA_SERVER));
     for (int second = 0; second < 30; second++) {
       pass(Duration.ofSeconds(1));
       client.chat(REQUEST);

@@ -66,7 +66,7 @@ class HealthTest {
   }
 
   private CircuitBreaker.State state() {
-    return client.gates().circuitBreakers().circuitBreaker("primary").getState();
+    return client.resilience4j().circuitBreakers().circuitBreaker("primary").getState();
   }
 
   @Test
@@ -117,7 +117,7 @@ class HealthTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"401, UNAUTHORIZED", "403, HOST_REJECTED", "404, WRONG_PATH", "302, REDIRECTED"})
+  @CsvSource({"401, UNAUTHORIZED", "403, HOST_REJECTED", "404, PATH_NOT_FOUND", "302, REDIRECTED"})
   void whatOnlyAPersonCanMendSetsItAside(int status, FailureKind kind) {
     primary.behaves(Replies.status(status, "", ""));
 
@@ -145,8 +145,7 @@ class HealthTest {
     assertThat(changes)
         .extracting(EndpointChange::to)
         .containsExactly(EndpointState.DOWN, EndpointState.TRIAL, EndpointState.UP);
-    assertThat(changes.get(0).leftAlone())
-        .isBetween(Duration.ofSeconds(12), Duration.ofSeconds(18));
+    assertThat(changes.get(0).backoff()).isBetween(Duration.ofSeconds(12), Duration.ofSeconds(18));
   }
 
   @Test
@@ -160,7 +159,7 @@ class HealthTest {
     List<Long> pauses =
         changes.stream()
             .filter(change -> change.to() == EndpointState.DOWN)
-            .map(change -> change.leftAlone().toSeconds())
+            .map(change -> change.backoff().toSeconds())
             .toList();
     assertThat(pauses).hasSize(7);
     assertThat(pauses.get(0)).isBetween(12L, 18L);
@@ -180,7 +179,7 @@ class HealthTest {
     primary.behaves(Replies.status(530, "text/plain", "error code: 1033"));
     ask(1);
 
-    assertThat(changes.get(changes.size() - 1).leftAlone())
+    assertThat(changes.get(changes.size() - 1).backoff())
         .isBetween(Duration.ofSeconds(12), Duration.ofSeconds(18));
   }
 
@@ -247,7 +246,7 @@ class HealthTest {
         .until(
             () ->
                 client
-                        .gates()
+                        .resilience4j()
                         .bulkheads()
                         .bulkhead("primary")
                         .getMetrics()
@@ -277,7 +276,7 @@ class HealthTest {
     }
 
     assertThat(changes).hasSize(1);
-    assertThat(changes.get(0).leftAlone()).isLessThanOrEqualTo(Duration.ofSeconds(18));
+    assertThat(changes.get(0).backoff()).isLessThanOrEqualTo(Duration.ofSeconds(18));
   }
 
   @Test

@@ -6,7 +6,6 @@ import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.failover.HedgeThreads;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.LlmListener;
@@ -59,23 +58,23 @@ class HedgeTest {
         .listener(
             new LlmListener() {
               @Override
-              public void attemptStarted(long call, String endpoint, String model) {
+              public void onAttemptStarted(long call, String endpoint, String model) {
                 events.add("started " + endpoint);
               }
 
               @Override
-              public void attemptEnded(long call, Attempt attempt) {
+              public void onAttemptEnded(long call, Attempt attempt) {
                 endedOn.put(attempt.endpoint(), Thread.currentThread());
                 events.add("ended " + attempt.endpoint());
               }
 
               @Override
-              public void callAnswered(long call, ChatResponse response) {
+              public void onCallAnswered(long call, ChatResponse response) {
                 events.add("answered by " + response.endpoint());
               }
 
               @Override
-              public void callFailed(long call, LlmException exception) {
+              public void onCallFailed(long call, LlmException exception) {
                 events.add("failed");
               }
             })
@@ -202,7 +201,7 @@ class HedgeTest {
   @ParameterizedTest
   @ValueSource(doubles = {0.1, 0.5})
   void noMoreThanAShareOfTheCallsIsHedged(double share) throws Exception {
-    LlmClient client = loopback.client(builder().hedgeAtMost(share));
+    LlmClient client = loopback.client(builder().maxHedgedShare(share));
     List<CompletableFuture<ChatResponse>> calls = new ArrayList<>();
     for (int i = 0; i < 20; i++) {
       calls.add(asks(client, REQUEST));
@@ -478,14 +477,14 @@ class HedgeTest {
   @Test
   void aShareWithoutHedgingIsRejected() {
     LlmClient.Builder builder =
-        LlmClient.builder().endpoint(ollama("primary", primary).build()).hedgeAtMost(0.2);
+        LlmClient.builder().endpoint(ollama("primary", primary).build()).maxHedgedShare(0.2);
 
     assertThatThrownBy(builder::build)
         .isInstanceOf(IllegalStateException.class)
-        .hasMessage("hedgeAtMost must have a hedgeAfter: hedging is off");
-    assertThatThrownBy(() -> builder.hedgeAtMost(0))
+        .hasMessage("maxHedgedShare must have a hedgeAfter: hedging is off");
+    assertThatThrownBy(() -> builder.maxHedgedShare(0))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("hedgeAtMost must be more than 0 and at most 1, was 0.0");
+        .hasMessage("maxHedgedShare must be more than 0 and at most 1, was 0.0");
   }
 
   private static void awaitQuietly(CountDownLatch latch) {

@@ -5,7 +5,6 @@ import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.testing.Connection;
 import dev.offmeter.testing.Loopback;

@@ -151,8 +151,9 @@ class LastResortTest {
   }
 
   @Test
-  void anImpatientTemplateAnswersAtOnce() {
-    LlmClient client = warming(client(home(), TEMPLATE.toBuilder().impatient(true).build()));
+  void aTemplateAnswersWhileTheModelLoadsIfItIsToldTo() {
+    LlmClient client =
+        warming(client(home(), TEMPLATE.toBuilder().answerWhileModelLoads(true).build()));
 
     ChatResponse response = client.chat(REQUEST);
 
@@ -323,11 +324,11 @@ class LastResortTest {
   }
 
   @Test
-  void onlyAFunctionIsImpatient() {
-    assertThatThrownBy(() -> ollama("home", home.node()).impatient(true).build())
+  void onlyAFunctionAnswersWhileAModelLoads() {
+    assertThatThrownBy(() -> ollama("home", home.node()).answerWhileModelLoads(true).build())
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
-            "endpoint 'home' must not be impatient: only a function is asked before a load has"
+            "endpoint 'home' must not have answerWhileModelLoads: only a function is asked before a load has"
                 + " ended");
   }
 }

@@ -123,17 +123,17 @@ class ListenerTest {
     LlmListener broken =
         new LlmListener() {
           @Override
-          public void callStarted(long call, Map<String, String> tags) {
+          public void onCallStarted(long call, Map<String, String> tags) {
             throw new IllegalStateException("broken");
           }
 
           @Override
-          public void attemptEnded(long call, Attempt attempt) {
+          public void onAttemptEnded(long call, Attempt attempt) {
             throw new IllegalStateException("broken");
           }
 
           @Override
-          public void callAnswered(long call, ChatResponse response) {
+          public void onCallAnswered(long call, ChatResponse response) {
             throw new NoSuchMethodError("another version of SLF4J");
           }
         };
@@ -164,7 +164,7 @@ class ListenerTest {
   private static LlmListener hearing(EndpointState state, Runnable heard) {
     return new LlmListener() {
       @Override
-      public void endpointChanged(EndpointChange change) {
+      public void onEndpointChanged(EndpointChange change) {
         if (change.to() == state) {
           heard.run();
         }
@@ -304,7 +304,7 @@ class ListenerTest {
           client(
               new LlmListener() {
                 @Override
-                public void callAnswered(long call, ChatResponse response) {
+                public void onCallAnswered(long call, ChatResponse response) {
                   events.add(MDC.get("order"));
                 }
               });
@@ -320,7 +320,7 @@ class ListenerTest {
     return client(
         new LlmListener() {
           @Override
-          public void callAnswered(long call, ChatResponse response) {
+          public void onCallAnswered(long call, ChatResponse response) {
             events.add(String.valueOf(MDC.get("order")));
           }
         });
@@ -396,14 +396,14 @@ class ListenerTest {
     LlmClient client = client(new LlmListener() {});
     client.chat("a reminder");
 
-    assertThat(client.gates().circuitBreakers().getAllCircuitBreakers())
+    assertThat(client.resilience4j().circuitBreakers().getAllCircuitBreakers())
         .extracting(io.github.resilience4j.circuitbreaker.CircuitBreaker::getName)
         .containsExactlyInAnyOrder("primary", "fallback");
-    assertThat(client.gates().bulkheads().getAllBulkheads()).hasSize(2);
-    assertThat(client.gates().timeLimiters().getAllTimeLimiters()).hasSize(2);
+    assertThat(client.resilience4j().bulkheads().getAllBulkheads()).hasSize(2);
+    assertThat(client.resilience4j().timeLimiters().getAllTimeLimiters()).hasSize(2);
     assertThat(
             client
-                .gates()
+                .resilience4j()
                 .circuitBreakers()
                 .circuitBreaker("primary")
                 .getMetrics()
@@ -413,42 +413,42 @@ class ListenerTest {
 
   private final class Recorder implements LlmListener {
     @Override
-    public void callStarted(long call, Map<String, String> tags) {
+    public void onCallStarted(long call, Map<String, String> tags) {
       events.add(call + " started " + tags);
     }
 
     @Override
-    public void attemptStarted(long call, String endpoint, String model) {
+    public void onAttemptStarted(long call, String endpoint, String model) {
       events.add(call + " attempt " + endpoint + " " + model);
     }
 
     @Override
-    public void attemptEnded(long call, Attempt attempt) {
+    public void onAttemptEnded(long call, Attempt attempt) {
       events.add(call + " ended " + attempt.endpoint() + " " + kind(attempt));
     }
 
     @Override
-    public void attemptSkipped(long call, Attempt attempt) {
+    public void onAttemptSkipped(long call, Attempt attempt) {
       events.add(call + " skipped " + attempt.endpoint() + " " + kind(attempt));
     }
 
     @Override
-    public void fellThrough(long call, Attempt attempt, String next) {
+    public void onFallback(long call, Attempt attempt, String next) {
       events.add(call + " falls from " + attempt.endpoint() + " to " + next);
     }
 
     @Override
-    public void callAnswered(long call, ChatResponse response) {
+    public void onCallAnswered(long call, ChatResponse response) {
       events.add(call + " answered " + response.endpoint());
     }
 
     @Override
-    public void callFailed(long call, LlmException exception) {
+    public void onCallFailed(long call, LlmException exception) {
       events.add(call + " failed " + exception.attempts().size());
     }
 
     @Override
-    public void endpointChanged(EndpointChange change) {
+    public void onEndpointChanged(EndpointChange change) {
       events.add(
           change.endpoint() + " " + change.from() + " to " + change.to() + " " + change.cause());
     }

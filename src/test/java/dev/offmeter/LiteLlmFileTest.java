@@ -142,7 +142,7 @@ class LiteLlmFileTest {
     assertThat(first.requests()).hasSize(2);
     assertThat(
             client
-                .gates()
+                .resilience4j()
                 .bulkheads()
                 .bulkhead("small")
                 .getMetrics()

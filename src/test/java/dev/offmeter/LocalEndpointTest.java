@@ -4,7 +4,6 @@ package dev.offmeter;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.testing.Loopback;
 import java.time.Duration;
 import java.util.List;
@@ -38,7 +37,7 @@ class LocalEndpointTest {
   @ParameterizedTest
   @ValueSource(strings = {"\u00a0\u200b", "\u2800", "\u3164", "\u034f", "\ufe0f", "\u0000"})
   void whatNobodyCanSeeIsNoAnswer(String invisible) {
-    assertThat(fallThrough(request -> invisible).failure()).contains(FailureKind.LOCAL_FAILED);
+    assertThat(fallThrough(request -> invisible).failure()).contains(FailureKind.FUNCTION_FAILED);
   }
 
   @Test
@@ -62,7 +61,7 @@ class LocalEndpointTest {
               throw new IllegalStateException("could not fill in " + request.messages());
             });
 
-    assertThat(attempt.failure()).contains(FailureKind.LOCAL_FAILED);
+    assertThat(attempt.failure()).contains(FailureKind.FUNCTION_FAILED);
     assertThat(attempt.message())
         .contains("java.lang.IllegalStateException")
         .contains("LocalEndpointTest.java")
@@ -77,7 +76,7 @@ class LocalEndpointTest {
                       throw new StackOverflowError();
                     })
                 .failure())
-        .contains(FailureKind.LOCAL_FAILED);
+        .contains(FailureKind.FUNCTION_FAILED);
   }
 
   @Test
@@ -163,7 +162,7 @@ class LocalEndpointTest {
             template().maxLineBytes(8 * 1024 * 1024),
             template().maxAnswerBytes(4096),
             template().retries(1),
-            template().dialect(Endpoint.Dialect.VLLM),
+            template().dialect(Dialect.VLLM),
             template().allowClearTextCredentials(true));
     for (Endpoint.Builder builder : meaningless) {
       assertThatThrownBy(builder::build)
@@ -174,7 +173,7 @@ class LocalEndpointTest {
             template()
                 .timeout(second)
                 .maxConcurrent(2)
-                .queueFor(second)
+                .maxWait(second)
                 .requestsPerMinute(60)
                 .locality(Locality.MANAGED)
                 .build())
@@ -183,10 +182,10 @@ class LocalEndpointTest {
 
   @Test
   void hasNoLineWithoutALimitOfPlaces() {
-    assertThatThrownBy(() -> template().queueFor(Duration.ofSeconds(1)).build())
+    assertThatThrownBy(() -> template().maxWait(Duration.ofSeconds(1)).build())
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
-            "endpoint 'template' must have a maxConcurrent to have a queueFor: without one it is"
+            "endpoint 'template' must have a maxConcurrent to have a maxWait: without one it is"
                 + " never full");
   }
 }

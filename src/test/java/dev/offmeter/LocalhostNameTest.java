@@ -72,7 +72,7 @@ class LocalhostNameTest {
       ChatResponse response = asked(host, List.of(elsewhere));
 
       assertThat(response.text()).isEqualTo("TEMPLATE");
-      assertThat(response.attempts().get(0).failure()).contains(FailureKind.HOST_UNKNOWN);
+      assertThat(response.attempts().get(0).failure()).contains(FailureKind.UNKNOWN_HOST);
       assertThat(response.attempts().get(0).message()).contains("loopback address");
     }
     assertThat(connections).isEmpty();

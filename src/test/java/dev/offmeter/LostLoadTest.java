@@ -5,7 +5,6 @@ import static dev.offmeter.testing.Loopback.ollama;
 import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.testing.Changes;

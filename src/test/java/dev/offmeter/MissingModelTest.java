@@ -72,11 +72,10 @@ class MissingModelTest {
     pass(Duration.ofMinutes(5));
 
     assertThat(status().state()).isEqualTo(EndpointState.DOWN);
-    assertThat(status().cause()).contains(FailureKind.MODEL_MISSING);
+    assertThat(status().cause()).contains(FailureKind.MODEL_NOT_FOUND);
     assertThat(home.loadsAsked()).isGreaterThan(10);
     assertThat(changes).hasSize(1);
-    assertThat(changes.get(0).leftAlone())
-        .isBetween(Duration.ofSeconds(48), Duration.ofSeconds(72));
+    assertThat(changes.get(0).backoff()).isBetween(Duration.ofSeconds(48), Duration.ofSeconds(72));
     assertThat(home.requests()).as("calls that touched it").hasSize(1);
   }
 

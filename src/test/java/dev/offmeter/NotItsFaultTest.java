@@ -115,7 +115,7 @@ class NotItsFaultTest {
     String usage = ",\"usage\":{\"prompt_tokens\":4095,\"completion_tokens\":1}";
     Node node = loopback.node(whole(OPENAI.formatted("length", usage)));
     Endpoint endpoint =
-        Endpoint.openAi("primary", node.url()).dialect(Endpoint.Dialect.OPENAI).model("m").build();
+        Endpoint.openAi("primary", node.url()).dialect(Dialect.OPENAI).model("m").build();
 
     assertThat(fourTimes(endpoint, SHORT).get(0).failure()).contains(FailureKind.CONTEXT_OVERFLOW);
   }
@@ -209,7 +209,7 @@ class NotItsFaultTest {
   void aPageUnderHttp200IsNotAskedAgain() {
     askOnce(
         loopback.node(Replies.status(200, "text/html", "<html><title>Welcome</title></html>")),
-        FailureKind.NOT_AN_ANSWER);
+        FailureKind.UNEXPECTED_RESPONSE);
   }
 
   private void askOnce(Node node, FailureKind kind) {
@@ -229,6 +229,6 @@ class NotItsFaultTest {
         loopback.node(
             Replies.status(
                 200, "text/plain", "visit the site", "ngrok-error-code: ERR_NGROK_6024"));
-    askOnce(node, FailureKind.CHALLENGED);
+    askOnce(node, FailureKind.BOT_CHALLENGE);
   }
 }

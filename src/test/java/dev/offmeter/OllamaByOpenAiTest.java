@@ -7,8 +7,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.spi.ILoggingEvent;
-import dev.offmeter.Endpoint.Dialect;
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.testing.Connection;
 import dev.offmeter.testing.LoggedEvents;
 import dev.offmeter.testing.Loopback;

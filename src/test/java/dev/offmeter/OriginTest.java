@@ -53,7 +53,7 @@ class OriginTest {
     AllEndpointsFailedException e = failed(NOWHERE, mini);
 
     assertThat(e.attempts().get(0).origin()).isEqualTo(origin);
-    assertThat(e).hasMessageContaining("1. mac-mini at " + origin + " [qwen3:8b]: HOST_UNKNOWN,");
+    assertThat(e).hasMessageContaining("1. mac-mini at " + origin + " [qwen3:8b]: UNKNOWN_HOST,");
   }
 
   @Test
@@ -70,7 +70,7 @@ class OriginTest {
     AllEndpointsFailedException e = failed(NOWHERE, broken);
 
     assertThat(e.attempts().get(0).origin()).isEmpty();
-    assertThat(e).hasMessageContaining("1. template: LOCAL_FAILED");
+    assertThat(e).hasMessageContaining("1. template: FUNCTION_FAILED");
   }
 
   @Test
@@ -105,7 +105,7 @@ class OriginTest {
       assertThat(skipped.failure()).contains(FailureKind.CIRCUIT_OPEN);
       assertThat(skipped.origin()).isEqualTo("https://llm.example.org");
       assertThat(client.status().toString())
-          .contains("HOST_UNKNOWN at https://llm.example.org: the host name");
+          .contains("UNKNOWN_HOST at https://llm.example.org: the host name");
     } finally {
       logger.detachAppender(log);
       logger.setLevel(null);

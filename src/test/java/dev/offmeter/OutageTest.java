@@ -66,7 +66,7 @@ class OutageTest {
                 .listener(
                     new LlmListener() {
                       @Override
-                      public void endpointChanged(EndpointChange change) {
+                      public void onEndpointChanged(EndpointChange change) {
                         beforeHearing.run();
                         changes.add(change);
                       }
@@ -303,7 +303,7 @@ class OutageTest {
     List<Long> pauses =
         changes.stream()
             .filter(change -> change.to() == EndpointState.DOWN)
-            .map(change -> change.leftAlone().toSeconds())
+            .map(change -> change.backoff().toSeconds())
             .toList();
     assertThat(pauses).hasSizeBetween(8, 11);
     assertThat(pauses.get(0)).as("a 500 at once costs a caller nothing").isBetween(1L, 3L);

@@ -7,7 +7,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.spi.ILoggingEvent;
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.testing.Connection;
 import dev.offmeter.testing.LoadingNode;
 import dev.offmeter.testing.LoggedEvents;
@@ -136,7 +135,7 @@ class OverloadTest {
         .allSatisfy(
             response -> {
               assertThat(response.elapsed()).isZero();
-              assertThat(response.attempts().get(0).failure()).contains(FailureKind.GATE_FULL);
+              assertThat(response.attempts().get(0).failure()).contains(FailureKind.BULKHEAD_FULL);
               assertThat(response.attempts().get(0).message())
                   .isEqualTo(
                       "overloaded: as many calls are there as it was seen to serve in time, 30");
@@ -267,7 +266,7 @@ class OverloadTest {
 
   @Test
   void aMaxConcurrentThatIsLessIsWhatCounts() {
-    LlmClient client = client(e -> e.maxConcurrent(31).queueFor(LIMIT));
+    LlmClient client = client(e -> e.maxConcurrent(31).maxWait(LIMIT));
     List<CompletableFuture<ChatResponse>> calls = come(client, 31);
     answers(IN_TIME, calls);
     time.advance(LIMIT.minus(WORK.multipliedBy(IN_TIME)));

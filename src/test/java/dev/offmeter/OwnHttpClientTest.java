@@ -204,7 +204,7 @@ class OwnHttpClientTest {
         .startsWith("ended primary INTERNAL java.lang.StackOverflowError at dev.offmeter");
     assertThat(ends.heard.get(2)).startsWith("failed with 1: no endpoint answered");
     assertThat(time.pending()).as("timers left").isZero();
-    Bulkhead places = client.gates().bulkheads().bulkhead("primary");
+    Bulkhead places = client.resilience4j().bulkheads().bulkhead("primary");
     assertThat(places.getMetrics().getAvailableConcurrentCalls()).isOne();
     broken.set(null);
     assertThat(client.chat("a reminder").text()).isEqualTo("PRIMARY");
@@ -214,12 +214,12 @@ class OwnHttpClientTest {
     private final List<String> heard = new CopyOnWriteArrayList<>();
 
     @Override
-    public void attemptStarted(long call, String endpoint, String model) {
+    public void onAttemptStarted(long call, String endpoint, String model) {
       heard.add("attempt " + endpoint);
     }
 
     @Override
-    public void attemptEnded(long call, Attempt attempt) {
+    public void onAttemptEnded(long call, Attempt attempt) {
       heard.add(
           "ended "
               + attempt.endpoint()
@@ -229,7 +229,7 @@ class OwnHttpClientTest {
     }
 
     @Override
-    public void callFailed(long call, LlmException exception) {
+    public void onCallFailed(long call, LlmException exception) {
       heard.add("failed with " + exception.attempts().size() + ": " + exception.getMessage());
     }
   }

@@ -5,7 +5,6 @@ import static dev.offmeter.testing.Loopback.ollama;
 import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.testing.Changes;
@@ -122,7 +121,7 @@ class PassingFailureTest {
     isAsked(client, "node");
     node.behaves(named(missing));
     isAsked(client, "fallback", "fallback");
-    assertThat(changes.get(0).leftAlone()).isLessThan(Duration.ofSeconds(3));
+    assertThat(changes.get(0).backoff()).isLessThan(Duration.ofSeconds(3));
 
     node.behaves(Servers.openAi("NODE"));
     pass(Duration.ofMillis(1500));
@@ -166,7 +165,7 @@ class PassingFailureTest {
 
   @ParameterizedTest
   @CsvSource({"LLAMA_SERVER, 500", "GENERIC, 502", "LOCAL_AI, 503"})
-  void aRouterWhoseOwnHealthIsWellIsTriedAgainSoon(Endpoint.Dialect dialect, int status) {
+  void aRouterWhoseOwnHealthIsWellIsTriedAgainSoon(Dialect dialect, int status) {
     node.aside(WELL);
     node.behaves(status == 500 ? STILL_STARTING : Replies.status(status, "text/plain", "starting"));
     LlmClient client = client(openAi().dialect(dialect));
@@ -183,7 +182,7 @@ class PassingFailureTest {
   void aLoadOfAMinuteCostsARouterNoLongPause() {
     node.aside(WELL);
     node.behaves(STILL_STARTING);
-    LlmClient client = client(openAi().dialect(Endpoint.Dialect.LLAMA_SERVER));
+    LlmClient client = client(openAi().dialect(Dialect.LLAMA_SERVER));
     for (int second = 0; second < 60; second++) {
       isAsked(client, "fallback");
       pass(Duration.ofSeconds(1));
@@ -209,7 +208,7 @@ class PassingFailureTest {
 
     isAsked(client, "fallback", "fallback");
 
-    assertThat(changes.get(0).leftAlone()).isGreaterThan(Duration.ofSeconds(11));
+    assertThat(changes.get(0).backoff()).isGreaterThan(Duration.ofSeconds(11));
   }
 
   @Test
@@ -219,8 +218,7 @@ class PassingFailureTest {
     node.behaves(NO_SUCH_MODEL);
     isAsked(client, "fallback");
 
-    assertThat(changes.get(0).leftAlone())
-        .isBetween(Duration.ofSeconds(12), Duration.ofSeconds(18));
+    assertThat(changes.get(0).backoff()).isBetween(Duration.ofSeconds(12), Duration.ofSeconds(18));
   }
 
   @Test
@@ -232,7 +230,8 @@ class PassingFailureTest {
     pass(Duration.ofMillis(1500));
     node.aside(WELL);
     pass(Duration.ofMillis(1500));
-    assertThat(client.chat(REQUEST).attempts().get(0).failure()).contains(FailureKind.WRONG_PATH);
+    assertThat(client.chat(REQUEST).attempts().get(0).failure())
+        .contains(FailureKind.PATH_NOT_FOUND);
 
     node.behaves(Servers.openAi("NODE"));
     pass(Duration.ofSeconds(5));

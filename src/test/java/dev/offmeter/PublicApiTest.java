@@ -5,8 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
-import dev.offmeter.endpoint.Locality;
-import dev.offmeter.failover.Gates;
+import dev.offmeter.observe.Resilience4jRegistries;
 import java.io.IOException;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.Executable;
@@ -56,7 +55,9 @@ class PublicApiTest {
   private static boolean isPublic(Class<?> type) {
     Class<?> outer = type.getDeclaringClass();
     boolean told =
-        PACKAGES.contains(type.getPackageName()) || type == Locality.class || type == Gates.class;
+        PACKAGES.contains(type.getPackageName())
+            || type == Locality.class
+            || type == Resilience4jRegistries.class;
     return told && isShown(type.getModifiers()) && (outer == null || isPublic(outer));
   }
 

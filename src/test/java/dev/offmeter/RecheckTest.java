@@ -6,7 +6,6 @@ import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.testing.Loopback;
@@ -144,7 +143,7 @@ class RecheckTest {
     client.recheck("primary").get();
     assertThat(client.chat("a reminder").text()).isEqualTo("TEMPLATE");
 
-    assertThat(client.status().endpoints().get(0).nextLook().orElseThrow())
+    assertThat(client.status().endpoints().get(0).nextHealthCheck().orElseThrow())
         .as("a minute, give or take a fifth, and not two")
         .isLessThanOrEqualTo(Duration.ofSeconds(72));
   }

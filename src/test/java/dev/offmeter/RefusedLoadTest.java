@@ -71,8 +71,8 @@ class RefusedLoadTest {
       value = {
         "false | 500 | option 'num_ctx' must be of type integer | OPTION_REJECTED",
         "true  | 500 | option 'num_ctx' must be of type integer | OPTION_REJECTED",
-        "false | 400 | invalid model name                       | MODEL_MISSING",
-        "true  | 404 | model 'home-model' not found             | MODEL_MISSING"
+        "false | 400 | invalid model name                       | MODEL_NOT_FOUND",
+        "true  | 404 | model 'home-model' not found             | MODEL_NOT_FOUND"
       })
   void itIsSetAsideForThatAndNoCallIsItsTrial(
       boolean listed, int status, String words, FailureKind kind) {
@@ -96,7 +96,7 @@ class RefusedLoadTest {
     isOutFor(5);
     home.aside(Replies.aside(refusing(404, "model 'home-model' not found")));
     pass(5);
-    assertThat(status().cause()).contains(FailureKind.MODEL_MISSING);
+    assertThat(status().cause()).contains(FailureKind.MODEL_NOT_FOUND);
     home.aside(Replies.aside(Replies.loaded(), "home-model:latest"));
 
     pass(30);

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ch.qos.logback.classic.Level;
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.guard.AnswerCheck;
 import dev.offmeter.testing.LoggedEvents;
 import dev.offmeter.testing.Loopback;
@@ -112,7 +111,7 @@ class RequestDefaultsTest {
                 .defaults(
                     r ->
                         r.deadline(Duration.ofSeconds(9))
-                            .rescue(StreamRescue.HOLD)
+                            .onBrokenStream(StreamRecovery.HOLD)
                             .accept(AnswerCheck.mentions("1042"))));
 
     assertThatThrownBy(() -> client.chat("draft")).isInstanceOf(AllEndpointsFailedException.class);
@@ -125,14 +124,17 @@ class RequestDefaultsTest {
 
   @Test
   void aConversationWithAToolsResultKeepsItsCaution() {
-    ChatRequest.Builder defaults = ChatRequest.builder().rescue(StreamRescue.RESTART);
+    ChatRequest.Builder defaults = ChatRequest.builder().onBrokenStream(StreamRecovery.RESTART);
     ChatRequest request =
         draft().message(Message.toolResult(new ChatResponse.ToolCall("1", "t", "{}"), "x")).build();
 
-    assertThat(request.withCallDefaults(defaults).rescue()).isEqualTo(StreamRescue.FAIL);
-    assertThat(draft().build().withCallDefaults(ChatRequest.builder().rescue(StreamRescue.FAIL)))
-        .extracting(ChatRequest::rescue)
-        .isEqualTo(StreamRescue.FAIL);
+    assertThat(request.withCallDefaults(defaults).onBrokenStream()).isEqualTo(StreamRecovery.FAIL);
+    assertThat(
+            draft()
+                .build()
+                .withCallDefaults(ChatRequest.builder().onBrokenStream(StreamRecovery.FAIL)))
+        .extracting(ChatRequest::onBrokenStream)
+        .isEqualTo(StreamRecovery.FAIL);
   }
 
   @Test
@@ -170,7 +172,7 @@ class RequestDefaultsTest {
             r -> r.deadline(Duration.ofSeconds(1)),
             r -> r.selfHostedOnly(),
             r -> r.tag("a", "b"),
-            r -> r.rescue(StreamRescue.FAIL));
+            r -> r.onBrokenStream(StreamRecovery.FAIL));
     for (Consumer<ChatRequest.Builder> defaults : clients) {
       Endpoint.Builder endpoint = Loopback.ollama("mac", node).defaults(defaults);
       assertThatThrownBy(endpoint::build)

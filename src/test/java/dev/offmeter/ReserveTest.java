@@ -164,7 +164,7 @@ class ReserveTest {
     assertThat(client.chat("x").text()).isEqualTo("RESERVE");
     ChatResponse third = client.chat("x");
     assertThat(third.text()).isEqualTo("FALLBACK");
-    assertThat(third.attempts().get(0).failure()).contains(FailureKind.RATE_SPENT);
+    assertThat(third.attempts().get(0).failure()).contains(FailureKind.CLIENT_RATE_LIMITED);
     assertThat(third.attempts().get(0).message())
         .isEqualTo("all 2 requests of the last minute are used up");
     time.advance(Duration.ofSeconds(30));
@@ -187,7 +187,8 @@ class ReserveTest {
                 .endpoint(ollama("fallback", fallback).build())
                 .time(time));
     client.chat("x");
-    assertThat(client.chat("x").attempts().get(0).failure()).contains(FailureKind.RATE_SPENT);
+    assertThat(client.chat("x").attempts().get(0).failure())
+        .contains(FailureKind.CLIENT_RATE_LIMITED);
     time.advance(Duration.ofSeconds(61));
     assertThat(client.chat("x").attempts().get(0).failure()).contains(FailureKind.SERVER_ERROR);
     time.advance(Duration.ofSeconds(1));
@@ -233,7 +234,7 @@ class ReserveTest {
     LlmClient client = client(openAi());
 
     ChatResponse first = client.chat("x");
-    assertThat(first.attempts().get(0).failure()).contains(FailureKind.QUOTA_SPENT);
+    assertThat(first.attempts().get(0).failure()).contains(FailureKind.QUOTA_EXCEEDED);
     assertThat(client.chat("x").attempts().get(0).failure()).contains(FailureKind.CIRCUIT_OPEN);
     assertThat(node.requests()).hasSize(1);
   }
@@ -250,7 +251,7 @@ class ReserveTest {
       ChatResponse response = stream.response();
 
       assertThat(response.text()).isEqualTo("FALLBACK");
-      assertThat(response.attempts().get(0).failure()).contains(FailureKind.ANSWER_CUT);
+      assertThat(response.attempts().get(0).failure()).contains(FailureKind.TRUNCATED);
     }
   }
 
@@ -263,8 +264,7 @@ class ReserveTest {
         .hasMessage(
             "endpoint 'g' must not have a keepAlive or keepWarm: only Ollama's native API knows"
                 + " them");
-    assertThatThrownBy(
-            () -> Endpoint.anthropic("a").model("m").dialect(Endpoint.Dialect.VLLM).build())
+    assertThatThrownBy(() -> Endpoint.anthropic("a").model("m").dialect(Dialect.VLLM).build())
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining("must not have a dialect");
     assertThatThrownBy(() -> openAi().option("max_tokens", 5))

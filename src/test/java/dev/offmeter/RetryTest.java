@@ -57,7 +57,7 @@ class RetryTest {
   }
 
   private State state() {
-    return client.gates().circuitBreakers().circuitBreaker("primary").getState();
+    return client.resilience4j().circuitBreakers().circuitBreaker("primary").getState();
   }
 
   @Test

@@ -757,8 +757,8 @@ class SecrecyTest {
   private void call(LlmClient.Builder builder) {
     ChatRequest request = ChatRequest.builder().system(PROMPT).user(PROMPT).build();
     try (LlmClient client = builder.listener(new Recorder()).build()) {
-      for (StreamRescue rescue : List.of(StreamRescue.FAIL, StreamRescue.RESTART)) {
-        ChatRequest streamed = request.toBuilder().rescue(rescue).build();
+      for (StreamRecovery recovery : List.of(StreamRecovery.FAIL, StreamRecovery.RESTART)) {
+        ChatRequest streamed = request.toBuilder().onBrokenStream(recovery).build();
         told(() -> readAloud(client.stream(streamed)));
       }
       for (int i = 0; i < 3; i++) {
@@ -803,27 +803,27 @@ class SecrecyTest {
 
   private final class Recorder implements LlmListener {
     @Override
-    public void attemptEnded(long call, Attempt attempt) {
+    public void onAttemptEnded(long call, Attempt attempt) {
       seen.add(attempt.toString() + attempt.message());
     }
 
     @Override
-    public void attemptSkipped(long call, Attempt attempt) {
+    public void onAttemptSkipped(long call, Attempt attempt) {
       seen.add(attempt.toString() + attempt.message());
     }
 
     @Override
-    public void endpointChanged(EndpointChange change) {
+    public void onEndpointChanged(EndpointChange change) {
       seen.add(change.toString());
     }
 
     @Override
-    public void callAnswered(long call, ChatResponse response) {
+    public void onCallAnswered(long call, ChatResponse response) {
       seen.add(response.toString());
     }
 
     @Override
-    public void callFailed(long call, LlmException exception) {
+    public void onCallFailed(long call, LlmException exception) {
       seen.add(printed(exception));
     }
   }

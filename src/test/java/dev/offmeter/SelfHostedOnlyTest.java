@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
@@ -116,7 +115,7 @@ class SelfHostedOnlyTest {
 
     ChatRequest hurried = secret().toBuilder().deadline(Duration.ofMillis(100)).build();
     assertThatThrownBy(() -> client.chat(hurried))
-        .hasMessageContaining("GATE_FULL")
+        .hasMessageContaining("BULKHEAD_FULL")
         .hasMessageContaining("NOT_PERMITTED");
     assertThat(managed.requests()).isEmpty();
   }
@@ -210,7 +209,7 @@ class SelfHostedOnlyTest {
     "GEMINI, MANAGED",
     "GENERIC, MANAGED"
   })
-  void aDialectSaysWhoseItIs(Endpoint.Dialect dialect, Locality locality) {
+  void aDialectSaysWhoseItIs(Dialect dialect, Locality locality) {
     Endpoint.Builder builder = Endpoint.openAi("one", "https://llm.example.com").model("m");
 
     assertThat(builder.dialect(dialect).build().locality()).isEqualTo(locality);
@@ -225,7 +224,7 @@ class SelfHostedOnlyTest {
     "https://router.huggingface.co/v1, TGI",
     "https://openrouter.ai/api/v1, LM_STUDIO"
   })
-  void noDialectMakesAKnownApiOnesOwn(String url, Endpoint.Dialect dialect) {
+  void noDialectMakesAKnownApiOnesOwn(String url, Dialect dialect) {
     Endpoint.Builder builder = Endpoint.openAi("one", url).model("m").dialect(dialect);
 
     assertThat(builder.build().locality()).isEqualTo(Locality.MANAGED);

@@ -79,8 +79,8 @@ class SilentAnswerTest {
     keptWaiting.decrementAndGet();
   }
 
-  private static ChatRequest with(StreamRescue rescue) {
-    return ChatRequest.builder().user("a reminder").rescue(rescue).build();
+  private static ChatRequest with(StreamRecovery recovery) {
+    return ChatRequest.builder().user("a reminder").onBrokenStream(recovery).build();
   }
 
   /** A stream and how far it has been read. */
@@ -101,8 +101,8 @@ class SilentAnswerTest {
   }
 
   /** A stream whose first piece has been read. */
-  private Begun begun(StreamRescue rescue) {
-    ChatStream stream = client.stream(with(rescue));
+  private Begun begun(StreamRecovery recovery) {
+    ChatStream stream = client.stream(with(recovery));
     Begun begun = new Begun(stream, stream.iterator());
     assertThat(begun.events().next()).isInstanceOf(ChatEvent.TextDelta.class);
     return begun;
@@ -142,7 +142,7 @@ class SilentAnswerTest {
   @Test
   void aStreamOfANodeThatIsFrozenMovesOnAfterSevenSecondsNotTen() throws Exception {
     node.aside(this::losesChecks);
-    CompletableFuture<ChatResponse> read = begun(StreamRescue.RESTART).readOn();
+    CompletableFuture<ChatResponse> read = begun(StreamRecovery.RESTART).readOn();
 
     pass(Duration.ofSeconds(6));
     assertThat(read).as("a check was sent, and has its two seconds").isNotDone();
@@ -156,7 +156,7 @@ class SilentAnswerTest {
   @Test
   void aStreamOfANodeThatRefusesMovesOnAsSoonAsItIsDoubted() throws Exception {
     node.aside(TUNNEL_DOWN);
-    CompletableFuture<ChatResponse> read = begun(StreamRescue.RESTART).readOn();
+    CompletableFuture<ChatResponse> read = begun(StreamRecovery.RESTART).readOn();
 
     pass(Duration.ofMillis(4750));
     assertThat(read).isNotDone();
@@ -170,7 +170,7 @@ class SilentAnswerTest {
   @Test
   void aStreamThatMustNotStartAgainFailsWithWhatItHas() {
     node.aside(TUNNEL_DOWN);
-    CompletableFuture<ChatResponse> read = begun(StreamRescue.FAIL).readOn();
+    CompletableFuture<ChatResponse> read = begun(StreamRecovery.FAIL).readOn();
 
     pass(Duration.ofSeconds(5));
 
@@ -183,7 +183,7 @@ class SilentAnswerTest {
   @Test
   void aChatThatIsSilentInMidAnswerDoubtsToo() throws Exception {
     node.aside(TUNNEL_DOWN);
-    CompletableFuture<ChatResponse> call = client.chatAsync(with(StreamRescue.RESTART));
+    CompletableFuture<ChatResponse> call = client.chatAsync(with(StreamRecovery.RESTART));
     quickly(() -> !talking.isEmpty());
 
     // When its first piece is read is not seen from here.
@@ -198,7 +198,7 @@ class SilentAnswerTest {
   void aStreamThatIsHeldBackDoubtsToo() throws Exception {
     node.aside(TUNNEL_DOWN);
     CompletableFuture<ChatResponse> read =
-        inTheBackground(() -> client.stream(with(StreamRescue.HOLD)).response());
+        inTheBackground(() -> client.stream(with(StreamRecovery.HOLD)).response());
     quickly(() -> !talking.isEmpty());
 
     while (!read.isDone()) {
@@ -212,7 +212,7 @@ class SilentAnswerTest {
   void oneSilentCallThatFindsItDeadFreesAllThatAreInMidAnswer() throws Exception {
     List<CompletableFuture<ChatResponse>> reads = new ArrayList<>();
     for (int i = 0; i < 3; i++) {
-      reads.add(begun(StreamRescue.RESTART).readOn());
+      reads.add(begun(StreamRecovery.RESTART).readOn());
     }
     pass(Duration.ofSeconds(2));
     node.behaves(TUNNEL_DOWN);
@@ -229,7 +229,7 @@ class SilentAnswerTest {
 
   @Test
   void aServerThatPausesBetweenItsPiecesAndIsWellLosesNothing() throws Exception {
-    Begun stream = begun(StreamRescue.FAIL);
+    Begun stream = begun(StreamRecovery.FAIL);
     for (int i = 0; i < 4; i++) {
       CompletableFuture<ChatEvent> next = stream.next();
       pass(Duration.ofMillis(9500));
@@ -247,9 +247,9 @@ class SilentAnswerTest {
   @Test
   void aServerThatAnswersNoCheckButSendsPiecesToOthersIsNotDead() throws Exception {
     node.aside(this::losesChecks);
-    Begun silent = begun(StreamRescue.RESTART);
+    Begun silent = begun(StreamRecovery.RESTART);
     Connection stuck = talking.remove();
-    Begun lively = begun(StreamRescue.FAIL);
+    Begun lively = begun(StreamRecovery.FAIL);
     CompletableFuture<ChatResponse> read = silent.readOn();
     for (int i = 0; i < 8; i++) {
       CompletableFuture<ChatEvent> next = lively.next();
@@ -268,7 +268,7 @@ class SilentAnswerTest {
 
   @Test
   void aServerThatIsReplacedEndsWhatItHasBegun() throws Exception {
-    Begun stream = begun(StreamRescue.FAIL);
+    Begun stream = begun(StreamRecovery.FAIL);
     node.aside(TUNNEL_DOWN);
     node.behaves(TUNNEL_DOWN);
     assertThat(client.chat("a reminder").endpoint()).isEqualTo("fallback");
@@ -288,7 +288,7 @@ class SilentAnswerTest {
   void connectionsThatARouterForgetsAreNotHeldAgainstAServerThatIsWell() throws Exception {
     List<CompletableFuture<ChatResponse>> reads = new ArrayList<>();
     for (int i = 0; i < 4; i++) {
-      reads.add(begun(StreamRescue.RESTART).readOn());
+      reads.add(begun(StreamRecovery.RESTART).readOn());
       pass(Duration.ofMillis(500));
     }
 
@@ -308,7 +308,7 @@ class SilentAnswerTest {
   void answersThatStallOneAfterTheOtherTakeItDownAllTheSame() throws Exception {
     for (int i = 0; i < 2; i++) {
       assertThat(status().state()).isEqualTo(EndpointState.UP);
-      CompletableFuture<ChatResponse> read = begun(StreamRescue.RESTART).readOn();
+      CompletableFuture<ChatResponse> read = begun(StreamRecovery.RESTART).readOn();
       pass(Duration.ofSeconds(10));
       assertThat(read.get().attempts().get(0).failure()).contains(FailureKind.STALLED);
     }
@@ -319,7 +319,7 @@ class SilentAnswerTest {
   @Test
   void aReadersPauseIsNoSilence() throws Exception {
     node.aside(TUNNEL_DOWN);
-    Begun stream = begun(StreamRescue.FAIL);
+    Begun stream = begun(StreamRecovery.FAIL);
     send(PIECE + END);
 
     pass(Duration.ofMinutes(1));
@@ -330,7 +330,7 @@ class SilentAnswerTest {
 
   @Test
   void whatLiesInTheSocketOfAReaderWhoPausesIsNotLostWithItsNode() throws Exception {
-    Begun stream = begun(StreamRescue.FAIL);
+    Begun stream = begun(StreamRecovery.FAIL);
     send(PIECE + END);
     node.behaves(TUNNEL_DOWN);
     node.aside(TUNNEL_DOWN);

@@ -75,11 +75,11 @@ class StaleCallsTest {
   }
 
   private State state() {
-    return client.gates().circuitBreakers().circuitBreaker("primary").getState();
+    return client.resilience4j().circuitBreakers().circuitBreaker("primary").getState();
   }
 
   private int callsUnderWay() {
-    Bulkhead.Metrics places = client.gates().bulkheads().bulkhead("primary").getMetrics();
+    Bulkhead.Metrics places = client.resilience4j().bulkheads().bulkhead("primary").getMetrics();
     return places.getMaxAllowedConcurrentCalls() - places.getAvailableConcurrentCalls();
   }
 

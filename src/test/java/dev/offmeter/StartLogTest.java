@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.spi.ILoggingEvent;
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.testing.LoggedEvents;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
@@ -37,13 +36,13 @@ class StartLogTest {
                 .build())
         .endpoint(
             Endpoint.openAi("attic", "http://[fe80::1]:8000/v1")
-                .dialect(Endpoint.Dialect.VLLM)
+                .dialect(Dialect.VLLM)
                 .model("Qwen/Qwen3-8B")
                 .timeout(Duration.ofMillis(1500))
                 .build())
         .endpoint(
             Endpoint.openAi("lm", "http://localhost:1234")
-                .dialect(Endpoint.Dialect.LM_STUDIO)
+                .dialect(Dialect.LM_STUDIO)
                 .model("m")
                 .locality(Locality.MANAGED)
                 .build())

@@ -55,10 +55,10 @@ class StatusTest {
     client.chat("a reminder");
     time.advance(Duration.ofSeconds(2));
     await().until(() -> primary.asides().size() == 1);
-    await().until(() -> primary().nextLook().orElseThrow().toSeconds() > 5);
+    await().until(() -> primary().nextHealthCheck().orElseThrow().toSeconds() > 5);
 
     assertThat(primary().state()).isEqualTo(EndpointState.DOWN);
-    assertThat(primary().nextLook().orElseThrow())
+    assertThat(primary().nextHealthCheck().orElseThrow())
         .isBetween(Duration.ofSeconds(10), Duration.ofSeconds(16));
   }
 
@@ -75,10 +75,10 @@ class StatusTest {
 
     assertThat(status.state()).isEqualTo(EndpointState.DOWN);
     assertThat(status.since()).isEqualTo(made.plus(Duration.ofMinutes(3)));
-    assertThat(status.lasting()).isEqualTo(Duration.ofMillis(500));
+    assertThat(status.stateDuration()).isEqualTo(Duration.ofMillis(500));
     assertThat(status.cause()).contains(FailureKind.TUNNEL_DOWN);
     assertThat(status.message()).contains("1033");
-    assertThat(status.nextLook().orElseThrow())
+    assertThat(status.nextHealthCheck().orElseThrow())
         .as("looks begin a second after, give or take a fifth")
         .isBetween(Duration.ofMillis(300), Duration.ofMillis(700));
     assertThat(status.latency().answers()).isZero();
@@ -115,7 +115,7 @@ class StatusTest {
     EndpointStatus status = primary();
     assertThat(status.state()).isEqualTo(EndpointState.UP);
     assertThat(status.cause()).isEmpty();
-    assertThat(status.nextLook()).isEmpty();
+    assertThat(status.nextHealthCheck()).isEmpty();
     EndpointStatus.Latency latency = status.latency();
     assertThat(latency.answers()).isEqualTo(20);
     assertThat(latency.firstTokenMedian()).isEqualTo(Duration.ofMillis(1000));
@@ -147,13 +147,13 @@ class StatusTest {
 
     assertThat(client.status().toString().lines())
         .containsExactly(
-            "endpoint  state        for  next look  in flight  answers  first p50/p95  total p50/p95"
+            "endpoint  state        for  next check  in flight  answers  first p50/p95  total p50/p95"
                 + "  why",
-            "primary   DOWN         5 s     35.0 s          0        0              -              -"
+            "primary   DOWN         5 s      35.0 s          0        0              -              -"
                 + "  RATE_LIMITED at "
                 + primary.url()
                 + ": slow down",
-            "fallback  UP     1 h 1 min          -          0        1    0.00/0.00 s    0.00/0.00 s");
+            "fallback  UP     1 h 1 min           -          0        1    0.00/0.00 s    0.00/0.00 s");
   }
 
   @Test
@@ -167,7 +167,7 @@ class StatusTest {
         .containsExactly(
             "primary: DOWN for 5 s (RATE_LIMITED at "
                 + primary.url()
-                + ": slow down), next look in 35.0 s, 0 in flight, no answer yet",
+                + ": slow down), next health check in 35.0 s, 0 in flight, no answer yet",
             "fallback: UP for 5 s, 0 in flight, first token 0.00/0.00 s, total 0.00/0.00 s"
                 + " (median/95th of 1)");
   }
@@ -198,8 +198,8 @@ class StatusTest {
   @ParameterizedTest
   @CsvSource({"PT0.9S, 0 s", "PT59.9S, 59 s", "PT4M12S, 4 min 12 s", "PT3H5M9S, 3 h 5 min"})
   @CsvSource({"PT24H, 1 d 0 h", "PT100H, 4 d 4 h"})
-  void agesHaveTwoUnits(Duration lasting, String told) {
-    time.advance(lasting);
+  void agesHaveTwoUnits(Duration age, String told) {
+    time.advance(age);
 
     assertThat(primary().toString()).startsWith("primary: UP for " + told + ", ");
   }

@@ -60,9 +60,9 @@ class StreamEndTest {
             .time(time));
   }
 
-  private CompletableFuture<ChatResponse> reads(LlmClient client, StreamRescue rescue) {
+  private CompletableFuture<ChatResponse> reads(LlmClient client, StreamRecovery recovery) {
     shown.set(0);
-    ChatStream stream = client.stream(REQUEST.toBuilder().rescue(rescue).build());
+    ChatStream stream = client.stream(REQUEST.toBuilder().onBrokenStream(recovery).build());
     return CompletableFuture.supplyAsync(
         () -> {
           try (stream) {
@@ -106,7 +106,7 @@ class StreamEndTest {
   @Test
   void aTrickleWithoutEndGoesToTheNextEndpointAfterTenMinutes() throws Exception {
     CompletableFuture<ChatResponse> reader =
-        reads(client(ollama("primary", primary)), StreamRescue.RESTART);
+        reads(client(ollama("primary", primary)), StreamRecovery.RESTART);
 
     trickles(reader, Duration.ofMinutes(10));
 
@@ -118,7 +118,7 @@ class StreamEndTest {
   @Test
   void aLimitOfItsOwnHoldsThoughItIsShorterThanTheStallLimit() {
     Endpoint.Builder short7 = ollama("primary", primary).streamTimeout(Duration.ofSeconds(7));
-    CompletableFuture<ChatResponse> reader = reads(client(short7), StreamRescue.RESTART);
+    CompletableFuture<ChatResponse> reader = reads(client(short7), StreamRecovery.RESTART);
 
     trickles(reader, Duration.ofSeconds(10));
 
@@ -128,7 +128,7 @@ class StreamEndTest {
   @Test
   void withoutRecoveryTheExceptionHasThePartialText() {
     Endpoint.Builder minute = ollama("primary", primary).streamTimeout(Duration.ofMinutes(1));
-    CompletableFuture<ChatResponse> reader = reads(client(minute), StreamRescue.FAIL);
+    CompletableFuture<ChatResponse> reader = reads(client(minute), StreamRecovery.FAIL);
 
     trickles(reader, Duration.ofMinutes(1));
 
@@ -148,7 +148,7 @@ class StreamEndTest {
   void longAnswersTakeNoEndpointDown() {
     LlmClient client = client(ollama("primary", primary).streamTimeout(Duration.ofMinutes(1)));
     for (int i = 0; i < 4; i++) {
-      trickles(reads(client, StreamRescue.RESTART), Duration.ofMinutes(1));
+      trickles(reads(client, StreamRecovery.RESTART), Duration.ofMinutes(1));
     }
 
     assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
@@ -157,7 +157,8 @@ class StreamEndTest {
   @Test
   void thePausesOfTheReaderAreNotCounted() {
     LlmClient client = client(ollama("primary", primary));
-    try (ChatStream stream = client.stream(REQUEST.toBuilder().rescue(StreamRescue.FAIL).build())) {
+    try (ChatStream stream =
+        client.stream(REQUEST.toBuilder().onBrokenStream(StreamRecovery.FAIL).build())) {
       Iterator<ChatEvent> events = stream.iterator();
       for (int i = 0; i < 10; i++) {
         keys.release();

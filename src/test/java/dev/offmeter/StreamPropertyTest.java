@@ -70,8 +70,8 @@ class StreamPropertyTest {
     };
   }
 
-  private static ChatRequest request(StreamRescue rescue) {
-    return ChatRequest.builder().user("draft a reminder").rescue(rescue).build();
+  private static ChatRequest request(StreamRecovery recovery) {
+    return ChatRequest.builder().user("draft a reminder").onBrokenStream(recovery).build();
   }
 
   @Test
@@ -79,7 +79,7 @@ class StreamPropertyTest {
     for (int seed = 0; seed < 300; seed++) {
       node.behaves(bytes(REPLY.length, new Random(seed)));
       StringBuilder shown = new StringBuilder();
-      try (ChatStream stream = client.stream(request(StreamRescue.FAIL))) {
+      try (ChatStream stream = client.stream(request(StreamRecovery.FAIL))) {
         stream.textStream().forEach(shown::append);
         assertThat(stream.response().text()).as("seed %d", seed).isEqualTo(ANSWER);
       }
@@ -93,7 +93,7 @@ class StreamPropertyTest {
       node.behaves(bytes(cut, new Random(cut)));
       StringBuilder shown = new StringBuilder();
       LlmException broken = null;
-      try (ChatStream stream = client.stream(request(StreamRescue.FAIL))) {
+      try (ChatStream stream = client.stream(request(StreamRecovery.FAIL))) {
         stream.textStream().forEach(shown::append);
       } catch (LlmException e) {
         broken = e;
@@ -115,7 +115,7 @@ class StreamPropertyTest {
     for (int cut = HEAD; cut < REPLY.length; cut += 3) {
       node.behaves(bytes(cut, new Random(cut)));
       StringBuilder shown = new StringBuilder();
-      try (ChatStream stream = client.stream(request(StreamRescue.RESTART))) {
+      try (ChatStream stream = client.stream(request(StreamRecovery.RESTART))) {
         for (ChatEvent event : stream) {
           if (event instanceof ChatEvent.TextDelta delta) {
             shown.append(delta.text());

@@ -42,8 +42,8 @@ class StreamTest {
 
   private static final ChatRequest REQUEST = ChatRequest.builder().user("draft a reminder").build();
 
-  private static ChatRequest with(StreamRescue rescue) {
-    return REQUEST.toBuilder().rescue(rescue).build();
+  private static ChatRequest with(StreamRecovery recovery) {
+    return REQUEST.toBuilder().onBrokenStream(recovery).build();
   }
 
   private LlmClient.Builder over(Node... nodes) {
@@ -170,7 +170,9 @@ class StreamTest {
       assertThatThrownBy(() -> stream.forEach(events::add))
           .isInstanceOfSatisfying(
               LlmException.class,
-              e -> assertThat(e.attempts().get(0).failure()).contains(FailureKind.INCOMPLETE));
+              e ->
+                  assertThat(e.attempts().get(0).failure())
+                      .contains(FailureKind.MISSING_END_MARKER));
     }
     assertThat(events).hasSizeLessThan(200);
   }
@@ -179,7 +181,7 @@ class StreamTest {
   void textThatTurnsOutToHaveBeenThinkingFailsAStreamThatMayNotRestart() {
     Node node = loopback.node(Replies.answering("late", "?</think>", "Dear"));
 
-    try (ChatStream stream = loopback.client(over(node)).stream(with(StreamRescue.FAIL))) {
+    try (ChatStream stream = loopback.client(over(node)).stream(with(StreamRecovery.FAIL))) {
       assertThatThrownBy(() -> stream.forEach(event -> {}))
           .isInstanceOfSatisfying(
               LlmException.class,
@@ -189,7 +191,7 @@ class StreamTest {
                 assertThat(e.attempts().get(0).failure()).contains(FailureKind.TEXT_WITHDRAWN);
               });
     }
-    try (ChatStream stream = loopback.client(over(node)).stream(with(StreamRescue.HOLD))) {
+    try (ChatStream stream = loopback.client(over(node)).stream(with(StreamRecovery.HOLD))) {
       assertThat(stream.textStream()).containsExactly("Dear");
     }
   }
@@ -212,7 +214,7 @@ class StreamTest {
                   .findFirst()
                   .orElseThrow();
       assertThat(restarted.failed().endpoint()).isEqualTo("node-0");
-      assertThat(restarted.failed().failure()).contains(FailureKind.ANSWER_CUT);
+      assertThat(restarted.failed().failure()).contains(FailureKind.TRUNCATED);
       assertThat(stream.response().text()).isEqualTo("whole");
       assertThat(stream.response().attempts()).hasSize(2);
     }
@@ -243,7 +245,7 @@ class StreamTest {
   void aHeldStreamShowsTheFirstPiecesTogether() {
     Typist typist = new Typist(4);
     Node node = loopback.node(typist);
-    try (ChatStream stream = loopback.client(over(node)).stream(with(StreamRescue.hold(3)))) {
+    try (ChatStream stream = loopback.client(over(node)).stream(with(StreamRecovery.hold(3)))) {
       Iterator<ChatEvent> events = stream.iterator();
       for (int i = 0; i < 3; i++) {
         typist.types();
@@ -267,10 +269,10 @@ class StreamTest {
           connection.close();
         });
 
-    try (ChatStream stream = client.stream(with(StreamRescue.hold(3)))) {
+    try (ChatStream stream = client.stream(with(StreamRecovery.hold(3)))) {
       assertThat(stream.textStream()).containsExactly("FALLBACK");
     }
-    try (ChatStream stream = client.stream(with(StreamRescue.hold(2)))) {
+    try (ChatStream stream = client.stream(with(StreamRecovery.hold(2)))) {
       assertThatThrownBy(() -> stream.textStream().forEach(text -> {}))
           .isInstanceOfSatisfying(
               LlmException.class, e -> assertThat(e.partialText()).isEqualTo("one two"));
@@ -286,9 +288,10 @@ class StreamTest {
       assertThatThrownBy(stream::textStream)
           .isInstanceOf(IllegalStateException.class)
           .hasMessage(
-              "rescue must be HOLD or FAIL for textStream(), was RESTART: see ChatRequest.rescue");
+              "onBrokenStream must be HOLD or FAIL for textStream(), was RESTART: see"
+                  + " ChatRequest.onBrokenStream");
     }
-    try (ChatStream stream = client.stream(with(StreamRescue.FAIL))) {
+    try (ChatStream stream = client.stream(with(StreamRecovery.FAIL))) {
       assertThat(stream.textStream()).containsExactly("Dear", " Zoë");
     }
   }
@@ -409,7 +412,7 @@ class StreamTest {
     Node node = loopback.node(typist);
     Node fallback = loopback.node(Replies.answering("FALLBACK"));
     LlmClient client = loopback.client(settings.apply(over(node, fallback).time(time)));
-    ChatStream stream = client.stream(with(StreamRescue.FAIL));
+    ChatStream stream = client.stream(with(StreamRecovery.FAIL));
     Iterator<ChatEvent> events = stream.iterator();
     typist.types();
     assertThat(text(events.next())).isEqualTo("t0 ");
@@ -492,7 +495,7 @@ class StreamTest {
             e ->
                 assertThat(e.attempts().get(0).failure())
                     .as("the caller's hurry, not the node's fault")
-                    .contains(FailureKind.OUT_OF_TIME));
+                    .contains(FailureKind.DEADLINE_EXCEEDED));
     for (int i = 0; i < 100; i++) {
       typist.types();
     }
@@ -589,7 +592,7 @@ class StreamTest {
                 .endpoint(ollama("fallback", fallback).build())
                 .time(time));
     CompletableFuture<ChatResponse> read =
-        CompletableFuture.supplyAsync(() -> client.stream(with(StreamRescue.HOLD)).response());
+        CompletableFuture.supplyAsync(() -> client.stream(with(StreamRecovery.HOLD)).response());
     await().until(() -> node.requests().size() == 1);
 
     typist.types();
@@ -638,7 +641,7 @@ class StreamTest {
     try (ChatStream stream = client.stream(REQUEST)) {
       assertThat(stream.response().endpoint()).isEqualTo("node-0");
     }
-    assertThat(client.gates().circuitBreakers().circuitBreaker("node-0").getState())
+    assertThat(client.resilience4j().circuitBreakers().circuitBreaker("node-0").getState())
         .isEqualTo(CircuitBreaker.State.CLOSED);
   }
 
@@ -673,7 +676,7 @@ class StreamTest {
                 .listener(
                     new LlmListener() {
                       @Override
-                      public void callFailed(long call, LlmException exception) {
+                      public void onCallFailed(long call, LlmException exception) {
                         failed.add(exception);
                       }
                     }));
@@ -700,7 +703,7 @@ class StreamTest {
                 .listener(
                     new LlmListener() {
                       @Override
-                      public void attemptStarted(long call, String endpoint, String model) {
+                      public void onAttemptStarted(long call, String endpoint, String model) {
                         stream.get().close();
                       }
                     }));
@@ -839,7 +842,7 @@ class StreamTest {
     Node fallback = loopback.node(Replies.answering("never to be asked"));
     LlmClient client = loopback.client(over(primary, fallback));
 
-    try (ChatStream stream = client.stream(with(StreamRescue.FAIL))) {
+    try (ChatStream stream = client.stream(with(StreamRecovery.FAIL))) {
       assertThatThrownBy(stream::response).isExactlyInstanceOf(LlmException.class);
     }
     assertThat(fallback.requests()).isEmpty();
@@ -856,12 +859,12 @@ class StreamTest {
                 .listener(
                     new LlmListener() {
                       @Override
-                      public void attemptEnded(long call, Attempt attempt) {
+                      public void onAttemptEnded(long call, Attempt attempt) {
                         told.add("attempt " + attempt.failure().orElseThrow());
                       }
 
                       @Override
-                      public void callFailed(long call, LlmException exception) {
+                      public void onCallFailed(long call, LlmException exception) {
                         told.add("call");
                       }
                     }));

@@ -32,9 +32,9 @@ class StreamedCharactersTest {
   void whatMayGoOnWaitsForTheNext(String one, String two, String first, String second) {
     Node node = loopback.node(Replies.answering(one, two));
     LlmClient client = loopback.client(LlmClient.builder().endpoint(ollama("node", node).build()));
-    for (StreamRescue rescue : List.of(StreamRescue.FAIL, StreamRescue.RESTART)) {
+    for (StreamRecovery recovery : List.of(StreamRecovery.FAIL, StreamRecovery.RESTART)) {
       List<String> shown = new ArrayList<>();
-      ChatRequest request = ChatRequest.builder().user("hello").rescue(rescue).build();
+      ChatRequest request = ChatRequest.builder().user("hello").onBrokenStream(recovery).build();
       try (ChatStream stream = client.stream(request)) {
         for (ChatEvent event : stream) {
           if (event instanceof ChatEvent.TextDelta delta) {

@@ -269,7 +269,7 @@ class StructuredAnswerTest {
   @Test
   void aStreamThatMayNotStartAgainEndsWithWhatWasShown() {
     first.behaves(Replies.answering(BAD));
-    ChatRequest request = request().answerSchema(OWN).rescue(StreamRescue.FAIL).build();
+    ChatRequest request = request().answerSchema(OWN).onBrokenStream(StreamRecovery.FAIL).build();
 
     try (ChatStream stream = client().stream(request)) {
       assertThatThrownBy(() -> stream.forEach(event -> {}))
@@ -286,7 +286,7 @@ class StructuredAnswerTest {
   @Test
   void aStreamThatIsHeldShowsOnlyWhatFits() {
     first.behaves(Replies.answering(BAD));
-    ChatRequest request = request().answerSchema(OWN).rescue(StreamRescue.HOLD).build();
+    ChatRequest request = request().answerSchema(OWN).onBrokenStream(StreamRecovery.HOLD).build();
 
     try (ChatStream stream = client().stream(request)) {
       assertThat(stream.textStream().collect(Collectors.joining())).contains("Invoice 1042");

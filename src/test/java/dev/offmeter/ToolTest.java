@@ -290,7 +290,7 @@ class ToolTest {
           .isInstanceOfSatisfying(
               LlmException.class, e -> assertThat(e.partialText()).isEqualTo("It is"));
     }
-    ChatRequest allowed = withResult().rescue(StreamRescue.RESTART).build();
+    ChatRequest allowed = withResult().onBrokenStream(StreamRecovery.RESTART).build();
     try (ChatStream stream = client.stream(allowed)) {
       assertThat(stream.response().text()).isEqualTo("FALLBACK");
     }

@@ -204,7 +204,7 @@ class TwoNodeTest {
 
     Attempt failed = fallThrough();
 
-    assertThat(failed.failure()).contains(FailureKind.NOT_AN_ANSWER);
+    assertThat(failed.failure()).contains(FailureKind.UNEXPECTED_RESPONSE);
     assertThat(failed.message()).contains("Sign in").doesNotContain("who are you");
   }
 
@@ -250,7 +250,7 @@ class TwoNodeTest {
           connection.close();
         });
 
-    assertThat(fallThrough().failure()).contains(FailureKind.ANSWER_CUT);
+    assertThat(fallThrough().failure()).contains(FailureKind.TRUNCATED);
   }
 
   @Test
@@ -441,7 +441,7 @@ class TwoNodeTest {
   void thinkingThatSwallowsTheRestOfAnAnswerIsNoAnswer() {
     primary.behaves(Replies.answering("Dear Zoë, we wrap thoughts in <think> and then please pay"));
 
-    assertThat(fallThrough().failure()).contains(FailureKind.INCOMPLETE);
+    assertThat(fallThrough().failure()).contains(FailureKind.MISSING_END_MARKER);
   }
 
   @Test
@@ -465,7 +465,7 @@ class TwoNodeTest {
 
     Attempt failed = fallThrough();
 
-    assertThat(failed.failure()).contains(FailureKind.ANSWER_CUT);
+    assertThat(failed.failure()).contains(FailureKind.TRUNCATED);
     assertThat(failed.message()).doesNotContain("Kern");
   }
 
@@ -481,7 +481,7 @@ class TwoNodeTest {
             e ->
                 assertThat(e.attempts())
                     .extracting(attempt -> attempt.failure().orElseThrow())
-                    .containsExactly(FailureKind.TUNNEL_DOWN, FailureKind.MODEL_MISSING))
+                    .containsExactly(FailureKind.TUNNEL_DOWN, FailureKind.MODEL_NOT_FOUND))
         .hasMessageMatching(
             "(?s)no endpoint answered in \\d+\\.\\d{3} s:\n"
                 + "  1\\. primary at \\Q"
@@ -490,7 +490,7 @@ class TwoNodeTest {
                 + "Cloudflare error 1033: no cloudflared is connected\n"
                 + "  2\\. fallback at \\Q"
                 + fallback.url()
-                + "\\E \\[fallback-model\\]: MODEL_MISSING, HTTP 404, \\d+\\.\\d{3} s: "
+                + "\\E \\[fallback-model\\]: MODEL_NOT_FOUND, HTTP 404, \\d+\\.\\d{3} s: "
                 + "model 'x' not found\n"
                 + "see \\S+docs/troubleshooting\\.md#tunnel-down");
   }

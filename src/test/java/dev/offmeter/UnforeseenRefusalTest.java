@@ -75,7 +75,7 @@ class UnforeseenRefusalTest {
         .isEqualTo(
             "5 different requests in a row refused, and none answered:"
                 + " the moon is in the wrong house");
-    assertThat(change.leftAlone()).isBetween(Duration.ofSeconds(12), Duration.ofSeconds(18));
+    assertThat(change.backoff()).isBetween(Duration.ofSeconds(12), Duration.ofSeconds(18));
     ask(3);
     assertThat(node.requests()).hasSize(5);
   }
@@ -123,7 +123,7 @@ class UnforeseenRefusalTest {
     ask(1);
 
     assertThat(state()).isEqualTo(EndpointState.DOWN);
-    assertThat(changes.get(changes.size() - 1).leftAlone())
+    assertThat(changes.get(changes.size() - 1).backoff())
         .isBetween(Duration.ofSeconds(24), Duration.ofSeconds(36));
     ask(3);
     assertThat(node.requests()).hasSize(6);

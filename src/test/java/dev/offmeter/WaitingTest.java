@@ -93,7 +93,12 @@ class WaitingTest {
   }
 
   private static int placesLeft(LlmClient client) {
-    return client.gates().bulkheads().bulkhead("only").getMetrics().getAvailableConcurrentCalls();
+    return client
+        .resilience4j()
+        .bulkheads()
+        .bulkhead("only")
+        .getMetrics()
+        .getAvailableConcurrentCalls();
   }
 
   private void assertStopped(Stop stop, FailureKind before) throws Exception {
@@ -107,7 +112,7 @@ class WaitingTest {
   private LlmClient clientThatQueues() {
     return loopback.client(
         LlmClient.builder()
-            .endpoint(ollama("only", only).maxConcurrent(1).queueFor(Duration.ofSeconds(2)).build())
+            .endpoint(ollama("only", only).maxConcurrent(1).maxWait(Duration.ofSeconds(2)).build())
             .endpoint(Endpoint.local("template", request -> "from the template").build())
             .time(time));
   }
@@ -163,7 +168,7 @@ class WaitingTest {
 
     assertThat(waiting.get().text()).isEqualTo("from the template");
     assertThat(waiting.get().elapsed()).isEqualTo(Duration.ofSeconds(2));
-    assertThat(waiting.get().attempts().get(0).failure()).contains(FailureKind.GATE_FULL);
+    assertThat(waiting.get().attempts().get(0).failure()).contains(FailureKind.BULKHEAD_FULL);
     letGo.countDown();
     assertThat(holder.get().text()).isEqualTo("served");
     await().until(() -> placesLeft(client) == 1);
@@ -207,7 +212,7 @@ class WaitingTest {
 
       ChatResponse response = waiting.get(5, TimeUnit.SECONDS);
       assertThat(response.text()).isEqualTo("from the template");
-      assertThat(response.elapsed()).as("less than its queueFor").isLessThan(Duration.ofSeconds(2));
+      assertThat(response.elapsed()).as("less than its maxWait").isLessThan(Duration.ofSeconds(2));
       assertThat(response.attempts().get(0).failure()).contains(FailureKind.CIRCUIT_OPEN);
       assertThat(placesLeft(client)).as("the stream has it still").isZero();
     }
@@ -215,12 +220,12 @@ class WaitingTest {
 
   @Test
   void aQueueForWithoutPlacesIsRejected() {
-    Endpoint.Builder endpoint = ollama("only", only).queueFor(Duration.ofSeconds(2));
+    Endpoint.Builder endpoint = ollama("only", only).maxWait(Duration.ofSeconds(2));
 
     assertThatThrownBy(endpoint::build)
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
-            "endpoint 'only' must have a maxConcurrent to have a queueFor: without one it is never"
+            "endpoint 'only' must have a maxConcurrent to have a maxWait: without one it is never"
                 + " full");
   }
 
@@ -234,7 +239,7 @@ class WaitingTest {
 
     stop.now(client, waiting, calls.skipping.get());
 
-    assertStopped(stop, FailureKind.GATE_FULL);
+    assertStopped(stop, FailureKind.BULKHEAD_FULL);
     assertThat(time.pending()).as("timers left").isZero();
     assertThat(placesLeft(client)).as("the holder has it still").isZero();
     calls.letGo.countDown();
@@ -255,7 +260,7 @@ class WaitingTest {
     calls.onSkip = () -> stop.now(client, waiting.join(), Thread.currentThread());
     waiting.complete(client.chatAsync(REQUEST));
 
-    assertStopped(stop, FailureKind.GATE_FULL);
+    assertStopped(stop, FailureKind.BULKHEAD_FULL);
     calls.letGo.countDown();
     await().until(() -> placesLeft(client) == 1);
   }
@@ -274,7 +279,7 @@ class WaitingTest {
         };
     waiting.complete(client.chatAsync(REQUEST));
 
-    assertStopped(stop, FailureKind.GATE_FULL);
+    assertStopped(stop, FailureKind.BULKHEAD_FULL);
     assertThat(only.requests()).as("the holder's").hasSize(1);
     await().until(() -> placesLeft(client) == 1);
   }
@@ -292,7 +297,7 @@ class WaitingTest {
     ChatResponse response = client.chatAsync(REQUEST).get(5, TimeUnit.SECONDS);
 
     assertThat(response.text()).isEqualTo("served");
-    assertThat(response.attempts().get(0).failure()).contains(FailureKind.GATE_FULL);
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.BULKHEAD_FULL);
     assertThat(holder.get().text()).isEqualTo("served");
     assertThat(placesLeft(client)).isOne();
   }
@@ -318,7 +323,7 @@ class WaitingTest {
               e ->
                   assertThat(e.attempts())
                       .extracting(attempt -> attempt.failure().orElseThrow())
-                      .containsExactly(FailureKind.GATE_FULL, FailureKind.CIRCUIT_OPEN));
+                      .containsExactly(FailureKind.BULKHEAD_FULL, FailureKind.CIRCUIT_OPEN));
     }
     assertThat(only.requests()).as("the holder's").hasSize(1);
     assertThat(placesLeft(client)).isOne();
@@ -450,7 +455,7 @@ class WaitingTest {
     private volatile Runnable onEnd = () -> {};
 
     @Override
-    public void attemptStarted(long call, String endpoint, String model) {
+    public void onAttemptStarted(long call, String endpoint, String model) {
       held.countDown();
       try {
         letGo.await();
@@ -460,19 +465,19 @@ class WaitingTest {
     }
 
     @Override
-    public void attemptSkipped(long call, Attempt attempt) {
+    public void onAttemptSkipped(long call, Attempt attempt) {
       skipping.complete(Thread.currentThread());
       onSkip.run();
     }
 
     @Override
-    public void attemptEnded(long call, Attempt attempt) {
+    public void onAttemptEnded(long call, Attempt attempt) {
       ending.complete(Thread.currentThread());
       onEnd.run();
     }
 
     @Override
-    public void callFailed(long call, LlmException exception) {
+    public void onCallFailed(long call, LlmException exception) {
       failed.complete(exception);
     }
   }

@@ -6,8 +6,6 @@ import static dev.offmeter.testing.Loopback.quickly;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.offmeter.Endpoint.Dialect;
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.EndpointStatus;

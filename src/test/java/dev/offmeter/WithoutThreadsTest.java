@@ -7,7 +7,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.failover.Time;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.LlmListener;
@@ -201,7 +200,7 @@ class WithoutThreadsTest {
                 .listener(
                     new LlmListener() {
                       @Override
-                      public void callFailed(long call, LlmException failure) {
+                      public void onCallFailed(long call, LlmException failure) {
                         told.add(failure.getMessage());
                       }
                     }));
@@ -216,7 +215,7 @@ class WithoutThreadsTest {
             catchThrowable(() -> call.get(5, TimeUnit.SECONDS)).getCause();
     assertThat(failure.attempts())
         .extracting(attempt -> attempt.failure().orElseThrow())
-        .containsExactly(FailureKind.NOT_PERMITTED, FailureKind.OUT_OF_TIME);
+        .containsExactly(FailureKind.NOT_PERMITTED, FailureKind.DEADLINE_EXCEEDED);
     assertThat(failure.attempts().get(1).message())
         .isEqualTo(
             "the deadline left no time for it: it passed before a thread had begun the call");
@@ -234,7 +233,7 @@ class WithoutThreadsTest {
                 .listener(
                     new LlmListener() {
                       @Override
-                      public void callStarted(long call, Map<String, String> tags) {
+                      public void onCallStarted(long call, Map<String, String> tags) {
                         told.add(call);
                       }
                     }));

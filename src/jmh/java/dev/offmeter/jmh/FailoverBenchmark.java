@@ -70,7 +70,7 @@ public class FailoverBenchmark {
   public static class ClosedBreaker {
     @Setup(Level.Invocation)
     public void reset(FailoverBenchmark benchmark) {
-      benchmark.both.gates().circuitBreakers().circuitBreaker("primary").reset();
+      benchmark.both.resilience4j().circuitBreakers().circuitBreaker("primary").reset();
     }
   }
 }

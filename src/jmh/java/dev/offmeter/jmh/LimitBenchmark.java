@@ -4,7 +4,7 @@ package dev.offmeter.jmh;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
-import dev.offmeter.endpoint.Locality;
+import dev.offmeter.Locality;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;

@@ -33,7 +33,7 @@ final class IndexedScheme {
           "KEEPWARM",
           "UNLOADWHENWEDGED",
           "CONCURRENCY",
-          "QUEUEFOR",
+          "MAXWAIT",
           "RPM",
           "MAXTOKENS",
           "RETRIES",
@@ -120,7 +120,7 @@ final class IndexedScheme {
     own.setFlag("KEEPWARM", builder::keepWarm);
     own.setFlag("UNLOADWHENWEDGED", builder::unloadWhenWedged);
     own.setInt("CONCURRENCY", builder::maxConcurrent);
-    own.setDuration("QUEUEFOR", builder::queueFor);
+    own.setDuration("MAXWAIT", builder::maxWait);
     own.setInt("RPM", builder::requestsPerMinute);
     own.setInt("MAXTOKENS", builder::maxTokens);
     own.setInt("RETRIES", builder::retries);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.config;
 
+import dev.offmeter.Dialect;
 import dev.offmeter.Endpoint;
-import dev.offmeter.Endpoint.Dialect;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;

@@ -2,7 +2,7 @@
 package dev.offmeter.config;
 
 import dev.offmeter.Endpoint;
-import dev.offmeter.endpoint.Locality;
+import dev.offmeter.Locality;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;

@@ -168,7 +168,7 @@ final class ConnectionPhases extends EventListener {
   }
 
   private Topic broken(Failure failure) {
-    if (failure.kind() == FailureKind.HOST_UNKNOWN || (address == null && dns == null)) {
+    if (failure.kind() == FailureKind.UNKNOWN_HOST || (address == null && dns == null)) {
       return Topic.DNS;
     }
     if (handshakeSince != 0) {

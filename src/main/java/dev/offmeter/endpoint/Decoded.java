@@ -84,7 +84,7 @@ final class Decoded implements Source {
     for (String coding : response.headers("Transfer-Encoding")) {
       if (!FRAMINGS.contains(coding.strip().toLowerCase(Locale.ROOT))) {
         throw Failure.of(
-                FailureKind.NOT_AN_ANSWER, "the body is sent in an unknown transfer coding")
+                FailureKind.UNEXPECTED_RESPONSE, "the body is sent in an unknown transfer coding")
             .withStatus(response.code());
       }
     }
@@ -96,7 +96,7 @@ final class Decoded implements Source {
       return source;
     }
     if (!GZIP.contains(coding) && !coding.equals(DEFLATE)) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, unknown(coding)).withStatus(status);
+      throw Failure.of(FailureKind.UNEXPECTED_RESPONSE, unknown(coding)).withStatus(status);
     }
     return Okio.buffer(new Decoded(source, GZIP.contains(coding)));
   }

@@ -2,6 +2,7 @@
 package dev.offmeter.endpoint;
 
 import dev.offmeter.ChatRequest;
+import dev.offmeter.Locality;
 import dev.offmeter.wire.Protocol;
 import java.time.Duration;
 import java.util.List;
@@ -20,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * @param limits its clocks
  * @param maxConcurrent calls let in at once
  * @param requestsPerMinute the most requests within 60 s, {@code MAX_VALUE} for any number
- * @param queueFor how long a call waits for a place before it goes on, zero for not at all
+ * @param maxWait how long a call waits for a place before it goes on, zero for not at all
  * @param keepWarm whether its model is kept in the server's memory
  * @param unloadWhenWedged whether its server is asked to unload a model that hangs
  * @param residence how long the server keeps a model that is not used
@@ -29,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  * @param headers sent with every request
  * @param protocol how a server is asked, null for an in-process function
  * @param function the in-process function, null for a server
- * @param impatient whether a function answers while a model is being loaded that might
+ * @param answerWhileModelLoads whether a function answers while a model is being loaded that might
  * @param optionTexts the texts in the options, which a server may repeat
  */
 public record EndpointSpec(
@@ -41,7 +42,7 @@ public record EndpointSpec(
     Limits limits,
     int maxConcurrent,
     int requestsPerMinute,
-    Duration queueFor,
+    Duration maxWait,
     boolean keepWarm,
     boolean unloadWhenWedged,
     Duration residence,
@@ -50,7 +51,7 @@ public record EndpointSpec(
     List<Header> headers,
     @Nullable Protocol protocol,
     @Nullable Function<ChatRequest, String> function,
-    boolean impatient,
+    boolean answerWhileModelLoads,
     List<String> optionTexts) {
 
   /** Whether it is a function in this process. */
@@ -60,6 +61,6 @@ public record EndpointSpec(
 
   /** Whether it is a function that answers only when no model that is being loaded can. */
   public boolean isLastResort() {
-    return isLocal() && !impatient;
+    return isLocal() && !answerWhileModelLoads;
   }
 }

@@ -114,7 +114,8 @@ final class Gathered implements Pieces, Heard {
   void checkWithdrawals() throws Failure {
     if (withdrawals > MOST_WITHDRAWALS) {
       throw Failure.of(
-          FailureKind.INCOMPLETE, "its <think> tags do not pair: what is answer is unclear");
+          FailureKind.MISSING_END_MARKER,
+          "its <think> tags do not pair: what is answer is unclear");
     }
   }
 

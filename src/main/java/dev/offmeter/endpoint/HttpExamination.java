@@ -38,7 +38,7 @@ final class HttpExamination implements Transport.Examination {
   private static final Set<FailureKind> IN_BETWEEN =
       EnumSet.of(
           FailureKind.ACCESS_DENIED,
-          FailureKind.CHALLENGED,
+          FailureKind.BOT_CHALLENGE,
           FailureKind.REDIRECTED,
           FailureKind.HOST_REJECTED,
           FailureKind.TUNNEL_DOWN,
@@ -176,18 +176,18 @@ final class HttpExamination implements Transport.Examination {
 
   private boolean isInBetween(Failure refusal) {
     return IN_BETWEEN.contains(refusal.kind())
-        || (first && refusal.kind() == FailureKind.NOT_AN_ANSWER);
+        || (first && refusal.kind() == FailureKind.UNEXPECTED_RESPONSE);
   }
 
   /** That a server does not tell something is no fault of its. */
   private void refused(Failure refusal, Inquiry inquiry, List<Fact> facts) {
     switch (refusal.kind()) {
-      case UNAUTHORIZED, QUOTA_SPENT -> {
+      case UNAUTHORIZED, QUOTA_EXCEEDED -> {
         if (inquiry.about().contains(Topic.KEY)) {
           facts.add(Fact.wrong(Topic.KEY, refusal));
         }
       }
-      case MODEL_MISSING -> facts.add(Fact.wrong(Topic.MODEL, refusal));
+      case MODEL_NOT_FOUND -> facts.add(Fact.wrong(Topic.MODEL, refusal));
       case SERVER_BUSY -> facts.add(Fact.wrong(Topic.LOADED, refusal));
       case SERVER_ERROR, RATE_LIMITED -> {
         if (first) {

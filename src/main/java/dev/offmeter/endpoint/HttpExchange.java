@@ -3,6 +3,7 @@ package dev.offmeter.endpoint;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
+import dev.offmeter.Locality;
 import dev.offmeter.wire.Ending;
 import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.ForeignCode;
@@ -130,7 +131,7 @@ final class HttpExchange implements Exchange, Progress {
     } catch (OutOfMemoryError e) {
       throw ForeignCode.isForThreads(e)
           ? Failure.of(FailureKind.INTERNAL, ForeignCode.NO_THREAD)
-          : Failure.of(FailureKind.TOO_LARGE, "no memory was left for the answer");
+          : Failure.of(FailureKind.RESPONSE_TOO_LARGE, "no memory was left for the answer");
     } catch (Throwable e) {
       // Interceptors and all else that an OkHttpClient brings.
       ForeignCode.keepInterrupt(e);
@@ -336,7 +337,7 @@ final class HttpExchange implements Exchange, Progress {
   }
 
   private static Failure withPath(Failure refused, String path) {
-    return refused.kind() == FailureKind.WRONG_PATH
+    return refused.kind() == FailureKind.PATH_NOT_FOUND
         ? refused.withMessage(refused.message() + " (asked for " + path + ")")
         : refused;
   }
@@ -372,8 +373,11 @@ final class HttpExchange implements Exchange, Progress {
   private Failure ofTheFirstPath(Failure failure) {
     Failure before = refusal;
     boolean nowhere =
-        failure.kind() == FailureKind.WRONG_PATH || failure.kind() == FailureKind.NOT_AN_ANSWER;
-    return before != null && before.kind() == FailureKind.WRONG_PATH && nowhere ? before : failure;
+        failure.kind() == FailureKind.PATH_NOT_FOUND
+            || failure.kind() == FailureKind.UNEXPECTED_RESPONSE;
+    return before != null && before.kind() == FailureKind.PATH_NOT_FOUND && nowhere
+        ? before
+        : failure;
   }
 
   /**
@@ -421,7 +425,7 @@ final class HttpExchange implements Exchange, Progress {
 
   /** An error where an answer should be is a refusal too. */
   private static Reply words(Failure failure) {
-    int status = failure.kind() == FailureKind.WRONG_PATH ? 404 : 200;
+    int status = failure.kind() == FailureKind.PATH_NOT_FOUND ? 404 : 200;
     return new Reply(status, NO_HEADERS, failure.message());
   }
 

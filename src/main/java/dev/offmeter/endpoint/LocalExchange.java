@@ -72,7 +72,7 @@ final class LocalExchange implements Exchange {
   }
 
   private static Failure failed(String message) {
-    return Failure.of(FailureKind.LOCAL_FAILED, message);
+    return Failure.of(FailureKind.FUNCTION_FAILED, message);
   }
 
   @Override

@@ -2,6 +2,7 @@
 package dev.offmeter.endpoint;
 
 import dev.offmeter.ChatRequest;
+import dev.offmeter.Locality;
 import dev.offmeter.wire.Check;
 import dev.offmeter.wire.Checks;
 import dev.offmeter.wire.ForeignCode;

@@ -45,13 +45,13 @@ final class TransportFailure {
     }
     if (e instanceof AbandonableDns.Elsewhere elsewhere) {
       return Failure.told(
-          FailureKind.HOST_UNKNOWN,
+          FailureKind.UNKNOWN_HOST,
           "the host name "
               + ForeignCode.message(elsewhere)
               + " does not resolve to a loopback address: use another name for another machine");
     }
     if (e instanceof UnknownHostException) {
-      return Failure.told(FailureKind.HOST_UNKNOWN, unresolved(ForeignCode.message(e)));
+      return Failure.told(FailureKind.UNKNOWN_HOST, unresolved(ForeignCode.message(e)));
     }
     if (e instanceof SSLException) {
       return Failure.told(FailureKind.TLS_FAILED, "TLS handshake failed: " + root(e));
@@ -97,7 +97,7 @@ final class TransportFailure {
       case 3 -> Failure.of(FailureKind.REDIRECTED, "a proxy redirects, to a login page perhaps");
       case 4 -> Failure.of(FailureKind.ACCESS_DENIED, "a proxy refuses to connect to the server");
       case 5 -> Failure.of(FailureKind.ORIGIN_UNREACHABLE, "a proxy cannot connect to the server");
-      default -> Failure.of(FailureKind.NOT_AN_ANSWER, "a proxy does not speak HTTP");
+      default -> Failure.of(FailureKind.UNEXPECTED_RESPONSE, "a proxy does not speak HTTP");
     };
   }
 
@@ -126,7 +126,7 @@ final class TransportFailure {
     }
     // A protocol exception repeats what the server sent, so its message stays out.
     return e instanceof ProtocolException
-        ? Failure.of(FailureKind.NOT_AN_ANSWER, "the server does not speak HTTP")
+        ? Failure.of(FailureKind.UNEXPECTED_RESPONSE, "the server does not speak HTTP")
         : Failure.told(FailureKind.CONNECTION_LOST, "closed before an answer (" + root(e) + ")");
   }
 
@@ -135,12 +135,13 @@ final class TransportFailure {
       return tooLarge(much);
     }
     String what = e instanceof ProtocolException ? "its framing is broken" : root(e);
-    return Failure.told(FailureKind.ANSWER_CUT, "closed in the middle of an answer (" + what + ")");
+    return Failure.told(FailureKind.TRUNCATED, "closed in the middle of an answer (" + what + ")");
   }
 
   /** The endpoint is not to blame for what others have taken. */
   private static Failure tooLarge(TooLarge much) {
-    Failure failure = Failure.of(FailureKind.TOO_LARGE, Objects.requireNonNull(much.getMessage()));
+    Failure failure =
+        Failure.of(FailureKind.RESPONSE_TOO_LARGE, Objects.requireNonNull(much.getMessage()));
     return much instanceof Crowded ? failure.asBlameless() : failure;
   }
 

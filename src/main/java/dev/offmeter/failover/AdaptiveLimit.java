@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.failover;
 
+import dev.offmeter.Locality;
 import dev.offmeter.endpoint.EndpointSpec;
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.wire.ForeignCode;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;

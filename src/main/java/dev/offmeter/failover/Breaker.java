@@ -5,6 +5,7 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.Resilience4jRegistries;
 import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.ForeignCode;
 import io.github.resilience4j.circuitbreaker.CircuitBreaker;
@@ -41,7 +42,7 @@ final class Breaker {
    * are an outage of it.
    */
   private static final Set<FailureKind> SEEN_TO_BE_RIGHT =
-      EnumSet.of(FailureKind.WRONG_PATH, FailureKind.MODEL_MISSING);
+      EnumSet.of(FailureKind.PATH_NOT_FOUND, FailureKind.MODEL_NOT_FOUND);
 
   /** A failure that took no longer costs a caller next to nothing. */
   private static final long CHEAP = Duration.ofSeconds(1).toNanos();
@@ -70,7 +71,7 @@ final class Breaker {
       EndpointSpec spec,
       Time time,
       WayBack wayBack,
-      Gates registries,
+      Resilience4jRegistries registries,
       Consumer<EndpointChange> own,
       Consumer<EndpointChange> changes) {
     this.pause = new Pause(time, wayBack);
@@ -575,7 +576,7 @@ final class Breaker {
   private boolean wasSetAside() {
     Failure before = wasDownFor;
     return before != null
-        && before.kind() != FailureKind.MODEL_MISSING
+        && before.kind() != FailureKind.MODEL_NOT_FOUND
         && health(before) == Judgement.Health.SET_ASIDE;
   }
 
@@ -587,7 +588,7 @@ final class Breaker {
   /** Whether it was set aside because it has no such model. */
   boolean missesModel() {
     Failure last = lastFailure;
-    return states.isDown() && last != null && last.kind() == FailureKind.MODEL_MISSING;
+    return states.isDown() && last != null && last.kind() == FailureKind.MODEL_NOT_FOUND;
   }
 
   private void downAsBefore() {

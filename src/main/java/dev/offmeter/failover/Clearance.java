@@ -3,8 +3,8 @@ package dev.offmeter.failover;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
+import dev.offmeter.Locality;
 import dev.offmeter.endpoint.EndpointSpec;
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.wire.Failure;
 
 /** The one place that decides whether a request may be sent to an endpoint at all. */

@@ -65,7 +65,7 @@ final class Deadline {
     for (Gate gate : gates) {
       EndpointSpec spec = gate.spec();
       needs += spec.limits().attempt().toNanos() * (spec.retries() + 1);
-      needs += Retries.longestPauses(spec.retries()).toNanos() + spec.queueFor().toNanos();
+      needs += Retries.longestPauses(spec.retries()).toNanos() + spec.maxWait().toNanos();
     }
     return needs;
   }

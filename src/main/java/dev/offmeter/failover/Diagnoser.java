@@ -135,7 +135,7 @@ final class Diagnoser {
     }
     switch (failure.kind()) {
       case UNAUTHORIZED -> facts.put(Topic.KEY, Fact.wrong(Topic.KEY, failure));
-      case MODEL_MISSING -> facts.put(Topic.MODEL, Fact.wrong(Topic.MODEL, failure));
+      case MODEL_NOT_FOUND -> facts.put(Topic.MODEL, Fact.wrong(Topic.MODEL, failure));
       default -> {}
     }
   }
@@ -182,7 +182,7 @@ final class Diagnoser {
   private static boolean isModelMissing(Map<Topic, Fact> facts) {
     Fact model = facts.get(Topic.MODEL);
     Failure failure = model == null ? null : model.failure();
-    return failure != null && failure.kind() == FailureKind.MODEL_MISSING;
+    return failure != null && failure.kind() == FailureKind.MODEL_NOT_FOUND;
   }
 
   /** Whether the way to the server was broken before this. */

@@ -12,8 +12,12 @@ import dev.offmeter.observe.ClientStatus;
 import dev.offmeter.observe.Diagnosis;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.observe.LlmListener;
+import dev.offmeter.observe.Resilience4jRegistries;
 import dev.offmeter.wire.Failure;
 import dev.offmeter.wire.ForeignCode;
+import io.github.resilience4j.bulkhead.BulkheadRegistry;
+import io.github.resilience4j.circuitbreaker.CircuitBreakerRegistry;
+import io.github.resilience4j.timelimiter.TimeLimiterRegistry;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -37,11 +41,18 @@ public final class Failover implements AutoCloseable {
       "the deadline left no time for it: it passed before a thread had begun the call";
 
   private final List<Gate> gates;
-  private final Gates registries = Gates.empty();
+  private final Resilience4jRegistries registries = emptyRegistries();
   private final OneCall.Surroundings around;
   private final LlmListener listener;
   private final @Nullable Hedging hedging;
   private final AtomicLong calls = new AtomicLong();
+
+  static Resilience4jRegistries emptyRegistries() {
+    return new Resilience4jRegistries(
+        CircuitBreakerRegistry.ofDefaults(),
+        TimeLimiterRegistry.ofDefaults(),
+        BulkheadRegistry.ofDefaults());
+  }
 
   /**
    * A loop over the endpoints, in order of preference.
@@ -72,7 +83,7 @@ public final class Failover implements AutoCloseable {
             new ProbePace(random),
             registries,
             line,
-            listener::endpointChanged);
+            listener::onEndpointChanged);
     this.gates =
         endpoints.stream().map(spec -> new Gate(spec, openers.apply(spec), shared)).toList();
   }
@@ -135,7 +146,7 @@ public final class Failover implements AutoCloseable {
   }
 
   /** The Resilience4j registries behind the gates. */
-  public Gates registries() {
+  public Resilience4jRegistries registries() {
     return registries;
   }
 
@@ -182,7 +193,7 @@ public final class Failover implements AutoCloseable {
   private static Failure unbegun(ChatRequest request, Gate gate) {
     try {
       Clearance.check(request, gate.spec());
-      return Failure.of(FailureKind.OUT_OF_TIME, UNBEGUN);
+      return Failure.of(FailureKind.DEADLINE_EXCEEDED, UNBEGUN);
     } catch (Failure refusal) {
       return refusal;
     }
@@ -200,7 +211,7 @@ public final class Failover implements AutoCloseable {
       @Nullable Duration limit,
       Cancellation cancellation,
       Consumer<@Nullable ChatResponse> whenOver) {
-    Showing showing = new Showing(request.rescue());
+    Showing showing = new Showing(request.onBrokenStream());
     Supplier<OneCall> beginning =
         () ->
             call(

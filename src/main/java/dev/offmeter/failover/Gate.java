@@ -2,12 +2,13 @@
 package dev.offmeter.failover;
 
 import dev.offmeter.FailureKind;
+import dev.offmeter.Locality;
 import dev.offmeter.endpoint.EndpointSpec;
-import dev.offmeter.endpoint.Locality;
 import dev.offmeter.endpoint.Transport;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.EndpointStatus;
+import dev.offmeter.observe.Resilience4jRegistries;
 import dev.offmeter.wire.Failure;
 import io.github.resilience4j.bulkhead.BulkheadConfig;
 import io.github.resilience4j.timelimiter.TimeLimiter;
@@ -40,7 +41,7 @@ final class Gate {
       Executor workers,
       WayBack wayBack,
       ProbePace pace,
-      Gates registries,
+      Resilience4jRegistries registries,
       WaitingLine line,
       Consumer<EndpointChange> changes) {}
 
@@ -49,7 +50,7 @@ final class Gate {
     this.opener = opener;
     this.line = shared.line();
     Time time = shared.time();
-    Gates registries = shared.registries();
+    Resilience4jRegistries registries = shared.registries();
     this.breaker =
         new Breaker(spec, time, wayBack(shared), registries, this::changed, shared.changes());
     this.places = new Places(registries.bulkheads().bulkhead(spec.name(), bulkheadConfig(spec)));
@@ -141,7 +142,7 @@ final class Gate {
    */
   boolean couldBeAsked(long now, long within) {
     return !isShut()
-        && (!spec.queueFor().isZero() || (places.free() > 0 && !adaptive.isFull()))
+        && (!spec.maxWait().isZero() || (places.free() > 0 && !adaptive.isFull()))
         && rate.freeIn(now).toNanos() < within;
   }
 
@@ -229,7 +230,7 @@ final class Gate {
   private Failure full() {
     int most = adaptive.limit();
     return Failure.of(
-        FailureKind.GATE_FULL,
+        FailureKind.BULKHEAD_FULL,
         most < spec.maxConcurrent()
             ? "overloaded: as many calls are there as it was seen to serve in time, " + most
             : "all " + spec.maxConcurrent() + " places of maxConcurrent taken");

@@ -34,8 +34,8 @@ final class Load {
       EnumSet.of(
           FailureKind.ORIGIN_UNREACHABLE,
           FailureKind.CONNECTION_LOST,
-          FailureKind.ANSWER_CUT,
-          FailureKind.NOT_AN_ANSWER);
+          FailureKind.TRUNCATED,
+          FailureKind.UNEXPECTED_RESPONSE);
 
   private final CompletableFuture<Vitals> over = new CompletableFuture<>();
   private final long since;

@@ -25,7 +25,7 @@ final class Looks {
   private static final Set<FailureKind> UNMISTAKABLE =
       EnumSet.of(
           FailureKind.CONNECTION_REFUSED,
-          FailureKind.HOST_UNKNOWN,
+          FailureKind.UNKNOWN_HOST,
           FailureKind.TLS_FAILED,
           FailureKind.TUNNEL_DOWN);
 
@@ -104,7 +104,7 @@ final class Looks {
       Failure failure = failure();
       return sign() == Vitals.Sign.READY
           && failure != null
-          && failure.kind() == FailureKind.MODEL_MISSING;
+          && failure.kind() == FailureKind.MODEL_NOT_FOUND;
     }
 
     /** Whether the server itself has replied, and is not busy with a load. */

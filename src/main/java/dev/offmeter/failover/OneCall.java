@@ -278,7 +278,7 @@ final class OneCall {
       Breaker.Permit permit = enter(gate, share, lane);
       return new Visit(this, gate, permit, share, laneFor(gate, permit, lane));
     } catch (Failure refusal) {
-      if (refusal.kind() == FailureKind.GATE_FULL && !full.contains(gate)) {
+      if (refusal.kind() == FailureKind.BULKHEAD_FULL && !full.contains(gate)) {
         full.add(gate);
       }
       story.skips(gate.spec(), refusal);
@@ -305,7 +305,7 @@ final class OneCall {
     try {
       return gate.enter();
     } catch (Failure refusal) {
-      if (refusal.kind() != FailureKind.GATE_FULL || gate.spec().queueFor().isZero()) {
+      if (refusal.kind() != FailureKind.BULKHEAD_FULL || gate.spec().maxWait().isZero()) {
         throw refusal;
       }
       return queue(gate, share, lane);
@@ -313,7 +313,7 @@ final class OneCall {
   }
 
   private Breaker.Permit queue(Gate gate, Share share, Cancellation lane) throws Failure {
-    long wait = Math.min(gate.spec().queueFor().toNanos(), share.leftToWait());
+    long wait = Math.min(gate.spec().maxWait().toNanos(), share.leftToWait());
     deadline.waits();
     if (wait <= 0 || around.line().placeAtAnyOf(List.of(gate), wait, lane) == null) {
       stopIfCancelled(lane);

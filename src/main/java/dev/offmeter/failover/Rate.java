@@ -32,7 +32,8 @@ final class Rate {
   void take(long now) throws Failure {
     if (taken.length > 0 && !isTaken(now)) {
       throw Failure.of(
-          FailureKind.RATE_SPENT, "all " + limit + " requests of the last minute are used up");
+          FailureKind.CLIENT_RATE_LIMITED,
+          "all " + limit + " requests of the last minute are used up");
     }
   }
 

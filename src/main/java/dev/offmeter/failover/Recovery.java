@@ -34,7 +34,7 @@ final class Recovery {
 
   /** The server, or what is before it, has no such path, now at least. */
   private static final Set<FailureKind> NO_SUCH_CHECK =
-      EnumSet.of(FailureKind.WRONG_PATH, FailureKind.MODEL_MISSING, FailureKind.BAD_REQUEST);
+      EnumSet.of(FailureKind.PATH_NOT_FOUND, FailureKind.MODEL_NOT_FOUND, FailureKind.BAD_REQUEST);
 
   /** What is not well by these keeps nothing shut: a server may know more models than it lists. */
   private static final Set<Vitals.Sign> SAYS_LITTLE =

@@ -5,7 +5,7 @@ import dev.offmeter.Attempt;
 import dev.offmeter.ChatEvent;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.FailureKind;
-import dev.offmeter.StreamRescue;
+import dev.offmeter.StreamRecovery;
 import dev.offmeter.endpoint.Heard;
 import dev.offmeter.wire.Failure;
 import java.util.ArrayDeque;
@@ -19,15 +19,15 @@ import org.jspecify.annotations.Nullable;
 final class Showing implements Audience {
   private static final String WITHDRAWN = "what was shown as text turned out to be thinking";
 
-  private final StreamRescue rescue;
+  private final StreamRecovery recovery;
   private final Queue<ChatEvent> ready = new ArrayDeque<>();
   private final StringBuilder kept = new StringBuilder();
   private int shownText;
   private int shownThinking;
   private int withdrawals;
 
-  Showing(StreamRescue rescue) {
-    this.rescue = rescue;
+  Showing(StreamRecovery recovery) {
+    this.recovery = recovery;
   }
 
   /** The next event; null when the call must go on first. */
@@ -37,13 +37,13 @@ final class Showing implements Audience {
 
   @Override
   public int showsFrom() {
-    return rescue.held();
+    return recovery.held();
   }
 
   @Override
   public void hears(TimedAttempt attempt) throws Failure {
     Heard heard = attempt.heard();
-    if (attempt.pieces() < rescue.held()) {
+    if (attempt.pieces() < recovery.held()) {
       return;
     }
     if (heard.withdrawals() > withdrawals) {
@@ -78,7 +78,7 @@ final class Showing implements Audience {
 
   /** For the exception that may have to carry it. */
   private void keep(String more) {
-    if (!rescue.restarts()) {
+    if (!recovery.restarts()) {
       kept.append(more);
     }
   }
@@ -92,7 +92,7 @@ final class Showing implements Audience {
       return;
     }
     Failure withdrawn = Failure.of(FailureKind.TEXT_WITHDRAWN, WITHDRAWN);
-    if (!rescue.restarts()) {
+    if (!recovery.restarts()) {
       throw withdrawn;
     }
     startAgain(attempt.told(withdrawn));
@@ -101,7 +101,7 @@ final class Showing implements Audience {
   @Override
   public boolean mayStartAgain(Attempt failed) {
     boolean unseen = shownText == 0 && shownThinking == 0;
-    if (!unseen && !rescue.restarts()) {
+    if (!unseen && !recovery.restarts()) {
       return false;
     }
     if (!unseen) {

@@ -41,7 +41,7 @@ final class Story {
     this.call = call;
     this.time = time;
     this.listener = listener;
-    listener.callStarted(call, tags);
+    listener.onCallStarted(call, tags);
   }
 
   private <T> T locked(Supplier<T> telling) {
@@ -60,7 +60,7 @@ final class Story {
   private boolean begins(EndpointSpec spec) {
     fallThroughTo(spec.name());
     underWay.add(new Asked(spec, time.nanos()));
-    listener.attemptStarted(call, spec.name(), spec.model());
+    listener.onAttemptStarted(call, spec.name(), spec.model());
     return true;
   }
 
@@ -79,7 +79,7 @@ final class Story {
   private Attempt passedOver(EndpointSpec spec, Failure failure, Duration elapsed) {
     fallThroughTo(spec.name());
     Attempt attempt = told(spec, failure, elapsed);
-    listener.attemptSkipped(call, attempt);
+    listener.onAttemptSkipped(call, attempt);
     return attempt;
   }
 
@@ -112,7 +112,7 @@ final class Story {
       return attempt(spec, failure, elapsed);
     }
     Attempt attempt = told(spec, failure, elapsed);
-    listener.attemptEnded(call, attempt);
+    listener.onAttemptEnded(call, attempt);
     return attempt;
   }
 
@@ -140,7 +140,7 @@ final class Story {
   private void fallThroughTo(String next) {
     Attempt before = unanswered;
     if (before != null && !before.endpoint().equals(next)) {
-      listener.fellThrough(call, before, next);
+      listener.onFallback(call, before, next);
     }
     unanswered = null;
   }
@@ -203,8 +203,8 @@ final class Story {
       whole = response.toBuilder().attempts(and(attempt)).build();
     }
     attempts.add(attempt);
-    listener.attemptEnded(call, attempt);
-    listener.callAnswered(call, whole);
+    listener.onAttemptEnded(call, attempt);
+    listener.onCallAnswered(call, whole);
     return whole;
   }
 
@@ -251,7 +251,7 @@ final class Story {
           over = true;
           endOthers(ofOthers);
           LlmException ending = exception.get();
-          listener.callFailed(call, ending);
+          listener.onCallFailed(call, ending);
           return ending;
         });
   }

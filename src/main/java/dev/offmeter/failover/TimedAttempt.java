@@ -41,8 +41,8 @@ final class TimedAttempt implements Progress {
       EnumSet.of(
           FailureKind.FIRST_TOKEN_TIMEOUT,
           FailureKind.ATTEMPT_TIMEOUT,
-          FailureKind.SHARE_SPENT,
-          FailureKind.OUT_OF_TIME,
+          FailureKind.DEADLINE_SHARE_EXCEEDED,
+          FailureKind.DEADLINE_EXCEEDED,
           FailureKind.GATEWAY_TIMEOUT);
 
   /** Failures that a pause of this process brings about, and not the endpoint. */
@@ -53,11 +53,11 @@ final class TimedAttempt implements Progress {
           FailureKind.STALLED,
           FailureKind.ATTEMPT_TIMEOUT,
           FailureKind.CONNECTION_LOST,
-          FailureKind.ANSWER_CUT);
+          FailureKind.TRUNCATED);
 
   /** An answer that was coming, and came no more. */
   private static final Set<FailureKind> BROKEN_OFF =
-      EnumSet.of(FailureKind.STALLED, FailureKind.ANSWER_CUT);
+      EnumSet.of(FailureKind.STALLED, FailureKind.TRUNCATED);
 
   /** So many show whether there is time between them. */
   private static final int MANY_PIECES = 16;
@@ -71,7 +71,10 @@ final class TimedAttempt implements Progress {
       "a proxy or tunnel may hold the answer back until it is whole";
 
   private static final Set<FailureKind> EXCUSES =
-      EnumSet.of(FailureKind.OVERLOADED, FailureKind.SHARE_SPENT, FailureKind.OUT_OF_TIME);
+      EnumSet.of(
+          FailureKind.OVERLOADED,
+          FailureKind.DEADLINE_SHARE_EXCEEDED,
+          FailureKind.DEADLINE_EXCEEDED);
 
   /** So many attempts' limits may be waited in vain before an excuse is none any more. */
   private static final int PATIENCE = 2;
@@ -725,7 +728,7 @@ final class TimedAttempt implements Progress {
         ? overdue(FailureKind.STALLED, what + text(limits.stall()))
         : unless(
             FailureKind.STALLED,
-            FailureKind.SHARE_SPENT,
+            FailureKind.DEADLINE_SHARE_EXCEEDED,
             what + text(Duration.ofNanos(now - silentSince())) + ", half of what the deadline left",
             "");
   }
@@ -733,7 +736,7 @@ final class TimedAttempt implements Progress {
   /** An answer may be long; that says nothing against the endpoint. */
   private Failure streamSpent() {
     return Failure.of(
-        FailureKind.SHARE_SPENT,
+        FailureKind.DEADLINE_SHARE_EXCEEDED,
         "no complete answer in " + text(limits.stream()) + " of delivery, the streamTimeout");
   }
 
@@ -742,7 +745,7 @@ final class TimedAttempt implements Progress {
       return late(new TimeoutException());
     }
     boolean over = isDeadlineOver(now);
-    FailureKind excuse = over ? FailureKind.OUT_OF_TIME : FailureKind.SHARE_SPENT;
+    FailureKind excuse = over ? FailureKind.DEADLINE_EXCEEDED : FailureKind.DEADLINE_SHARE_EXCEEDED;
     String what =
         over
             ? what() + Deadline.text(now - start) + ", and the deadline has passed"

@@ -111,7 +111,7 @@ final class Visit {
 
   private void checkTime() throws Failure {
     if (share.isSliver()) {
-      throw Failure.of(FailureKind.OUT_OF_TIME, leaves(share.left()));
+      throw Failure.of(FailureKind.DEADLINE_EXCEEDED, leaves(share.left()));
     }
   }
 

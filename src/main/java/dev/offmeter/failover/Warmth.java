@@ -58,11 +58,11 @@ final class Warmth {
   private static final int MOST_TIMES_BUSY = 75;
 
   private static final Set<FailureKind> REFUSALS =
-      EnumSet.of(FailureKind.WRONG_PATH, FailureKind.BAD_REQUEST);
+      EnumSet.of(FailureKind.PATH_NOT_FOUND, FailureKind.BAD_REQUEST);
 
   /** What a call would be told in the same words. */
   private static final Set<FailureKind> WRONG_SETTINGS =
-      EnumSet.of(FailureKind.MODEL_MISSING, FailureKind.OPTION_REJECTED);
+      EnumSet.of(FailureKind.MODEL_NOT_FOUND, FailureKind.OPTION_REJECTED);
 
   /** A proxy may let calls through, and nothing else. */
   private static final Set<Vitals.Sign> UNCLEAR =
@@ -510,7 +510,7 @@ final class Warmth {
       watchForTheDrop(spec.residence().toNanos());
     } else if (isRefusal(vitals)) {
       // Calls may be let through all the same: a proxy may know their path only.
-      boolean ours = failure != null && failure.kind() == FailureKind.RATE_SPENT;
+      boolean ours = failure != null && failure.kind() == FailureKind.CLIENT_RATE_LIMITED;
       mayLoadFrom = time.nanos() + (ours ? AGAIN : REFUSED);
       breaker.warmed();
     } else if (failure != null && failure.kind() == FailureKind.SERVER_BUSY) {

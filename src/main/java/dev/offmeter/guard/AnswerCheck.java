@@ -86,7 +86,7 @@ public interface AnswerCheck {
   }
 
   /** Turns down an answer that ended at {@code maxTokens}, perhaps in mid-sentence. */
-  static AnswerCheck notCut() {
+  static AnswerCheck notTruncated() {
     return answer ->
         objectionIf(answer.finishReason() == FinishReason.LENGTH, "was cut at maxTokens");
   }

@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param to the state now
  * @param cause what went wrong last, null when it is up
  * @param message the same in words, redacted; empty when it is up
- * @param leftAlone its pause, after which a call tries it again; zero unless it is down. A health
+ * @param backoff its pause, after which a call tries it again; zero unless it is down. A health
  *     check may find it well before, or keep it shut for longer
  */
 public record EndpointChange(
@@ -24,4 +24,4 @@ public record EndpointChange(
     EndpointState to,
     @Nullable FailureKind cause,
     String message,
-    Duration leftAlone) {}
+    Duration backoff) {}

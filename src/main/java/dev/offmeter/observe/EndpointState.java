@@ -13,9 +13,10 @@ public enum EndpointState {
   /**
    * The server is well and its model is being loaded, in the background: a call that another server
    * can answer goes to that. One that has only functions left, or nothing, waits for the load,
-   * within its clocks; before an impatient function it does not. Self-hosted servers only: Ollama,
-   * and OpenAI-compatible ones that were found to load a model. Then it is {@link #UP}, or on
-   * {@link #TRIAL} if a trial had failed before; {@link #DOWN} if the model cannot be loaded.
+   * within its clocks; before a function with {@code answerWhileModelLoads} it does not.
+   * Self-hosted servers only: Ollama, and OpenAI-compatible ones that were found to load a model.
+   * Then it is {@link #UP}, or on {@link #TRIAL} if a trial had failed before; {@link #DOWN} if the
+   * model cannot be loaded.
    */
   WARMING,
   /**

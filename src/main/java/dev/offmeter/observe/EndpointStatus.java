@@ -16,12 +16,13 @@ import java.util.Optional;
  * @param asked whether a call or a health check has been there since the client was made; until
  *     then nothing is known of it, although it is {@code UP}
  * @param since when it came into this state; for one that was never down, when the client was made
- * @param lasting for how long that is
+ * @param stateDuration for how long that is
  * @param cause what took it down, empty while it is up
  * @param message the same in words, redacted; while it is up empty, or that it is overloaded and
  *     how many calls at a time are let in
- * @param nextLook how long until it is asked again: by a health check, or, where there is none, by
- *     the first call after its pause; zero when that is due; empty while it is up or on trial
+ * @param nextHealthCheck how long until it is asked again: by a health check, or, where there is
+ *     none, by the first call after its pause; zero when that is due; empty while it is up or on
+ *     trial
  * @param inFlight calls that are there now; health checks and loads are not counted
  * @param latency how long its last answers took
  */
@@ -31,10 +32,10 @@ public record EndpointStatus(
     EndpointState state,
     boolean asked,
     Instant since,
-    Duration lasting,
+    Duration stateDuration,
     Optional<FailureKind> cause,
     String message,
-    Optional<Duration> nextLook,
+    Optional<Duration> nextHealthCheck,
     int inFlight,
     Latency latency) {
 
@@ -87,7 +88,9 @@ public record EndpointStatus(
         + " for "
         + age()
         + cause.map(kind -> " (" + why() + ")").orElse(why().isEmpty() ? "" : ", " + why())
-        + nextLook.map(left -> ", next look in " + seconds(left, 1) + " s").orElse("")
+        + nextHealthCheck
+            .map(left -> ", next health check in " + seconds(left, 1) + " s")
+            .orElse("")
         + ", "
         + inFlight
         + " in flight, "
@@ -104,15 +107,15 @@ public record EndpointStatus(
 
   /** How long it has been in its state, in the two largest units. */
   String age() {
-    if (lasting.toMinutes() == 0) {
-      return lasting.toSeconds() + " s";
+    if (stateDuration.toMinutes() == 0) {
+      return stateDuration.toSeconds() + " s";
     }
-    if (lasting.toHours() == 0) {
-      return lasting.toMinutes() + " min " + lasting.toSecondsPart() + " s";
+    if (stateDuration.toHours() == 0) {
+      return stateDuration.toMinutes() + " min " + stateDuration.toSecondsPart() + " s";
     }
-    return lasting.toDays() == 0
-        ? lasting.toHours() + " h " + lasting.toMinutesPart() + " min"
-        : lasting.toDays() + " d " + lasting.toHoursPart() + " h";
+    return stateDuration.toDays() == 0
+        ? stateDuration.toHours() + " h " + stateDuration.toMinutesPart() + " min"
+        : stateDuration.toDays() + " d " + stateDuration.toHoursPart() + " h";
   }
 
   static String seconds(Duration duration, int decimals) {

@@ -10,11 +10,11 @@ import java.util.Map;
  * Hears what a client does. Every method does nothing by default.
  *
  * <ul>
- *   <li>Each {@link #callStarted} is followed by exactly one {@link #callAnswered} or {@link
- *       #callFailed} of the same call.
- *   <li>Between them, each {@link #attemptStarted} is followed by exactly one {@link
- *       #attemptEnded}, and an endpoint that is passed over gives an {@link #attemptSkipped}.
- *   <li>{@link #endpointChanged} belongs to no call.
+ *   <li>Each {@link #onCallStarted} is followed by exactly one {@link #onCallAnswered} or {@link
+ *       #onCallFailed} of the same call.
+ *   <li>Between them, each {@link #onAttemptStarted} is followed by exactly one {@link
+ *       #onAttemptEnded}, and an endpoint that is passed over gives an {@link #onAttemptSkipped}.
+ *   <li>{@link #onEndpointChanged} belongs to no call.
  * </ul>
  *
  * <p>Methods are called on the thread that runs the call (for a stream, that is its reader's, or
@@ -31,29 +31,29 @@ public interface LlmListener {
    * @param call a number that tells this client's calls apart
    * @param tags the request's labels
    */
-  default void callStarted(long call, Map<String, String> tags) {}
+  default void onCallStarted(long call, Map<String, String> tags) {}
 
   /** An endpoint is about to be asked. */
-  default void attemptStarted(long call, String endpoint, String model) {}
+  default void onAttemptStarted(long call, String endpoint, String model) {}
 
   /** An endpoint has answered or failed. */
-  default void attemptEnded(long call, Attempt attempt) {}
+  default void onAttemptEnded(long call, Attempt attempt) {}
 
   /**
    * An endpoint was not asked: it is known to be down or loads its model, its places or its
    * requests of the minute are taken, the request must not be sent there, or there is no time left.
    */
-  default void attemptSkipped(long call, Attempt attempt) {}
+  default void onAttemptSkipped(long call, Attempt attempt) {}
 
   /** The call moves on from a failed or skipped attempt to the endpoint named {@code next}. */
-  default void fellThrough(long call, Attempt attempt, String next) {}
+  default void onFallback(long call, Attempt attempt, String next) {}
 
   /** The call ends with an answer. */
-  default void callAnswered(long call, ChatResponse response) {}
+  default void onCallAnswered(long call, ChatResponse response) {}
 
   /** The call ends with an exception. */
-  default void callFailed(long call, LlmException exception) {}
+  default void onCallFailed(long call, LlmException exception) {}
 
   /** An endpoint went down, warms its model, is on trial, or is up again. */
-  default void endpointChanged(EndpointChange change) {}
+  default void onEndpointChanged(EndpointChange change) {}
 }

@@ -43,7 +43,7 @@ public final class Slf4jListener implements LlmListener {
   private final Set<String> advised = ConcurrentHashMap.newKeySet();
 
   @Override
-  public void fellThrough(long call, Attempt attempt, String next) {
+  public void onFallback(long call, Attempt attempt, String next) {
     if (!LOG.isDebugEnabled()) {
       return;
     }
@@ -56,7 +56,7 @@ public final class Slf4jListener implements LlmListener {
   }
 
   @Override
-  public void callAnswered(long call, ChatResponse response) {
+  public void onCallAnswered(long call, ChatResponse response) {
     if (!LOG.isDebugEnabled()) {
       return;
     }
@@ -67,7 +67,7 @@ public final class Slf4jListener implements LlmListener {
   }
 
   @Override
-  public void attemptEnded(long call, Attempt attempt) {
+  public void onAttemptEnded(long call, Attempt attempt) {
     boolean overloaded = attempt.failure().filter(FailureKind.OVERLOADED::equals).isPresent();
     if (overloaded && advised.add(attempt.endpoint())) {
       LOG.atWarn()
@@ -79,7 +79,7 @@ public final class Slf4jListener implements LlmListener {
   }
 
   @Override
-  public void endpointChanged(EndpointChange change) {
+  public void onEndpointChanged(EndpointChange change) {
     LoggingEventBuilder line =
         LOG.atLevel(level(change))
             .addKeyValue("endpoint", change.endpoint())
@@ -129,7 +129,7 @@ public final class Slf4jListener implements LlmListener {
   }
 
   private static String pause(EndpointChange change) {
-    double seconds = change.leftAlone().toMillis() / 1000.0;
+    double seconds = change.backoff().toMillis() / 1000.0;
     return String.format(
         Locale.ROOT,
         ", asked again in %.1f s unless a health check or an answer says otherwise",

@@ -399,7 +399,7 @@ final class AnswerText {
 
   private void doubt(String why) throws Failure {
     if (strict) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, why);
+      throw Failure.of(FailureKind.UNEXPECTED_RESPONSE, why);
     }
   }
 }

@@ -231,6 +231,6 @@ final class AnthropicReply implements EventReading.Events {
   }
 
   private static Failure noReply() {
-    return Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with JSON that is no chat reply");
+    return Failure.of(FailureKind.UNEXPECTED_RESPONSE, "HTTP 200 with JSON that is no chat reply");
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
-import dev.offmeter.Endpoint;
+import dev.offmeter.Dialect;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
@@ -84,7 +84,7 @@ public record Api(
       String model,
       Map<String, Object> options,
       @Nullable Duration keepAlive,
-      Endpoint.Dialect dialect,
+      Dialect dialect,
       Variant variant,
       long maxLineBytes,
       long maxAnswerBytes,

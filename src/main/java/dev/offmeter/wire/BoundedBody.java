@@ -90,10 +90,10 @@ final class BoundedBody extends InputStream {
   }
 
   private static Unreadable noUtf8() {
-    return new Unreadable(Failure.of(FailureKind.NOT_AN_ANSWER, NO_UTF8));
+    return new Unreadable(Failure.of(FailureKind.UNEXPECTED_RESPONSE, NO_UTF8));
   }
 
   private static Failure tooLarge(String what, long limit) {
-    return Failure.of(FailureKind.TOO_LARGE, what + " is larger than " + limit + " bytes");
+    return Failure.of(FailureKind.RESPONSE_TOO_LARGE, what + " is larger than " + limit + " bytes");
   }
 }

@@ -103,6 +103,6 @@ record Content(String text, String thinking) {
   }
 
   private static Failure noText() {
-    return Failure.of(FailureKind.NOT_AN_ANSWER, "a text field that is no text");
+    return Failure.of(FailureKind.UNEXPECTED_RESPONSE, "a text field that is no text");
   }
 }

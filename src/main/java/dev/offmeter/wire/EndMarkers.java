@@ -51,7 +51,7 @@ final class EndMarkers {
     }
     if (!areEnough()) {
       throw Failure.of(
-          FailureKind.INCOMPLETE,
+          FailureKind.MISSING_END_MARKER,
           "the answer ended with its end marker but without a finish reason; a server that never"
               + " gives one needs endMarkerIsEnough(true)");
     }

@@ -115,7 +115,7 @@ final class ErrorClassifier {
    */
   Optional<FailureKind> refusal(boolean dated) {
     if (isSpent(dated)) {
-      return Optional.of(FailureKind.QUOTA_SPENT);
+      return Optional.of(FailureKind.QUOTA_EXCEEDED);
     }
     // A filter that does not work refuses nothing.
     boolean filtered = says(ErrorWords.FILTERED) && !says(ErrorWords.SERVER);
@@ -162,7 +162,7 @@ final class ErrorClassifier {
       return Optional.of(FailureKind.CONTEXT_OVERFLOW);
     }
     if (error.isOneOf(MODEL_TYPES) || says(ErrorWords.MODEL)) {
-      return Optional.of(FailureKind.MODEL_MISSING);
+      return Optional.of(FailureKind.MODEL_NOT_FOUND);
     }
     return says(ErrorWords.REQUEST) ? Optional.of(FailureKind.BAD_REQUEST) : Optional.empty();
   }
@@ -183,10 +183,10 @@ final class ErrorClassifier {
       return request.get();
     }
     if (error.json() && words.contains("model")) {
-      return FailureKind.MODEL_MISSING;
+      return FailureKind.MODEL_NOT_FOUND;
     }
     boolean page = !error.json() || words.isBlank() || says(ErrorWords.PATH);
-    return page ? FailureKind.WRONG_PATH : FailureKind.BAD_REQUEST;
+    return page ? FailureKind.PATH_NOT_FOUND : FailureKind.BAD_REQUEST;
   }
 
   /** What an HTTP 403, or a code of 403, with an error in JSON means. */
@@ -203,7 +203,7 @@ final class ErrorClassifier {
     return refusal(dated)
         .or(this::passing)
         .or(this::request)
-        .orElseGet(() -> isUnknownPath() ? FailureKind.WRONG_PATH : byCode());
+        .orElseGet(() -> isUnknownPath() ? FailureKind.PATH_NOT_FOUND : byCode());
   }
 
   private Optional<FailureKind> passing() {
@@ -220,7 +220,7 @@ final class ErrorClassifier {
 
   private FailureKind byCode() {
     return switch (error.code()) {
-      case "402" -> FailureKind.QUOTA_SPENT;
+      case "402" -> FailureKind.QUOTA_EXCEEDED;
       case "403" -> forbidden();
       case "404" -> notFound();
       default -> isRequestByType() ? FailureKind.BAD_REQUEST : FailureKind.STREAM_ERROR;

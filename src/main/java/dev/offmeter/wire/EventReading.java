@@ -144,7 +144,7 @@ final class EventReading implements Reading {
     begun = true;
     int first = FirstByte.of(source);
     if (first < 0) {
-      throw Failure.of(FailureKind.INCOMPLETE, "HTTP 200 with an empty body");
+      throw Failure.of(FailureKind.MISSING_END_MARKER, "HTTP 200 with an empty body");
     }
     if (first == '<') {
       throw FirstByte.page(source);
@@ -431,7 +431,7 @@ final class EventReading implements Reading {
       return last;
     }
     if (!some) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, NO_JSON);
+      throw Failure.of(FailureKind.UNEXPECTED_RESPONSE, NO_JSON);
     }
     return events.end();
   }
@@ -443,12 +443,12 @@ final class EventReading implements Reading {
     } catch (StreamConstraintsException e) {
       throw new Unreadable(
           Failure.of(
-              FailureKind.TOO_LARGE,
+              FailureKind.RESPONSE_TOO_LARGE,
               "the reply has too many values, is nested too deeply, or has a number too long"));
     } catch (JsonProcessingException | CharConversionException e) {
       throw atEnd && breaksOff(e, json, length)
           ? new Unreadable(
-              Failure.of(FailureKind.ANSWER_CUT, "the answer ends in the middle of an event"))
+              Failure.of(FailureKind.TRUNCATED, "the answer ends in the middle of an event"))
           : junk(NO_JSON);
     }
   }
@@ -461,12 +461,12 @@ final class EventReading implements Reading {
   }
 
   private static Unreadable junk(String what) {
-    return new Unreadable(Failure.of(FailureKind.NOT_AN_ANSWER, what));
+    return new Unreadable(Failure.of(FailureKind.UNEXPECTED_RESPONSE, what));
   }
 
   private static Unreadable tooLarge(String what, long limit) {
     return new Unreadable(
-        Failure.of(FailureKind.TOO_LARGE, what + " is larger than " + limit + " bytes"));
+        Failure.of(FailureKind.RESPONSE_TOO_LARGE, what + " is larger than " + limit + " bytes"));
   }
 
   @Override

@@ -18,7 +18,7 @@ final class Fields {
       return "";
     }
     if (!value.isTextual()) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "a text field that is no text");
+      throw Failure.of(FailureKind.UNEXPECTED_RESPONSE, "a text field that is no text");
     }
     return value.textValue();
   }
@@ -36,7 +36,7 @@ final class Fields {
       return MissingNode.getInstance();
     }
     if (!value.isObject() && !value.isMissingNode()) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "an object field that is no object");
+      throw Failure.of(FailureKind.UNEXPECTED_RESPONSE, "an object field that is no object");
     }
     return value;
   }
@@ -52,7 +52,7 @@ final class Fields {
     }
     boolean list = value.isArray() || value.isNull() || value.isMissingNode();
     if (!list || !objects.stream().allMatch(JsonNode::isObject)) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "a list field that is no list of objects");
+      throw Failure.of(FailureKind.UNEXPECTED_RESPONSE, "a list field that is no list of objects");
     }
     return objects;
   }

@@ -218,7 +218,8 @@ final class FinishWords {
           Failure.told(
               FailureKind.MODEL_STOPPED,
               "the model stopped" + (told.isEmpty() ? " for an unknown reason" : told));
-      default -> Failure.of(FailureKind.INCOMPLETE, "the answer ended without its end marker");
+      default ->
+          Failure.of(FailureKind.MISSING_END_MARKER, "the answer ended without its end marker");
     };
   }
 }

@@ -128,7 +128,7 @@ final class GeminiReply implements EventReading.Events {
   @Override
   public Ending end() throws Failure {
     if (!reply) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with JSON that is no chat reply");
+      throw Failure.of(FailureKind.UNEXPECTED_RESPONSE, "HTTP 200 with JSON that is no chat reply");
     }
     Ending ending = new Ending(model, usage, reasons.reason(), true);
     answer.end();

@@ -91,7 +91,8 @@ final class Inquiries {
     return Fact.wrong(
         MODEL,
         Failure.of(
-            FailureKind.MODEL_MISSING, "not in the list; the server has " + names(models, field)));
+            FailureKind.MODEL_NOT_FOUND,
+            "not in the list; the server has " + names(models, field)));
   }
 
   private static String names(JsonNode models, String field) {

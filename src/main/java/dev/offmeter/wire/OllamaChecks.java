@@ -25,8 +25,7 @@ final class OllamaChecks {
   private static final Vitals CUT =
       Vitals.of(
           Vitals.Sign.UNKNOWN,
-          Failure.of(FailureKind.ANSWER_CUT, "the list of models in memory is cut")
-              .withStatus(200));
+          Failure.of(FailureKind.TRUNCATED, "the list of models in memory is cut").withStatus(200));
 
   /** A name has up to three parts, and the first of three is its registry. */
   private static final String UNLISTED =

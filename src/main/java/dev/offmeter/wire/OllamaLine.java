@@ -125,7 +125,7 @@ final class OllamaLine {
     // Beside a code, a status or a type it tells how the server is, not what the model says.
     boolean status = !ends && error != null && error.size() > 1;
     if (text && (ends || error == null || !(status || InBandError.isIn(error)))) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "a message that is no object");
+      throw Failure.of(FailureKind.UNEXPECTED_RESPONSE, "a message that is no object");
     }
   }
 
@@ -144,7 +144,7 @@ final class OllamaLine {
       return;
     }
     if (message != JsonToken.START_OBJECT) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "a message that is no object");
+      throw Failure.of(FailureKind.UNEXPECTED_RESPONSE, "a message that is no object");
     }
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String name = parser.currentName();
@@ -188,7 +188,7 @@ final class OllamaLine {
   private void readToolCalls(JsonParser parser, JsonToken value) throws IOException, Failure {
     JsonNode list = trees.read(parser, value);
     if (!list.isArray() && !list.isNull()) {
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "tool calls that are no list");
+      throw Failure.of(FailureKind.UNEXPECTED_RESPONSE, "tool calls that are no list");
     }
     for (JsonNode call : list) {
       JsonNode function = call.path("function");
@@ -274,7 +274,8 @@ final class OllamaLine {
   Ending ending() throws Failure {
     if (doneReason.equals("load") || doneReason.equals("unload")) {
       throw Failure.of(
-          FailureKind.NOT_AN_ANSWER, "the server reports a model " + doneReason + ", no answer");
+          FailureKind.UNEXPECTED_RESPONSE,
+          "the server reports a model " + doneReason + ", no answer");
     }
     Usage usage = new Usage(inputTokens, outputTokens);
     FinishReason reason = reason();

@@ -45,20 +45,20 @@ final class OllamaReading implements Reading {
       throw cut();
     } catch (StreamConstraintsException e) {
       throw Failure.of(
-          FailureKind.TOO_LARGE,
+          FailureKind.RESPONSE_TOO_LARGE,
           "the reply has too many values, is nested too deeply, or has a number too long");
     } catch (JsonProcessingException | CharConversionException e) {
       if (line.isBegun() && bounded.ended()) {
         throw cut();
       }
-      throw Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with something that is not JSON");
+      throw Failure.of(FailureKind.UNEXPECTED_RESPONSE, "HTTP 200 with something that is not JSON");
     }
   }
 
   private JsonParser begin() throws Failure, IOException {
     int first = FirstByte.of(source);
     if (first < 0) {
-      throw Failure.of(FailureKind.INCOMPLETE, "HTTP 200 with an empty body");
+      throw Failure.of(FailureKind.MISSING_END_MARKER, "HTTP 200 with an empty body");
     }
     if (first == '<') {
       throw FirstByte.page(source);
@@ -112,7 +112,7 @@ final class OllamaReading implements Reading {
       return ending();
     }
     throw line.isReply()
-        ? Failure.of(FailureKind.INCOMPLETE, "the answer ended without its end marker")
+        ? Failure.of(FailureKind.MISSING_END_MARKER, "the answer ended without its end marker")
         : noReply();
   }
 
@@ -126,11 +126,11 @@ final class OllamaReading implements Reading {
   }
 
   private static Failure cut() {
-    return Failure.of(FailureKind.ANSWER_CUT, "the answer ends in the middle of a line");
+    return Failure.of(FailureKind.TRUNCATED, "the answer ends in the middle of a line");
   }
 
   private static Failure noReply() {
-    return Failure.of(FailureKind.NOT_AN_ANSWER, "HTTP 200 with JSON that is no chat reply");
+    return Failure.of(FailureKind.UNEXPECTED_RESPONSE, "HTTP 200 with JSON that is no chat reply");
   }
 
   @Override

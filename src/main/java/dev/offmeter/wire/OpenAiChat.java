@@ -4,7 +4,7 @@ package dev.offmeter.wire;
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse.ToolCall;
-import dev.offmeter.Endpoint.Dialect;
+import dev.offmeter.Dialect;
 import dev.offmeter.FailureKind;
 import dev.offmeter.Message;
 import dev.offmeter.Role;
@@ -229,7 +229,7 @@ public final class OpenAiChat implements Protocol {
   @Override
   public @Nullable Adaptation adapted(ChatRequest request, Reply refusal, boolean known) {
     boolean versionAdded = server.variant().path().isEmpty() && !base.equals(server.baseUrl());
-    boolean noSuchPath = refused(refusal).kind() == FailureKind.WRONG_PATH;
+    boolean noSuchPath = refused(refusal).kind() == FailureKind.PATH_NOT_FOUND;
     return !known && versionAdded && noSuchPath
         ? new Adaptation(
             new OpenAiChat(server.with(new Api.Variant(server.variant().omitted(), PATH))),

@@ -3,7 +3,7 @@ package dev.offmeter.wire;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
-import dev.offmeter.Endpoint;
+import dev.offmeter.Dialect;
 import dev.offmeter.FailureKind;
 import okhttp3.HttpUrl;
 import org.jspecify.annotations.Nullable;
@@ -34,13 +34,13 @@ final class OpenAiChecks {
           default -> Check.get(at(versioned, "models"), reply -> models(reply, server.model()));
         };
     Check shortest = oneToken == null ? null : oneToken(chat, oneToken);
-    if (server.dialect() == Endpoint.Dialect.OLLAMA) {
+    if (server.dialect() == Dialect.OLLAMA) {
       Api.Server atRoot = server.at(root);
       Checks ollama = OllamaChecks.of(atRoot, new OllamaContext(atRoot));
       return new Checks(
           alive, ollama.resident(), ollama.load(), null, shortest, OllamaChecks.isOllama(root));
     }
-    boolean generic = server.dialect() == Endpoint.Dialect.GENERIC;
+    boolean generic = server.dialect() == Dialect.GENERIC;
     return new Checks(
         alive, null, null, null, shortest, generic ? OllamaChecks.isOllama(root) : null);
   }
@@ -67,7 +67,7 @@ final class OpenAiChecks {
     return vitals.sign() == Vitals.Sign.READY && isUnlisted(reply.body(), model)
         ? Vitals.of(
             Vitals.Sign.READY,
-            Failure.of(FailureKind.MODEL_MISSING, "the model is not listed").withStatus(200))
+            Failure.of(FailureKind.MODEL_NOT_FOUND, "the model is not listed").withStatus(200))
         : vitals;
   }
 

@@ -6,7 +6,7 @@ import static dev.offmeter.wire.Protocol.Topic.LOADED;
 import static dev.offmeter.wire.Protocol.Topic.VERSION;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.offmeter.Endpoint.Dialect;
+import dev.offmeter.Dialect;
 import dev.offmeter.wire.Protocol.Fact;
 import dev.offmeter.wire.Protocol.Inquiry;
 import java.util.ArrayList;

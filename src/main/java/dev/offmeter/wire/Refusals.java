@@ -60,7 +60,7 @@ final class Refusals {
 
   private static Failure judge(Reply reply, ErrorBody error) {
     if ("challenge".equalsIgnoreCase(reply.headers().get("cf-mitigated"))) {
-      return Failure.of(FailureKind.CHALLENGED, "Cloudflare answered with a bot challenge");
+      return Failure.of(FailureKind.BOT_CHALLENGE, "Cloudflare answered with a bot challenge");
     }
     int code = edgeCode(reply);
     if (code != 0) {
@@ -84,7 +84,7 @@ final class Refusals {
     boolean mayBeOfRequest = isOfRequest(reply.status(), error.json(), words.isShortTerm(dated));
     Optional<FailureKind> said =
         reply.status() == 402
-            ? Optional.of(FailureKind.QUOTA_SPENT)
+            ? Optional.of(FailureKind.QUOTA_EXCEEDED)
             : words.refusal(dated).or(() -> mayBeOfRequest ? words.request() : Optional.empty());
     if (said.isPresent()) {
       return worded(said.get(), reply, error, "payment required");
@@ -132,7 +132,7 @@ final class Refusals {
     }
     return status == 429
         ? Failure.of(FailureKind.RATE_LIMITED, name + ": too many requests at the edge")
-        : Failure.of(FailureKind.CHALLENGED, name + ": refused at the edge");
+        : Failure.of(FailureKind.BOT_CHALLENGE, name + ": refused at the edge");
   }
 
   private static boolean isAccess(Reply reply) {
@@ -146,7 +146,7 @@ final class Refusals {
       case 401, 407 -> worded(FailureKind.UNAUTHORIZED, reply, error, "key rejected");
       case 403 -> forbidden(reply, error, words);
       case 404 -> notFound(reply, error, words);
-      case 405 -> worded(FailureKind.WRONG_PATH, reply, error, "method not allowed");
+      case 405 -> worded(FailureKind.PATH_NOT_FOUND, reply, error, "method not allowed");
       case 408, 504, 524 ->
           worded(FailureKind.GATEWAY_TIMEOUT, reply, error, "the server was too slow");
       case 425 -> worded(FailureKind.SERVER_BUSY, reply, error, "too early");
@@ -164,10 +164,10 @@ final class Refusals {
 
   private static Failure byClass(Reply reply, ErrorBody error, ErrorClassifier words) {
     return switch (reply.status() / 100) {
-      case 2 -> worded(FailureKind.NOT_AN_ANSWER, reply, error, "not an answer");
+      case 2 -> worded(FailureKind.UNEXPECTED_RESPONSE, reply, error, "not an answer");
       case 4 -> worded(rejected(words), reply, error, "request rejected");
       case 5 -> serverError(reply, error, words);
-      default -> worded(FailureKind.NOT_AN_ANSWER, reply, error, "unknown status");
+      default -> worded(FailureKind.UNEXPECTED_RESPONSE, reply, error, "unknown status");
     };
   }
 

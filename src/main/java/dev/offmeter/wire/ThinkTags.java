@@ -57,7 +57,8 @@ final class ThinkTags {
     end();
     if (blurTheAnswer()) {
       throw Failure.of(
-          FailureKind.INCOMPLETE, "its <think> tags do not pair: what is answer is unclear");
+          FailureKind.MISSING_END_MARKER,
+          "its <think> tags do not pair: what is answer is unclear");
     }
   }
 

@@ -103,7 +103,8 @@ final class ToolCallPieces {
 
   private Call begun() throws Failure {
     if (calls.size() == MOST) {
-      throw Failure.of(FailureKind.TOO_LARGE, "the answer has more than " + MOST + " tool calls");
+      throw Failure.of(
+          FailureKind.RESPONSE_TOO_LARGE, "the answer has more than " + MOST + " tool calls");
     }
     Call call = new Call();
     calls.add(call);

@@ -65,10 +65,11 @@ final class TunnelPages {
               Failure.of(FailureKind.TUNNEL_DOWN, name + ": the agent cannot reach the server"));
       case 6022, 6024 ->
           Optional.of(
-              Failure.of(FailureKind.CHALLENGED, name + ": a page for browsers, not the server"));
+              Failure.of(
+                  FailureKind.BOT_CHALLENGE, name + ": a page for browsers, not the server"));
       case 725, 726, 727 ->
           Optional.of(
-              Failure.of(FailureKind.QUOTA_SPENT, name + ": the account's limit is reached"));
+              Failure.of(FailureKind.QUOTA_EXCEEDED, name + ": the account's limit is reached"));
       case 734 ->
           Optional.of(Failure.of(FailureKind.RATE_LIMITED, name + ": too many requests a minute"));
       default -> {

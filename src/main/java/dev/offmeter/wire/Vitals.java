@@ -49,7 +49,7 @@ public record Vitals(Sign sign, @Nullable Failure failure) {
       EnumSet.of(
           FailureKind.UNAUTHORIZED,
           FailureKind.ACCESS_DENIED,
-          FailureKind.CHALLENGED,
+          FailureKind.BOT_CHALLENGE,
           FailureKind.HOST_REJECTED,
           FailureKind.REDIRECTED);
 
@@ -70,7 +70,7 @@ public record Vitals(Sign sign, @Nullable Failure failure) {
    */
   static Vitals of(Reply reply, Predicate<String> own) {
     if (reply.status() == 200) {
-      Failure other = Failure.of(FailureKind.NOT_AN_ANSWER, "a reply of somebody else's");
+      Failure other = Failure.of(FailureKind.UNEXPECTED_RESPONSE, "a reply of somebody else's");
       Sign sign = isObject(reply.body()) ? Sign.FOREIGN : Sign.UNKNOWN;
       return own.test(reply.body()) ? READY : of(sign, other.withStatus(200));
     }

@@ -9,7 +9,7 @@ import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
-import dev.offmeter.endpoint.Locality;
+import dev.offmeter.Locality;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.time.Duration;
@@ -756,7 +756,7 @@ class EnvironmentTest {
                 variables(
                     "OFFMETER_ENDPOINTS_0_URL=http://localhost:1",
                     "OFFMETER_ENDPOINTS_0_QUEUEFOR=2s")))
-        .hasMessageContaining("must have a maxConcurrent to have a queueFor");
+        .hasMessageContaining("must have a maxConcurrent to have a maxWait");
     assertThat(
             rejected(
                 IllegalStateException.class,

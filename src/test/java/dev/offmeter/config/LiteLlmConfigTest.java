@@ -7,7 +7,7 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import dev.offmeter.Endpoint;
-import dev.offmeter.endpoint.Locality;
+import dev.offmeter.Locality;
 import dev.offmeter.testing.LoggedEvents;
 import java.io.IOException;
 import java.io.PrintWriter;

@@ -40,7 +40,7 @@ class BreakerTest {
             PRIMARY,
             time,
             (why, inARow, asked) -> Duration.ofSeconds(15),
-            Gates.empty(),
+            Failover.emptyRegistries(),
             change -> {},
             change -> heard.accept(change));
   }
@@ -230,7 +230,7 @@ class BreakerTest {
             PRIMARY,
             new ManualTime(-3_000_000_000_000_000_000L),
             (why, inARow, asked) -> Duration.ofSeconds(15),
-            Gates.empty(),
+            Failover.emptyRegistries(),
             change -> {},
             change -> {});
     for (int i = 0; i < 2; i++) {

@@ -34,7 +34,7 @@ class GateTest {
             Runnable::run,
             (why, inARow, asked) -> Duration.ofSeconds(15),
             new ProbePace(() -> 0.5),
-            Gates.empty(),
+            Failover.emptyRegistries(),
             new WaitingLine(time),
             change -> {}));
   }
@@ -46,7 +46,7 @@ class GateTest {
     time.advance(Duration.ofSeconds(16));
     assertThatThrownBy(gate::enter)
         .isInstanceOfSatisfying(
-            Failure.class, full -> assertThat(full.kind()).isEqualTo(FailureKind.GATE_FULL));
+            Failure.class, full -> assertThat(full.kind()).isEqualTo(FailureKind.BULKHEAD_FULL));
 
     gate.givePlaceBack();
 
@@ -65,7 +65,7 @@ class GateTest {
             Runnable::run,
             (why, inARow, asked) -> Duration.ofSeconds(15),
             new ProbePace(() -> 0.5),
-            Gates.empty(),
+            Failover.emptyRegistries(),
             line,
             change -> {}));
   }

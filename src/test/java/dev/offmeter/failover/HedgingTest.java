@@ -70,7 +70,7 @@ class HedgingTest {
             asked::add,
             (why, inARow, pause) -> ANY,
             new ProbePace(() -> 0.5),
-            Gates.empty(),
+            Failover.emptyRegistries(),
             line,
             change -> {}));
   }

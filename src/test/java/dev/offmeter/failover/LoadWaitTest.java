@@ -46,7 +46,7 @@ class LoadWaitTest {
                 Runnable::run,
                 (why, inARow, asked) -> LIMIT,
                 new ProbePace(() -> 0.5),
-                Gates.empty(),
+                Failover.emptyRegistries(),
                 new WaitingLine(time),
                 change -> {}));
     assertThat(home.health().warms(Failure.of(FailureKind.MODEL_COLD, "cold"), false)).isTrue();

@@ -65,7 +65,7 @@ class SlowAnswerTest {
     public Answer next() throws Failure {
       time.advance(come == 0 ? gap.plus(heldBack) : heldBack.isZero() ? gap : Duration.ZERO);
       if (cancelled) {
-        throw Failure.of(FailureKind.ANSWER_CUT, "closed");
+        throw Failure.of(FailureKind.TRUNCATED, "closed");
       }
       if (come < Math.abs(piecesToCome)) {
         come++;

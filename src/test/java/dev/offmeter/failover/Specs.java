@@ -2,9 +2,9 @@
 package dev.offmeter.failover;
 
 import dev.offmeter.ChatRequest;
+import dev.offmeter.Locality;
 import dev.offmeter.endpoint.EndpointSpec;
 import dev.offmeter.endpoint.Limits;
-import dev.offmeter.endpoint.Locality;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.Function;

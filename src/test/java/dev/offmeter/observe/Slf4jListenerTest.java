@@ -43,7 +43,7 @@ class Slf4jListenerTest {
   }
 
   private Level levelOf(EndpointState from, EndpointState to, @Nullable FailureKind cause) {
-    listener.endpointChanged(
+    listener.onEndpointChanged(
         new EndpointChange(
             "primary",
             "https://llm.example.org",
@@ -142,7 +142,7 @@ class Slf4jListenerTest {
   @Test
   void theFirstOverloadOfEachEndpointSaysWhatToSet() {
     for (String endpoint : List.of("primary", "primary", "fallback", "primary")) {
-      listener.attemptEnded(7, failed(endpoint, FailureKind.OVERLOADED));
+      listener.onAttemptEnded(7, failed(endpoint, FailureKind.OVERLOADED));
     }
 
     assertThat(log.list).hasSize(2).allMatch(event -> event.getLevel() == Level.WARN);
@@ -156,10 +156,10 @@ class Slf4jListenerTest {
 
   @Test
   void otherEndsOfAnAttemptAreNotLogged() {
-    listener.attemptEnded(7, Attempt.builder("primary").build());
+    listener.onAttemptEnded(7, Attempt.builder("primary").build());
     for (FailureKind kind : FailureKind.values()) {
       if (kind != FailureKind.OVERLOADED) {
-        listener.attemptEnded(7, failed("primary", kind));
+        listener.onAttemptEnded(7, failed("primary", kind));
       }
     }
 

@@ -11,7 +11,7 @@ import dev.offmeter.ChatStream;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
 import dev.offmeter.LlmClient;
-import dev.offmeter.StreamRescue;
+import dev.offmeter.StreamRecovery;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Iterator;
@@ -31,7 +31,7 @@ class LlamaDeathIT {
           .user("A long story.")
           .seed(7)
           .maxTokens(30_000)
-          .rescue(StreamRescue.RESTART)
+          .onBrokenStream(StreamRecovery.RESTART)
           .build();
 
   @TempDir Path folder;
@@ -70,7 +70,7 @@ class LlamaDeathIT {
     dying.kill();
 
     assertThat(answerOfTheOther(future.join()).failure().orElseThrow())
-        .isIn(FailureKind.CONNECTION_LOST, FailureKind.ANSWER_CUT);
+        .isIn(FailureKind.CONNECTION_LOST, FailureKind.TRUNCATED);
   }
 
   @Test
@@ -83,7 +83,7 @@ class LlamaDeathIT {
 
   @Test
   void killedInTheMiddleOfAStreamTheOtherBeginsAnew() {
-    assertRestarts(dying::kill, FailureKind.ANSWER_CUT);
+    assertRestarts(dying::kill, FailureKind.TRUNCATED);
   }
 
   /**
@@ -93,7 +93,7 @@ class LlamaDeathIT {
   @Test
   void stoppedInTheMiddleOfAStreamTheOtherBeginsAnew() {
     assertRestarts(
-        dying::terminate, FailureKind.STALLED, FailureKind.UNRESPONSIVE, FailureKind.ANSWER_CUT);
+        dying::terminate, FailureKind.STALLED, FailureKind.UNRESPONSIVE, FailureKind.TRUNCATED);
   }
 
   private void assertRestarts(Runnable end, FailureKind... because) {

@@ -3,6 +3,7 @@ package dev.offmeter.real;
 
 import static org.awaitility.Awaitility.await;
 
+import dev.offmeter.Dialect;
 import dev.offmeter.Endpoint;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -95,7 +96,7 @@ final class LlamaServer implements AutoCloseable {
   static Endpoint.Builder at(String name, String url) {
     return Endpoint.openAi(name, url)
         .model("tiny")
-        .dialect(Endpoint.Dialect.LLAMA_SERVER)
+        .dialect(Dialect.LLAMA_SERVER)
         .timeout(Duration.ofSeconds(60));
   }
 

@@ -166,7 +166,7 @@ class NginxIT {
         event = events.next();
       }
 
-      assertThat(((ChatEvent.Restarted) event).failed().failure()).contains(FailureKind.ANSWER_CUT);
+      assertThat(((ChatEvent.Restarted) event).failed().failure()).contains(FailureKind.TRUNCATED);
     }
   }
 

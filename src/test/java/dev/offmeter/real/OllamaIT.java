@@ -85,7 +85,7 @@ class OllamaIT {
     try (LlmClient client = client("no-such-model")) {
       Attempt attempt = client.chat(REQUEST).attempts().get(0);
 
-      assertThat(attempt.failure()).contains(FailureKind.MODEL_MISSING);
+      assertThat(attempt.failure()).contains(FailureKind.MODEL_NOT_FOUND);
       assertThat(attempt.status()).hasValue(404);
     }
   }

@@ -42,17 +42,17 @@ final class CallWatch implements LlmListener {
   }
 
   @Override
-  public void callStarted(long call, Map<String, String> tags) {
+  public void onCallStarted(long call, Map<String, String> tags) {
     told(call).started.incrementAndGet();
   }
 
   @Override
-  public void attemptStarted(long call, String endpoint, String model) {
+  public void onAttemptStarted(long call, String endpoint, String model) {
     told(call).attemptsStarted.incrementAndGet();
   }
 
   @Override
-  public void attemptEnded(long call, Attempt attempt) {
+  public void onAttemptEnded(long call, Attempt attempt) {
     told(call).attemptsEnded.incrementAndGet();
     String outcome = attempt.failure().map(Enum::name).orElse("ANSWERED");
     ledger.count("attempt " + outcome);
@@ -60,17 +60,17 @@ final class CallWatch implements LlmListener {
   }
 
   @Override
-  public void callAnswered(long call, ChatResponse response) {
+  public void onCallAnswered(long call, ChatResponse response) {
     told(call).ended.incrementAndGet();
   }
 
   @Override
-  public void callFailed(long call, LlmException failure) {
+  public void onCallFailed(long call, LlmException failure) {
     told(call).ended.incrementAndGet();
   }
 
   @Override
-  public void endpointChanged(EndpointChange change) {
+  public void onEndpointChanged(EndpointChange change) {
     ledger.count("change to " + change.to());
   }
 

@@ -126,7 +126,7 @@ final class CrowdedLine {
   private LlmClient client(Node one, Node other) {
     Endpoint.Builder first = Loopback.ollama("first", one).maxConcurrent(places);
     if (seed % 2 == 0) {
-      first.queueFor(Duration.ofSeconds(1));
+      first.maxWait(Duration.ofSeconds(1));
     }
     Endpoint.Builder second = Loopback.ollama("second", other).maxConcurrent(places);
     return Insides.time(LlmClient.builder().endpoint(first.build()).endpoint(second.build()), time)
@@ -248,7 +248,7 @@ final class CrowdedLine {
   private boolean isWhole(LlmClient client) {
     boolean idle =
         Insides.underWay(client) == 0
-            && client.gates().bulkheads().getAllBulkheads().stream()
+            && client.resilience4j().bulkheads().getAllBulkheads().stream()
                 .allMatch(b -> b.getMetrics().getAvailableConcurrentCalls() == places);
     if (!idle) {
       return false;

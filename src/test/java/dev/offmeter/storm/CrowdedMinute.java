@@ -78,7 +78,11 @@ final class CrowdedMinute {
       ledger.count("minute: " + response.text());
       boolean tells =
           wasSent
-              || response.attempts().get(0).failure().equals(Optional.of(FailureKind.RATE_SPENT));
+              || response
+                  .attempts()
+                  .get(0)
+                  .failure()
+                  .equals(Optional.of(FailureKind.CLIENT_RATE_LIMITED));
       ledger.wrong("minute", tells ? "" : "tells " + response.attempts());
     }
     ledger.wrong(

@@ -93,7 +93,7 @@ final class OrderedLine {
           () ->
               places
                   == client
-                      .gates()
+                      .resilience4j()
                       .bulkheads()
                       .bulkhead("only")
                       .getMetrics()
@@ -106,7 +106,7 @@ final class OrderedLine {
     Endpoint.Builder only = Loopback.ollama("only", node).maxConcurrent(places);
     LlmClient.Builder builder = LlmClient.builder();
     if (queues) {
-      only.queueFor(Duration.ofHours(1));
+      only.maxWait(Duration.ofHours(1));
       builder.endpoint(only.timeout(Duration.ofMinutes(5)).build());
       builder.endpoint(Endpoint.local("template", request -> "template").build());
     } else {

@@ -9,7 +9,7 @@ import dev.offmeter.ChatResponse;
 import dev.offmeter.ChatStream;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
-import dev.offmeter.StreamRescue;
+import dev.offmeter.StreamRecovery;
 import dev.offmeter.testing.Ledger;
 import dev.offmeter.testing.QuickTime;
 import dev.offmeter.testing.Seeds;
@@ -113,7 +113,7 @@ final class RandomCalls implements Runnable {
         common.weather.patient() || random.nextBoolean()
             ? Duration.ofMillis(20 + random.nextInt(600))
             : null;
-    private final StreamRescue rescue = rescue(random.nextInt(4));
+    private final StreamRecovery recovery = recovery(random.nextInt(4));
     private final AtomicLong toldToEnd = new AtomicLong(Long.MAX_VALUE);
     private final StringBuilder shown = new StringBuilder();
     private @Nullable Future<?> interference;
@@ -124,18 +124,20 @@ final class RandomCalls implements Runnable {
       this.id = id;
     }
 
-    private StreamRescue rescue(int which) {
+    private StreamRecovery recovery(int which) {
       return switch (which) {
-        case 0 -> StreamRescue.FAIL;
-        case 1 -> StreamRescue.HOLD;
-        case 2 -> StreamRescue.hold(1 + random.nextInt(5));
-        default -> StreamRescue.RESTART;
+        case 0 -> StreamRecovery.FAIL;
+        case 1 -> StreamRecovery.HOLD;
+        case 2 -> StreamRecovery.hold(1 + random.nextInt(5));
+        default -> StreamRecovery.RESTART;
       };
     }
 
     private ChatRequest.Builder asks(String wanted) {
       ChatRequest.Builder request =
-          ChatRequest.builder().user("caller=" + id + ";wants=" + wanted + ";").rescue(rescue);
+          ChatRequest.builder()
+              .user("caller=" + id + ";wants=" + wanted + ";")
+              .onBrokenStream(recovery);
       if (deadline != null) {
         // Real time, as a caller would measure it.
         request.deadline(deadline.multipliedBy(common.time.factor()));
@@ -286,7 +288,7 @@ final class RandomCalls implements Runnable {
         shown.append(delta.text());
         wrong(Signed.wrongWithBeginning(shown.toString(), id));
       } else if (event instanceof ChatEvent.Restarted restarted) {
-        wrong(rescue.restarts() ? "" : "restarted though the rescue is " + rescue);
+        wrong(recovery.restarts() ? "" : "restarted though the recovery is " + recovery);
         int discards = restarted.discardText();
         wrong(discards == shown.length() ? "" : "discards " + discards + " of " + shown.length());
         shown.setLength(0);
@@ -383,7 +385,7 @@ final class RandomCalls implements Runnable {
 
     private boolean isBrokenStream() {
       boolean streams = kind == Kind.PUBLISHED || kind.name().startsWith("STREAM");
-      return streams && !rescue.restarts() && rescue != StreamRescue.HOLD;
+      return streams && !recovery.restarts() && recovery != StreamRecovery.HOLD;
     }
 
     private void endsInTime() {

@@ -133,7 +133,7 @@ final class Storm {
       builder.endpoint(Endpoint.local(RandomCalls.TEMPLATE, Storm::template).build());
     }
     if (weather.hedging()) {
-      builder.hedgeAfter(Duration.ofSeconds(1)).hedgeAtMost(0.5);
+      builder.hedgeAfter(Duration.ofSeconds(1)).maxHedgedShare(0.5);
     }
     return Insides.time(builder, time).build();
   }
@@ -150,7 +150,7 @@ final class Storm {
         .retries(random.nextInt(3));
     if (random.nextBoolean()) {
       builder.maxConcurrent(2 + random.nextInt(8));
-      builder.queueFor(Duration.ofMillis(random.nextInt(3000)));
+      builder.maxWait(Duration.ofMillis(random.nextInt(3000)));
     }
     if (random.nextInt(3) == 0) {
       builder.requestsPerMinute(2000);
@@ -259,7 +259,7 @@ final class Storm {
   }
 
   private boolean hasAllPermits() {
-    return client.gates().bulkheads().getAllBulkheads().stream()
+    return client.resilience4j().bulkheads().getAllBulkheads().stream()
         .map(Bulkhead::getMetrics)
         .allMatch(m -> m.getAvailableConcurrentCalls() == m.getMaxAllowedConcurrentCalls());
   }

@@ -31,27 +31,27 @@ final class Unruly implements LlmListener {
   }
 
   @Override
-  public void callStarted(long call, Map<String, String> tags) {
+  public void onCallStarted(long call, Map<String, String> tags) {
     act();
   }
 
   @Override
-  public void attemptStarted(long call, String endpoint, String model) {
+  public void onAttemptStarted(long call, String endpoint, String model) {
     act();
   }
 
   @Override
-  public void attemptEnded(long call, Attempt attempt) {
+  public void onAttemptEnded(long call, Attempt attempt) {
     act();
   }
 
   @Override
-  public void callAnswered(long call, ChatResponse response) {
+  public void onCallAnswered(long call, ChatResponse response) {
     act();
   }
 
   @Override
-  public void endpointChanged(EndpointChange change) {
+  public void onEndpointChanged(EndpointChange change) {
     act();
   }
 }

@@ -13,7 +13,7 @@ public final class Changes {
   public static LlmListener into(Collection<EndpointChange> heard) {
     return new LlmListener() {
       @Override
-      public void endpointChanged(EndpointChange change) {
+      public void onEndpointChanged(EndpointChange change) {
         heard.add(change);
       }
     };

@@ -84,7 +84,7 @@ public final class Loopback implements AfterEachCallback {
   }
 
   private static boolean hasAllPlaces(LlmClient client) {
-    return client.gates().bulkheads().getAllBulkheads().stream()
+    return client.resilience4j().bulkheads().getAllBulkheads().stream()
         .map(Bulkhead::getMetrics)
         .allMatch(m -> m.getAvailableConcurrentCalls() == m.getMaxAllowedConcurrentCalls());
   }

@@ -9,7 +9,7 @@ import dev.offmeter.ChatStream;
 import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
-import dev.offmeter.StreamRescue;
+import dev.offmeter.StreamRecovery;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
@@ -69,13 +69,14 @@ class BesideTheAnswerTest {
 
     ChatResponse whole = client(Endpoint.ollama("node", node.url())).chat(REQUEST);
     assertThat(whole.text()).isEqualTo("TEMPLATE");
-    assertThat(whole.attempts().get(0).failure()).contains(FailureKind.TOO_LARGE);
-    for (StreamRescue rescue : List.of(StreamRescue.RESTART, StreamRescue.HOLD)) {
+    assertThat(whole.attempts().get(0).failure()).contains(FailureKind.RESPONSE_TOO_LARGE);
+    for (StreamRecovery recovery : List.of(StreamRecovery.RESTART, StreamRecovery.HOLD)) {
       LlmClient client = client(Endpoint.ollama("node", node.url()));
-      try (ChatStream stream = client.stream(REQUEST.toBuilder().rescue(rescue).build())) {
+      try (ChatStream stream =
+          client.stream(REQUEST.toBuilder().onBrokenStream(recovery).build())) {
         ChatResponse read = stream.response();
         assertThat(read.text()).isEqualTo("TEMPLATE");
-        assertThat(read.attempts().get(0).failure()).contains(FailureKind.TOO_LARGE);
+        assertThat(read.attempts().get(0).failure()).contains(FailureKind.RESPONSE_TOO_LARGE);
       }
     }
     // What the sockets of both ends hold comes on top, three times.

@@ -114,7 +114,7 @@ class BesideTheTunnelTest {
       ChatResponse response = client(http().build(), url).chat(REQUEST);
 
       assertThat(response.text()).isEqualTo("TEMPLATE");
-      assertThat(response.attempts().get(0).failure()).contains(FailureKind.TOO_LARGE);
+      assertThat(response.attempts().get(0).failure()).contains(FailureKind.RESPONSE_TOO_LARGE);
     }
   }
 
@@ -166,7 +166,7 @@ class BesideTheTunnelTest {
     assertThat(response.text()).isEqualTo("TEMPLATE");
     assertThat(response.attempts().get(0).failure().orElseThrow())
         .isIn(
-            FailureKind.TOO_LARGE,
+            FailureKind.RESPONSE_TOO_LARGE,
             FailureKind.TLS_FAILED,
             FailureKind.CONNECTION_LOST,
             FailureKind.ORIGIN_UNREACHABLE,

@@ -3,7 +3,7 @@ package dev.offmeter.wire;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.offmeter.Endpoint.Dialect;
+import dev.offmeter.Dialect;
 import dev.offmeter.FailureKind;
 import dev.offmeter.wire.Vitals.Sign;
 import java.io.IOException;
@@ -114,7 +114,7 @@ class ChecksTest {
     Vitals vitals = vitals(ollama("m", null).load(), 404, "{\"error\":\"model 'm' not found\"}");
 
     assertThat(vitals.sign()).isNotEqualTo(Sign.READY);
-    assertThat(vitals.failure().kind()).isEqualTo(FailureKind.MODEL_MISSING);
+    assertThat(vitals.failure().kind()).isEqualTo(FailureKind.MODEL_NOT_FOUND);
   }
 
   /** As Ollama 0.33 words them. */
@@ -124,7 +124,7 @@ class ChecksTest {
       value = {
         "500 | option 'num_ctx' must be of type integer   | OPTION_REJECTED",
         "500 | option 'stop' must be of an array of strings | OPTION_REJECTED",
-        "400 | invalid model name                          | MODEL_MISSING"
+        "400 | invalid model name                          | MODEL_NOT_FOUND"
       })
   void aLoadIsRefusedForTheSameReasonsAsACall(int status, String words, FailureKind kind) {
     String body = "{\"error\":\"" + words.replace("'", "\\\"") + "\"}";

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
-import static dev.offmeter.FailureKind.ANSWER_CUT;
 import static dev.offmeter.FailureKind.EMPTY_ANSWER;
-import static dev.offmeter.FailureKind.INCOMPLETE;
-import static dev.offmeter.FailureKind.NOT_AN_ANSWER;
+import static dev.offmeter.FailureKind.MISSING_END_MARKER;
+import static dev.offmeter.FailureKind.RESPONSE_TOO_LARGE;
 import static dev.offmeter.FailureKind.STREAM_ERROR;
-import static dev.offmeter.FailureKind.TOO_LARGE;
+import static dev.offmeter.FailureKind.TRUNCATED;
+import static dev.offmeter.FailureKind.UNEXPECTED_RESPONSE;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
@@ -93,7 +93,7 @@ class ContractTest {
   @ParameterizedTest
   @EnumSource(Spoken.class)
   void withoutItsEndMarkerAnAnswerIsIncomplete(Spoken spoken) {
-    hear(spoken, spoken.piece("Par") + spoken.piece("is")).failed(INCOMPLETE);
+    hear(spoken, spoken.piece("Par") + spoken.piece("is")).failed(MISSING_END_MARKER);
   }
 
   @ParameterizedTest
@@ -104,7 +104,7 @@ class ContractTest {
     for (int length = 0; length < whole; length++) {
       Heard heard = hear(spoken, reply.substring(0, length));
       assertThat(heard.ending).as("cut after " + length).isNull();
-      assertThat(heard.failure.kind()).isIn(INCOMPLETE, ANSWER_CUT, NOT_AN_ANSWER);
+      assertThat(heard.failure.kind()).isIn(MISSING_END_MARKER, TRUNCATED, UNEXPECTED_RESPONSE);
       Delivery breaking = Delivery.of(reply.substring(0, length)).thenBreaks();
       assertThat(new Heard().listen(spoken.protocol(), breaking).ending).isNull();
     }
@@ -179,10 +179,10 @@ class ContractTest {
       "\u0000"
     };
     for (String body : bodies) {
-      hear(spoken, body).failed(NOT_AN_ANSWER);
+      hear(spoken, body).failed(UNEXPECTED_RESPONSE);
     }
-    hear(spoken, "").failed(INCOMPLETE);
-    hear(spoken, " \n\n").failed(INCOMPLETE);
+    hear(spoken, "").failed(MISSING_END_MARKER);
+    hear(spoken, " \n\n").failed(MISSING_END_MARKER);
   }
 
   @ParameterizedTest
@@ -201,12 +201,12 @@ class ContractTest {
   void lineAndAnswerHaveTheirLimits(Spoken spoken) {
     String reply = spoken.stream("x".repeat(100_000));
 
-    limited(spoken, 20_000, 1 << 20, reply).failed(TOO_LARGE);
-    limited(spoken, 1 << 20, 50_000, reply).failed(TOO_LARGE);
-    limited(spoken, 1 << 20, 50_000, spoken.whole("x".repeat(100_000))).failed(TOO_LARGE);
+    limited(spoken, 20_000, 1 << 20, reply).failed(RESPONSE_TOO_LARGE);
+    limited(spoken, 1 << 20, 50_000, reply).failed(RESPONSE_TOO_LARGE);
+    limited(spoken, 1 << 20, 50_000, spoken.whole("x".repeat(100_000))).failed(RESPONSE_TOO_LARGE);
     assertThat(limited(spoken, 1 << 20, 1 << 20, reply).answer()).hasSize(100_000);
     String endless = spoken.piece("y".repeat(900)).repeat(100);
-    limited(spoken, 1 << 20, 50_000, endless).failed(TOO_LARGE);
+    limited(spoken, 1 << 20, 50_000, endless).failed(RESPONSE_TOO_LARGE);
   }
 
   private static Heard limited(Spoken spoken, long line, long answer, String reply) {
@@ -222,7 +222,7 @@ class ContractTest {
         bytes[i] = (byte) 0xff;
       }
     }
-    new Heard().listen(spoken.protocol(), Delivery.of(bytes)).failed(NOT_AN_ANSWER);
+    new Heard().listen(spoken.protocol(), Delivery.of(bytes)).failed(UNEXPECTED_RESPONSE);
   }
 
   @ParameterizedTest
@@ -236,11 +236,11 @@ class ContractTest {
   void noDamageMakesAnotherAnswerOfIt(Spoken spoken) {
     Set<FailureKind> allowed =
         Set.of(
-            INCOMPLETE,
-            ANSWER_CUT,
-            NOT_AN_ANSWER,
+            MISSING_END_MARKER,
+            TRUNCATED,
+            UNEXPECTED_RESPONSE,
             STREAM_ERROR,
-            TOO_LARGE,
+            RESPONSE_TOO_LARGE,
             EMPTY_ANSWER,
             FailureKind.MODEL_STOPPED,
             FailureKind.CONTENT_FILTERED);

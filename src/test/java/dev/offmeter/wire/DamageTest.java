@@ -2,11 +2,11 @@
 package dev.offmeter.wire;
 
 import static dev.offmeter.FailureKind.ACCESS_DENIED;
-import static dev.offmeter.FailureKind.ANSWER_CUT;
-import static dev.offmeter.FailureKind.INCOMPLETE;
-import static dev.offmeter.FailureKind.NOT_AN_ANSWER;
+import static dev.offmeter.FailureKind.MISSING_END_MARKER;
+import static dev.offmeter.FailureKind.RESPONSE_TOO_LARGE;
 import static dev.offmeter.FailureKind.STREAM_ERROR;
-import static dev.offmeter.FailureKind.TOO_LARGE;
+import static dev.offmeter.FailureKind.TRUNCATED;
+import static dev.offmeter.FailureKind.UNEXPECTED_RESPONSE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
 
@@ -38,7 +38,9 @@ class DamageTest {
     for (int length = first.length(); length < all.length; length++) {
       Heard heard = hear(spoken, Delivery.of(Arrays.copyOf(all, length)));
       if (heard.ending == null) {
-        assertThat(heard.failure.kind()).as("cut after " + length).isIn(INCOMPLETE, ANSWER_CUT);
+        assertThat(heard.failure.kind())
+            .as("cut after " + length)
+            .isIn(MISSING_END_MARKER, TRUNCATED);
       }
     }
   }
@@ -49,16 +51,16 @@ class DamageTest {
     String whole = spoken.whole("Zoë 🚲").replaceFirst("\\{", "{\"x\":[true,null,-1.5e3,{}],");
     byte[] all = whole.getBytes(StandardCharsets.UTF_8);
     for (int length = 1; length < all.length; length++) {
-      hear(spoken, Delivery.of(Arrays.copyOf(all, length))).failed(ANSWER_CUT);
+      hear(spoken, Delivery.of(Arrays.copyOf(all, length))).failed(TRUNCATED);
     }
   }
 
   @ParameterizedTest
   @EnumSource
   void nonsenseThatIsWholeIsNoCut(Spoken spoken) {
-    hear(spoken, "{\"x\":oops}").failed(NOT_AN_ANSWER);
-    hear(spoken, spoken.whole("hi").replace("\"hi\"", "'hi'")).failed(NOT_AN_ANSWER);
-    hear(spoken, spoken.stream("hi").replace("\"hi\"", "hi")).failed(NOT_AN_ANSWER);
+    hear(spoken, "{\"x\":oops}").failed(UNEXPECTED_RESPONSE);
+    hear(spoken, spoken.whole("hi").replace("\"hi\"", "'hi'")).failed(UNEXPECTED_RESPONSE);
+    hear(spoken, spoken.stream("hi").replace("\"hi\"", "hi")).failed(UNEXPECTED_RESPONSE);
   }
 
   @ParameterizedTest
@@ -118,7 +120,7 @@ class DamageTest {
     String deep = "[".repeat(100_000) + "]".repeat(100_000);
     for (String value : List.of(deep, "9".repeat(100_000))) {
       for (String reply : List.of(spoken.stream("hi"), spoken.whole("hi"))) {
-        hear(spoken, reply.replaceFirst("\\{", "{\"x\":" + value + ",")).failed(TOO_LARGE);
+        hear(spoken, reply.replaceFirst("\\{", "{\"x\":" + value + ",")).failed(RESPONSE_TOO_LARGE);
       }
     }
   }
@@ -142,8 +144,8 @@ class DamageTest {
   void aTextOfAnotherTypeIsNoAnswer(Spoken spoken) {
     String[] pieces = {"a", "MARK"};
     for (String other : List.of("7", "true", "{\"a\":1}", "[7]", "[{\"text\":7}]")) {
-      hear(spoken, spoken.stream(pieces).replace("\"MARK\"", other)).failed(NOT_AN_ANSWER);
-      hear(spoken, spoken.whole("MARK").replace("\"MARK\"", other)).failed(NOT_AN_ANSWER);
+      hear(spoken, spoken.stream(pieces).replace("\"MARK\"", other)).failed(UNEXPECTED_RESPONSE);
+      hear(spoken, spoken.whole("MARK").replace("\"MARK\"", other)).failed(UNEXPECTED_RESPONSE);
     }
     assertThat(hear(spoken, spoken.stream(pieces).replace("\"MARK\"", "null")).answer())
         .isEqualTo("a");
@@ -176,7 +178,7 @@ class DamageTest {
   void textWhereNoneBelongsIsNotSkipped(Spoken spoken, String object) {
     String event = spoken == Spoken.OLLAMA ? object + "\n" : "data: " + object + "\n\n";
 
-    Failure failure = hear(spoken, event + spoken.stream("hi")).failed(NOT_AN_ANSWER);
+    Failure failure = hear(spoken, event + spoken.stream("hi")).failed(UNEXPECTED_RESPONSE);
 
     assertThat(failure.message()).doesNotContain("lost");
   }
@@ -189,7 +191,7 @@ class DamageTest {
         "{\"type\":\"message\",\"content\":[\"lost\"],\"stop_reason\":\"end_turn\"}"
       })
   void norIsItInAReplyThatDidNotStream(String whole) {
-    hear(Spoken.ANTHROPIC, whole).failed(NOT_AN_ANSWER);
+    hear(Spoken.ANTHROPIC, whole).failed(UNEXPECTED_RESPONSE);
   }
 
   @ParameterizedTest
@@ -216,7 +218,7 @@ class DamageTest {
     assertThat(hear(spoken, event + spoken.stream("hi")).answer()).isEqualTo("hi");
     Failure alone = hear(spoken, event).failure;
     assertThat(alone).isNotNull();
-    assertThat(alone.kind()).isIn(INCOMPLETE, NOT_AN_ANSWER);
+    assertThat(alone.kind()).isIn(MISSING_END_MARKER, UNEXPECTED_RESPONSE);
   }
 
   @ParameterizedTest
@@ -229,7 +231,7 @@ class DamageTest {
           new Heard()
               .listen(spoken.limited(20_000, 100_000), delivery.beforeEach(reads::incrementAndGet));
 
-      assertThat(heard.failure.kind()).isIn(TOO_LARGE, NOT_AN_ANSWER);
+      assertThat(heard.failure.kind()).isIn(RESPONSE_TOO_LARGE, UNEXPECTED_RESPONSE);
       assertThat(reads.get()).as("pieces of 1000 bytes").isLessThan(150);
     }
   }

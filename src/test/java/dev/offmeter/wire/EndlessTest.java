@@ -12,7 +12,7 @@ import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
-import dev.offmeter.StreamRescue;
+import dev.offmeter.StreamRecovery;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.Replies;
@@ -149,7 +149,7 @@ class EndlessTest {
   @EnumSource(Spoken.class)
   void withoutRecoveryAStreamEndsWithThePartialText(Spoken spoken) {
     node.behaves(flood(spoken.piece("Dear Zoe, "), spoken.piece("so on ")));
-    ChatRequest fail = REQUEST.toBuilder().rescue(StreamRescue.FAIL).build();
+    ChatRequest fail = REQUEST.toBuilder().onBrokenStream(StreamRecovery.FAIL).build();
 
     try (ChatStream stream = client(endpoint(spoken, node)).stream(fail)) {
       assertThatThrownBy(stream::response)
@@ -182,7 +182,7 @@ class EndlessTest {
 
         assertThat(response.text()).isEqualTo("FALLBACK");
         assertThat(response.attempts().get(0).failure().orElseThrow())
-            .isIn(FailureKind.TOO_LARGE, FailureKind.NOT_AN_ANSWER);
+            .isIn(FailureKind.RESPONSE_TOO_LARGE, FailureKind.UNEXPECTED_RESPONSE);
       }
     }
   }

@@ -67,13 +67,13 @@ class ErrorClassifierTest {
       value = {
         "429 | RATE_LIMITED | Rate limit reached for requests per min (RPM): Limit 3. Try again in 20s",
         "429 | RATE_LIMITED | This request would exceed your account's rate limit of 40,000 tokens per minute",
-        "429 | QUOTA_SPENT | You exceeded your current quota, please check your plan and billing details.",
+        "429 | QUOTA_EXCEEDED | You exceeded your current quota, please check your plan and billing details.",
         "429 | RATE_LIMITED | You exceeded your current quota. Please retry in 41.5s.",
-        "429 | QUOTA_SPENT | you have reached your weekly usage limit, upgrade for higher limits",
-        "429 | QUOTA_SPENT | Your account is not active, please check your billing details",
-        "400 | QUOTA_SPENT | You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
-        "400 | QUOTA_SPENT | Billing hard limit has been reached",
-        "403 | QUOTA_SPENT | Key limit exceeded (total limit)",
+        "429 | QUOTA_EXCEEDED | you have reached your weekly usage limit, upgrade for higher limits",
+        "429 | QUOTA_EXCEEDED | Your account is not active, please check your billing details",
+        "400 | QUOTA_EXCEEDED | You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
+        "400 | QUOTA_EXCEEDED | Billing hard limit has been reached",
+        "403 | QUOTA_EXCEEDED | Key limit exceeded (total limit)",
         "403 | UNAUTHORIZED | You do not have permission to use this endpoint",
         "400 | UNAUTHORIZED | Invalid API key",
         "400 | SERVER_ERROR | Model crashed. (Exit code: 18446744072635812000).",
@@ -81,12 +81,12 @@ class ErrorClassifierTest {
         "403 | UNAUTHORIZED | Country, region, or territory not supported",
         "403 | BAD_REQUEST | No endpoints found that support tool use",
         "403 | CONTENT_FILTERED | Your input was flagged by our moderation",
-        "404 | WRONG_PATH | Not Found",
-        "404 | WRONG_PATH | Invalid URL (POST /v1/chat)",
-        "404 | WRONG_PATH | no Route matched with those values",
-        "404 | WRONG_PATH | The requested resource does not exist",
+        "404 | PATH_NOT_FOUND | Not Found",
+        "404 | PATH_NOT_FOUND | Invalid URL (POST /v1/chat)",
+        "404 | PATH_NOT_FOUND | no Route matched with those values",
+        "404 | PATH_NOT_FOUND | The requested resource does not exist",
         "404 | BAD_REQUEST | No endpoints found that can handle the requested parameters. See https://openrouter.ai/docs/routing",
-        "404 | MODEL_MISSING | No endpoints found for nousresearch/hermes-3.",
+        "404 | MODEL_NOT_FOUND | No endpoints found for nousresearch/hermes-3.",
         "401 | UNAUTHORIZED | Invalid request: the template of your key is not supported",
         "503 | SERVER_BUSY | Loading model",
         "503 | BAD_REQUEST | Jinja Exception: roles must alternate",
@@ -100,7 +100,7 @@ class ErrorClassifierTest {
   @Test
   void aQuotaThatNamesItsPauseIsALimitOfAShortTime() {
     String quota = error("Quota exceeded");
-    assertThat(Refusals.of(new Reply(429, Headers.EMPTY, quota)).kind()).isEqualTo(QUOTA_SPENT);
+    assertThat(Refusals.of(new Reply(429, Headers.EMPTY, quota)).kind()).isEqualTo(QUOTA_EXCEEDED);
     assertThat(Refusals.of(new Reply(429, Headers.of("Retry-After", "20"), quota)).kind())
         .isEqualTo(RATE_LIMITED);
   }
@@ -142,9 +142,9 @@ class ErrorClassifierTest {
         "{\"error\":\"x\",\"error_type\":\"generation\"} | STREAM_ERROR",
         "{\"error\":{\"message\":\"x\",\"code\":422}} | BAD_REQUEST",
         "{\"error\":{\"message\":\"x\",\"code\":\"413\"}} | BAD_REQUEST",
-        "{\"error\":{\"message\":\"x\",\"code\":402}} | QUOTA_SPENT",
+        "{\"error\":{\"message\":\"x\",\"code\":402}} | QUOTA_EXCEEDED",
         "{\"error\":{\"message\":\"x\",\"type\":\"exceed_context_size_error\"}} | CONTEXT_OVERFLOW",
-        "{\"error\":{\"message\":\"x\",\"code\":\"model_not_found\"}} | MODEL_MISSING",
+        "{\"error\":{\"message\":\"x\",\"code\":\"model_not_found\"}} | MODEL_NOT_FOUND",
         "{\"error\":{\"message\":\"x\",\"code\":\"tool_use_failed\",\"failed_generation\":\"y\"}} | MODEL_STOPPED",
         "{\"object\":\"error\",\"message\":\"x\",\"type\":\"BadRequestError\",\"code\":400} | BAD_REQUEST",
         "{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"Field required\",\"type\":\"missing\"}]} | BAD_REQUEST",

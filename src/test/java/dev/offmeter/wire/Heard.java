@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse.ToolCall;
-import dev.offmeter.Endpoint;
+import dev.offmeter.Dialect;
 import dev.offmeter.FailureKind;
 import java.io.IOException;
 import java.time.Duration;
@@ -55,15 +55,7 @@ final class Heard implements Pieces {
       long line,
       long answer) {
     return new Api.Server(
-        base,
-        model,
-        options,
-        keepAlive,
-        Endpoint.Dialect.OLLAMA,
-        Api.Variant.STANDARD,
-        line,
-        answer,
-        false);
+        base, model, options, keepAlive, Dialect.OLLAMA, Api.Variant.STANDARD, line, answer, false);
   }
 
   static Heard from(Delivery delivery) {

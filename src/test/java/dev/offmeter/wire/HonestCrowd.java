@@ -105,7 +105,7 @@ final class HonestCrowd {
       others.add(filled());
     }
     for (int i = 0; i < REFUSALS; i++) {
-      expect(spoken + " without room", "template TOO_LARGE", told(client));
+      expect(spoken + " without room", "template RESPONSE_TOO_LARGE", told(client));
     }
     expectUp(client);
     others.forEach(HeapShare::release);

@@ -8,7 +8,7 @@ import dev.offmeter.ChatStream;
 import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
-import dev.offmeter.StreamRescue;
+import dev.offmeter.StreamRecovery;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import java.time.Duration;
@@ -125,8 +125,8 @@ final class HostileServers {
       ends.add(node);
       String who = spoken + ", " + hostile + ": ";
       calls.add(() -> judge(who + "chat: ", client.chat(REQUEST)));
-      StreamRescue rescue = kind % 2 == 0 ? StreamRescue.RESTART : StreamRescue.HOLD;
-      calls.add(() -> judge(who + rescue + ": ", streamed(client, rescue)));
+      StreamRecovery recovery = kind % 2 == 0 ? StreamRecovery.RESTART : StreamRecovery.HOLD;
+      calls.add(() -> judge(who + recovery + ": ", streamed(client, recovery)));
       if (kind % 4 == spoken.ordinal()) {
         calls.add(() -> checked(client));
       }
@@ -154,8 +154,8 @@ final class HostileServers {
     return null;
   }
 
-  private static ChatResponse streamed(LlmClient client, StreamRescue rescue) {
-    try (ChatStream stream = client.stream(REQUEST.toBuilder().rescue(rescue).build())) {
+  private static ChatResponse streamed(LlmClient client, StreamRecovery recovery) {
+    try (ChatStream stream = client.stream(REQUEST.toBuilder().onBrokenStream(recovery).build())) {
       return stream.response();
     }
   }

@@ -90,7 +90,7 @@ class HugeNumbersTest {
 
     ChatResponse response = client(spoken, call).chat(request);
 
-    isAnsweredOrFailsAs(response, FailureKind.MODEL_STOPPED, FailureKind.TOO_LARGE);
+    isAnsweredOrFailsAs(response, FailureKind.MODEL_STOPPED, FailureKind.RESPONSE_TOO_LARGE);
     for (ToolCall made : response.toolCalls()) {
       String kept = made.arguments().replaceAll("[{}\" a:]", "");
       assertThat(new BigDecimal(kept)).isEqualTo(new BigDecimal(number));

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.offmeter.ChatRequest;
-import dev.offmeter.Endpoint.Dialect;
+import dev.offmeter.Dialect;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.util.Map;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
-import static dev.offmeter.FailureKind.ANSWER_CUT;
-import static dev.offmeter.FailureKind.INCOMPLETE;
-import static dev.offmeter.FailureKind.NOT_AN_ANSWER;
-import static dev.offmeter.FailureKind.TOO_LARGE;
+import static dev.offmeter.FailureKind.MISSING_END_MARKER;
+import static dev.offmeter.FailureKind.RESPONSE_TOO_LARGE;
+import static dev.offmeter.FailureKind.TRUNCATED;
+import static dev.offmeter.FailureKind.UNEXPECTED_RESPONSE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
@@ -107,7 +107,7 @@ class OllamaFramingTest {
         assertThat(heard.failure).as("cut at " + position).isNotNull();
         assertThat(heard.failure.kind())
             .as("cut at " + position)
-            .isEqualTo(endsALine(position) ? INCOMPLETE : ANSWER_CUT);
+            .isEqualTo(endsALine(position) ? MISSING_END_MARKER : TRUNCATED);
       }
     }
   }
@@ -233,7 +233,7 @@ class OllamaFramingTest {
         Delivery over = Delivery.of(before + lineOf(limit + 1) + "\n" + LAST).inPiecesOf(size);
 
         assertThat(new Heard().listen(limited, fits).answer()).endsWith("x End.");
-        assertThat(new Heard().listen(limited, over).failed(TOO_LARGE))
+        assertThat(new Heard().listen(limited, over).failed(RESPONSE_TOO_LARGE))
             .hasMessageContaining("line")
             .hasMessageContaining(String.valueOf(limit));
       }
@@ -257,7 +257,7 @@ class OllamaFramingTest {
     Delivery over = Delivery.of(body).inPiecesOf(size);
 
     assertThat(new Heard().listen(Heard.limited(1024, bytes), whole).answer()).hasSize(205);
-    assertThat(new Heard().listen(Heard.limited(1024, bytes - 1), over).failed(TOO_LARGE))
+    assertThat(new Heard().listen(Heard.limited(1024, bytes - 1), over).failed(RESPONSE_TOO_LARGE))
         .hasMessageContaining("answer")
         .hasMessageContaining(String.valueOf(bytes - 1));
   }
@@ -293,7 +293,7 @@ class OllamaFramingTest {
             .inPiecesOf(1000)
             .beforeEach(reads::incrementAndGet);
 
-    new Heard().listen(Heard.limited(10_000, 100_000), delivery).failed(TOO_LARGE);
+    new Heard().listen(Heard.limited(10_000, 100_000), delivery).failed(RESPONSE_TOO_LARGE);
     assertThat(reads).hasValueLessThan(mostReads);
   }
 
@@ -305,7 +305,7 @@ class OllamaFramingTest {
             .inPiecesOf(1000)
             .beforeEach(reads::incrementAndGet);
 
-    assertThat(Heard.from(delivery).failed(NOT_AN_ANSWER)).hasMessageContaining("Endless");
+    assertThat(Heard.from(delivery).failed(UNEXPECTED_RESPONSE)).hasMessageContaining("Endless");
     assertThat(reads).hasValueLessThan(80);
   }
 }

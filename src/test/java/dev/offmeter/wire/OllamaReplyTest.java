@@ -2,12 +2,12 @@
 package dev.offmeter.wire;
 
 import static dev.offmeter.FailureKind.ACCESS_DENIED;
-import static dev.offmeter.FailureKind.ANSWER_CUT;
 import static dev.offmeter.FailureKind.CONTEXT_OVERFLOW;
-import static dev.offmeter.FailureKind.INCOMPLETE;
-import static dev.offmeter.FailureKind.NOT_AN_ANSWER;
+import static dev.offmeter.FailureKind.MISSING_END_MARKER;
+import static dev.offmeter.FailureKind.RESPONSE_TOO_LARGE;
 import static dev.offmeter.FailureKind.STREAM_ERROR;
-import static dev.offmeter.FailureKind.TOO_LARGE;
+import static dev.offmeter.FailureKind.TRUNCATED;
+import static dev.offmeter.FailureKind.UNEXPECTED_RESPONSE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
@@ -111,7 +111,7 @@ class OllamaReplyTest {
   @ParameterizedTest
   @ValueSource(strings = {"load", "unload"})
   void aStatusReportIsNoAnswer(String reason) {
-    assertThat(recorded("0.32-" + reason).failed(NOT_AN_ANSWER)).hasMessageContaining(reason);
+    assertThat(recorded("0.32-" + reason).failed(UNEXPECTED_RESPONSE)).hasMessageContaining(reason);
   }
 
   static Stream<Arguments> errors() {
@@ -190,7 +190,7 @@ class OllamaReplyTest {
             + "\"message\":{\"role\":\"\",\"content\":\"\"},\"done\":false}"
       })
   void withoutItsEndMarkerAnAnswerIsIncomplete(String reply) {
-    Heard.from(reply).failed(INCOMPLETE);
+    Heard.from(reply).failed(MISSING_END_MARKER);
   }
 
   @ParameterizedTest
@@ -234,7 +234,7 @@ class OllamaReplyTest {
   void thinkingThatEndsTwiceLeavesNoClearAnswer() {
     String content = "<think>They want </think> gone. Threaten.</think>Dear customer";
 
-    Heard.from(piece("\"" + content + "\"") + STOP).failed(INCOMPLETE);
+    Heard.from(piece("\"" + content + "\"") + STOP).failed(MISSING_END_MARKER);
     assertThat(Heard.from(piece("\"why</think>Dear\"") + STOP).answer()).isEqualTo("Dear");
   }
 
@@ -242,7 +242,7 @@ class OllamaReplyTest {
   void theReasonOfAnEarlierLineEndsNothing() {
     String early = "{\"message\":{\"content\":\"Par\"},\"done\":false,\"done_reason\":\"stop\"}\n";
 
-    Heard.from(early + piece("\"is\"")).failed(INCOMPLETE);
+    Heard.from(early + piece("\"is\"")).failed(MISSING_END_MARKER);
     assertThat(Heard.from(early + "{\"message\":{\"content\":\"is\"},\"done\":true}").answer())
         .isEqualTo("Paris");
   }
@@ -250,17 +250,18 @@ class OllamaReplyTest {
   @Test
   void anEndMarkerInsideAnotherFieldEndsNothing() {
     Heard.from("{\"message\":{\"content\":\"Par\",\"done\":true,\"done_reason\":\"stop\"}}")
-        .failed(INCOMPLETE);
+        .failed(MISSING_END_MARKER);
     Heard.from("{\"message\":{\"content\":\"P\"},\"x\":{\"done\":true,\"done_reason\":\"stop\"}}")
-        .failed(INCOMPLETE);
-    Heard.from("{\"message\":{\"content\":\"P\"},\"done\":{\"done\":true}}").failed(INCOMPLETE);
-    Heard.from("{\"message\":{\"content\":\"P\"},\"done\":[true]}").failed(INCOMPLETE);
+        .failed(MISSING_END_MARKER);
+    Heard.from("{\"message\":{\"content\":\"P\"},\"done\":{\"done\":true}}")
+        .failed(MISSING_END_MARKER);
+    Heard.from("{\"message\":{\"content\":\"P\"},\"done\":[true]}").failed(MISSING_END_MARKER);
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"", "\n", "\r\n\r\n", "   "})
   void anEmptyBodyIsIncomplete(String body) {
-    Heard.from(body).failed(INCOMPLETE);
+    Heard.from(body).failed(MISSING_END_MARKER);
   }
 
   @ParameterizedTest
@@ -294,16 +295,16 @@ class OllamaReplyTest {
         "\u0000\u0000"
       })
   void anythingElseIsNoAnswer(String body) {
-    Heard.from(body).failed(NOT_AN_ANSWER);
+    Heard.from(body).failed(UNEXPECTED_RESPONSE);
   }
 
   @Test
   void aWrongLineAfterGoodOnesIsNoAnswerEither() {
-    Heard.from(piece("\"Par\"") + "<html></html>").failed(NOT_AN_ANSWER);
-    Heard.from(piece("\"Par\"") + piece("7") + STOP).failed(NOT_AN_ANSWER);
-    Heard.from(piece("\"Par\"") + "[7]\n" + STOP).failed(NOT_AN_ANSWER);
-    Heard.from(piece("\"Par\"") + "\nevents: x\n" + STOP).failed(NOT_AN_ANSWER);
-    Heard.from(piece("\"Par\"") + "\nrunning\n" + STOP).failed(NOT_AN_ANSWER);
+    Heard.from(piece("\"Par\"") + "<html></html>").failed(UNEXPECTED_RESPONSE);
+    Heard.from(piece("\"Par\"") + piece("7") + STOP).failed(UNEXPECTED_RESPONSE);
+    Heard.from(piece("\"Par\"") + "[7]\n" + STOP).failed(UNEXPECTED_RESPONSE);
+    Heard.from(piece("\"Par\"") + "\nevents: x\n" + STOP).failed(UNEXPECTED_RESPONSE);
+    Heard.from(piece("\"Par\"") + "\nrunning\n" + STOP).failed(UNEXPECTED_RESPONSE);
   }
 
   @Test
@@ -379,12 +380,14 @@ class OllamaReplyTest {
   static Stream<Arguments> pages() {
     return Stream.of(
         arguments(
-            "<!DOCTYPE html><html><head><title>Login</title></head>", NOT_AN_ANSWER, "\"Login\""),
-        arguments("<html><body>no title</body></html>", NOT_AN_ANSWER, "an HTML page"),
-        arguments("\n \t\r\n<html><title>Home</title>", NOT_AN_ANSWER, "\"Home\""),
-        arguments("\ufeff<html><title>Marked</title>", NOT_AN_ANSWER, "\"Marked\""),
-        arguments("<?xml version=\"1.0\"?><Error/>", NOT_AN_ANSWER, "an HTML page"),
-        arguments("<", NOT_AN_ANSWER, "an HTML page"),
+            "<!DOCTYPE html><html><head><title>Login</title></head>",
+            UNEXPECTED_RESPONSE,
+            "\"Login\""),
+        arguments("<html><body>no title</body></html>", UNEXPECTED_RESPONSE, "an HTML page"),
+        arguments("\n \t\r\n<html><title>Home</title>", UNEXPECTED_RESPONSE, "\"Home\""),
+        arguments("\ufeff<html><title>Marked</title>", UNEXPECTED_RESPONSE, "\"Marked\""),
+        arguments("<?xml version=\"1.0\"?><Error/>", UNEXPECTED_RESPONSE, "an HTML page"),
+        arguments("<", UNEXPECTED_RESPONSE, "an HTML page"),
         arguments(
             "<!DOCTYPE html><title>Sign in</title><form action=\"/cdn-cgi/access/callback\">",
             ACCESS_DENIED,
@@ -430,7 +433,7 @@ class OllamaReplyTest {
       String text = new String(bytes, StandardCharsets.ISO_8859_1);
       byte[] reply = last("\"x\":1").replace("hi", text).getBytes(StandardCharsets.ISO_8859_1);
 
-      Heard.from(Delivery.of(reply)).failed(NOT_AN_ANSWER);
+      Heard.from(Delivery.of(reply)).failed(UNEXPECTED_RESPONSE);
     }
   }
 
@@ -445,7 +448,7 @@ class OllamaReplyTest {
   @ParameterizedTest
   @MethodSource("oddByteOrders")
   void anUnknownEncodingIsNotTakenForABrokenConnection(byte[] body) {
-    Heard.from(Delivery.of(body)).failed(NOT_AN_ANSWER);
+    Heard.from(Delivery.of(body)).failed(UNEXPECTED_RESPONSE);
   }
 
   @Test
@@ -458,10 +461,10 @@ class OllamaReplyTest {
   @Test
   void deepNestingIsRefusedBeforeItHurts() {
     assertThat(Heard.from(last("\"x\":" + nested(500))).answer()).isEqualTo("hi");
-    Heard.from(last("\"x\":" + nested(100_000))).failed(TOO_LARGE);
-    Heard.from("{\"error\":" + nested(100_000) + "}").failed(TOO_LARGE);
-    Heard.from("{\"message\":{\"x\":" + nested(100_000) + "}}").failed(TOO_LARGE);
-    Heard.from(nested(100_000)).failed(TOO_LARGE);
+    Heard.from(last("\"x\":" + nested(100_000))).failed(RESPONSE_TOO_LARGE);
+    Heard.from("{\"error\":" + nested(100_000) + "}").failed(RESPONSE_TOO_LARGE);
+    Heard.from("{\"message\":{\"x\":" + nested(100_000) + "}}").failed(RESPONSE_TOO_LARGE);
+    Heard.from(nested(100_000)).failed(RESPONSE_TOO_LARGE);
   }
 
   private static String nested(int depth) {
@@ -475,11 +478,13 @@ class OllamaReplyTest {
   void aTreeOfManySmallValuesIsTooLargeWhereverItStands() {
     for (String value : List.of("{}", "[]", "1.1", "\"\"", "null", "{\"a\":[]}")) {
       String many = "[" + (value + ",").repeat(200_001) + value + "]";
-      Heard.from("{\"error\":" + many + "}").failed(TOO_LARGE);
-      Heard.from("{\"message\":{\"content\":" + many + "}}").failed(TOO_LARGE);
-      Heard.from("{\"message\":{\"detail\":" + many + "}}").failed(TOO_LARGE);
+      Heard.from("{\"error\":" + many + "}").failed(RESPONSE_TOO_LARGE);
+      Heard.from("{\"message\":{\"content\":" + many + "}}").failed(RESPONSE_TOO_LARGE);
+      Heard.from("{\"message\":{\"detail\":" + many + "}}").failed(RESPONSE_TOO_LARGE);
       String call = Spoken.OLLAMA.call("f", "{\"a\":" + many + "}");
-      new Heard(TOOLS).listen(Spoken.OLLAMA.protocol(), Delivery.of(call)).failed(TOO_LARGE);
+      new Heard(TOOLS)
+          .listen(Spoken.OLLAMA.protocol(), Delivery.of(call))
+          .failed(RESPONSE_TOO_LARGE);
     }
   }
 
@@ -492,19 +497,21 @@ class OllamaReplyTest {
     for (int i = 0; i <= 1000; i++) {
       calls.append(spoken.call("f", "{\"a\":1}").replace(number + "0", number + (counted ? i : 0)));
     }
-    new Heard(TOOLS).listen(spoken.protocol(), Delivery.of(calls.toString())).failed(TOO_LARGE);
+    new Heard(TOOLS)
+        .listen(spoken.protocol(), Delivery.of(calls.toString()))
+        .failed(RESPONSE_TOO_LARGE);
   }
 
   @Test
   void severalTreesInOneLineAreCountedTogether() {
     String many = "[" + "[],".repeat(120_000) + "[]]";
-    Heard.from("{\"error\":" + many + ",\"detail\":" + many + "}").failed(TOO_LARGE);
+    Heard.from("{\"error\":" + many + ",\"detail\":" + many + "}").failed(RESPONSE_TOO_LARGE);
   }
 
   @Test
   void aNumberWithoutEndIsRefused() {
-    Heard.from(last("\"x\":" + "9".repeat(100_000))).failed(TOO_LARGE);
-    Heard.from(last("\"eval_count\":" + "9".repeat(100_000))).failed(TOO_LARGE);
+    Heard.from(last("\"x\":" + "9".repeat(100_000))).failed(RESPONSE_TOO_LARGE);
+    Heard.from(last("\"eval_count\":" + "9".repeat(100_000))).failed(RESPONSE_TOO_LARGE);
   }
 
   @ParameterizedTest
@@ -517,7 +524,7 @@ class OllamaReplyTest {
         "{\"message\":{\"content\":\"Par\\u00"
       })
   void aLineThatBreaksOffIsACutAnswer(String reply) {
-    Heard.from(reply).failed(ANSWER_CUT);
-    Heard.from(piece("\"x\"") + reply).failed(ANSWER_CUT);
+    Heard.from(reply).failed(TRUNCATED);
+    Heard.from(piece("\"x\"") + reply).failed(TRUNCATED);
   }
 }

@@ -3,9 +3,9 @@ package dev.offmeter.wire;
 
 import static dev.offmeter.FailureKind.CONTENT_FILTERED;
 import static dev.offmeter.FailureKind.CONTEXT_OVERFLOW;
-import static dev.offmeter.FailureKind.INCOMPLETE;
-import static dev.offmeter.FailureKind.NOT_AN_ANSWER;
+import static dev.offmeter.FailureKind.MISSING_END_MARKER;
 import static dev.offmeter.FailureKind.STREAM_ERROR;
+import static dev.offmeter.FailureKind.UNEXPECTED_RESPONSE;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
@@ -46,7 +46,7 @@ class QuirksTest {
 
   @Test
   void doneIsNoSuccessWithoutAFinishReason() {
-    openAi(HI, "[DONE]").failed(INCOMPLETE);
+    openAi(HI, "[DONE]").failed(MISSING_END_MARKER);
   }
 
   @Test
@@ -61,7 +61,7 @@ class QuirksTest {
 
   @Test
   void ollamasCompatibleApiSwallowsAnErrorAndStops() {
-    openAi(HI, delta("\"role\":\"assistant\",\"content\":\"\"")).failed(INCOMPLETE);
+    openAi(HI, delta("\"role\":\"assistant\",\"content\":\"\"")).failed(MISSING_END_MARKER);
   }
 
   @ParameterizedTest
@@ -159,7 +159,7 @@ class QuirksTest {
         "\"content\":42"
       })
   void whatIsNotAsItShouldBeIsNoAnswer(String delta) {
-    openAi(delta(delta), finish("stop"), "[DONE]").failed(NOT_AN_ANSWER);
+    openAi(delta(delta), finish("stop"), "[DONE]").failed(UNEXPECTED_RESPONSE);
   }
 
   @ParameterizedTest
@@ -213,14 +213,14 @@ class QuirksTest {
     for (String before : new String[] {"data: " + HI + "\n", "data: " + HI + "\n\n"}) {
       new Heard()
           .listen(Spoken.OPENAI.protocol(), Delivery.of(before + whole))
-          .failed(NOT_AN_ANSWER);
+          .failed(UNEXPECTED_RESPONSE);
     }
-    openAi("\"text\"", HI, finish("stop")).failed(NOT_AN_ANSWER);
+    openAi("\"text\"", HI, finish("stop")).failed(UNEXPECTED_RESPONSE);
   }
 
   @Test
   void aNumberBeyondMeasureHidesNothing() {
-    openAi("{\"choices\":[],\"n\":1e99999999999}").failed(INCOMPLETE);
+    openAi("{\"choices\":[],\"n\":1e99999999999}").failed(MISSING_END_MARKER);
     String beside = HI.replaceFirst("\\{", "{\"n\":1e99999999999,\"m\":[NaN,-Infinity,.5,007],");
     assertThat(openAi(beside, finish("stop")).answer()).isEqualTo("hi");
     Failure failure =
@@ -238,8 +238,10 @@ class QuirksTest {
   void aTreeOfManySmallValuesIsTooLarge() {
     String many = "{\"choices\":[],\"x\":[" + "[],".repeat(150_000) + "[]]}";
 
-    openAi(many).failed(FailureKind.TOO_LARGE);
-    new Heard().listen(Spoken.OPENAI.protocol(), Delivery.of(many)).failed(FailureKind.TOO_LARGE);
+    openAi(many).failed(FailureKind.RESPONSE_TOO_LARGE);
+    new Heard()
+        .listen(Spoken.OPENAI.protocol(), Delivery.of(many))
+        .failed(FailureKind.RESPONSE_TOO_LARGE);
   }
 
   @Test
@@ -265,7 +267,7 @@ class QuirksTest {
     "LANGUAGE, MODEL_STOPPED",
     "OTHER, MODEL_STOPPED",
     "MALFORMED_FUNCTION_CALL, MODEL_STOPPED",
-    "FINISH_REASON_UNSPECIFIED, INCOMPLETE",
+    "FINISH_REASON_UNSPECIFIED, MISSING_END_MARKER",
     "SOMETHING_NEW, MODEL_STOPPED"
   })
   void geminiEndsForManyReasons(String reason, FailureKind kind) {
@@ -344,7 +346,7 @@ class QuirksTest {
     "\"model_context_window_exceeded\", CONTEXT_OVERFLOW",
     "\"pause_turn\", MODEL_STOPPED",
     "\"novelty\", MODEL_STOPPED",
-    "null, INCOMPLETE"
+    "null, MISSING_END_MARKER"
   })
   void anthropicEndsBadlyForThese(String reason, FailureKind kind) {
     anthropic(reason, TEXT).failed(kind);

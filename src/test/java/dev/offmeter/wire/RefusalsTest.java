@@ -3,23 +3,23 @@ package dev.offmeter.wire;
 
 import static dev.offmeter.FailureKind.ACCESS_DENIED;
 import static dev.offmeter.FailureKind.BAD_REQUEST;
-import static dev.offmeter.FailureKind.CHALLENGED;
+import static dev.offmeter.FailureKind.BOT_CHALLENGE;
 import static dev.offmeter.FailureKind.CONTEXT_OVERFLOW;
 import static dev.offmeter.FailureKind.GATEWAY_TIMEOUT;
 import static dev.offmeter.FailureKind.HOST_REJECTED;
-import static dev.offmeter.FailureKind.MODEL_MISSING;
+import static dev.offmeter.FailureKind.MODEL_NOT_FOUND;
 import static dev.offmeter.FailureKind.MODEL_STOPPED;
-import static dev.offmeter.FailureKind.NOT_AN_ANSWER;
 import static dev.offmeter.FailureKind.OPTION_REJECTED;
 import static dev.offmeter.FailureKind.ORIGIN_UNREACHABLE;
-import static dev.offmeter.FailureKind.QUOTA_SPENT;
+import static dev.offmeter.FailureKind.PATH_NOT_FOUND;
+import static dev.offmeter.FailureKind.QUOTA_EXCEEDED;
 import static dev.offmeter.FailureKind.RATE_LIMITED;
 import static dev.offmeter.FailureKind.REDIRECTED;
 import static dev.offmeter.FailureKind.SERVER_BUSY;
 import static dev.offmeter.FailureKind.SERVER_ERROR;
 import static dev.offmeter.FailureKind.TUNNEL_DOWN;
 import static dev.offmeter.FailureKind.UNAUTHORIZED;
-import static dev.offmeter.FailureKind.WRONG_PATH;
+import static dev.offmeter.FailureKind.UNEXPECTED_RESPONSE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
@@ -74,7 +74,7 @@ class RefusalsTest {
   /** Each with the words that its message must have. */
   static Stream<Arguments> recorded() {
     return Stream.of(
-        arguments("0.32-model-missing", MODEL_MISSING, "model 'nope' not found"),
+        arguments("0.32-model-missing", MODEL_NOT_FOUND, "model 'nope' not found"),
         arguments("0.32-model-unnamed", BAD_REQUEST, "model is required"),
         arguments("0.32-think-unsupported", BAD_REQUEST, "\"tiny\" does not support thinking"),
         arguments("0.32-schema-rejected", BAD_REQUEST, "unrecognized type strange"),
@@ -92,8 +92,8 @@ class RefusalsTest {
         arguments("0.32-queue-full", SERVER_BUSY, "maximum pending requests exceeded"),
         arguments("0.32-cloud-disabled", UNAUTHORIZED, "ollama cloud is disabled"),
         arguments("0.32-host-rejected", HOST_REJECTED, "Host"),
-        arguments("0.32-unknown-path", WRONG_PATH, "404 page not found"),
-        arguments("0.32-wrong-method", WRONG_PATH, "405 method not allowed"));
+        arguments("0.32-unknown-path", PATH_NOT_FOUND, "404 page not found"),
+        arguments("0.32-wrong-method", PATH_NOT_FOUND, "405 method not allowed"));
   }
 
   @ParameterizedTest
@@ -110,7 +110,7 @@ class RefusalsTest {
   static Stream<Arguments> servers() {
     return Stream.of(
         arguments(400, error("missing request body"), BAD_REQUEST, "missing request body"),
-        arguments(400, error("invalid model name"), MODEL_MISSING, "invalid model name"),
+        arguments(400, error("invalid model name"), MODEL_NOT_FOUND, "invalid model name"),
         arguments(400, error("\"m\" does not support chat"), BAD_REQUEST, "does not support chat"),
         arguments(400, "", BAD_REQUEST, "request rejected"),
         arguments(400, "Bad Request", BAD_REQUEST, "Bad Request"),
@@ -157,26 +157,26 @@ class RefusalsTest {
         arguments(403, " \n", HOST_REJECTED, "Host"),
         arguments(403, "Forbidden", UNAUTHORIZED, "Forbidden"),
         arguments(403, page("Attention Required"), ACCESS_DENIED, "\"Attention Required\""),
-        arguments(404, "", WRONG_PATH, "empty body"),
+        arguments(404, "", PATH_NOT_FOUND, "empty body"),
         arguments(
             404,
             error("model \"x\" not found, try pulling it first"),
-            MODEL_MISSING,
+            MODEL_NOT_FOUND,
             "try pulling"),
         arguments(
             404,
             "{\"error\":{\"message\":\"The model `x` does not exist\",\"type\":\"NotFoundError\"}}",
-            MODEL_MISSING,
+            MODEL_NOT_FOUND,
             "does not exist"),
         arguments(
             404,
             "{\"error\":{\"message\":\"File Not Found\",\"type\":\"not_found_error\","
                 + "\"code\":404}}",
-            WRONG_PATH,
+            PATH_NOT_FOUND,
             "File Not Found"),
-        arguments(404, "{\"detail\":\"Not Found\"}", WRONG_PATH, "Not Found"),
-        arguments(404, page("404 model zoo"), WRONG_PATH, "404 model zoo"),
-        arguments(405, "", WRONG_PATH, "method not allowed"),
+        arguments(404, "{\"detail\":\"Not Found\"}", PATH_NOT_FOUND, "Not Found"),
+        arguments(404, page("404 model zoo"), PATH_NOT_FOUND, "404 model zoo"),
+        arguments(405, "", PATH_NOT_FOUND, "method not allowed"),
         arguments(407, "", UNAUTHORIZED, "key rejected"),
         arguments(408, "", GATEWAY_TIMEOUT, "too slow"),
         arguments(409, "", BAD_REQUEST, "request rejected"),
@@ -195,7 +195,10 @@ class RefusalsTest {
             SERVER_BUSY,
             "overloaded"),
         arguments(
-            429, error("you have reached your session usage limit"), QUOTA_SPENT, "session usage"),
+            429,
+            error("you have reached your session usage limit"),
+            QUOTA_EXCEEDED,
+            "session usage"),
         arguments(429, "[{\"error\":{\"code\":429,\"message\":\"quota\"}}]", RATE_LIMITED, "quota"),
         arguments(499, error("request canceled"), BAD_REQUEST, "request canceled"),
         arguments(500, "", SERVER_ERROR, "server error"),
@@ -238,10 +241,10 @@ class RefusalsTest {
         arguments(505, "", SERVER_ERROR, "server error"),
         arguments(529, error("overloaded"), SERVER_BUSY, "overloaded"),
         arguments(599, "", SERVER_ERROR, "server error"),
-        arguments(204, "", NOT_AN_ANSWER, "not an answer"),
-        arguments(206, "{\"message\":{}}", NOT_AN_ANSWER, "not an answer"),
-        arguments(600, "", NOT_AN_ANSWER, "unknown status"),
-        arguments(199, "", NOT_AN_ANSWER, "unknown status"));
+        arguments(204, "", UNEXPECTED_RESPONSE, "not an answer"),
+        arguments(206, "{\"message\":{}}", UNEXPECTED_RESPONSE, "not an answer"),
+        arguments(600, "", UNEXPECTED_RESPONSE, "unknown status"),
+        arguments(199, "", UNEXPECTED_RESPONSE, "unknown status"));
   }
 
   @ParameterizedTest
@@ -291,10 +294,10 @@ class RefusalsTest {
         arguments(503, "error code: 503", SERVER_ERROR, "503"),
         arguments(429, "error code: 429", RATE_LIMITED, "429"),
         arguments(413, "error code: 413", BAD_REQUEST, "413"),
-        arguments(403, "error code: 1010", CHALLENGED, "1010"),
-        arguments(403, "error code: 1020", CHALLENGED, "1020"),
-        arguments(403, problem(403, 1010), CHALLENGED, "1010"),
-        arguments(409, "error code: 1001", CHALLENGED, "1001"),
+        arguments(403, "error code: 1010", BOT_CHALLENGE, "1010"),
+        arguments(403, "error code: 1020", BOT_CHALLENGE, "1020"),
+        arguments(403, problem(403, 1010), BOT_CHALLENGE, "1010"),
+        arguments(409, "error code: 1001", BOT_CHALLENGE, "1001"),
         arguments(429, "error code: 1015", RATE_LIMITED, "1015"),
         arguments(429, problem(429, 1015), RATE_LIMITED, "1015"),
         arguments(
@@ -339,8 +342,8 @@ class RefusalsTest {
         arguments(200, ngrok.formatted(3200), TUNNEL_DOWN, "3200"),
         arguments(502, ngrok.formatted(8012), TUNNEL_DOWN, "8012"),
         arguments(502, ngrok.formatted(3004), TUNNEL_DOWN, "3004"),
-        arguments(200, ngrok.formatted(6024), CHALLENGED, "6024"),
-        arguments(403, ngrok.formatted(727), QUOTA_SPENT, "727"),
+        arguments(200, ngrok.formatted(6024), BOT_CHALLENGE, "6024"),
+        arguments(403, ngrok.formatted(727), QUOTA_EXCEEDED, "727"),
         arguments(429, ngrok.formatted(734), RATE_LIMITED, "734"),
         arguments(404, frp(), TUNNEL_DOWN, "no tunnel"),
         arguments(503, page("503 - Tunnel Unavailable"), TUNNEL_DOWN, "no tunnel"),
@@ -373,9 +376,9 @@ class RefusalsTest {
     assertThat(refused(404, Headers.of("ngrok-error-code", "ERR_NGROK_3200"), "").kind())
         .isEqualTo(TUNNEL_DOWN);
     assertThat(refused(200, Headers.of("Ngrok-Error-Code", "ERR_NGROK_6024"), "x").kind())
-        .isEqualTo(CHALLENGED);
+        .isEqualTo(BOT_CHALLENGE);
     assertThat(refused(404, Headers.of("ngrok-error-code", "ERR_NGROK_9"), "").kind())
-        .isEqualTo(WRONG_PATH);
+        .isEqualTo(PATH_NOT_FOUND);
   }
 
   /** A server may speak of tunnels, or repeat a prompt that does. */
@@ -385,9 +388,9 @@ class RefusalsTest {
         .isEqualTo(SERVER_ERROR);
     assertThat(refused(500, error("the tunnel of love is unsupported")).kind())
         .isEqualTo(SERVER_ERROR);
-    assertThat(refused(404, page("404")).kind()).isEqualTo(WRONG_PATH);
+    assertThat(refused(404, page("404")).kind()).isEqualTo(PATH_NOT_FOUND);
     assertThat(refused(404, page("The page you requested was not found.")).kind())
-        .isEqualTo(WRONG_PATH);
+        .isEqualTo(PATH_NOT_FOUND);
   }
 
   @Test
@@ -404,9 +407,9 @@ class RefusalsTest {
     Headers marked = CLOUDFLARE.newBuilder().add("CF-Mitigated", "Challenge").build();
     Headers other = CLOUDFLARE.newBuilder().add("CF-Mitigated", "none").build();
 
-    assertThat(refused(status, marked, body).kind()).isEqualTo(CHALLENGED);
-    assertThat(refused(status, marked, "").kind()).isEqualTo(CHALLENGED);
-    assertThat(refused(status, other, body).kind()).isNotEqualTo(CHALLENGED);
+    assertThat(refused(status, marked, body).kind()).isEqualTo(BOT_CHALLENGE);
+    assertThat(refused(status, marked, "").kind()).isEqualTo(BOT_CHALLENGE);
+    assertThat(refused(status, other, body).kind()).isNotEqualTo(BOT_CHALLENGE);
   }
 
   @ParameterizedTest

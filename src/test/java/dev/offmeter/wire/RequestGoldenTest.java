@@ -8,7 +8,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.ChatResponse.ToolCall;
-import dev.offmeter.Endpoint.Dialect;
+import dev.offmeter.Dialect;
 import dev.offmeter.Message;
 import java.io.IOException;
 import java.util.List;

@@ -73,7 +73,7 @@ class ServerErrorsTest {
             "vLLM",
             404,
             openAi("The model `x` does not exist.", "NotFoundError", "404"),
-            MODEL_MISSING),
+            MODEL_NOT_FOUND),
         row("vLLM", 400, openAi("1 validation error", "Bad Request", "400"), BAD_REQUEST),
         row(
             "vLLM",
@@ -110,7 +110,7 @@ class ServerErrorsTest {
             404,
             "{\"error\":{\"message\":\"File Not Found\",\"type\":\"not_found_error\","
                 + "\"code\":404}}",
-            WRONG_PATH),
+            PATH_NOT_FOUND),
         row("TGI", 401, "", UNAUTHORIZED),
         row(
             "TGI",
@@ -155,13 +155,13 @@ class ServerErrorsTest {
             "LM Studio",
             400,
             openAi("No models loaded. Please load a model.", "invalid_request_error", "null"),
-            MODEL_MISSING),
+            MODEL_NOT_FOUND),
         row("LM Studio", 400, "{\"error\":\"bad request\"}", BAD_REQUEST),
         row(
             "Ollama /v1",
             404,
             openAi("model 'x' not found", "not_found_error", "null"),
-            MODEL_MISSING),
+            MODEL_NOT_FOUND),
         row(
             "Ollama /v1",
             503,
@@ -171,7 +171,7 @@ class ServerErrorsTest {
             "OpenAI",
             429,
             openAi("You exceeded your quota", "insufficient_quota", "\"insufficient_quota\""),
-            QUOTA_SPENT),
+            QUOTA_EXCEEDED),
         row(
             "OpenAI",
             429,
@@ -187,7 +187,7 @@ class ServerErrorsTest {
             "OpenAI",
             404,
             openAi("The model `x` does not exist", "invalid_request_error", "\"model_not_found\""),
-            MODEL_MISSING),
+            MODEL_NOT_FOUND),
         row("OpenAI", 409, openAi("conflict", "x", "null"), BAD_REQUEST),
         row(
             "Gemini compatible",
@@ -219,7 +219,7 @@ class ServerErrorsTest {
                 ""),
             CONTEXT_OVERFLOW),
         row("Gemini", 403, google(403, "PERMISSION_DENIED", "denied", ""), UNAUTHORIZED),
-        row("Gemini", 404, google(404, "NOT_FOUND", "models/x is not found", ""), MODEL_MISSING),
+        row("Gemini", 404, google(404, "NOT_FOUND", "models/x is not found", ""), MODEL_NOT_FOUND),
         row("Gemini", 429, google(429, "RESOURCE_EXHAUSTED", "quota", ""), RATE_LIMITED),
         row("Gemini", 500, google(500, "INTERNAL", "An internal error", ""), SERVER_ERROR),
         row("Gemini", 500, google(500, "INTERNAL", "input context too long", ""), CONTEXT_OVERFLOW),
@@ -244,11 +244,11 @@ class ServerErrorsTest {
             "Anthropic",
             400,
             anthropic("invalid_request_error", "Your credit balance is too low"),
-            QUOTA_SPENT),
+            QUOTA_EXCEEDED),
         row("Anthropic", 401, anthropic("authentication_error", "invalid x-api-key"), UNAUTHORIZED),
-        row("Anthropic", 402, anthropic("billing_error", "payment"), QUOTA_SPENT),
+        row("Anthropic", 402, anthropic("billing_error", "payment"), QUOTA_EXCEEDED),
         row("Anthropic", 403, anthropic("permission_error", "no"), UNAUTHORIZED),
-        row("Anthropic", 404, anthropic("not_found_error", "model: claude-x"), MODEL_MISSING),
+        row("Anthropic", 404, anthropic("not_found_error", "model: claude-x"), MODEL_NOT_FOUND),
         row("Anthropic", 413, "<html><title>413 Payload Too Large</title></html>", BAD_REQUEST),
         row("Anthropic", 429, anthropic("rate_limit_error", "slow down"), RATE_LIMITED),
         row("Anthropic", 500, anthropic("api_error", "oops"), SERVER_ERROR),
@@ -317,7 +317,7 @@ class ServerErrorsTest {
             openAi("maximum context length is 5", "BadRequestError", "400"),
             CONTEXT_OVERFLOW),
         arguments(Spoken.OPENAI, openAi("bad grammar", "BadRequestError", "400"), BAD_REQUEST),
-        arguments(Spoken.OPENAI, openAi("no such model", "NotFoundError", "404"), MODEL_MISSING),
+        arguments(Spoken.OPENAI, openAi("no such model", "NotFoundError", "404"), MODEL_NOT_FOUND),
         arguments(
             Spoken.OPENAI,
             "{\"error\":{\"message\":\"Request failed\",\"http_status_code\":422}}",
@@ -332,7 +332,7 @@ class ServerErrorsTest {
         arguments(
             Spoken.OPENAI,
             "{\"error\":\"Unexpected endpoint or method. (POST /x). Returning 200 anyway\"}",
-            WRONG_PATH),
+            PATH_NOT_FOUND),
         arguments(Spoken.GEMINI, google(429, "RESOURCE_EXHAUSTED", "quota", ""), RATE_LIMITED),
         arguments(Spoken.GEMINI, google(503, "UNAVAILABLE", "busy", ""), SERVER_BUSY),
         arguments(Spoken.GEMINI, "[" + google(500, "INTERNAL", "oops", "") + "]", STREAM_ERROR),
@@ -360,7 +360,7 @@ class ServerErrorsTest {
     "too-long, CONTEXT_OVERFLOW, exceeds the available context size",
     "too-long-stream, CONTEXT_OVERFLOW, exceeds the available context size",
     "key-wrong, UNAUTHORIZED, Invalid API Key",
-    "unknown-path, WRONG_PATH, File Not Found",
+    "unknown-path, PATH_NOT_FOUND, File Not Found",
     "no-role, BAD_REQUEST, Missing 'role'",
     "not-supported, BAD_REQUEST, support"
   })

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.wire;
 
+import dev.offmeter.Dialect;
 import dev.offmeter.Endpoint;
-import dev.offmeter.Endpoint.Dialect;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.stream.Collectors;

@@ -9,7 +9,7 @@ import dev.offmeter.ChatStream;
 import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
-import dev.offmeter.StreamRescue;
+import dev.offmeter.StreamRecovery;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import java.io.ByteArrayOutputStream;
@@ -92,7 +92,7 @@ class StrictUtf8Test {
         assertThat(response.text()).as(hex).isEqualTo("TEMPLATE");
         assertThat(response.attempts().get(0).failure())
             .as(hex)
-            .contains(FailureKind.NOT_AN_ANSWER);
+            .contains(FailureKind.UNEXPECTED_RESPONSE);
       }
     }
   }
@@ -101,12 +101,12 @@ class StrictUtf8Test {
   @EnumSource(Spoken.class)
   void inAStreamItEndsTheAttempt(Spoken spoken) {
     byte[] body = with(spoken.piece("Dear ") + spoken.piece("Z@e") + spoken.end(false), "c0af");
-    for (StreamRescue rescue : List.of(StreamRescue.RESTART, StreamRescue.HOLD)) {
-      ChatRequest request = REQUEST.toBuilder().rescue(rescue).build();
+    for (StreamRecovery recovery : List.of(StreamRecovery.RESTART, StreamRecovery.HOLD)) {
+      ChatRequest request = REQUEST.toBuilder().onBrokenStream(recovery).build();
       try (ChatStream stream = client(spoken, body).stream(request)) {
         assertThat(stream.response().text()).isEqualTo("TEMPLATE");
         assertThat(stream.response().attempts().get(0).failure())
-            .contains(FailureKind.NOT_AN_ANSWER);
+            .contains(FailureKind.UNEXPECTED_RESPONSE);
       }
     }
   }

@@ -3,17 +3,17 @@ package dev.offmeter.wire;
 
 import static dev.offmeter.FailureKind.CONTENT_FILTERED;
 import static dev.offmeter.FailureKind.CONTEXT_OVERFLOW;
-import static dev.offmeter.FailureKind.INCOMPLETE;
+import static dev.offmeter.FailureKind.MISSING_END_MARKER;
 import static dev.offmeter.FailureKind.MODEL_STOPPED;
-import static dev.offmeter.FailureKind.NOT_AN_ANSWER;
 import static dev.offmeter.FailureKind.STREAM_ERROR;
+import static dev.offmeter.FailureKind.UNEXPECTED_RESPONSE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
 import ch.qos.logback.classic.Level;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse.ToolCall;
-import dev.offmeter.Endpoint.Dialect;
+import dev.offmeter.Dialect;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
 import dev.offmeter.testing.LoggedEvents;
@@ -119,15 +119,15 @@ class TolerantReadingTest {
       assertThat(hear(spoken, chunks(spoken, pieces)).answer()).isEqualTo(WHOLE);
     }
     hear(spoken, chunks(spoken, "A whole", "A whole answer", WHOLE, " Or two."))
-        .failed(NOT_AN_ANSWER);
+        .failed(UNEXPECTED_RESPONSE);
   }
 
   @ParameterizedTest
   @EnumSource
   void whereNothingTellsTheTextIsDoubtful(Spoken spoken) {
-    hear(spoken, chunks(spoken, "A whole", "A whole answer.")).failed(NOT_AN_ANSWER);
-    hear(spoken, chunks(spoken, "Hello!", "Hello!", "")).failed(NOT_AN_ANSWER);
-    hear(spoken, chunks(spoken, WHOLE, WHOLE, "")).failed(NOT_AN_ANSWER);
+    hear(spoken, chunks(spoken, "A whole", "A whole answer.")).failed(UNEXPECTED_RESPONSE);
+    hear(spoken, chunks(spoken, "Hello!", "Hello!", "")).failed(UNEXPECTED_RESPONSE);
+    hear(spoken, chunks(spoken, WHOLE, WHOLE, "")).failed(UNEXPECTED_RESPONSE);
   }
 
   @ParameterizedTest
@@ -166,7 +166,7 @@ class TolerantReadingTest {
       }
       Heard heard = hear(spoken, reply);
 
-      heard.failed(INCOMPLETE);
+      heard.failed(MISSING_END_MARKER);
       assertThat(heard.pieces).hasSize(41);
     }
   }
@@ -226,7 +226,7 @@ class TolerantReadingTest {
   @ParameterizedTest
   @MethodSource("twoTexts")
   void twoDifferentTextsAreDoubtful(String reply) {
-    hear(Spoken.OPENAI, reply).failed(NOT_AN_ANSWER);
+    hear(Spoken.OPENAI, reply).failed(UNEXPECTED_RESPONSE);
   }
 
   private static String block(String text) {
@@ -249,9 +249,9 @@ class TolerantReadingTest {
     String rest = chunk(Spoken.ANTHROPIC, " answer.", null);
     assertThat(hear(Spoken.ANTHROPIC, block("A whole") + rest + end).answer()).isEqualTo(WHOLE);
     assertThat(hear(Spoken.ANTHROPIC, pieces + anthropicWhole(WHOLE)).answer()).isEqualTo(WHOLE);
-    hear(Spoken.ANTHROPIC, pieces + anthropicWhole("Another.")).failed(NOT_AN_ANSWER);
+    hear(Spoken.ANTHROPIC, pieces + anthropicWhole("Another.")).failed(UNEXPECTED_RESPONSE);
     hear(Spoken.ANTHROPIC, block(WHOLE) + chunk(Spoken.ANTHROPIC, "A whole", null) + end)
-        .failed(NOT_AN_ANSWER);
+        .failed(UNEXPECTED_RESPONSE);
   }
 
   private static String anthropicWhole(String text) {
@@ -297,7 +297,8 @@ class TolerantReadingTest {
           Heard heard = new Heard().listen(spoken.protocol(), Delivery.of(reply).inPiecesOf(size));
           assertThat(heard.answer()).as(frame).isEqualTo(WHOLE);
         }
-        assertThat(hear(spoken, shown + shown).failure.kind()).isIn(NOT_AN_ANSWER, INCOMPLETE);
+        assertThat(hear(spoken, shown + shown).failure.kind())
+            .isIn(UNEXPECTED_RESPONSE, MISSING_END_MARKER);
       }
     }
   }
@@ -546,7 +547,9 @@ class TolerantReadingTest {
 
     assertThat(new Heard().listen(protocol, Delivery.of(withoutReason(spoken))).answer())
         .isEqualTo(WHOLE);
-    new Heard().listen(protocol, Delivery.of(chunk(spoken, WHOLE, null))).failed(INCOMPLETE);
+    new Heard()
+        .listen(protocol, Delivery.of(chunk(spoken, WHOLE, null)))
+        .failed(MISSING_END_MARKER);
     new Heard()
         .listen(protocol, Delivery.of(spoken.error("boom") + withoutReason(spoken)))
         .failed(STREAM_ERROR);
@@ -560,7 +563,7 @@ class TolerantReadingTest {
     Protocol protocol = spoken.protocol();
     String reply = withoutReason(spoken);
 
-    new Heard().listen(protocol, Delivery.of(reply)).failed(INCOMPLETE);
+    new Heard().listen(protocol, Delivery.of(reply)).failed(MISSING_END_MARKER);
     assertThat(new Heard().listen(protocol, Delivery.of(reply)).answer()).isEqualTo(WHOLE);
     assertThat(new Heard().listen(protocol, Delivery.of(reply)).answer()).isEqualTo(WHOLE);
     assertThat(log.messages())
@@ -568,10 +571,12 @@ class TolerantReadingTest {
         .singleElement()
         .asString()
         .contains("gives no finish reason", "endMarkerIsEnough(true)");
-    new Heard().listen(protocol, Delivery.of(chunk(spoken, WHOLE, null))).failed(INCOMPLETE);
+    new Heard()
+        .listen(protocol, Delivery.of(chunk(spoken, WHOLE, null)))
+        .failed(MISSING_END_MARKER);
     assertThat(new Heard().listen(protocol, Delivery.of(chunk(spoken, WHOLE, "stop"))).answer())
         .isEqualTo(WHOLE);
-    new Heard().listen(protocol, Delivery.of(reply)).failed(INCOMPLETE);
+    new Heard().listen(protocol, Delivery.of(reply)).failed(MISSING_END_MARKER);
   }
 
   @Test
@@ -582,13 +587,15 @@ class TolerantReadingTest {
     for (String other : List.of(error, error, chunk(Spoken.OPENAI, WHOLE, null))) {
       assertThat(new Heard().listen(protocol, Delivery.of(other)).ending).isNull();
     }
-    new Heard().listen(protocol, Delivery.of(bare)).failed(INCOMPLETE);
-    new Heard().listen(protocol, Delivery.of(chunk(Spoken.OPENAI, "Par", null))).failed(INCOMPLETE);
-    new Heard().listen(protocol, Delivery.of(bare)).failed(INCOMPLETE);
+    new Heard().listen(protocol, Delivery.of(bare)).failed(MISSING_END_MARKER);
+    new Heard()
+        .listen(protocol, Delivery.of(chunk(Spoken.OPENAI, "Par", null)))
+        .failed(MISSING_END_MARKER);
+    new Heard().listen(protocol, Delivery.of(bare)).failed(MISSING_END_MARKER);
     assertThat(new Heard().listen(protocol, Delivery.of(bare).thenBreaks()).ending).isNull();
     new Heard().listen(protocol, Delivery.of(chunk(Spoken.OPENAI, WHOLE, "stop"))).answer();
-    new Heard().listen(protocol, Delivery.of(bare)).failed(INCOMPLETE);
-    new Heard().listen(protocol, Delivery.of(bare)).failed(INCOMPLETE);
+    new Heard().listen(protocol, Delivery.of(bare)).failed(MISSING_END_MARKER);
+    new Heard().listen(protocol, Delivery.of(bare)).failed(MISSING_END_MARKER);
   }
 
   @ParameterizedTest
@@ -869,10 +876,10 @@ class TolerantReadingTest {
     int second = good.indexOf("data: ", good.indexOf("one"));
     for (String damaged : List.of("dat: ", "xdata: ", "", "event: ", "da]")) {
       String reply = good.substring(0, second) + damaged + "x" + good.substring(second + 6);
-      hear(spoken, reply).failed(NOT_AN_ANSWER);
+      hear(spoken, reply).failed(UNEXPECTED_RESPONSE);
     }
     String rest = good.substring(0, second) + "data: :\"rest\"}\n\n" + good.substring(second);
-    hear(spoken, rest).failed(NOT_AN_ANSWER);
+    hear(spoken, rest).failed(UNEXPECTED_RESPONSE);
     String behind = good + "dat: {}\n\n";
     assertThat(hear(spoken, behind).answer()).isEqualTo("onetwothree");
   }
@@ -916,8 +923,8 @@ class TolerantReadingTest {
     String good = Spoken.OLLAMA.stream("one", "two");
     String damaged = good.replace("\n{", "\n:");
 
-    hear(Spoken.OLLAMA, damaged).failed(NOT_AN_ANSWER);
-    hear(Spoken.OLLAMA, "e}\n" + good).failed(NOT_AN_ANSWER);
+    hear(Spoken.OLLAMA, damaged).failed(UNEXPECTED_RESPONSE);
+    hear(Spoken.OLLAMA, "e}\n" + good).failed(UNEXPECTED_RESPONSE);
     assertThat(hear(Spoken.OLLAMA, good.replace("\n{", "\n: ping\n{")).answer())
         .isEqualTo("onetwo");
   }
@@ -928,7 +935,7 @@ class TolerantReadingTest {
     for (String number : List.of("1e400", "1e99999999999", "-1e99999999999")) {
       String reply = spoken.stream("one", "MARK", "three").replace("\"MARK\"", number);
 
-      hear(spoken, reply).failed(NOT_AN_ANSWER);
+      hear(spoken, reply).failed(UNEXPECTED_RESPONSE);
     }
   }
 

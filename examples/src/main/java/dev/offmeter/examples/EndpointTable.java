@@ -43,8 +43,8 @@ final class EndpointTable {
     return row(
         endpoint.endpoint(),
         endpoint.state(),
-        age(endpoint.lasting()),
-        endpoint.nextLook().map(next -> seconds(next) + " s").orElse("-"),
+        age(endpoint.stateDuration()),
+        endpoint.nextHealthCheck().map(next -> seconds(next) + " s").orElse("-"),
         endpoint.inFlight(),
         pair(latency, latency.firstTokenMedian(), latency.firstToken95()),
         pair(latency, latency.totalMedian(), latency.total95()));

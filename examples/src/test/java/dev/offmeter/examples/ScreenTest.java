@@ -17,8 +17,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 final class ScreenTest {
   private static final Attempt CUT =
-      Attempt.builder("mac-mini").failure(FailureKind.ANSWER_CUT).build();
-  private static final String VOID = "-- mac-mini: ANSWER_CUT; its text is void, starting again --";
+      Attempt.builder("mac-mini").failure(FailureKind.TRUNCATED).build();
+  private static final String VOID = "-- mac-mini: TRUNCATED; its text is void, starting again --";
   private static final String SENTENCE = "we have not seen your payment of invoice 1042 yet. ";
 
   private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();

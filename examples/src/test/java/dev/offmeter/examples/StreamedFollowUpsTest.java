@@ -75,7 +75,7 @@ final class StreamedFollowUpsTest {
             Dear Zoë,
 
             half an
-            -- node-0: ANSWER_CUT; its text is void, starting again --
+            -- node-0: TRUNCATED; its text is void, starting again --
             Dear Ms Müller, please pay.
             [1/1] 7, Zoë Müller: node-1 (qwen3:8b)""");
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.offmeter.failover;
+package dev.offmeter.observe;
 
 import io.github.resilience4j.bulkhead.BulkheadRegistry;
 import io.github.resilience4j.circuitbreaker.CircuitBreakerRegistry;
@@ -16,14 +16,7 @@ import io.github.resilience4j.timelimiter.TimeLimiterRegistry;
  *     whatever its outcome
  * @param bulkheads {@code maxConcurrent}
  */
-public record Gates(
+public record Resilience4jRegistries(
     CircuitBreakerRegistry circuitBreakers,
     TimeLimiterRegistry timeLimiters,
-    BulkheadRegistry bulkheads) {
-  static Gates empty() {
-    return new Gates(
-        CircuitBreakerRegistry.ofDefaults(),
-        TimeLimiterRegistry.ofDefaults(),
-        BulkheadRegistry.ofDefaults());
-  }
-}
+    BulkheadRegistry bulkheads) {}

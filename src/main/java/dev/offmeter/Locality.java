@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.offmeter.endpoint;
+package dev.offmeter;
 
 /** On whose hardware an endpoint runs. */
 public enum Locality {

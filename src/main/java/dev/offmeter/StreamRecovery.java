@@ -6,27 +6,27 @@ package dev.offmeter;
  * piece is shown a failure is never seen: the next endpoint is asked, as in {@link
  * LlmClient#chat(ChatRequest)}. Immutable.
  */
-public final class StreamRescue {
+public final class StreamRecovery {
   /**
    * Tells the reader to throw away what was shown ({@link ChatEvent.Restarted}) and shows the next
    * endpoint's answer from its beginning. The default.
    */
-  public static final StreamRescue RESTART = new StreamRescue("RESTART", true, 0);
+  public static final StreamRecovery RESTART = new StreamRecovery("RESTART", true, 0);
 
   /**
    * Throws an {@link LlmException} that carries what was shown ({@link
    * LlmException#partialText()}).
    */
-  public static final StreamRescue FAIL = new StreamRescue("FAIL", false, 0);
+  public static final StreamRecovery FAIL = new StreamRecovery("FAIL", false, 0);
 
   /** Shows nothing until the answer is complete and checked, so that no failure is ever seen. */
-  public static final StreamRescue HOLD = new StreamRescue("HOLD", false, Integer.MAX_VALUE);
+  public static final StreamRecovery HOLD = new StreamRecovery("HOLD", false, Integer.MAX_VALUE);
 
   private final String name;
   private final boolean restarts;
   private final int held;
 
-  private StreamRescue(String name, boolean restarts, int held) {
+  private StreamRecovery(String name, boolean restarts, int held) {
     this.name = name;
     this.restarts = restarts;
     this.held = held;
@@ -39,11 +39,11 @@ public final class StreamRescue {
    *
    * @param pieces at least 1
    */
-  public static StreamRescue hold(int pieces) {
+  public static StreamRecovery hold(int pieces) {
     if (pieces < 1) {
       throw new IllegalArgumentException("pieces must be at least 1, was " + pieces);
     }
-    return new StreamRescue("HOLD(" + pieces + ")", false, pieces);
+    return new StreamRecovery("HOLD(" + pieces + ")", false, pieces);
   }
 
   /** Whether another answer may take the place of one that was shown in part. */
