@@ -53,7 +53,7 @@ public final class AllEndpointsFailedException extends LlmException {
    */
   public AllEndpointsFailedException(
       List<Attempt> attempts, Duration elapsed, Optional<Duration> retryAfter) {
-    super(story(attempts, elapsed), attempts);
+    super(summary(attempts, elapsed), attempts);
     this.retryAfter = Objects.requireNonNull(retryAfter, "retryAfter");
   }
 
@@ -74,7 +74,7 @@ public final class AllEndpointsFailedException extends LlmException {
     return retryAfter == null ? Optional.empty() : retryAfter;
   }
 
-  private static String story(List<Attempt> attempts, Duration elapsed) {
+  private static String summary(List<Attempt> attempts, Duration elapsed) {
     double seconds = elapsed.toNanos() / 1e9;
     StringBuilder story =
         new StringBuilder(String.format(Locale.ROOT, "no endpoint answered in %.3f s:", seconds));

@@ -21,7 +21,7 @@ final class BaseUrl {
    */
   static HttpUrl parse(String endpoint, String value, String notTheRoot, boolean hasPath) {
     HttpUrl url = HttpUrl.parse(value);
-    Optional<String> slip = Slip.in(value);
+    Optional<String> slip = ValueMistakes.find(value);
     if (slip.isPresent() && !value.isBlank()) {
       throw wrong(endpoint, slip.get(), masked(value));
     }
@@ -67,7 +67,13 @@ final class BaseUrl {
 
   private static IllegalArgumentException wrong(String endpoint, String rule, String value) {
     return new IllegalArgumentException(
-        "endpoint '" + endpoint + "': baseUrl " + rule + ", was '" + Slip.shown(value) + "'");
+        "endpoint '"
+            + endpoint
+            + "': baseUrl "
+            + rule
+            + ", was '"
+            + ValueMistakes.shown(value)
+            + "'");
   }
 
   /**

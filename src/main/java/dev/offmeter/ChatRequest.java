@@ -2,7 +2,7 @@
 package dev.offmeter;
 
 import dev.offmeter.guard.AnswerCheck;
-import dev.offmeter.wire.JsonText;
+import dev.offmeter.internal.json.JsonText;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -204,7 +204,9 @@ public final class ChatRequest {
       Objects.requireNonNull(schema, "tool schema");
       if (!name.matches("[A-Za-z0-9_-]{1,64}")) {
         throw new IllegalArgumentException(
-            "tool name must be 1 to 64 letters, digits, _ or -, was '" + Slip.shown(name) + "'");
+            "tool name must be 1 to 64 letters, digits, _ or -, was '"
+                + ValueMistakes.shown(name)
+                + "'");
       }
       if (!JsonText.isObject(schema)) {
         throw new IllegalArgumentException("schema of tool " + name + " must be a JSON object");
@@ -375,7 +377,7 @@ public final class ChatRequest {
      * the client's.
      */
     public Builder deadline(Duration deadline) {
-      this.deadline = Requirements.timeSpan("deadline", deadline);
+      this.deadline = Preconditions.timeSpan("deadline", deadline);
       return this;
     }
 
@@ -477,12 +479,12 @@ public final class ChatRequest {
     }
 
     /** Whether it has what only a request can have: what is asked, and in what form. */
-    boolean asks() {
+    boolean hasConversation() {
       return !messages.isEmpty() || !tools.isEmpty() || answerSchema != null;
     }
 
     /** Whether it has what concerns a whole call, and not the model alone. */
-    boolean concernsTheCall() {
+    boolean hasCallSettings() {
       return deadline != null
           || onBrokenStream != null
           || selfHostedOnly

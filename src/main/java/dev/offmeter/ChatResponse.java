@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
-import dev.offmeter.wire.JsonText;
+import dev.offmeter.internal.json.JsonText;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;

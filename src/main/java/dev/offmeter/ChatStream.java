@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
-import dev.offmeter.failover.StreamedCall;
+import dev.offmeter.internal.failover.StreamingCall;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 import java.util.Objects;
@@ -33,11 +33,11 @@ import org.jspecify.annotations.Nullable;
  * <p>One thread reads; {@link #close()} may be called by any thread, at any time.
  */
 public final class ChatStream implements Iterable<ChatEvent>, AutoCloseable {
-  private final StreamedCall call;
+  private final StreamingCall call;
   private final StreamRecovery recovery;
-  private boolean iterated;
+  private boolean consumed;
 
-  ChatStream(StreamedCall call, StreamRecovery recovery) {
+  ChatStream(StreamingCall call, StreamRecovery recovery) {
     this.call = call;
     this.recovery = recovery;
   }
@@ -56,10 +56,10 @@ public final class ChatStream implements Iterable<ChatEvent>, AutoCloseable {
    */
   @Override
   public Iterator<ChatEvent> iterator() {
-    if (iterated) {
+    if (consumed) {
       throw new IllegalStateException("a stream must be read once, was read already");
     }
-    iterated = true;
+    consumed = true;
     return new Events();
   }
 
@@ -74,7 +74,7 @@ public final class ChatStream implements Iterable<ChatEvent>, AutoCloseable {
    *     are being read already
    */
   public Stream<String> textStream() {
-    if (recovery.restarts()) {
+    if (recovery.canRestart()) {
       throw new IllegalStateException(
           "onBrokenStream must be HOLD or FAIL for textStream(), was "
               + recovery

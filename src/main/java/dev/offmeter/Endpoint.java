@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
-import dev.offmeter.endpoint.EndpointSpec;
-import dev.offmeter.endpoint.Header;
-import dev.offmeter.endpoint.Limits;
-import dev.offmeter.endpoint.MinimumRate;
-import dev.offmeter.wire.AnthropicChat;
-import dev.offmeter.wire.Api;
-import dev.offmeter.wire.GeminiChat;
-import dev.offmeter.wire.OllamaChat;
-import dev.offmeter.wire.OpenAiChat;
-import dev.offmeter.wire.Protocol;
+import dev.offmeter.internal.http.AttemptTimeouts;
+import dev.offmeter.internal.http.EndpointConfig;
+import dev.offmeter.internal.http.Header;
+import dev.offmeter.internal.http.MinimumRate;
+import dev.offmeter.internal.wire.Protocol;
+import dev.offmeter.internal.wire.ProtocolDescriptor;
+import dev.offmeter.internal.wire.anthropic.AnthropicChat;
+import dev.offmeter.internal.wire.gemini.GeminiChat;
+import dev.offmeter.internal.wire.ollama.OllamaChat;
+import dev.offmeter.internal.wire.openai.OpenAiChat;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -64,11 +64,11 @@ public final class Endpoint {
   private static final Duration CONNECT = Duration.ofSeconds(3);
   private static final Duration STALL = Duration.ofSeconds(10);
   private static final Duration STREAM = Duration.ofMinutes(10);
-  private static final Duration OLLAMA_KEEPS = Duration.ofMinutes(5);
-  private static final Duration FOR_EVER = Duration.ofDays(36_500);
+  private static final Duration OLLAMA_KEEP_ALIVE = Duration.ofMinutes(5);
+  private static final Duration FOREVER = Duration.ofDays(36_500);
 
   /** Twice the shortest time after which a model that is held in memory is asked for again. */
-  private static final Duration KEPT_WARM_AT_LEAST = Duration.ofSeconds(10);
+  private static final Duration KEEP_WARM_MIN = Duration.ofSeconds(10);
 
   private static final int LINE_BYTES = 8 * 1024 * 1024;
   private static final long ANSWER_BYTES = 32L * 1024 * 1024;
@@ -178,7 +178,7 @@ public final class Endpoint {
     if (settings.locality != null) {
       return settings.locality;
     }
-    Api api = settings.api;
+    ProtocolDescriptor api = settings.api;
     if (url == null || api == null) {
       return Locality.SELF_HOSTED;
     }
@@ -192,7 +192,7 @@ public final class Endpoint {
 
   /** The kind of server, as configurations name it; {@code function} for one in this process. */
   String type() {
-    Api api = settings.api;
+    ProtocolDescriptor api = settings.api;
     if (url == null || api == null) {
       return "function";
     }
@@ -233,13 +233,13 @@ public final class Endpoint {
         .api
         .maker()
         .make(
-            new Api.Server(
+            new ProtocolDescriptor.ServerConfig(
                 url,
                 model(),
                 Map.copyOf(settings.options),
                 settings.keepAlive,
                 dialect(url),
-                new Api.Variant(Set.copyOf(settings.omitted), settings.path),
+                new ProtocolDescriptor.RequestVariant(Set.copyOf(settings.omitted), settings.path),
                 Objects.requireNonNullElse(settings.maxLineBytes, LINE_BYTES),
                 Objects.requireNonNullElse(settings.maxAnswerBytes, ANSWER_BYTES),
                 settings.endMarkerIsEnough));
@@ -256,12 +256,12 @@ public final class Endpoint {
   }
 
   /** Settled for its place in a client's list. */
-  EndpointSpec spec(boolean firstOfMany) {
-    return spec(firstOfMany, RequestDefaults.NONE);
+  EndpointConfig toConfig(boolean firstOfMany) {
+    return toConfig(firstOfMany, RequestDefaults.NONE);
   }
 
   /** The same in a client that has defaults for requests. */
-  EndpointSpec spec(boolean firstOfMany, RequestDefaults clients) {
+  EndpointConfig toConfig(boolean firstOfMany, RequestDefaults clients) {
     Duration attempt = settings.timeout;
     if (attempt == null) {
       attempt = firstOfMany ? FIRST_OF_MANY : ANY_OTHER;
@@ -270,13 +270,13 @@ public final class Endpoint {
     if (firstToken.compareTo(attempt) > 0) {
       throw settings.firstTokenTooLong(attempt, firstToken);
     }
-    return new EndpointSpec(
+    return new EndpointConfig(
         name(),
         origin(),
         model(),
         locality(),
         url != null && BaseUrl.isLoopback(url),
-        new Limits(
+        new AttemptTimeouts(
             attempt,
             Objects.requireNonNullElse(settings.connect, CONNECT),
             firstToken,
@@ -288,14 +288,14 @@ public final class Endpoint {
         settings.maxWait,
         settings.keepWarm,
         settings.unloadWhenWedged,
-        residence(),
+        modelKeepAlive(),
         settings.retries,
         defaults.before(clients),
         List.copyOf(settings.headers),
         protocol(),
         settings.function,
         settings.answerWhileModelLoads,
-        OptionValue.texts(settings.options));
+        OptionValues.texts(settings.options));
   }
 
   private static Duration shorter(Duration one, Duration other) {
@@ -303,19 +303,19 @@ public final class Endpoint {
   }
 
   /** How long the server keeps a model that is not used. */
-  private Duration residence() {
+  private Duration modelKeepAlive() {
     Duration keepAlive = settings.keepAlive;
     if (keepAlive == null) {
-      return OLLAMA_KEEPS;
+      return OLLAMA_KEEP_ALIVE;
     }
-    return keepAlive.isNegative() || keepAlive.compareTo(FOR_EVER) > 0 ? FOR_EVER : keepAlive;
+    return keepAlive.isNegative() || keepAlive.compareTo(FOREVER) > 0 ? FOREVER : keepAlive;
   }
 
   /** Builds an {@link Endpoint}. Not safe for use by several threads. */
   public static final class Builder {
     private final String name;
     private final @Nullable String baseUrl;
-    private final @Nullable Api api;
+    private final @Nullable ProtocolDescriptor api;
     private final @Nullable Function<ChatRequest, String> function;
     private @Nullable String model;
     private @Nullable Duration timeout;
@@ -344,15 +344,15 @@ public final class Endpoint {
     private boolean endMarkerIsEnough;
     private boolean answerWhileModelLoads;
 
-    private Builder(String name, String baseUrl, Api api) {
-      this.name = Requirements.plain("name", name);
+    private Builder(String name, String baseUrl, ProtocolDescriptor api) {
+      this.name = Preconditions.plain("name", name);
       this.baseUrl = Objects.requireNonNull(baseUrl, "baseUrl");
       this.api = api;
       this.function = null;
     }
 
     private Builder(String name, Function<ChatRequest, String> function) {
-      this.name = Requirements.plain("name", name);
+      this.name = Preconditions.plain("name", name);
       this.baseUrl = null;
       this.api = null;
       this.function = function;
@@ -396,7 +396,7 @@ public final class Endpoint {
      * spaces or quotes around it, and no placeholder such as {@code ${MODEL}}.
      */
     public Builder model(String model) {
-      this.model = Requirements.plain("model", model);
+      this.model = Preconditions.plain("model", model);
       return this;
     }
 
@@ -408,13 +408,13 @@ public final class Endpoint {
      * to a health check is given up before.
      */
     public Builder timeout(Duration timeout) {
-      this.timeout = Requirements.timeSpan("timeout", timeout);
+      this.timeout = Preconditions.timeSpan("timeout", timeout);
       return this;
     }
 
     /** The limit of DNS, TCP and TLS together: from 1 ms to 24 h, default 3 s. */
     public Builder connectTimeout(Duration connectTimeout) {
-      this.connect = Requirements.timeSpan("connectTimeout", connectTimeout);
+      this.connect = Preconditions.timeSpan("connectTimeout", connectTimeout);
       return this;
     }
 
@@ -427,7 +427,7 @@ public final class Endpoint {
      * <p>Not more than {@code timeout}, or building fails.
      */
     public Builder firstTokenTimeout(Duration firstTokenTimeout) {
-      this.firstToken = Requirements.timeSpan("firstTokenTimeout", firstTokenTimeout);
+      this.firstToken = Preconditions.timeSpan("firstTokenTimeout", firstTokenTimeout);
       return this;
     }
 
@@ -437,7 +437,7 @@ public final class Endpoint {
      * stream it takes effect all the same.
      */
     public Builder stallTimeout(Duration stallTimeout) {
-      this.stall = Requirements.timeSpan("stallTimeout", stallTimeout);
+      this.stall = Preconditions.timeSpan("stallTimeout", stallTimeout);
       return this;
     }
 
@@ -449,7 +449,7 @@ public final class Endpoint {
      * #timeout}.
      */
     public Builder streamTimeout(Duration streamTimeout) {
-      this.stream = Requirements.timeSpan("streamTimeout", streamTimeout);
+      this.stream = Preconditions.timeSpan("streamTimeout", streamTimeout);
       return this;
     }
 
@@ -468,7 +468,7 @@ public final class Endpoint {
         throw new IllegalArgumentException(
             "minimumRate must be a finite number of more than 0, was " + tokensPerSecond);
       }
-      minimumRate = new MinimumRate(tokensPerSecond, Requirements.timeSpan("window", window));
+      minimumRate = new MinimumRate(tokensPerSecond, Preconditions.timeSpan("window", window));
       return this;
     }
 
@@ -544,7 +544,7 @@ public final class Endpoint {
     }
 
     private Builder add(Header header) {
-      headers.removeIf(before -> HeaderRules.replaces(header, before));
+      headers.removeIf(before -> HeaderRules.isReplacing(header, before));
       headers.add(header);
       return this;
     }
@@ -580,7 +580,7 @@ public final class Endpoint {
      * Default: not at all.
      */
     public Builder maxWait(Duration maxWait) {
-      this.maxWait = Requirements.timeSpan("maxWait", maxWait);
+      this.maxWait = Preconditions.timeSpan("maxWait", maxWait);
       return this;
     }
 
@@ -610,13 +610,13 @@ public final class Endpoint {
      *     of these or to maps
      */
     public Builder option(String name, Object value) {
-      Requirements.notBlank("option name", name);
+      Preconditions.notBlank("option name", name);
       Objects.requireNonNull(value, "option value");
       String instead = api == null ? null : api.insteadOf(name);
       if (instead != null) {
         throw new IllegalArgumentException("option " + name + " must not be set: " + instead);
       }
-      options.put(name, OptionValue.checked(name, value));
+      options.put(name, OptionValues.checked(name, value));
       return this;
     }
 
@@ -665,7 +665,7 @@ public final class Endpoint {
      * @param path not blank, without a query, a fragment, spaces or {@code ..}
      */
     public Builder path(String path) {
-      String checked = Requirements.notBlank("path", path);
+      String checked = Preconditions.notBlank("path", path);
       if (!checked.matches("/?[^/?#\\s\\\\]+(/[^/?#\\s\\\\]+)*")
           || checked.matches("(.*/)?\\.\\.?(/.*)?")) {
         throw new IllegalArgumentException(
@@ -867,7 +867,7 @@ public final class Endpoint {
       if (!defaults.isEmpty()) {
         throw wrong("is a function: maxTokens and defaults are a server's");
       }
-      if (model != null || !headers.isEmpty() || !options.isEmpty() || isKept()) {
+      if (model != null || !headers.isEmpty() || !options.isEmpty() || isKeptWarm()) {
         throw wrong(
             "is a function: model, credentials, headers, options, keepAlive and keepWarm are a"
                 + " server's");
@@ -902,8 +902,8 @@ public final class Endpoint {
       }
     }
 
-    private void checkKept(HttpUrl url) {
-      if (isKept() && !OllamaChat.API.equals(api)) {
+    private void checkKeepWarm(HttpUrl url) {
+      if (isKeptWarm() && !OllamaChat.API.equals(api)) {
         throw wrong("must not have a keepAlive or keepWarm: only Ollama's native API knows them");
       }
       if (keepWarm && keepAlive != null && keepAlive.isZero()) {
@@ -927,7 +927,7 @@ public final class Endpoint {
     }
 
     private static boolean isTooShort(Duration keepAlive) {
-      return !keepAlive.isNegative() && keepAlive.compareTo(KEPT_WARM_AT_LEAST) < 0;
+      return !keepAlive.isNegative() && keepAlive.compareTo(KEEP_WARM_MIN) < 0;
     }
 
     private void checkServer(HttpUrl url) {
@@ -941,7 +941,7 @@ public final class Endpoint {
       if (timeout != null && firstToken != null && firstToken.compareTo(timeout) > 0) {
         throw firstTokenTooLong(timeout, firstToken);
       }
-      checkKept(url);
+      checkKeepWarm(url);
       checkLine();
       Dialect own = OllamaChat.API.equals(api) ? Dialect.OLLAMA : Dialect.GENERIC;
       if (dialect != own && !OpenAiChat.API.equals(api)) {
@@ -960,7 +960,7 @@ public final class Endpoint {
           throw wrong("must not omit " + field + ", which is set by an option");
         }
       }
-      Optional<String> broken = HeaderRules.broken(headers);
+      Optional<String> broken = HeaderRules.violation(headers);
       if (broken.isPresent()) {
         throw wrong(broken.get());
       }
@@ -973,7 +973,7 @@ public final class Endpoint {
       }
     }
 
-    private boolean isKept() {
+    private boolean isKeptWarm() {
       return keepAlive != null || keepWarm;
     }
 

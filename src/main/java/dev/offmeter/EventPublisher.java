@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
-import dev.offmeter.failover.StreamedCall;
-import dev.offmeter.failover.Time;
-import dev.offmeter.wire.ForeignCode;
+import dev.offmeter.internal.UserCode;
+import dev.offmeter.internal.failover.StreamingCall;
+import dev.offmeter.internal.time.TimeSource;
 import java.util.Objects;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Flow;
@@ -17,9 +17,9 @@ import org.slf4j.LoggerFactory;
 final class EventPublisher implements Flow.Publisher<ChatEvent> {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
-  private final Supplier<StreamedCall> calls;
+  private final Supplier<StreamingCall> calls;
   private final Executor workers;
-  private final Time time;
+  private final TimeSource time;
   private final Supplier<LlmException> unbegun;
 
   /**
@@ -28,7 +28,10 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
    * @param unbegun what is told where none of them can be had
    */
   EventPublisher(
-      Supplier<StreamedCall> calls, Executor workers, Time time, Supplier<LlmException> unbegun) {
+      Supplier<StreamingCall> calls,
+      Executor workers,
+      TimeSource time,
+      Supplier<LlmException> unbegun) {
     this.calls = calls;
     this.workers = workers;
     this.time = time;
@@ -38,36 +41,36 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
   @Override
   public void subscribe(Flow.Subscriber<? super ChatEvent> subscriber) {
     Objects.requireNonNull(subscriber, "subscriber");
-    StreamedCall call;
+    StreamingCall call;
     try {
       call = calls.get();
     } catch (IllegalStateException e) {
-      Throwable thrown = ForeignCode.run(() -> subscriber.onSubscribe(Refused.INSTANCE));
-      tell(subscriber, thrown == null ? () -> subscriber.onError(e) : () -> {});
+      Throwable thrown = UserCode.run(() -> subscriber.onSubscribe(EmptySubscription.INSTANCE));
+      signal(subscriber, thrown == null ? () -> subscriber.onError(e) : () -> {});
       return;
     }
-    Feed feed = new Feed(subscriber, call);
-    Throwable thrown = ForeignCode.run(() -> subscriber.onSubscribe(feed));
+    ChatSubscription feed = new ChatSubscription(subscriber, call);
+    Throwable thrown = UserCode.run(() -> subscriber.onSubscribe(feed));
     if (thrown == null) {
       feed.begin();
     } else {
       // By the rules of Reactive Streams it has cancelled, and this method returns normally.
       feed.cancel();
-      say(subscriber, thrown);
+      logThrown(subscriber, thrown);
     }
   }
 
   /** The last signal: nothing follows from what comes of it. */
-  private static void tell(Flow.Subscriber<?> subscriber, ForeignCode.Action signal) {
-    Throwable thrown = ForeignCode.run(signal);
+  private static void signal(Flow.Subscriber<?> subscriber, UserCode.Action signal) {
+    Throwable thrown = UserCode.run(signal);
     if (thrown != null) {
-      say(subscriber, thrown);
+      logThrown(subscriber, thrown);
     }
   }
 
   /** The class only: a message may hold what the subscriber was told. */
-  private static void say(Flow.Subscriber<?> subscriber, Throwable thrown) {
-    ForeignCode.ignore(
+  private static void logThrown(Flow.Subscriber<?> subscriber, Throwable thrown) {
+    UserCode.ignore(
         () ->
             LOG.warn(
                 "subscriber {} threw {}, which is ignored",
@@ -76,7 +79,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
   }
 
   /** The rules want a subscription even where there is nothing to subscribe to. */
-  private enum Refused implements Flow.Subscription {
+  private enum EmptySubscription implements Flow.Subscription {
     INSTANCE;
 
     @Override
@@ -87,9 +90,9 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
   }
 
   /** One subscription. A worker is busy with it only while there is demand. */
-  private final class Feed implements Flow.Subscription, Runnable {
+  private final class ChatSubscription implements Flow.Subscription, Runnable {
     private final Flow.Subscriber<? super ChatEvent> subscriber;
-    private final StreamedCall call;
+    private final StreamingCall call;
     private final AtomicLong demand = new AtomicLong();
 
     /** One of its own, until {@code onSubscribe} has returned: signals come one after the other. */
@@ -100,7 +103,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     private volatile boolean over;
     private volatile boolean withoutThread;
 
-    Feed(Flow.Subscriber<? super ChatEvent> subscriber, StreamedCall call) {
+    ChatSubscription(Flow.Subscriber<? super ChatEvent> subscriber, StreamingCall call) {
       this.subscriber = subscriber;
       this.call = call;
     }
@@ -135,7 +138,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     }
 
     private void work() {
-      Handover.to(
+      TaskHandoff.submit(
           workers,
           time,
           null,
@@ -162,7 +165,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     private void feed() {
       while (!over && !cancelled && (badDemand || demand.get() > 0)) {
         if (badDemand) {
-          throw tooLittle();
+          throw nonPositiveDemand();
         }
         if (withoutThread) {
           throw unbegun.get();
@@ -175,7 +178,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
         subscriber.onNext(event);
         if (event instanceof ChatEvent.Completed && !cancelled) {
           over = true;
-          tell(subscriber, subscriber::onComplete);
+          signal(subscriber, subscriber::onComplete);
         }
       }
     }
@@ -185,11 +188,11 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
       if (!over && !cancelled) {
         over = true;
         boolean own = badDemand && thrown instanceof LlmException;
-        tell(subscriber, () -> subscriber.onError(own ? tooLittle() : thrown));
+        signal(subscriber, () -> subscriber.onError(own ? nonPositiveDemand() : thrown));
       }
     }
 
-    private IllegalArgumentException tooLittle() {
+    private IllegalArgumentException nonPositiveDemand() {
       return new IllegalArgumentException(
           "demand must be at least 1, by rule 3.9 of Reactive Streams");
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
-import dev.offmeter.endpoint.Header;
+import dev.offmeter.internal.http.Header;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -32,7 +32,7 @@ final class HeaderRules {
   private HeaderRules() {}
 
   static String name(String name) {
-    Requirements.notBlank("header name", name);
+    Preconditions.notBlank("header name", name);
     if (!name.matches("[A-Za-z0-9!#$%&'*+.^_`|~-]+")) {
       throw new IllegalArgumentException("header name must be a token, was '" + name + "'");
     }
@@ -57,7 +57,7 @@ final class HeaderRules {
   /** The value of a key or a token alone, as it stands in no header yet. */
   static String credential(String field, String value) {
     String checked = value(field, value);
-    Optional<String> slip = Slip.in(checked);
+    Optional<String> slip = ValueMistakes.find(checked);
     if (slip.isPresent()) {
       throw new IllegalArgumentException(field + " " + slip.get() + ", was ***");
     }
@@ -72,12 +72,12 @@ final class HeaderRules {
   }
 
   /** A key and an Authorization of the caller's own are both kept, so that build() can tell. */
-  static boolean replaces(Header header, Header before) {
+  static boolean isReplacing(Header header, Header before) {
     return isNamed(before, header.name()) && before.prefix().equals(header.prefix());
   }
 
   /** The rule that the headers break together. */
-  static Optional<String> broken(List<Header> headers) {
+  static Optional<String> violation(List<Header> headers) {
     if (headers.stream().filter(header -> isNamed(header, AUTHORIZATION)).count() > 1) {
       return Optional.of("must have either an apiKey or a header Authorization, had both");
     }

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
-import dev.offmeter.config.Environment;
-import dev.offmeter.endpoint.DetachedThreads;
-import dev.offmeter.endpoint.EndpointSpec;
-import dev.offmeter.endpoint.Transport;
-import dev.offmeter.failover.Acceptance;
-import dev.offmeter.failover.Cancellation;
-import dev.offmeter.failover.Failover;
-import dev.offmeter.failover.Hedging;
-import dev.offmeter.failover.StreamedCall;
-import dev.offmeter.failover.Time;
+import dev.offmeter.internal.DetachedThreads;
+import dev.offmeter.internal.UserCode;
+import dev.offmeter.internal.config.Environment;
+import dev.offmeter.internal.failover.AnswerValidator;
+import dev.offmeter.internal.failover.FailoverExecutor;
+import dev.offmeter.internal.failover.HedgingPolicy;
+import dev.offmeter.internal.failover.StreamingCall;
+import dev.offmeter.internal.http.EndpointConfig;
+import dev.offmeter.internal.http.Transport;
+import dev.offmeter.internal.schema.RecordSchema;
+import dev.offmeter.internal.time.CancellationToken;
+import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.observe.ClientStatus;
 import dev.offmeter.observe.Diagnosis;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.observe.Resilience4jRegistries;
-import dev.offmeter.wire.ForeignCode;
-import dev.offmeter.wire.Shape;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -60,33 +60,33 @@ import org.slf4j.MDC;
 public final class LlmClient implements AutoCloseable {
   private final Builder settings;
   private final RequestDefaults defaults;
-  private final DefaultLimit defaultLimit;
-  private final Time time;
+  private final DefaultMaxTokensWarning defaultLimit;
+  private final TimeSource time;
   private final ExecutorService workers;
   private final Transport transport;
-  private final Failover failover;
-  private final Set<Cancellation> running = ConcurrentHashMap.newKeySet();
+  private final FailoverExecutor failover;
+  private final Set<CancellationToken> running = ConcurrentHashMap.newKeySet();
   private volatile boolean closed;
 
   private LlmClient(Builder settings) {
     this.settings = settings;
     this.defaults = RequestDefaults.ofClient(settings.defaults);
-    this.defaultLimit = new DefaultLimit(settings.endpoints, defaults);
-    List<EndpointSpec> specs = settings.specs(defaults);
-    this.time = settings.time == null ? Time.system() : settings.time;
+    this.defaultLimit = new DefaultMaxTokensWarning(settings.endpoints, defaults);
+    List<EndpointConfig> specs = settings.specs(defaults);
+    this.time = settings.time == null ? TimeSource.system() : settings.time;
     this.workers =
         settings.workers == null ? DetachedThreads.executor("offmeter-worker") : settings.workers;
     this.transport = new Transport(settings.httpClient, workers, time::nanos);
     this.failover =
-        new Failover(
+        new FailoverExecutor(
             specs,
-            transport::to,
+            transport::exchangesWith,
             time,
             workers,
             () -> ThreadLocalRandom.current().nextDouble(),
-            settings.hedging(workers),
-            new GuardedListener(settings.listeners));
-    StartLog.write(settings.endpoints, specs);
+            settings.hedgingPolicy(workers),
+            new CompositeListener(settings.listeners));
+    StartupLog.write(settings.endpoints, specs);
   }
 
   /**
@@ -153,7 +153,7 @@ public final class LlmClient implements AutoCloseable {
    */
   public ChatResponse chat(ChatRequest request) {
     Objects.requireNonNull(request, "request");
-    return run(request, time.nanos(), begin(), Acceptance.of(request));
+    return run(request, time.nanos(), register(), AnswerValidator.of(request));
   }
 
   /**
@@ -174,11 +174,11 @@ public final class LlmClient implements AutoCloseable {
    */
   public <T> ChatResponse.Structured<T> chat(ChatRequest request, Class<T> type) {
     Objects.requireNonNull(request, "request");
-    Shape<T> shape = Shape.of(Objects.requireNonNull(type, "type"));
-    ChatRequest shaped = request.toBuilder().answerSchema(shape.schema()).build();
-    Typed<T> typed = new Typed<>(shape);
-    ChatResponse response = run(shaped, time.nanos(), begin(), typed);
-    return new ChatResponse.Structured<>(typed.value(response.text()), response);
+    RecordSchema<T> recordSchema = RecordSchema.of(Objects.requireNonNull(type, "type"));
+    ChatRequest shaped = request.toBuilder().answerSchema(recordSchema.schema()).build();
+    StructuredAnswer<T> structured = new StructuredAnswer<>(recordSchema);
+    ChatResponse response = run(shaped, time.nanos(), register(), structured);
+    return new ChatResponse.Structured<>(structured.value(response.text()), response);
   }
 
   /**
@@ -191,19 +191,19 @@ public final class LlmClient implements AutoCloseable {
    */
   public CompletableFuture<ChatResponse> chatAsync(ChatRequest request) {
     Objects.requireNonNull(request, "request");
-    Cancellation cancellation = begin();
+    CancellationToken token = register();
     CompletableFuture<ChatResponse> future = new CompletableFuture<>();
     CompletableFuture<ChatResponse> unused =
-        future.whenComplete((response, failure) -> cancellation.cancel("its future was completed"));
+        future.whenComplete((response, failure) -> token.cancel("its future was completed"));
     long made = time.nanos();
     Thread caller = Thread.currentThread();
     Map<String, String> context = logContext();
-    Runnable endUnbegun = () -> endUnbegun(future, request, made, cancellation);
-    Handover.to(
+    Runnable endUnbegun = () -> endNotStarted(future, request, made, token);
+    TaskHandoff.submit(
         inLogContext(context),
         time,
         limit(request),
-        () -> runInto(future, request, made, cancellation),
+        () -> runAndComplete(future, request, made, token),
         () -> {
           if (Thread.currentThread() == caller) {
             // It has that context, and keeps it.
@@ -216,18 +216,20 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /** The wait for a thread is part of a deadline that was set, and ends as a call does then. */
-  private void endUnbegun(
+  private void endNotStarted(
       CompletableFuture<ChatResponse> future,
       ChatRequest request,
       long made,
-      Cancellation cancellation) {
-    over(cancellation);
+      CancellationToken token) {
+    onCallEnded(token);
     Duration limit = limit(request);
     boolean passed = limit != null && time.nanos() - made >= limit.toNanos();
     try {
       if (!future.isDone()) {
         future.completeExceptionally(
-            passed && !closed ? failover.unbegun(defaults.forCall(request), made) : unbegun());
+            passed && !closed
+                ? failover.notStarted(defaults.forCall(request), made)
+                : notStarted());
       }
     } catch (Throwable e) {
       future.completeExceptionally(e);
@@ -235,8 +237,8 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /** The end of a call that no thread has begun. */
-  private LlmException unbegun() {
-    String why = closed ? "the client was closed" : ForeignCode.NO_THREAD + " in time";
+  private LlmException notStarted() {
+    String why = closed ? "the client was closed" : UserCode.NO_THREAD + " in time";
     return new LlmException("the call was stopped: " + why, List.of());
   }
 
@@ -258,7 +260,7 @@ public final class LlmClient implements AutoCloseable {
    */
   public ChatStream stream(ChatRequest request) {
     Objects.requireNonNull(request, "request");
-    return new ChatStream(streamed(request), defaults.forCall(request).onBrokenStream());
+    return new ChatStream(newStreamingCall(request), defaults.forCall(request).onBrokenStream());
   }
 
   /** Streams the answer to one user message, with the defaults of {@link ChatRequest}. */
@@ -274,18 +276,19 @@ public final class LlmClient implements AutoCloseable {
    */
   public Flow.Publisher<ChatEvent> publish(ChatRequest request) {
     Objects.requireNonNull(request, "request");
-    return new EventPublisher(() -> streamed(request), inThisLogContext(), time, this::unbegun);
+    return new EventPublisher(
+        () -> newStreamingCall(request), inCurrentLogContext(), time, this::notStarted);
   }
 
-  private StreamedCall streamed(ChatRequest asked) {
+  private StreamingCall newStreamingCall(ChatRequest asked) {
     ChatRequest request = defaults.forCall(asked);
-    Cancellation cancellation = begin();
+    CancellationToken token = register();
     return failover.stream(
         request,
         limit(request),
-        cancellation,
+        token,
         response -> {
-          over(cancellation);
+          onCallEnded(token);
           if (response != null) {
             defaultLimit.onAnswer(request, response);
           }
@@ -297,7 +300,7 @@ public final class LlmClient implements AutoCloseable {
     return request.deadline().orElse(settings.deadline);
   }
 
-  private Executor inThisLogContext() {
+  private Executor inCurrentLogContext() {
     return inLogContext(logContext());
   }
 
@@ -307,71 +310,71 @@ public final class LlmClient implements AutoCloseable {
 
   private static @Nullable Map<String, String> logContext() {
     try {
-      return ForeignCode.call(MDC::getCopyOfContextMap);
-    } catch (ForeignCode.Broken e) {
+      return UserCode.call(MDC::getCopyOfContextMap);
+    } catch (UserCode.UserCodeException e) {
       return null;
     }
   }
 
   private static void runIn(@Nullable Map<String, String> context, Runnable task) {
     if (context != null) {
-      ForeignCode.ignore(() -> MDC.setContextMap(context));
+      UserCode.ignore(() -> MDC.setContextMap(context));
     }
     try {
       task.run();
     } finally {
-      ForeignCode.ignore(MDC::clear);
+      UserCode.ignore(MDC::clear);
     }
   }
 
-  private void runInto(
+  private void runAndComplete(
       CompletableFuture<ChatResponse> future,
       ChatRequest request,
       long made,
-      Cancellation cancellation) {
+      CancellationToken token) {
     try {
-      future.complete(run(request, made, cancellation, Acceptance.of(request)));
+      future.complete(run(request, made, token, AnswerValidator.of(request)));
     } catch (Throwable e) {
       future.completeExceptionally(e);
     }
   }
 
-  private Cancellation begin() {
-    Cancellation cancellation = new Cancellation();
-    running.add(cancellation);
+  private CancellationToken register() {
+    CancellationToken token = new CancellationToken();
+    running.add(token);
     if (closed) {
-      throw closed(cancellation);
+      throw closed(token);
     }
-    return cancellation;
+    return token;
   }
 
-  private IllegalStateException closed(Cancellation cancellation) {
-    running.remove(cancellation);
+  private IllegalStateException closed(CancellationToken token) {
+    running.remove(token);
     return new IllegalStateException("the client must be open, was closed");
   }
 
   private ChatResponse run(
-      ChatRequest asked, long made, Cancellation cancellation, Acceptance acceptance) {
+      ChatRequest asked, long made, CancellationToken token, AnswerValidator validator) {
     try {
       ChatRequest request = defaults.forCall(asked);
-      ChatResponse response = failover.chat(request, limit(asked), made, cancellation, acceptance);
+      ChatResponse response = failover.chat(request, limit(asked), made, token, validator);
       defaultLimit.onAnswer(request, response);
       return response;
     } finally {
-      over(cancellation);
+      onCallEnded(token);
     }
   }
 
   /** Calls and streams that have begun and not ended. */
-  int underWay() {
+  int runningCalls() {
     return running.size();
   }
 
-  private void over(Cancellation cancellation) {
-    running.remove(cancellation);
+  private void onCallEnded(CancellationToken token) {
+    running.remove(token);
     if (closed) {
       // Its connection may have come back to the pool after the others were closed.
-      ForeignCode.ignore(transport::close);
+      UserCode.ignore(transport::close);
     }
   }
 
@@ -430,11 +433,11 @@ public final class LlmClient implements AutoCloseable {
    * @throws IllegalStateException if the client was closed before
    */
   public Diagnosis diagnose(boolean tokens) {
-    Cancellation cancellation = begin();
+    CancellationToken token = register();
     try {
-      return failover.diagnose(tokens, cancellation);
+      return failover.diagnose(tokens, token);
     } finally {
-      over(cancellation);
+      onCallEnded(token);
     }
   }
 
@@ -480,13 +483,13 @@ public final class LlmClient implements AutoCloseable {
   public void close() {
     closed = true;
     // Each by itself: what one of them meets must not keep the others open.
-    for (Cancellation cancellation : running) {
-      ForeignCode.ignore(() -> cancellation.cancel("the client was closed"));
+    for (CancellationToken token : running) {
+      UserCode.ignore(() -> token.cancel("the client was closed"));
     }
-    ForeignCode.ignore(failover::close);
-    ForeignCode.ignore(workers::shutdown);
-    ForeignCode.ignore(time::close);
-    ForeignCode.ignore(transport::close);
+    UserCode.ignore(failover::close);
+    UserCode.ignore(workers::shutdown);
+    UserCode.ignore(time::close);
+    UserCode.ignore(transport::close);
   }
 
   @Override
@@ -503,7 +506,7 @@ public final class LlmClient implements AutoCloseable {
     private @Nullable Duration hedgeAfter;
     private @Nullable Double maxHedgedShare;
     private @Nullable OkHttpClient httpClient;
-    private @Nullable Time time;
+    private @Nullable TimeSource time;
     private @Nullable ExecutorService workers;
 
     private Builder() {}
@@ -566,7 +569,7 @@ public final class LlmClient implements AutoCloseable {
      * timeout, whatever came before it.
      */
     public Builder deadline(Duration deadline) {
-      this.deadline = Requirements.timeSpan("deadline", deadline);
+      this.deadline = Preconditions.timeSpan("deadline", deadline);
       return this;
     }
 
@@ -599,7 +602,7 @@ public final class LlmClient implements AutoCloseable {
      * for {@code chat} and {@code chatAsync}; a stream has one endpoint at a time.
      */
     public Builder hedgeAfter(Duration hedgeAfter) {
-      this.hedgeAfter = Requirements.timeSpan("hedgeAfter", hedgeAfter);
+      this.hedgeAfter = Preconditions.timeSpan("hedgeAfter", hedgeAfter);
       return this;
     }
 
@@ -617,9 +620,9 @@ public final class LlmClient implements AutoCloseable {
       return this;
     }
 
-    private @Nullable Hedging hedging(Executor workers) {
+    private @Nullable HedgingPolicy hedgingPolicy(Executor workers) {
       double share = maxHedgedShare == null ? 0.1 : maxHedgedShare;
-      return hedgeAfter == null ? null : new Hedging(hedgeAfter, share, workers);
+      return hedgeAfter == null ? null : new HedgingPolicy(hedgeAfter, share, workers);
     }
 
     /** Adds a listener, beside the one that writes the log. */
@@ -642,7 +645,7 @@ public final class LlmClient implements AutoCloseable {
     }
 
     /** Time for tests. */
-    Builder time(Time time) {
+    Builder time(TimeSource time) {
       this.time = time;
       return this;
     }
@@ -653,11 +656,11 @@ public final class LlmClient implements AutoCloseable {
       return this;
     }
 
-    private List<EndpointSpec> specs(RequestDefaults defaults) {
-      List<EndpointSpec> specs = new ArrayList<>();
+    private List<EndpointConfig> specs(RequestDefaults defaults) {
+      List<EndpointConfig> specs = new ArrayList<>();
       for (Endpoint endpoint : endpoints) {
         boolean firstOfMany = specs.isEmpty() && endpoints.size() > 1;
-        specs.add(endpoint.spec(firstOfMany, defaults));
+        specs.add(endpoint.toConfig(firstOfMany, defaults));
       }
       return specs;
     }

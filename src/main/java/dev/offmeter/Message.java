@@ -100,7 +100,7 @@ public final class Message {
    */
   public static Message toolResult(String id, String name, String result) {
     Objects.requireNonNull(id, "id");
-    Requirements.notBlank("tool name", name);
+    Preconditions.notBlank("tool name", name);
     return toolResult(new ToolCall(id, name, "{}"), result);
   }
 

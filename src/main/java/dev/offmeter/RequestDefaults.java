@@ -31,7 +31,7 @@ final class RequestDefaults {
   static RequestDefaults ofEndpoint(String name, List<Consumer<ChatRequest.Builder>> settings) {
     String who = "endpoint '" + name + "': defaults";
     RequestDefaults defaults = of(who, settings);
-    if (defaults.values.concernsTheCall()) {
+    if (defaults.values.hasCallSettings()) {
       throw new IllegalStateException(
           who
               + " must be of maxTokens, temperature, topP, seed, stop and thinking only; the others"
@@ -46,7 +46,7 @@ final class RequestDefaults {
     }
     ChatRequest.Builder values = ChatRequest.builder();
     settings.forEach(setting -> setting.accept(values));
-    if (values.asks()) {
+    if (values.hasConversation()) {
       throw new IllegalStateException(
           who + " must not have messages, tools or an answerSchema: these are the request's own");
     }

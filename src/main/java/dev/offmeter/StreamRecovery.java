@@ -23,13 +23,13 @@ public final class StreamRecovery {
   public static final StreamRecovery HOLD = new StreamRecovery("HOLD", false, Integer.MAX_VALUE);
 
   private final String name;
-  private final boolean restarts;
-  private final int held;
+  private final boolean canRestart;
+  private final int heldPieces;
 
-  private StreamRecovery(String name, boolean restarts, int held) {
+  private StreamRecovery(String name, boolean canRestart, int heldPieces) {
     this.name = name;
-    this.restarts = restarts;
-    this.held = held;
+    this.canRestart = canRestart;
+    this.heldPieces = heldPieces;
   }
 
   /**
@@ -47,13 +47,13 @@ public final class StreamRecovery {
   }
 
   /** Whether another answer may take the place of one that was shown in part. */
-  public boolean restarts() {
-    return restarts;
+  public boolean canRestart() {
+    return canRestart;
   }
 
   /** How many pieces are held back before the first is shown; {@code MAX_VALUE} for all. */
-  public int held() {
-    return held;
+  public int heldPieces() {
+    return heldPieces;
   }
 
   @Override

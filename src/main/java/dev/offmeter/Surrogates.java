@@ -22,7 +22,7 @@ final class Surrogates {
   private Surrogates() {}
 
   /** The text, if each has its other half. */
-  static String paired(String field, String text) {
+  static String requirePaired(String field, String text) {
     int half = firstHalf(text, 0);
     if (half >= 0) {
       throw new IllegalArgumentException(

@@ -30,7 +30,7 @@ class ArchitectureTest {
           .importPackages("dev.offmeter");
 
   @Test
-  void wireKnowsNothingToItsLeft() {
+  void wireDependsOnNoHigherLayer() {
     noClasses()
         .that()
         .resideInAPackage("dev.offmeter.wire")

@@ -198,7 +198,7 @@ class BadInputTest {
   @ParameterizedTest
   @ValueSource(
       strings = {"sk-1234", "a$b", "p@ss:word", "AIza-_09", "tokens", "id:secret", "x=y==", "<a"})
-  void acceptsWhatOnlyLooksLikeASlip(String credential) {
+  void acceptsWhatOnlyLooksLikeAMistake(String credential) {
     assertThat(endpoint().apiKey(credential).build()).isNotNull();
     assertThat(endpoint().model("hf.co/org/Model-GGUF:Q4_K_M").build()).isNotNull();
     assertThat(endpoint().model("my model (v2)").build()).isNotNull();
@@ -397,7 +397,7 @@ class BadInputTest {
   }
 
   private static List<String> headers(Endpoint.Builder builder) {
-    return builder.build().spec(false).headers().stream()
+    return builder.build().toConfig(false).headers().stream()
         .map(header -> header.name() + ": " + header.prefix() + header.fixedValue())
         .toList();
   }
@@ -570,7 +570,7 @@ class BadInputTest {
     AtomicInteger number = new AtomicInteger(1);
     List<Object> list = new ArrayList<>(List.of(number));
 
-    Object kept = OptionValue.checked("x", list);
+    Object kept = OptionValues.checked("x", list);
     number.set(2);
     list.clear();
 

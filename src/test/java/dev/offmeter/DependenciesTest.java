@@ -9,7 +9,7 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
-import dev.offmeter.testing.Replies;
+import dev.offmeter.testing.OllamaReplies;
 import io.github.resilience4j.bulkhead.Bulkhead;
 import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import io.github.resilience4j.core.IntervalFunction;
@@ -35,14 +35,14 @@ import org.slf4j.Logger;
 
 /** A library that is too old is named, and is no reason that nobody answers. */
 @Timeout(60)
-class DependenciesTest {
+public class DependenciesTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
   /** Where the build puts them: see the dependency plugin in the pom. */
   private static final Path OLD = Path.of("target/old-libraries");
 
   /** One class of each library that a client needs, and of the library and its tests. */
-  static final List<Class<?>> NEEDED =
+  public static final List<Class<?>> NEEDED =
       List.of(
           LlmClient.class,
           OldLibraries.class,
@@ -96,7 +96,7 @@ class DependenciesTest {
   @ParameterizedTest
   @ValueSource(strings = {"2.15.4", "2.17.3"})
   void anOldJacksonIsNamedWhenTheClientIsBuilt(String version) throws Exception {
-    String said = run("jackson-", jackson(version), "built", Loopback.deadUrl());
+    String said = run("jackson-", jackson(version), "built", Loopback.unusedUrl());
 
     assertThat(said)
         .startsWith(
@@ -115,7 +115,7 @@ class DependenciesTest {
   @ParameterizedTest
   @ValueSource(strings = {"2.15.4", "2.17.3"})
   void uncheckedItIsAFailedAttemptAndTheTemplateAnswers(String version) throws Exception {
-    Node node = loopback.node(Replies.answering("never to be read"));
+    Node node = loopback.node(OllamaReplies.answering("never to be read"));
 
     assertThat(run("jackson-", jackson(version), "uncheckedAnswer", node.url()))
         .contains("INTERNAL", "a library is missing or of another version: ")
@@ -129,7 +129,7 @@ class DependenciesTest {
     "jackson-databind, com.fasterxml.jackson.core:jackson-databind must be 2.18 or later"
   })
   void aMissingLibraryIsNamedToo(String missing, String said) throws Exception {
-    assertThat(run(missing, List.of(), "built", Loopback.deadUrl()))
+    assertThat(run(missing, List.of(), "built", Loopback.unusedUrl()))
         .startsWith(said + ", none was found");
     assertThat(run(missing, List.of(), "answerOfAFunction")).isEqualTo("from the template");
   }
@@ -157,7 +157,7 @@ class DependenciesTest {
   }
 
   private String firstMessage(String message) {
-    Node node = loopback.node(Replies.answering("never to be asked"));
+    Node node = loopback.node(OllamaReplies.answering("never to be asked"));
     OkHttpClient breaking =
         new OkHttpClient.Builder()
             .addInterceptor(

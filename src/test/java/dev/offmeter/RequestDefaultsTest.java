@@ -9,7 +9,7 @@ import dev.offmeter.guard.AnswerCheck;
 import dev.offmeter.testing.LoggedEvents;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
-import dev.offmeter.testing.Replies;
+import dev.offmeter.testing.OllamaReplies;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -23,14 +23,14 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 @Timeout(20)
 class RequestDefaultsTest {
   private static final String CUT =
-      Replies.STREAM_HEAD
-          + Replies.tokens("a", "b")
-          + Replies.end("length", 1024)
-          + Replies.LAST_CHUNK;
+      OllamaReplies.STREAM_HEAD
+          + OllamaReplies.tokens("a", "b")
+          + OllamaReplies.end("length", 1024)
+          + OllamaReplies.LAST_CHUNK;
 
   @RegisterExtension final Loopback loopback = new Loopback();
 
-  private final Node node = loopback.node(Replies.answering("a"));
+  private final Node node = loopback.node(OllamaReplies.answering("a"));
   @RegisterExtension final LoggedEvents log = new LoggedEvents(Level.WARN);
 
   private static ChatRequest.Builder draft() {
@@ -196,7 +196,7 @@ class RequestDefaultsTest {
 
   @Test
   void variablesSetTheClientsAndAnEndpointsLimit() {
-    Node second = loopback.node(Replies.answering("b"));
+    Node second = loopback.node(OllamaReplies.answering("b"));
     Map<String, String> variables =
         Map.of(
             "OFFMETER_ENDPOINTS_0_URL",
@@ -207,7 +207,7 @@ class RequestDefaultsTest {
             second.url(),
             "OFFMETER_MAXTOKENS",
             "200");
-    node.behaves(Replies.status(503, "text/plain", "down"));
+    node.respondWith(OllamaReplies.status(503, "text/plain", "down"));
     LlmClient client = loopback.client(LlmClient.builder().fromEnv(variables));
     client.chat("draft");
 
@@ -230,7 +230,7 @@ class RequestDefaultsTest {
 
   @Test
   void anAnswerThatEndsAtTheDefaultSaysOnceWhatToSet() {
-    node.behaves((connection, request) -> connection.send(CUT));
+    node.respondWith((connection, request) -> connection.send(CUT));
     LlmClient client =
         loopback.client(LlmClient.builder().endpoint(Loopback.ollama("mac", node).build()));
     try (ChatStream stream = client.stream(draft().build())) {
@@ -253,7 +253,7 @@ class RequestDefaultsTest {
 
   @Test
   void aLimitThatSomebodyChoseIsNotSpokenOf() {
-    node.behaves((connection, request) -> connection.send(CUT));
+    node.respondWith((connection, request) -> connection.send(CUT));
     Endpoint plain = Loopback.ollama("mac", node).build();
     loopback.client(LlmClient.builder().endpoint(plain)).chat(draft().maxTokens(1024).build());
     loopback
@@ -262,7 +262,7 @@ class RequestDefaultsTest {
     loopback
         .client(LlmClient.builder().endpoint(plain).defaults(r -> r.maxTokens(1024)))
         .chat("draft");
-    node.behaves(Replies.answering("whole"));
+    node.respondWith(OllamaReplies.answering("whole"));
     loopback.client(LlmClient.builder().endpoint(plain)).chat("draft");
 
     assertThat(warnings()).isEmpty();

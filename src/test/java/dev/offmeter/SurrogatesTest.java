@@ -7,9 +7,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
-import dev.offmeter.testing.Replies;
-import dev.offmeter.testing.Servers;
-import dev.offmeter.wire.Spoken;
+import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.ProtocolReplies;
+import dev.offmeter.testing.ServerReplies;
 import java.util.List;
 import java.util.Map;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -83,7 +83,7 @@ class SurrogatesTest {
   @ParameterizedTest
   @ValueSource(strings = {"ollama", "openai", "gemini", "anthropic"})
   void inARequestItIsMended(String protocol) {
-    Node node = loopback.node(Replies.hanging());
+    Node node = loopback.node(OllamaReplies.hanging());
     Endpoint.Builder endpoint =
         switch (protocol) {
           case "ollama" -> Endpoint.ollama("node", node.url());
@@ -91,12 +91,12 @@ class SurrogatesTest {
           case "gemini" -> Endpoint.gemini("node", node.url());
           default -> Endpoint.anthropic("node", node.url());
         };
-    node.behaves(
+    node.respondWith(
         switch (protocol) {
-          case "ollama" -> Replies.answering("ok");
-          case "openai" -> Servers.openAi("ok");
-          case "gemini" -> Servers.gemini("ok");
-          default -> Servers.anthropic("ok");
+          case "ollama" -> OllamaReplies.answering("ok");
+          case "openai" -> ServerReplies.openAi("ok");
+          case "gemini" -> ServerReplies.gemini("ok");
+          default -> ServerReplies.anthropic("ok");
         });
     LlmClient client = loopback.client(LlmClient.builder().endpoint(endpoint.model("m").build()));
     ToolCall call = new ToolCall("id" + CUT, "f", "{\"a\":\"" + CUT + "\"}");
@@ -121,12 +121,13 @@ class SurrogatesTest {
   @ParameterizedTest
   @ValueSource(strings = {"\ufffd", "\\ufffd", "\\ud83d", "?", "\ufffd\ufffd\ufffd"})
   void whatAServerRepeatsOfItIsKnownAgain(String repeated) {
-    for (Spoken spoken : Spoken.values()) {
+    for (ProtocolReplies spoken : ProtocolReplies.values()) {
       for (String said : List.of("Zwie%sbelfisch owes", "Mrs Zwiebelfisch %s owes 4711 dollars")) {
         String error = "\"cannot be rendered as " + said.formatted(repeated) + "\"";
         Node node =
             loopback.node(
-                Replies.status(400, "application/json", "{\"error\":{\"message\":" + error + "}}"));
+                OllamaReplies.status(
+                    400, "application/json", "{\"error\":{\"message\":" + error + "}}"));
         Endpoint endpoint = spoken.endpoint("node", node.url()).build();
         LlmClient client = loopback.client(LlmClient.builder().endpoint(endpoint));
         String prompt = said.formatted("\ud83d");

@@ -49,18 +49,18 @@ public class FirstTokenBenchmark {
   /** What a thread is reading. */
   @State(Scope.Thread)
   public static class Answer {
-    private Streaming.Reading reading;
+    private Streaming.Reading reader;
     private int length;
 
-    String first(Streaming.Reading reading, int length) throws Exception {
-      this.reading = reading;
+    String first(Streaming.Reading reader, int length) throws Exception {
+      this.reader = reader;
       this.length = length;
-      return reading.first();
+      return reader.first();
     }
 
     @TearDown(Level.Invocation)
     public void rest() throws Exception {
-      int read = reading.rest();
+      int read = reader.rest();
       if (read != length) {
         throw new IllegalStateException("read " + read + " characters of " + length);
       }

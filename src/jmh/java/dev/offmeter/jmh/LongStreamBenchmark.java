@@ -30,9 +30,9 @@ public class LongStreamBenchmark {
 
   @Benchmark
   public int stream() throws Exception {
-    Streaming.Reading reading = asked.stream(BenchServer.prompt(TOKENS, 0));
-    reading.first();
-    int read = reading.rest();
+    Streaming.Reading reader = asked.stream(BenchServer.prompt(TOKENS, 0));
+    reader.first();
+    int read = reader.rest();
     if (read != TOKENS * BenchServer.TOKEN.length()) {
       throw new IllegalStateException("read " + read + " characters");
     }

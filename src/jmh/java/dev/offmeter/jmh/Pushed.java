@@ -8,11 +8,11 @@ import java.util.function.Consumer;
 /** An answer from a client that calls back, on a thread that is not the reader's. */
 final class Pushed implements Streaming.Reading {
   private final Consumer<Pieces> call;
-  private Pieces pieces;
+  private Pieces handler;
 
   Pushed(Consumer<Pieces> call) {
     this.call = call;
-    this.pieces = begin();
+    this.handler = begin();
   }
 
   private Pieces begin() {
@@ -25,16 +25,16 @@ final class Pushed implements Streaming.Reading {
   @Override
   public String first() throws Exception {
     try {
-      return pieces.first.get();
+      return handler.first.get();
     } catch (ExecutionException e) {
-      pieces = begin();
-      return pieces.first.get();
+      handler = begin();
+      return handler.first.get();
     }
   }
 
   @Override
   public int rest() throws Exception {
-    return pieces.whole.get();
+    return handler.whole.get();
   }
 
   /** What it calls back to. */

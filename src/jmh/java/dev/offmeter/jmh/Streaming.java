@@ -57,24 +57,24 @@ interface Streaming {
             .baseUrl(url)
             .modelName("m")
             .build();
-    return prompt -> new Pushed(pieces -> model.chat(prompt, handler(pieces)));
+    return prompt -> new Pushed(handler -> model.chat(prompt, handler(handler)));
   }
 
-  private static StreamingChatResponseHandler handler(Pushed.Pieces pieces) {
+  private static StreamingChatResponseHandler handler(Pushed.Pieces handler) {
     return new StreamingChatResponseHandler() {
       @Override
       public void onPartialResponse(String text) {
-        pieces.add(text);
+        handler.add(text);
       }
 
       @Override
       public void onCompleteResponse(ChatResponse response) {
-        pieces.complete();
+        handler.complete();
       }
 
       @Override
       public void onError(Throwable error) {
-        pieces.fail(error);
+        handler.fail(error);
       }
     };
   }
@@ -89,10 +89,10 @@ interface Streaming {
               thread.setDaemon(true);
               return thread;
             });
-    return prompt -> new Pushed(pieces -> threads.execute(() -> chat(ollama, prompt, pieces)));
+    return prompt -> new Pushed(handler -> threads.execute(() -> chat(ollama, prompt, handler)));
   }
 
-  private static void chat(Ollama ollama, String prompt, Pushed.Pieces pieces) {
+  private static void chat(Ollama ollama, String prompt, Pushed.Pieces handler) {
     OllamaChatRequest request =
         OllamaChatRequest.builder()
             .withModel("m")
@@ -100,10 +100,10 @@ interface Streaming {
             .withStreaming()
             .build();
     try {
-      ollama.chat(request, part -> pieces.add(part.getMessage().getResponse()));
-      pieces.complete();
+      ollama.chat(request, part -> handler.add(part.getMessage().getResponse()));
+      handler.complete();
     } catch (OllamaException e) {
-      pieces.fail(e);
+      handler.fail(e);
     }
   }
 

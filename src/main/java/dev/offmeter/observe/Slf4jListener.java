@@ -122,13 +122,13 @@ public final class Slf4jListener implements LlmListener {
   private static String details(EndpointChange change) {
     String why = " (" + change.cause() + ": " + change.message() + ")";
     return switch (change.to()) {
-      case DOWN -> why + pause(change);
+      case DOWN -> why + backoffText(change);
       case WARMING -> why;
       case UP, TRIAL -> "";
     };
   }
 
-  private static String pause(EndpointChange change) {
+  private static String backoffText(EndpointChange change) {
     double seconds = change.backoff().toMillis() / 1000.0;
     return String.format(
         Locale.ROOT,

@@ -94,7 +94,7 @@ class Slf4jListenerTest {
   }
 
   @Test
-  void whatIsDownIsToldWithItsCauseAndItsPauseWhichIsNoPromise() {
+  void whatIsDownIsLoggedWithItsCauseAndItsBackOffWhichIsNoPromise() {
     levelOf(UP, DOWN, FailureKind.TUNNEL_DOWN);
 
     assertThat(message())
@@ -104,7 +104,7 @@ class Slf4jListenerTest {
   }
 
   @Test
-  void aColdModelWakesNobodyButIsTold() {
+  void aColdModelIsLoggedBelowWarning() {
     assertThat(levelOf(UP, WARMING, FailureKind.MODEL_COLD)).isEqualTo(Level.INFO);
     assertThat(message())
         .isEqualTo("endpoint primary at https://llm.example.org is WARMING (MODEL_COLD: in words)");
@@ -114,14 +114,14 @@ class Slf4jListenerTest {
   }
 
   @Test
-  void anOutageThatEndsByWarmingWakesNobodyAgain() {
+  void anOutageThatEndsByWarmingIsNotWarnedOfAgain() {
     levelOf(UP, DOWN, FailureKind.TUNNEL_DOWN);
     assertThat(levelOf(DOWN, WARMING, FailureKind.MODEL_COLD)).isEqualTo(Level.INFO);
     assertThat(levelOf(WARMING, UP, null)).isEqualTo(Level.INFO);
   }
 
   @Test
-  void aModelThatCannotBeLoadedWakesSomebodyOnce() {
+  void aModelThatCannotBeLoadedIsWarnedOfOnce() {
     levelOf(UP, WARMING, FailureKind.MODEL_COLD);
     assertThat(levelOf(WARMING, DOWN, FailureKind.SERVER_ERROR)).isEqualTo(Level.WARN);
     levelOf(DOWN, WARMING, FailureKind.MODEL_COLD);

@@ -74,7 +74,7 @@ class LlamaGivenUpIT {
   }
 
   @Test
-  void anAnswerWhoseLimitPassesFreesItsSlotAndFallsThrough() {
+  void anAnswerWhoseLimitPassesFreesItsSlotAndFallsBack() {
     try (LlmClient client =
         LlmClient.builder()
             .endpoint(server.endpoint("llama").timeout(Duration.ofSeconds(2)).build())

@@ -76,7 +76,7 @@ class LlamaHealthIT {
   }
 
   @Test
-  void whoeverWaitsForAServerThatStandsStillMovesOnTogether() {
+  void callsThatWaitForAServerThatStandsStillFailOverTogether() {
     first.freeze();
     List<CompletableFuture<ChatResponse>> calls = new ArrayList<>();
     for (int i = 0; i < 10; i++) {

@@ -28,7 +28,7 @@ class LlamaLoadingIT {
   @TempDir Path folder;
 
   @Test
-  void isRefusedThenBusyThenAnswersAndFallsThroughUntilThen() {
+  void isRefusedThenBusyThenAnswersAndFallsBackUntilThen() {
     Set<FailureKind> seen = EnumSet.noneOf(FailureKind.class);
     loadOurOwnClasses();
     try (LlamaServer server = LlamaServer.starting(folder, TinyModel.large(), "-c", "1024")) {

@@ -11,8 +11,8 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
-import dev.offmeter.testing.Replies;
-import dev.offmeter.testing.Servers;
+import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.ServerReplies;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -38,8 +38,8 @@ class WholeListIT {
 
   @Test
   void answersThroughAllFourInTurnAsEachIsKilled() {
-    Node home = loopback.node(Replies.answering("Dear", " customer"));
-    Node gemini = loopback.node(Servers.gemini("Dear customer of the reserve"));
+    Node home = loopback.node(OllamaReplies.answering("Dear", " customer"));
+    Node gemini = loopback.node(ServerReplies.gemini("Dear customer of the reserve"));
     try (LlamaServer llama = LlamaServer.ready(folder, TinyModel.fast(20), "-c", "4096")) {
       LlmClient client =
           loopback.client(

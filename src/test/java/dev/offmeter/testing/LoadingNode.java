@@ -26,21 +26,21 @@ public final class LoadingNode {
   private static final Pattern NAME = Pattern.compile("\"model\":\"([^\"]*)\"");
   private static final Pattern CONTEXT = Pattern.compile("\"num_ctx\":(\\d+)");
 
-  private final boolean compatible;
+  private final boolean openAiCompatible;
   private final ManualTime time;
   private final Duration load;
   private final Duration work;
   private final Node node;
   private final List<Waiting> queue = new ArrayList<>();
   private final AtomicInteger muteTowards = new AtomicInteger();
-  private volatile boolean losesLooks;
-  private boolean listsLoads = true;
+  private volatile boolean dropHealthChecks;
+  private boolean listModelWhileLoading = true;
   private int maxQueue = Integer.MAX_VALUE;
   private @Nullable String resident;
   private boolean frozen;
-  private boolean off;
-  private int loadsBegun;
-  private int loadsAsked;
+  private boolean setOff;
+  private int loadsStarted;
+  private int loadRequests;
   private @Nullable Waiting loader;
   private @Nullable Waiting served;
 
@@ -77,18 +77,18 @@ public final class LoadingNode {
    * The same of a server with OpenAI's API, such as LocalAI, LM Studio or llama-swap: its list of
    * models says nothing of what is loaded, and only a request has the model loaded.
    */
-  public static LoadingNode compatible(
+  public static LoadingNode openAiCompatible(
       Loopback loopback, ManualTime time, Duration load, Duration work) {
     return new LoadingNode(loopback, time, load, work, true);
   }
 
   private LoadingNode(
-      Loopback loopback, ManualTime time, Duration load, Duration work, boolean compatible) {
-    this.compatible = compatible;
+      Loopback loopback, ManualTime time, Duration load, Duration work, boolean openAiCompatible) {
+    this.openAiCompatible = openAiCompatible;
     this.time = time;
     this.load = load;
     this.work = work;
-    this.node = loopback.node(this::chat).aside(this::aside);
+    this.node = loopback.node(this::chat).respondToProbesWith(this::aside);
   }
 
   /** The server itself. */
@@ -97,8 +97,8 @@ public final class LoadingNode {
   }
 
   /** Whether it lists a model that it is still loading. */
-  public synchronized LoadingNode listsLoads(boolean lists) {
-    listsLoads = lists;
+  public synchronized LoadingNode listModelWhileLoading(boolean lists) {
+    listModelWhileLoading = lists;
     return this;
   }
 
@@ -109,23 +109,23 @@ public final class LoadingNode {
   }
 
   /** How many requests it has taken and not replied to. */
-  public synchronized int waiting() {
+  public synchronized int waitingRequests() {
     return queue.size();
   }
 
   /** Its model is in memory. */
-  public synchronized LoadingNode warm() {
+  public synchronized LoadingNode preloadModel() {
     resident = MODEL;
     return this;
   }
 
   /** Its model is dropped from memory, or pushed out. */
-  public synchronized void drop() {
+  public synchronized void unloadModel() {
     resident = null;
   }
 
   /** Whether it works on an answer. */
-  public synchronized boolean isAtWork() {
+  public synchronized boolean isAnswering() {
     return served != null;
   }
 
@@ -135,22 +135,22 @@ public final class LoadingNode {
   }
 
   /** How often a load was begun. */
-  public synchronized int loadsBegun() {
-    return loadsBegun;
+  public synchronized int loadsStarted() {
+    return loadsStarted;
   }
 
   /** How many requests for a load it has come to, whatever it made of them. */
-  public synchronized int loadsAsked() {
-    return loadsAsked;
+  public synchronized int loadRequests() {
+    return loadRequests;
   }
 
   /** Answers no health check, and works on. */
-  public void losesLooks(boolean loses) {
-    losesLooks = loses;
+  public void dropHealthChecks(boolean loses) {
+    dropHealthChecks = loses;
   }
 
   /** Whether somebody waits for the reply to a health check. */
-  public boolean keepsALookWaiting() {
+  public boolean isHealthCheckWaiting() {
     return muteTowards.get() > 0;
   }
 
@@ -164,8 +164,8 @@ public final class LoadingNode {
   }
 
   /** A tunnel whose other end is gone, for as long as it is off; its model is then cold. */
-  public synchronized void off(boolean isOff) {
-    off = isOff;
+  public synchronized void setOff(boolean isOff) {
+    setOff = isOff;
     resident = null;
   }
 
@@ -175,7 +175,7 @@ public final class LoadingNode {
   }
 
   /** Requests for one token among those that it was asked. */
-  public long oneTokens() {
+  public long oneTokenRequests() {
     return node.requests().stream().filter(LoadingNode::isForOneToken).count();
   }
 
@@ -184,17 +184,18 @@ public final class LoadingNode {
   }
 
   private void chat(Connection connection, Connection.Request request) throws IOException {
-    if (compatible) {
+    if (openAiCompatible) {
       String text =
           isForOneToken(request)
               ? json(
                   "{\"choices\":[{\"message\":{\"content\":\"H\"},\"finish_reason\":\"length\"}]}")
-              : Servers.openAiReply("HOME");
+              : ServerReplies.openAiReply("HOME");
       answers(connection, new Waiting(connection, request, text, true));
       return;
     }
-    String answer = Replies.tokens("HOME") + Replies.end("stop", 1) + Replies.LAST_CHUNK;
-    answers(connection, new Waiting(connection, request, Replies.STREAM_HEAD + answer, true));
+    String answer =
+        OllamaReplies.tokens("HOME") + OllamaReplies.end("stop", 1) + OllamaReplies.LAST_CHUNK;
+    answers(connection, new Waiting(connection, request, OllamaReplies.STREAM_HEAD + answer, true));
   }
 
   private void aside(Connection connection, Connection.Request request) throws IOException {
@@ -204,13 +205,13 @@ public final class LoadingNode {
           connection,
           new Waiting(
               connection, request, json("{\"done\":true,\"done_reason\":\"load\"}"), false));
-    } else if (isMute() || losesLooks) {
+    } else if (isMute() || dropHealthChecks) {
       muteTowards.incrementAndGet();
       connection.hang();
       muteTowards.decrementAndGet();
     } else if (isOff()) {
       connection.send(TUNNEL_DOWN);
-    } else if (compatible) {
+    } else if (openAiCompatible) {
       connection.send(json("{\"data\":[{\"id\":\"home-model\"}]}"));
     } else {
       connection.send(json(path.equals("/api/ps") ? listed() : "{\"version\":\"0.32.15\"}"));
@@ -240,11 +241,11 @@ public final class LoadingNode {
   }
 
   private synchronized boolean isOff() {
-    return off;
+    return setOff;
   }
 
   private synchronized String listed() {
-    String model = listsLoads && loader != null ? loader.model : resident;
+    String model = listModelWhileLoading && loader != null ? loader.model : resident;
     return "{\"models\":[" + (model == null ? "" : "{" + model + "}") + "]}";
   }
 
@@ -256,13 +257,13 @@ public final class LoadingNode {
     return context.find() ? model + ",\"context_length\":" + context.group(1) : model;
   }
 
-  private void answers(Connection connection, Waiting waiting) throws IOException {
+  private void answers(Connection connection, Waiting waiter) throws IOException {
     boolean taken;
     synchronized (this) {
-      loadsAsked += waiting.needsSlot ? 0 : 1;
-      taken = !frozen && !off && !isFull();
+      loadRequests += waiter.needsSlot ? 0 : 1;
+      taken = !frozen && !setOff && !isFull();
       if (taken) {
-        queue.add(waiting);
+        queue.add(waiter);
         goOn();
       }
     }
@@ -275,24 +276,24 @@ public final class LoadingNode {
       return;
     }
     if (!connection.awaitNext()) {
-      abandoned(waiting);
+      abandoned(waiter);
     }
   }
 
   private synchronized void goOn() {
-    for (Waiting waiting : List.copyOf(queue)) {
-      if (!queue.contains(waiting)) {
+    for (Waiting waiter : List.copyOf(queue)) {
+      if (!queue.contains(waiter)) {
         continue;
       }
-      if (!waiting.model.equals(resident)) {
-        load(waiting);
+      if (!waiter.model.equals(resident)) {
+        load(waiter);
         return;
       }
-      if (!waiting.needsSlot) {
-        send(waiting);
+      if (!waiter.needsSlot) {
+        send(waiter);
       } else if (served == null) {
-        served = waiting;
-        waiting.after(work, () -> send(waiting));
+        served = waiter;
+        waiter.after(work, () -> send(waiter));
       }
     }
   }
@@ -301,7 +302,7 @@ public final class LoadingNode {
     if (loader == null && served == null) {
       resident = null;
       loader = first;
-      loadsBegun++;
+      loadsStarted++;
       first.after(load, this::loaded);
     }
   }
@@ -313,33 +314,33 @@ public final class LoadingNode {
     goOn();
   }
 
-  private synchronized void send(Waiting waiting) {
+  private synchronized void send(Waiting waiter) {
     try {
-      leaves(waiting);
-      waiting.connection.send(waiting.reply);
+      leaves(waiter);
+      waiter.connection.send(waiter.reply);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
     goOn();
   }
 
-  private void leaves(Waiting waiting) {
-    queue.remove(waiting);
-    served = served == waiting ? null : served;
+  private void leaves(Waiting waiter) {
+    queue.remove(waiter);
+    served = served == waiter ? null : served;
   }
 
-  private synchronized void abandoned(Waiting waiting) {
-    if (!queue.contains(waiting)) {
+  private synchronized void abandoned(Waiting waiter) {
+    if (!queue.contains(waiter)) {
       return;
     }
-    stop(waiting);
-    leaves(waiting);
-    loader = loader == waiting ? null : loader;
+    stop(waiter);
+    leaves(waiter);
+    loader = loader == waiter ? null : loader;
     goOn();
   }
 
-  private static void stop(Waiting waiting) {
-    Future<?> clock = waiting.clock;
+  private static void stop(Waiting waiter) {
+    Future<?> clock = waiter.clock;
     if (clock != null) {
       clock.cancel(false);
     }

@@ -35,7 +35,7 @@ public final class Loopback implements AfterEachCallback {
   }
 
   /** An address where nothing listens. */
-  public static String deadUrl() {
+  public static String unusedUrl() {
     try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       return "http://127.0.0.1:" + socket.getLocalPort();
     } catch (IOException e) {
@@ -49,7 +49,7 @@ public final class Loopback implements AfterEachCallback {
   }
 
   /** Waits for what is on its way. */
-  public static void quickly(Callable<Boolean> condition) {
+  public static void awaitSoon(Callable<Boolean> condition) {
     await().pollDelay(Duration.ZERO).pollInterval(Duration.ofMillis(1)).until(condition);
   }
 

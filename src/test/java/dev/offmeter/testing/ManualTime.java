@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.testing;
 
-import dev.offmeter.failover.ScheduledTask;
-import dev.offmeter.failover.ScheduledTask.Purpose;
-import dev.offmeter.failover.Time;
+import dev.offmeter.internal.time.ScheduledTask;
+import dev.offmeter.internal.time.ScheduledTask.Purpose;
+import dev.offmeter.internal.time.TimeSource;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -21,7 +21,7 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /** Time that stands still until a test moves it; what falls due runs on the test's thread. */
-public final class ManualTime implements Time {
+public final class ManualTime implements TimeSource {
   private final List<Task<?>> tasks = new ArrayList<>();
   private final Set<Task<?>> checks = ConcurrentHashMap.newKeySet();
   private volatile long now;
@@ -63,12 +63,12 @@ public final class ManualTime implements Time {
   }
 
   /** The process stands still: what falls due meanwhile runs late, when time next advances. */
-  public void standStill(Duration duration) {
+  public void suspendProcess(Duration duration) {
     now += duration.toNanos();
   }
 
   /** How many tasks are still due, but for those of health checks and of calls not yet begun. */
-  public int pending() {
+  public int pendingTasks() {
     synchronized (tasks) {
       return (int)
           tasks.stream()
@@ -78,12 +78,12 @@ public final class ManualTime implements Time {
   }
 
   /** Whether a health check or a load is under way, or what follows from it. */
-  public boolean isChecking() {
+  public boolean isProbing() {
     return !checks.isEmpty();
   }
 
   /** Whether a health check is under way, or what follows from it; a load is none. */
-  public boolean isLooking() {
+  public boolean isHealthChecking() {
     return checks.stream().anyMatch(Task::endsALook);
   }
 

@@ -28,11 +28,12 @@ public final class Node implements AutoCloseable {
   private final Set<Socket> inHand = ConcurrentHashMap.newKeySet();
   private final List<Connection.Request> requests = new CopyOnWriteArrayList<>();
   private final CountDownLatch asked = new CountDownLatch(1);
-  private final List<Connection.Request> asides = new CopyOnWriteArrayList<>();
+  private final List<Connection.Request> probes = new CopyOnWriteArrayList<>();
   private volatile Script script;
-  private volatile boolean forgetful;
+  private volatile boolean discardRequests;
   private volatile @Nullable SSLSocketFactory tls;
-  private volatile Script aside = Replies.status(404, "text/plain", "404 page not found");
+  private volatile Script respondToProbesWith =
+      OllamaReplies.status(404, "text/plain", "404 page not found");
 
   /** A server that runs until it is closed. */
   public Node(Script script) {
@@ -64,37 +65,37 @@ public final class Node implements AutoCloseable {
   }
 
   /** Behaves differently from now on. */
-  public Node behaves(Script script) {
+  public Node respondWith(Script script) {
     this.script = script;
     return this;
   }
 
   /** Behaves so towards health checks and loads; until then it knows no such paths. */
-  public Node aside(Script script) {
-    this.aside = script;
+  public Node respondToProbesWith(Script script) {
+    this.respondToProbesWith = script;
     return this;
   }
 
   /** Speaks TLS. */
-  public Node secured(SSLSocketFactory tls) {
+  public Node useTls(SSLSocketFactory tls) {
     this.tls = tls;
     return this;
   }
 
   /** Keeps no request, however long it runs. */
-  public Node forgetful() {
-    forgetful = true;
+  public Node discardRequests() {
+    discardRequests = true;
     return this;
   }
 
   /** What it was asked on the side, in order: it is not in {@link #requests()}. */
-  public List<Connection.Request> asides() {
-    return asides;
+  public List<Connection.Request> probes() {
+    return probes;
   }
 
   /** How often it was asked on the side for a load, whether it has come to it or not. */
-  public long loadsAsked() {
-    return asides.stream().filter(aside -> aside.line().startsWith("POST")).count();
+  public long loadRequests() {
+    return probes.stream().filter(aside -> aside.line().startsWith("POST")).count();
   }
 
   /** What it was asked, in order. */
@@ -103,7 +104,7 @@ public final class Node implements AutoCloseable {
   }
 
   /** Waits for the first request. */
-  public void awaitAsked() throws InterruptedException {
+  public void awaitFirstRequest() throws InterruptedException {
     asked.await();
   }
 
@@ -113,7 +114,7 @@ public final class Node implements AutoCloseable {
   }
 
   /** Calls that it has not done with; a look or a load is none. */
-  public int callsInHand() {
+  public int activeCalls() {
     return inHand.size();
   }
 
@@ -131,7 +132,7 @@ public final class Node implements AutoCloseable {
     }
   }
 
-  private Socket secured(Socket socket) throws IOException {
+  private Socket useTls(Socket socket) throws IOException {
     SSLSocketFactory tls = this.tls;
     if (tls == null) {
       return socket;
@@ -143,13 +144,13 @@ public final class Node implements AutoCloseable {
 
   private void serve(Socket socket) {
     try (socket) {
-      Connection connection = new Connection(secured(socket));
+      Connection connection = new Connection(useTls(socket));
       for (Connection.Request request = connection.read();
           request != null && !socket.isClosed();
           request = connection.read()) {
         if (ASIDE.matcher(request.line()).matches()) {
-          keep(request, asides);
-          aside.answer(connection, request);
+          keep(request, probes);
+          respondToProbesWith.answer(connection, request);
           continue;
         }
         inHand.add(socket);
@@ -167,7 +168,7 @@ public final class Node implements AutoCloseable {
   }
 
   private void keep(Connection.Request request, List<Connection.Request> where) {
-    if (!forgetful) {
+    if (!discardRequests) {
       where.add(request);
     }
   }
@@ -177,13 +178,13 @@ public final class Node implements AutoCloseable {
    *
    * @throws IOException if somebody else has taken the port meanwhile
    */
-  public void comesBack() throws IOException {
+  public void restart() throws IOException {
     server = listening(server.getLocalPort());
     acceptor = daemon(this::accept);
   }
 
   /** Closes the connections that it has nothing to do for, as a proxy does after a while. */
-  public void dropsIdle() {
+  public void closeIdleConnections() {
     for (Socket socket : open) {
       if (!inHand.contains(socket)) {
         drop(socket);

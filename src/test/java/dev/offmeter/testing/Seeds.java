@@ -31,7 +31,7 @@ public final class Seeds {
   }
 
   /** How a failure of a seed is run again. */
-  public static String replay(long seed) {
+  public static String replayHint(long seed) {
     return "run it again with -D" + PROPERTY + "=" + seed;
   }
 }

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter;
+
+import dev.offmeter.internal.DetachedThreads;
+import dev.offmeter.internal.UserCode;
+import dev.offmeter.internal.time.ScheduledTask;
+import dev.offmeter.internal.time.TimeSource;
+import java.time.Duration;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Future;
+import java.util.concurrent.ThreadFactory;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A task on its way to a thread. An executor may refuse it, or the process be without a further
+ * thread; and a virtual thread for which no carrier can be had is taken, and never runs. Either the
+ * task runs, or it is told that it cannot: one of both, once.
+ */
+final class TaskHandoff implements Runnable {
+  /** Far longer than a busy machine needs to begin a task. */
+  private static final Duration LONGEST = Duration.ofSeconds(30);
+
+  private static final ThreadFactory NOT_STARTED = DetachedThreads.daemons("offmeter-unbegun");
+
+  private final Runnable task;
+  private final Runnable unable;
+  private final AtomicBoolean settled = new AtomicBoolean();
+  private volatile @Nullable Future<?> clock;
+
+  /** Ends the wait for a thread. */
+  private record HandoffTimeout(TaskHandoff handover) implements ScheduledTask {
+    @Override
+    public Purpose purpose() {
+      return Purpose.HANDOVER_LIMIT;
+    }
+
+    @Override
+    public void run() {
+      handover.expireInBackground();
+    }
+  }
+
+  private TaskHandoff(Runnable task, Runnable unable) {
+    this.task = task;
+    this.unable = unable;
+  }
+
+  /**
+   * Hands a task over.
+   *
+   * @param limit how long it may take until a thread begins it, at most 30 s; null for that
+   * @param unable runs instead if none does, on this thread or one of its own
+   */
+  static void submit(
+      Executor workers, TimeSource time, @Nullable Duration limit, Runnable task, Runnable unable) {
+    TaskHandoff handover = new TaskHandoff(task, unable);
+    Duration within = limit == null || limit.compareTo(LONGEST) > 0 ? LONGEST : limit;
+    Future<?> clock = time.schedule(within.toNanos(), new HandoffTimeout(handover));
+    handover.clock = clock;
+    if (clock == null || UserCode.run(() -> workers.execute(handover)) != null) {
+      handover.expire();
+    }
+  }
+
+  @Override
+  public void run() {
+    if (trySettle()) {
+      task.run();
+    }
+  }
+
+  private void expire() {
+    if (trySettle()) {
+      unable.run();
+    }
+  }
+
+  /** The application's code may run then, and must not stop the clocks. */
+  private void expireInBackground() {
+    if (trySettle() && UserCode.run(() -> NOT_STARTED.newThread(unable).start()) != null) {
+      unable.run();
+    }
+  }
+
+  private boolean trySettle() {
+    boolean first = settled.compareAndSet(false, true);
+    Future<?> running = clock;
+    if (first && running != null) {
+      running.cancel(false);
+    }
+    return first;
+  }
+}

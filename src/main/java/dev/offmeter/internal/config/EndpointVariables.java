@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.config;
+
+import dev.offmeter.Endpoint;
+import dev.offmeter.Locality;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
+import java.util.function.IntConsumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The variables of one endpoint. Whatever a builder rejects is reported with the variable's name;
+ * the builders mask what is secret.
+ */
+public final class EndpointVariables {
+  private final Map<String, String> all;
+  private final String prefix;
+
+  EndpointVariables(Map<String, String> all, String prefix) {
+    this.all = all;
+    this.prefix = prefix;
+  }
+
+  @Nullable String get(String key) {
+    return all.get(prefix + key);
+  }
+
+  /** The value, which must be there and not blank. */
+  String require(String key) {
+    String value = get(key);
+    if (value == null) {
+      throw new IllegalStateException(prefix + key + " must be set");
+    }
+    if (value.isBlank()) {
+      throw new IllegalArgumentException(prefix + key + " must not be blank, was '" + value + "'");
+    }
+    return value;
+  }
+
+  String url(String otherwise) {
+    return get("URL") == null ? otherwise : require("URL");
+  }
+
+  /** The kind of server, by default Ollama. */
+  ServerType type(String key) {
+    if (get(key) == null) {
+      return ServerType.OLLAMA;
+    }
+    String value = require(key);
+    return ServerType.of(value)
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    prefix
+                        + key
+                        + " must be one of "
+                        + ServerType.labels()
+                        + ", was '"
+                        + shown(value)
+                        + "'"));
+  }
+
+  /** A misspelt variable must not be lost in silence. */
+  static IllegalArgumentException unknown(String name, Set<String> known) {
+    return new IllegalArgumentException(
+        name + " is not a known variable; it must end in one of " + new TreeSet<>(known));
+  }
+
+  void set(String key, Consumer<String> setter) {
+    if (get(key) != null) {
+      withName(key, () -> setter.accept(require(key)));
+    }
+  }
+
+  /** A key or half of a token, which nobody forgot to put in. */
+  void setSecret(String key, Consumer<String> setter) {
+    set(
+        key,
+        value -> {
+          rejectUnfilled(key, value);
+          setter.accept(value);
+        });
+  }
+
+  private void rejectUnfilled(String key, String value) {
+    if (Placeholders.isUnfilled(value)) {
+      throw new IllegalArgumentException(
+          prefix + key + " must not be a placeholder that was to be replaced, was ***");
+    }
+  }
+
+  void setDuration(String key, Consumer<Duration> setter) {
+    set(key, value -> setter.accept(Durations.parse(prefix + key, value)));
+  }
+
+  void setInt(String key, IntConsumer setter) {
+    set(key, value -> setter.accept(parseWholeNumber(key, value)));
+  }
+
+  void setFlag(String key, Consumer<Boolean> setter) {
+    set(key, value -> setter.accept(parseFlag(prefix + key, value)));
+  }
+
+  /** Names with commas between. */
+  void setList(String key, Consumer<String[]> setter) {
+    set(key, value -> setter.accept(value.strip().split("\\s*,\\s*")));
+  }
+
+  void setLocality(String key, Consumer<Locality> setter) {
+    set(key, value -> setter.accept(parseLocality(key, value)));
+  }
+
+  /** Both halves of an Access token, or neither. */
+  void setAccess(String idKey, String secretKey, BiConsumer<String, String> setter) {
+    if (get(idKey) == null && get(secretKey) == null) {
+      return;
+    }
+    if (get(idKey) == null || get(secretKey) == null) {
+      throw new IllegalStateException(
+          prefix
+              + idKey
+              + " and "
+              + prefix
+              + secretKey
+              + " must be set together, only "
+              + (get(idKey) == null ? secretKey : idKey)
+              + " is");
+    }
+    rejectUnfilled(idKey, require(idKey));
+    rejectUnfilled(secretKey, require(secretKey));
+    withName(
+        idKey + " and " + prefix + secretKey,
+        () -> setter.accept(require(idKey), require(secretKey)));
+  }
+
+  /** Rules about combinations are the endpoint's own; their message names it. */
+  Endpoint build(Endpoint.Builder builder) {
+    try {
+      return builder.build();
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(prefix + "URL: " + e.getMessage(), e);
+    } catch (IllegalStateException e) {
+      throw new IllegalStateException(prefix + "*: " + asVariable(e.getMessage()), e);
+    }
+  }
+
+  private String asVariable(@Nullable String message) {
+    return String.valueOf(message)
+        .replace("allowClearTextCredentials(true)", prefix + "CLEARTEXT=true");
+  }
+
+  private int parseWholeNumber(String key, String value) {
+    try {
+      return Integer.parseInt(value);
+    } catch (NumberFormatException e) {
+      boolean large = value.matches("\\d+");
+      String rule = "a whole number" + (large ? " of at most " + Integer.MAX_VALUE : "");
+      throw new IllegalArgumentException(
+          prefix + key + " must be " + rule + ", was '" + shown(value) + "'", e);
+    }
+  }
+
+  public static boolean parseFlag(String name, String value) {
+    return switch (value.toLowerCase(Locale.ROOT)) {
+      case "true" -> true;
+      case "false" -> false;
+      default ->
+          throw new IllegalArgumentException(
+              name + " must be true or false, was '" + shown(value) + "'");
+    };
+  }
+
+  private Locality parseLocality(String key, String value) {
+    return switch (value.toLowerCase(Locale.ROOT).replace('-', '_')) {
+      case "self_hosted" -> Locality.SELF_HOSTED;
+      case "managed" -> Locality.MANAGED;
+      default ->
+          throw new IllegalArgumentException(
+              prefix + key + " must be self_hosted or managed, was '" + shown(value) + "'");
+    };
+  }
+
+  /** A value on one line: a line end of a file is seen, and does not overwrite the message. */
+  static String shown(String value) {
+    return value.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t");
+  }
+
+  void withName(String key, Runnable setting) {
+    try {
+      setting.run();
+    } catch (IllegalArgumentException e) {
+      String message = String.valueOf(e.getMessage());
+      throw message.startsWith(prefix + key)
+          ? e
+          : new IllegalArgumentException(prefix + key + ": " + message, e);
+    }
+  }
+}

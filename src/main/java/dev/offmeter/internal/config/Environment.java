@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.config;
+
+import dev.offmeter.Endpoint;
+import dev.offmeter.internal.config.litellm.LiteLlmConfig;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the environment variables say. Three ways, never mixed: the simple scheme ({@code
+ * OLLAMA_PRIMARY_URL} and its companions) for one or two Ollama servers, the indexed one ({@code
+ * OFFMETER_ENDPOINTS_0_URL}) for any list, and {@code OFFMETER_CONFIG} for a LiteLLM-style file.
+ * {@code docs/configuration.md} lists them all. Immutable, so safe for use by many threads.
+ */
+public final class Environment {
+  public static final String DEFAULT_URL = "http://localhost:11434";
+  static final String DEFAULT_MODEL = "qwen3:8b";
+
+  private static final String DEADLINE = "OFFMETER_DEADLINE";
+  private static final String CONFIG = "OFFMETER_CONFIG";
+  private static final String CONFIG_MODEL = "OFFMETER_CONFIG_MODEL";
+  private static final String HEDGE = "OFFMETER_HEDGE_AFTER";
+  private static final String MAX_TOKENS = "OFFMETER_MAXTOKENS";
+  private static final Set<String> SINGLE =
+      Set.of(DEADLINE, CONFIG, CONFIG_MODEL, HEDGE, MAX_TOKENS, LiteLlmConfig.CLEAR_TEXT);
+
+  private final List<Endpoint> endpoints;
+  private final @Nullable Duration deadline;
+  private final @Nullable Duration hedgeAfter;
+  private final OptionalInt maxTokens;
+
+  private Environment(
+      List<Endpoint> endpoints,
+      @Nullable Duration deadline,
+      @Nullable Duration hedgeAfter,
+      OptionalInt maxTokens) {
+    this.endpoints = List.copyOf(endpoints);
+    this.deadline = deadline;
+    this.hedgeAfter = hedgeAfter;
+    this.maxTokens = maxTokens;
+  }
+
+  /**
+   * Reads the variables. Opens no connection.
+   *
+   * @throws IllegalArgumentException if a variable or the file has a wrong value; the message names
+   *     it
+   * @throws IllegalStateException if variables contradict each other, or one that the file names is
+   *     not set
+   */
+  public static Environment read(Map<String, String> variables) {
+    Set<String> simple = new TreeSet<>();
+    Set<Integer> indices = new TreeSet<>();
+    for (String name : variables.keySet()) {
+      if (SimpleScheme.checkName(name)) {
+        simple.add(name);
+      }
+      if (!SINGLE.contains(name)) {
+        IndexedScheme.index(name).ifPresent(indices::add);
+      }
+    }
+    rejectMixture(variables, simple, indices);
+    boolean simply = indices.isEmpty() && !variables.containsKey(CONFIG);
+    UnknownVariables.warn(variables.keySet(), simply ? SimpleScheme.names() : Set.of());
+    return new Environment(
+        endpoints(variables, indices),
+        span(variables, DEADLINE),
+        span(variables, HEDGE),
+        maxTokens(variables));
+  }
+
+  private static @Nullable Duration span(Map<String, String> variables, String name) {
+    EndpointVariables own = new EndpointVariables(variables, "");
+    return own.get(name) == null ? null : Durations.parse(name, own.require(name));
+  }
+
+  private static OptionalInt maxTokens(Map<String, String> variables) {
+    int[] limit = new int[1];
+    new EndpointVariables(variables, "")
+        .setInt(
+            MAX_TOKENS,
+            tokens -> {
+              if (tokens < 1) {
+                throw new IllegalArgumentException(
+                    MAX_TOKENS + " must be at least 1, was " + tokens);
+              }
+              limit[0] = tokens;
+            });
+    return limit[0] == 0 ? OptionalInt.empty() : OptionalInt.of(limit[0]);
+  }
+
+  private static void rejectMixture(
+      Map<String, String> variables, Set<String> simple, Set<Integer> indices) {
+    if (!simple.isEmpty() && !indices.isEmpty()) {
+      throw new IllegalStateException(
+          "use either " + simple + " or OFFMETER_ENDPOINTS_..., not both");
+    }
+    if (variables.containsKey(CONFIG) && !(simple.isEmpty() && indices.isEmpty())) {
+      throw new IllegalStateException(
+          "use either OFFMETER_CONFIG or "
+              + (simple.isEmpty() ? "OFFMETER_ENDPOINTS_..." : simple)
+              + ", not both");
+    }
+    if (variables.containsKey(CONFIG_MODEL) && !variables.containsKey(CONFIG)) {
+      throw new IllegalStateException(CONFIG_MODEL + " must not be set without " + CONFIG);
+    }
+    if (variables.containsKey(LiteLlmConfig.CLEAR_TEXT) && !variables.containsKey(CONFIG)) {
+      throw new IllegalStateException(
+          LiteLlmConfig.CLEAR_TEXT
+              + " must not be set without "
+              + CONFIG
+              + "; use OLLAMA_PRIMARY_CLEARTEXT or OFFMETER_ENDPOINTS_<n>_CLEARTEXT");
+    }
+  }
+
+  private static List<Endpoint> endpoints(Map<String, String> variables, Set<Integer> indices) {
+    if (variables.containsKey(CONFIG)) {
+      return file(variables);
+    }
+    return indices.isEmpty()
+        ? SimpleScheme.read(variables)
+        : IndexedScheme.read(variables, indices);
+  }
+
+  private static List<Endpoint> file(Map<String, String> variables) {
+    EndpointVariables own = new EndpointVariables(variables, "");
+    String group = own.get(CONFIG_MODEL) == null ? null : own.require(CONFIG_MODEL);
+    return LiteLlmConfig.read(path(own.require(CONFIG)), group, CONFIG_MODEL, variables);
+  }
+
+  private static Path path(String text) {
+    Path file;
+    try {
+      file = Path.of(text);
+    } catch (InvalidPathException e) {
+      throw new IllegalArgumentException(CONFIG + " must be a path, was '" + text + "'", e);
+    }
+    if (Files.isDirectory(file) || !Files.isReadable(file)) {
+      throw new IllegalArgumentException(
+          CONFIG + " must name a file that can be read, was '" + text + "'");
+    }
+    return file;
+  }
+
+  /**
+   * Reads a LiteLLM-style file; see {@code docs/configuration.md}. The group that is asked is that
+   * of its first entry. Opens no connection. It has no {@link #deadline()} and no {@link
+   * #hedgeAfter()}.
+   *
+   * @param file YAML in UTF-8, of at most 1 MiB
+   * @param variables for {@code os.environ/NAME}, the providers' keys and {@code
+   *     OFFMETER_CLEARTEXT}; nothing else is read from them
+   * @throws IllegalArgumentException if the file cannot be read or has a wrong value; the message
+   *     has file, line and key
+   * @throws IllegalStateException if a variable is not set, values do not go together, or {@code
+   *     org.yaml:snakeyaml} is not on the class path
+   */
+  public static Environment readLiteLlmConfig(Path file, Map<String, String> variables) {
+    Objects.requireNonNull(file, "file");
+    Objects.requireNonNull(variables, "variables");
+    return new Environment(
+        LiteLlmConfig.read(file, null, "modelName", variables), null, null, OptionalInt.empty());
+  }
+
+  /**
+   * The same with the group that is asked.
+   *
+   * @param modelName a {@code model_name} of the file
+   */
+  public static Environment readLiteLlmConfig(
+      Path file, String modelName, Map<String, String> variables) {
+    Objects.requireNonNull(file, "file");
+    Objects.requireNonNull(modelName, "modelName");
+    Objects.requireNonNull(variables, "variables");
+    return new Environment(
+        LiteLlmConfig.read(file, modelName, "modelName", variables),
+        null,
+        null,
+        OptionalInt.empty());
+  }
+
+  /** The endpoints in order of preference. */
+  public List<Endpoint> endpoints() {
+    return endpoints;
+  }
+
+  /** The deadline, if one is set. */
+  public Optional<Duration> deadline() {
+    return Optional.ofNullable(deadline);
+  }
+
+  /** After how much silence the next endpoint is asked too, if that is set. */
+  public Optional<Duration> hedgeAfter() {
+    return Optional.ofNullable(hedgeAfter);
+  }
+
+  /** The most tokens of an answer, for requests that set none, if that is set. */
+  public OptionalInt maxTokens() {
+    return maxTokens;
+  }
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.config.litellm;
+
+import dev.offmeter.internal.config.NearestName;
+import java.math.BigDecimal;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One place of a file with what stands there. Every message names file, line and path. A value that
+ * comes from a variable is never shown, nor is a key; a value {@code os.environ/NAME} is replaced
+ * here, after the file was parsed, so that no secret can be read as YAML.
+ */
+final class ConfigNode {
+  private static final String VARIABLE = "os.environ/";
+  private static final BigDecimal LEAST_SECONDS = new BigDecimal("0.001");
+  private static final BigDecimal MOST_SECONDS = new BigDecimal(24 * 60 * 60);
+
+  private final ConfigFile file;
+  private final String path;
+  private final YamlNode.Item item;
+
+  ConfigNode(ConfigFile file, String path, YamlNode.Item item) {
+    this.file = file;
+    this.path = path;
+    this.item = item;
+  }
+
+  ConfigFile file() {
+    return file;
+  }
+
+  /** The value of a key, or null if the key is not there or has none. */
+  @Nullable ConfigNode field(String key) {
+    YamlNode.Item value = mapping().get(key);
+    if (value == null || isNone(value)) {
+      return null;
+    }
+    return new ConfigNode(file, below(key), value);
+  }
+
+  /** The value of a key that must be there. */
+  ConfigNode require(String key) {
+    ConfigNode value = field(key);
+    if (value == null) {
+      String slip =
+          NearestName.of(key, mapping().keySet())
+              .filter(near -> !near.equals(key))
+              .map(near -> "; is it " + near + "?")
+              .orElse("");
+      throw new IllegalArgumentException(place(item.line()) + below(key) + " must be set" + slip);
+    }
+    return value;
+  }
+
+  /** The mapping under a key; an empty one if there is none. */
+  ConfigNode section(String key) {
+    ConfigNode section = field(key);
+    return section == null || section.isEmpty()
+        ? new ConfigNode(
+            file, below(key), new YamlNode.Item(item.line(), new YamlNode.Mapping(Map.of())))
+        : section;
+  }
+
+  List<ConfigNode> items() {
+    if (!(item.value() instanceof YamlNode.Sequence sequence)) {
+      throw wrong("must be a list");
+    }
+    List<ConfigNode> items = new ArrayList<>();
+    for (YamlNode.Item next : sequence.items()) {
+      items.add(new ConfigNode(file, path + "[" + items.size() + "]", next));
+    }
+    return items;
+  }
+
+  Set<String> keys() {
+    return mapping().keySet();
+  }
+
+  /** Notes every other key: a slip of the pen must not be lost in silence. */
+  void noteOtherKeys(Set<String> honoured) {
+    for (String key : mapping().keySet()) {
+      if (!honoured.contains(key)) {
+        String slip =
+            NearestName.of(key, honoured).map(near -> " (did you mean " + near + "?)").orElse("");
+        file.noteIgnored(below(key) + slip);
+      }
+    }
+  }
+
+  /** Notes that this value is not honoured. */
+  void noteIgnored() {
+    file.noteIgnored(path);
+  }
+
+  /** Notes that this value is not honoured as it stands, and why. */
+  void noteIgnored(String reason) {
+    file.noteIgnored(path + " (" + reason + ")");
+  }
+
+  private Map<String, YamlNode.Item> mapping() {
+    if (!(item.value() instanceof YamlNode.Mapping mapping)) {
+      throw wrong("must be a mapping");
+    }
+    return mapping.entries();
+  }
+
+  /** Whether there is nothing in it, in whatever form. */
+  boolean isEmpty() {
+    if (item.value() instanceof YamlNode.Sequence sequence) {
+      return sequence.items().isEmpty();
+    }
+    return item.value() instanceof YamlNode.Mapping mapping
+        ? mapping.entries().isEmpty()
+        : isNone(item);
+  }
+
+  private static boolean isNone(YamlNode.Item item) {
+    return item.value() instanceof YamlNode.Scalar scalar && scalar.empty();
+  }
+
+  boolean isMapping() {
+    return item.value() instanceof YamlNode.Mapping;
+  }
+
+  boolean isList() {
+    return item.value() instanceof YamlNode.Sequence;
+  }
+
+  /** The value with a variable replaced, blank or not. */
+  String anyText() {
+    return isFromVariable() ? value(variable()) : raw();
+  }
+
+  /** The value, not blank, with a variable replaced. */
+  String text() {
+    String text = anyText();
+    if (text.isBlank()) {
+      throw wrong("must not be blank");
+    }
+    return text;
+  }
+
+  private String raw() {
+    if (!(item.value() instanceof YamlNode.Scalar scalar)) {
+      throw wrong("must be a single value");
+    }
+    if (scalar.empty()) {
+      throw wrong("must not be empty");
+    }
+    return scalar.text();
+  }
+
+  private String variable() {
+    return raw().substring(VARIABLE.length());
+  }
+
+  private String value(String variable) {
+    String value = file.variable(variable);
+    if (value == null) {
+      throw new IllegalStateException(
+          where() + " is " + VARIABLE + variable + ", but " + variable + " is not set");
+    }
+    return value;
+  }
+
+  /** Whether it is a value, or a variable that is set. */
+  boolean isKnown() {
+    return !isFromVariable() || file.variable(variable()) != null;
+  }
+
+  private boolean isFromVariable() {
+    return item.value() instanceof YamlNode.Scalar scalar && scalar.text().startsWith(VARIABLE);
+  }
+
+  int wholeNumber() {
+    try {
+      return decimal().intValueExact();
+    } catch (ArithmeticException | NumberFormatException e) {
+      throw wrong("must be a whole number");
+    }
+  }
+
+  /** Seconds, with a fraction if need be. */
+  Duration seconds() {
+    BigDecimal seconds = number();
+    if (seconds.signum() <= 0) {
+      throw wrong("must be a positive number of seconds");
+    }
+    if (seconds.compareTo(LEAST_SECONDS) < 0 || seconds.compareTo(MOST_SECONDS) > 0) {
+      throw wrong("must be from 0.001 to 86400 seconds");
+    }
+    return Duration.ofMillis(seconds.movePointRight(3).longValue());
+  }
+
+  private BigDecimal number() {
+    try {
+      return decimal();
+    } catch (NumberFormatException e) {
+      throw wrong("must be a positive number of seconds");
+    }
+  }
+
+  /** Any number. */
+  double fraction() {
+    try {
+      return decimal().doubleValue();
+    } catch (NumberFormatException e) {
+      throw wrong("must be a number");
+    }
+  }
+
+  /** A number, or one in quotes, and with the underscores that YAML allows. */
+  private BigDecimal decimal() {
+    String text = text().strip();
+    return new BigDecimal(
+        text.length() > 30 ? "too long" : text.replaceAll("(?<=\\d)_(?=\\d)", ""));
+  }
+
+  /** Hands the value to a builder; what that rejects is reported with file, line and path. */
+  void apply(Consumer<ConfigNode> setter) {
+    try {
+      setter.accept(this);
+    } catch (IllegalArgumentException e) {
+      String message = String.valueOf(e.getMessage());
+      throw isPlaced(message) ? e : new IllegalArgumentException(where() + ": " + masked(message));
+    }
+  }
+
+  /** Whether a message names file and line already. */
+  boolean isPlaced(String message) {
+    return message.startsWith(file.name() + " line ");
+  }
+
+  /** A message without the value, if that came from a variable. */
+  String masked(String message) {
+    return isFromVariable()
+        ? message.replace(text(), "***").replaceFirst("(?s), was '.*'", ", was '***'")
+        : message;
+  }
+
+  IllegalArgumentException wrong(String rule) {
+    return new IllegalArgumentException(where() + " " + rule + shown());
+  }
+
+  private String shown() {
+    if (item.value() instanceof YamlNode.Mapping) {
+      return ", was a mapping";
+    }
+    if (!(item.value() instanceof YamlNode.Scalar scalar)) {
+      return ", was a list";
+    }
+    if (isFromVariable()) {
+      return ", was *** from " + VARIABLE + variable();
+    }
+    return path.endsWith("api_key") ? ", was ***" : ", was '" + scalar.text() + "'";
+  }
+
+  String where() {
+    return place(item.line()) + (path.isEmpty() ? "the document" : path);
+  }
+
+  private String place(int line) {
+    return file.name() + " line " + line + ": ";
+  }
+
+  private String below(String key) {
+    return path.isEmpty() ? key : path + "." + key;
+  }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.config.litellm;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** Which groups are asked when one has failed. */
+final class Fallbacks {
+  private static final String ANY = "*";
+
+  private final Map<String, List<ConfigNode>> groups = new HashMap<>();
+
+  /** {@code router_settings} wins over {@code litellm_settings}. */
+  Fallbacks(ConfigNode router, ConfigNode litellm) {
+    ConfigNode defaults = preferred(router, litellm, "default_fallbacks");
+    ConfigNode own = preferred(router, litellm, "fallbacks");
+    if (own != null && !own.isEmpty()) {
+      own.items().forEach(this::add);
+    }
+    if (defaults != null && !defaults.isEmpty()) {
+      groups.putIfAbsent(ANY, defaults.items());
+    }
+  }
+
+  private static @Nullable ConfigNode preferred(ConfigNode router, ConfigNode litellm, String key) {
+    ConfigNode first = router.field(key);
+    ConfigNode second = litellm.field(key);
+    if (first != null && second != null) {
+      second.noteIgnored();
+    }
+    return first == null ? second : first;
+  }
+
+  private void add(ConfigNode rule) {
+    for (String group : rule.keys()) {
+      ConfigNode targets = rule.field(group);
+      if (targets == null) {
+        continue;
+      }
+      // Of several rules for one group LiteLLM takes the first.
+      if (groups.putIfAbsent(group, targets.items()) != null) {
+        targets.noteIgnored("a rule for it stands before");
+      }
+    }
+  }
+
+  /** Of the group that was asked for: its own, else the defaults. */
+  List<ConfigNode> first(String group) {
+    return groups.getOrDefault(group, groups.getOrDefault(ANY, List.of()));
+  }
+
+  /** Of a group that is itself a fallback: its own. */
+  List<ConfigNode> further(String group) {
+    return groups.getOrDefault(group, List.of());
+  }
+}

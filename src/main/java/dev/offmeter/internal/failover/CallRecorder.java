@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.failover;
+
+import dev.offmeter.AllEndpointsFailedException;
+import dev.offmeter.Attempt;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.FailureKind;
+import dev.offmeter.LlmException;
+import dev.offmeter.internal.AttemptException;
+import dev.offmeter.internal.UserCode;
+import dev.offmeter.internal.http.EndpointConfig;
+import dev.offmeter.internal.http.ExchangeResult;
+import dev.offmeter.internal.time.TimeSource;
+import dev.offmeter.observe.LlmListener;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The attempts of one call in order, told to the listener as they happen. Two endpoints may be
+ * asked at once; the first that answers is the end of the story.
+ */
+final class CallRecorder {
+  private final long call;
+  private final LlmListener listener;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final List<Attempt> attempts = new ArrayList<>(2);
+  private final List<StartedAttempt> running = new ArrayList<>(2);
+  private final TimeSource time;
+  private @Nullable Attempt lastUnanswered;
+  private boolean ended;
+  private boolean answered;
+
+  private record StartedAttempt(EndpointConfig config, long since) {}
+
+  CallRecorder(long call, Map<String, String> tags, TimeSource time, LlmListener listener) {
+    this.call = call;
+    this.time = time;
+    this.listener = listener;
+    listener.onCallStarted(call, tags);
+  }
+
+  private <T> T withLock(Supplier<T> telling) {
+    lock.lock();
+    try {
+      return telling.get();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  void attemptStarted(EndpointConfig config) {
+    boolean unused = withLock(() -> !ended && recordStart(config));
+  }
+
+  private boolean recordStart(EndpointConfig config) {
+    reportFallback(config.name());
+    running.add(new StartedAttempt(config, time.nanos()));
+    listener.onAttemptStarted(call, config.name(), config.model());
+    return true;
+  }
+
+  Attempt attemptSkipped(EndpointConfig config, AttemptException failure) {
+    return withLock(
+        () ->
+            ended
+                ? toAttempt(config, failure, Duration.ZERO)
+                : skipUnlessRepeated(config, failure));
+  }
+
+  private Attempt skipUnlessRepeated(EndpointConfig config, AttemptException failure) {
+    Attempt before = attempts.isEmpty() ? null : attempts.get(attempts.size() - 1);
+    if (before != null && isRepeated(before, config, failure)) {
+      return before;
+    }
+    return recordSkip(config, failure, Duration.ZERO);
+  }
+
+  private Attempt recordSkip(EndpointConfig config, AttemptException failure, Duration elapsed) {
+    reportFallback(config.name());
+    Attempt attempt = addAttempt(config, failure, elapsed);
+    listener.onAttemptSkipped(call, attempt);
+    return attempt;
+  }
+
+  /** The endpoint was waited for, and not asked. */
+  void waitFailed(EndpointConfig config, AttemptException failure, long nanos) {
+    Attempt unused =
+        withLock(
+            () ->
+                ended
+                    ? toAttempt(config, failure, Duration.ZERO)
+                    : recordSkip(config, failure, Duration.ofNanos(nanos)));
+  }
+
+  /** With no other endpoint a call knocks again, and is turned away for what it knows already. */
+  private static boolean isRepeated(
+      Attempt before, EndpointConfig config, AttemptException failure) {
+    Optional<FailureKind> known = before.failure();
+    boolean open = known.filter(FailureKind.CIRCUIT_OPEN::equals).isPresent();
+    return failure.kind() == FailureKind.CIRCUIT_OPEN
+        && before.endpoint().equals(config.name())
+        && (open ? before.openedBy() : known).equals(failure.openedBy());
+  }
+
+  Attempt attemptFailed(EndpointConfig config, AttemptException failure, long nanos) {
+    return withLock(() -> recordEnd(config, failure, Duration.ofNanos(nanos)));
+  }
+
+  /** Told once: whoever answers first has told of the others. */
+  private Attempt recordEnd(EndpointConfig config, AttemptException failure, Duration elapsed) {
+    if (!running.removeIf(asked -> asked.config().name().equals(config.name()))) {
+      return toAttempt(config, failure, elapsed);
+    }
+    Attempt attempt = addAttempt(config, failure, elapsed);
+    listener.onAttemptEnded(call, attempt);
+    return attempt;
+  }
+
+  private Attempt addAttempt(EndpointConfig config, AttemptException failure, Duration elapsed) {
+    Attempt attempt = toAttempt(config, failure, elapsed);
+    attempts.add(attempt);
+    lastUnanswered = attempt;
+    return attempt;
+  }
+
+  static Attempt toAttempt(EndpointConfig config, AttemptException failure, Duration elapsed) {
+    Attempt.Builder attempt =
+        Attempt.builder(config.name())
+            .origin(config.origin())
+            .model(config.model())
+            .failure(failure.kind())
+            .status(failure.status())
+            .message(failure.message())
+            .elapsed(elapsed);
+    failure.openedBy().ifPresent(attempt::openedBy);
+    return attempt.build();
+  }
+
+  /** A further try at the same endpoint is no fall-through. */
+  private void reportFallback(String next) {
+    Attempt before = lastUnanswered;
+    if (before != null && !before.endpoint().equals(next)) {
+      listener.onFallback(call, before, next);
+    }
+    lastUnanswered = null;
+  }
+
+  /** The answer as its caller would get it; nobody has been told of it yet. */
+  ChatResponse response(
+      EndpointConfig config, ExchangeResult answer, long nanos, Duration first, long total) {
+    String model = answer.model().isEmpty() ? config.model() : answer.model();
+    Attempt attempt =
+        Attempt.builder(config.name())
+            .origin(config.origin())
+            .model(model)
+            .status(answer.status())
+            .elapsed(Duration.ofNanos(nanos))
+            .build();
+    return ChatResponse.builder()
+        .text(answer.text())
+        .thinking(answer.thinking())
+        .endpoint(config.name())
+        .model(model)
+        .usage(answer.usage())
+        .finishReason(answer.finishReason())
+        .toolCalls(answer.toolCalls())
+        .attempts(attemptsWith(attempt))
+        .elapsed(Duration.ofNanos(total))
+        .timeToFirstToken(first)
+        .build();
+  }
+
+  private List<Attempt> attemptsWith(Attempt last) {
+    return withLock(
+        () -> {
+          List<Attempt> all = new ArrayList<>(attempts);
+          all.add(last);
+          return all;
+        });
+  }
+
+  /**
+   * The answer is what its caller wants.
+   *
+   * @return it, with the whole story; null if another came first
+   */
+  @Nullable ChatResponse tryComplete(EndpointConfig config, ChatResponse response) {
+    return withLock(() -> ended ? null : complete(config, response));
+  }
+
+  /** Whether it ends well. */
+  boolean isAnswered() {
+    return withLock(() -> answered);
+  }
+
+  private ChatResponse complete(EndpointConfig config, ChatResponse response) {
+    ended = true;
+    answered = true;
+    running.removeIf(asked -> asked.config().name().equals(config.name()));
+    Attempt attempt = response.attempts().get(response.attempts().size() - 1);
+    ChatResponse whole = response;
+    if (!running.isEmpty()) {
+      endRunning(AttemptException.of(FailureKind.CANCELLED, "another endpoint answered first"));
+      whole = response.toBuilder().attempts(attemptsWith(attempt)).build();
+    }
+    attempts.add(attempt);
+    listener.onAttemptEnded(call, attempt);
+    listener.onCallAnswered(call, whole);
+    return whole;
+  }
+
+  private void endRunning(AttemptException failure) {
+    for (StartedAttempt other : List.copyOf(running)) {
+      recordEnd(other.config(), failure, Duration.ofNanos(time.nanos() - other.since()));
+    }
+  }
+
+  LlmException exhausted(long total, Optional<Duration> retryAfter) {
+    return endCall(
+        "the call has ended",
+        () -> new AllEndpointsFailedException(attempts, Duration.ofNanos(total), retryAfter));
+  }
+
+  LlmException stopped(String why) {
+    return endCall(why, () -> new LlmException("the call was stopped: " + why, attempts));
+  }
+
+  /** The answer broke off when some of it had been shown, and another may not take its place. */
+  LlmException streamBroken(String why, String shown) {
+    String what = "the answer broke off after " + shown.length() + " characters: " + why;
+    return endCall(why, () -> new LlmException(what, attempts, shown));
+  }
+
+  /** Even then, what has started must be seen to end. */
+  LlmException failedInternally(Throwable error) {
+    String what = UserCode.describe(error);
+    AttemptException failure = AttemptException.of(FailureKind.INTERNAL, what);
+    return endCall(failure, () -> new LlmException("the call was broken off by " + what, attempts));
+  }
+
+  private LlmException endCall(String why, Supplier<LlmException> exception) {
+    return endCall(AttemptException.of(FailureKind.CANCELLED, why), exception);
+  }
+
+  /** Told once; after an answer nobody is told any more. */
+  private LlmException endCall(AttemptException ofOthers, Supplier<LlmException> exception) {
+    return withLock(
+        () -> {
+          if (ended) {
+            return exception.get();
+          }
+          ended = true;
+          endRunning(ofOthers);
+          LlmException ending = exception.get();
+          listener.onCallFailed(call, ending);
+          return ending;
+        });
+  }
+}

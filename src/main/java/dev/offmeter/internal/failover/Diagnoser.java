@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.failover;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.FailureKind;
+import dev.offmeter.internal.AttemptException;
+import dev.offmeter.internal.http.EndpointConfig;
+import dev.offmeter.internal.http.Transport;
+import dev.offmeter.internal.time.CancellationToken;
+import dev.offmeter.internal.time.TimeSource;
+import dev.offmeter.internal.wire.Protocol.Fact;
+import dev.offmeter.internal.wire.Protocol.Topic;
+import dev.offmeter.observe.Diagnosis;
+import dev.offmeter.observe.Diagnosis.Finding;
+import dev.offmeter.observe.Diagnosis.Outcome;
+import dev.offmeter.observe.Diagnosis.Step;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Future;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds out of each endpoint what can be found out, past its breaker and without a word to its
+ * health. For one diagnosis, on the caller's thread.
+ */
+final class Diagnoser {
+  private static final ChatRequest QUESTION =
+      ChatRequest.builder().user("Reply with OK.").maxTokens(1).build();
+
+  private final TimeSource time;
+  private final boolean tokens;
+  private final CancellationToken token;
+  private volatile Transport.@Nullable Diagnostics running;
+
+  Diagnoser(TimeSource time, boolean tokens, CancellationToken token) {
+    this.time = time;
+    this.tokens = tokens;
+    this.token = token;
+    token.onCancelled(this::cancel);
+  }
+
+  private void cancel() {
+    Transport.Diagnostics asked = running;
+    if (asked != null) {
+      asked.cancel();
+    }
+  }
+
+  Diagnosis diagnose(List<GuardedEndpoint> gates) {
+    Map<String, List<Finding>> findings = new LinkedHashMap<>();
+    gates.forEach(endpoint -> findings.put(endpoint.config().name(), findings(endpoint)));
+    return new Diagnosis(findings);
+  }
+
+  private List<Finding> findings(GuardedEndpoint endpoint) {
+    Map<Topic, Fact> facts = new EnumMap<>(Topic.class);
+    EndpointConfig config = endpoint.config();
+    String where = config.isLocal() ? "a function in this process" : config.origin();
+    facts.put(Topic.ADDRESS, Fact.well(Topic.ADDRESS, where));
+    AttemptException spent = tokens && !config.isLocal() ? takeRequest(endpoint) : null;
+    boolean asks = tokens && spent == null;
+    try (Transport.Diagnostics diagnostics =
+        endpoint.exchangeFactory().diagnostics(asks ? QUESTION : null)) {
+      if (diagnostics != null) {
+        run(diagnostics, facts);
+      }
+    }
+    AnswerStep asked = new AnswerStep(config, asks, spent, token.reason() != null);
+    List<Finding> findings = new ArrayList<>();
+    for (Topic topic : Topic.values()) {
+      findings.add(finding(topic, facts, asked));
+    }
+    return findings;
+  }
+
+  /** What decides why a step was left out. */
+  private record AnswerStep(
+      EndpointConfig config, boolean tokens, @Nullable AttemptException spent, boolean ended) {
+    /** Why there was no request for a token. */
+    String skippedReason() {
+      if (spent != null) {
+        return spent.message();
+      }
+      return tokens ? "not asked: the server was too slow before" : "no token asked for";
+    }
+  }
+
+  private @Nullable AttemptException takeRequest(GuardedEndpoint endpoint) {
+    try {
+      endpoint.rateLimiter().take(time.nanos());
+      return null;
+    } catch (AttemptException e) {
+      return e;
+    }
+  }
+
+  private void run(Transport.Diagnostics diagnostics, Map<Topic, Fact> facts) {
+    running = diagnostics;
+    while (!diagnostics.isOver() && token.reason() == null) {
+      Future<?> clock = time.schedule(diagnostics.limit().toNanos(), diagnostics::cancel);
+      if (clock == null) {
+        // Nothing is asked without a clock.
+        break;
+      }
+      try {
+        diagnostics.next().forEach(fact -> facts.merge(fact.topic(), fact, Diagnoser::weightier));
+      } finally {
+        clock.cancel(false);
+      }
+    }
+    running = null;
+    reconcile(facts);
+  }
+
+  /** What is wrong outweighs what is well, and what was told last what was told before. */
+  private static Fact weightier(Fact before, Fact now) {
+    return before.failure() != null && now.failure() == null ? before : now;
+  }
+
+  /** An answer shows that the key and the model are good, whatever was told of them. */
+  private static void reconcile(Map<Topic, Fact> facts) {
+    Fact answer = facts.get(Topic.ANSWER);
+    if (answer == null) {
+      return;
+    }
+    AttemptException failure = answer.failure();
+    if (failure == null) {
+      facts.computeIfPresent(Topic.KEY, (topic, fact) -> Fact.well(topic, "by the answer"));
+      facts.compute(
+          Topic.MODEL,
+          (topic, fact) ->
+              fact == null || fact.failure() != null ? Fact.well(topic, "it answers") : fact);
+      facts.putIfAbsent(Topic.KEY, Fact.well(Topic.KEY, "by the answer"));
+      return;
+    }
+    switch (failure.kind()) {
+      case UNAUTHORIZED -> facts.put(Topic.KEY, Fact.wrong(Topic.KEY, failure));
+      case MODEL_NOT_FOUND -> facts.put(Topic.MODEL, Fact.wrong(Topic.MODEL, failure));
+      default -> {}
+    }
+  }
+
+  private static Finding finding(Topic topic, Map<Topic, Fact> facts, AnswerStep asked) {
+    Step step = Step.valueOf(topic.name());
+    Fact fact = facts.get(topic);
+    AttemptException failure = fact == null ? null : fact.failure();
+    boolean keyless = topic == Topic.KEY && asked.config().headers().isEmpty();
+    if (failure != null) {
+      String message = (keyless ? "none is sent, but one is wanted: " : "") + failure.message();
+      return new Finding(step, Outcome.FAILED, Optional.of(failure.kind()), message);
+    }
+    if (keyless && fact != null) {
+      return skipped(step, "none is sent, and none was asked for");
+    }
+    if (topic == Topic.LOADED && isModelMissing(facts)) {
+      return skipped(step, "the server does not have the model");
+    }
+    if (fact != null) {
+      return new Finding(step, Outcome.OK, Optional.empty(), fact.detail());
+    }
+    if (asked.config().isLocal()) {
+      return skipped(step, "");
+    }
+    if (topic == Topic.TLS && asked.config().origin().startsWith("http:")) {
+      return skipped(step, "none: the address is http");
+    }
+    if (isBroken(topic, facts)) {
+      return skipped(step, "not reached");
+    }
+    if (asked.ended()) {
+      return skipped(step, "the diagnosis was ended before");
+    }
+    return topic == Topic.ANSWER
+        ? skipped(step, asked.skippedReason())
+        : new Finding(step, Outcome.UNKNOWN, Optional.empty(), "the server does not tell");
+  }
+
+  private static Finding skipped(Step step, String why) {
+    return new Finding(step, Outcome.SKIPPED, Optional.empty(), why);
+  }
+
+  private static boolean isModelMissing(Map<Topic, Fact> facts) {
+    Fact model = facts.get(Topic.MODEL);
+    AttemptException failure = model == null ? null : model.failure();
+    return failure != null && failure.kind() == FailureKind.MODEL_NOT_FOUND;
+  }
+
+  /** Whether the way to the server was broken before this. */
+  private static boolean isBroken(Topic topic, Map<Topic, Fact> facts) {
+    return facts.values().stream()
+        .filter(fact -> fact.topic().compareTo(Topic.ACCESS) <= 0)
+        .filter(fact -> fact.topic().compareTo(topic) < 0)
+        .anyMatch(fact -> fact.failure() != null);
+  }
+}

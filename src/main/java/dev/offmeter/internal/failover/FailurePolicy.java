@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.failover;
+
+import static dev.offmeter.FailureKind.*;
+
+import dev.offmeter.FailureKind;
+import java.util.EnumMap;
+import java.util.Map;
+
+/** The one table that decides what a failure means. {@code docs/failover.md} prints it. */
+public final class FailurePolicy {
+  /** What becomes of the call. */
+  enum CallAction {
+    /** The next endpoint is asked. */
+    NEXT_ENDPOINT,
+    /** The same endpoint is asked again if it has retries left, else the next one. */
+    RETRY_OR_NEXT_ENDPOINT,
+    /** The call ends. */
+    STOP
+  }
+
+  /** What becomes of the endpoint. */
+  public enum HealthEffect {
+    /** It says nothing of the endpoint's health. */
+    NONE,
+    /** One of the failures that take the endpoint down when they come in a row. */
+    COUNT_FAILURE,
+    /** Evidence of absence: down at once. */
+    OPEN,
+    /** Left alone while its model is loaded in the background. */
+    LOAD_MODEL,
+    /** Left alone for as long as it asks. */
+    COOL_DOWN,
+    /** Left alone until a person has mended it. */
+    OPEN_UNTIL_REPAIRED
+  }
+
+  /** One row of the table. */
+  public record Verdict(CallAction action, HealthEffect effect) {}
+
+  private static final Map<FailureKind, Verdict> TABLE = new EnumMap<>(FailureKind.class);
+
+  static {
+    row(CallAction.NEXT_ENDPOINT, HealthEffect.OPEN)
+        .of(CONNECTION_REFUSED, UNKNOWN_HOST, TLS_FAILED, CONNECT_TIMEOUT, TUNNEL_DOWN)
+        .of(UNRESPONSIVE);
+    row(CallAction.NEXT_ENDPOINT, HealthEffect.LOAD_MODEL).of(MODEL_COLD);
+    row(CallAction.RETRY_OR_NEXT_ENDPOINT, HealthEffect.COUNT_FAILURE)
+        .of(ORIGIN_UNREACHABLE, SERVER_ERROR, CONNECTION_LOST, TRUNCATED)
+        .of(STREAM_ERROR, MISSING_END_MARKER, UNEXPECTED_RESPONSE, EMPTY_ANSWER);
+    row(CallAction.NEXT_ENDPOINT, HealthEffect.COUNT_FAILURE)
+        .of(FIRST_TOKEN_TIMEOUT, STALLED, ATTEMPT_TIMEOUT, RESPONSE_TOO_LARGE, GATEWAY_TIMEOUT)
+        .of(RUNAWAY, WEDGED);
+    row(CallAction.RETRY_OR_NEXT_ENDPOINT, HealthEffect.COOL_DOWN).of(RATE_LIMITED, SERVER_BUSY);
+    row(CallAction.NEXT_ENDPOINT, HealthEffect.OPEN_UNTIL_REPAIRED)
+        .of(UNAUTHORIZED, ACCESS_DENIED, BOT_CHALLENGE, HOST_REJECTED, REDIRECTED)
+        .of(MODEL_NOT_FOUND, PATH_NOT_FOUND, OPTION_REJECTED, QUOTA_EXCEEDED);
+    row(CallAction.NEXT_ENDPOINT, HealthEffect.NONE)
+        .of(BAD_REQUEST, CONTEXT_OVERFLOW, THINKING_ONLY, TEXT_WITHDRAWN, FUNCTION_FAILED, INTERNAL)
+        .of(OVERLOADED, DEADLINE_SHARE_EXCEEDED, BULKHEAD_FULL, CIRCUIT_OPEN, DEADLINE_EXCEEDED)
+        .of(FORMAT_MISMATCH, MODEL_STOPPED, ANSWER_REJECTED, CLIENT_RATE_LIMITED, NOT_PERMITTED);
+    row(CallAction.STOP, HealthEffect.NONE).of(CANCELLED, CONTENT_FILTERED);
+  }
+
+  private FailurePolicy() {}
+
+  public static Verdict of(FailureKind kind) {
+    Verdict verdict = TABLE.get(kind);
+    if (verdict == null) {
+      throw new IllegalStateException("no row for " + kind);
+    }
+    return verdict;
+  }
+
+  private static Row row(CallAction next, HealthEffect health) {
+    return new Row(new Verdict(next, health));
+  }
+
+  private record Row(Verdict verdict) {
+    Row of(FailureKind... kinds) {
+      for (FailureKind kind : kinds) {
+        TABLE.put(kind, verdict);
+      }
+      return this;
+    }
+  }
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.failover;
+
+import dev.offmeter.FailureKind;
+import dev.offmeter.Locality;
+import dev.offmeter.internal.AttemptException;
+import dev.offmeter.internal.circuit.BackoffPolicy;
+import dev.offmeter.internal.circuit.EndpointBulkhead;
+import dev.offmeter.internal.circuit.EndpointCircuitBreaker;
+import dev.offmeter.internal.circuit.RequestRateLimiter;
+import dev.offmeter.internal.health.EndpointActivity;
+import dev.offmeter.internal.health.HealthCheckInterval;
+import dev.offmeter.internal.health.HealthMonitor;
+import dev.offmeter.internal.health.LatencyWindow;
+import dev.offmeter.internal.health.ModelLoadWaiters;
+import dev.offmeter.internal.health.ProbeRunner;
+import dev.offmeter.internal.health.PromptTruncationDetector;
+import dev.offmeter.internal.health.RefusalStreak;
+import dev.offmeter.internal.http.EndpointConfig;
+import dev.offmeter.internal.http.Transport;
+import dev.offmeter.internal.time.TimeSource;
+import dev.offmeter.observe.EndpointChange;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.EndpointStatus;
+import dev.offmeter.observe.Resilience4jRegistries;
+import io.github.resilience4j.bulkhead.BulkheadConfig;
+import io.github.resilience4j.timelimiter.TimeLimiter;
+import io.github.resilience4j.timelimiter.TimeLimiterConfig;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.Executor;
+import java.util.function.Consumer;
+
+/** What stands in front of one endpoint: its health, its places, its time limit. */
+final class GuardedEndpoint {
+  private final EndpointConfig config;
+  private final Transport.ExchangeFactory exchangeFactory;
+  private final EndpointCircuitBreaker breaker;
+  private final EndpointBulkhead bulkhead;
+  private final TimeLimiter timeLimiter;
+  private final EndpointActivity activity;
+  private final LatencyWindow latencies = new LatencyWindow();
+  private final HealthMonitor health;
+  private final RequestRateLimiter rateLimiter;
+  private final RefusalStreak refusalStreak = new RefusalStreak();
+  private final AdmissionQueue admissionQueue;
+  private final AdaptiveConcurrencyLimit adaptiveLimit;
+  private final PromptTruncationDetector truncationDetector;
+  private final ModelLoadWaiters loadWaiters = new ModelLoadWaiters();
+
+  /** What the gates of one client share. */
+  record SharedResources(
+      TimeSource time,
+      Executor workers,
+      BackoffPolicy backoffPolicy,
+      HealthCheckInterval checkInterval,
+      Resilience4jRegistries registries,
+      AdmissionQueue admissionQueue,
+      Consumer<EndpointChange> changeListener) {}
+
+  GuardedEndpoint(
+      EndpointConfig config, Transport.ExchangeFactory exchangeFactory, SharedResources shared) {
+    this.config = config;
+    this.exchangeFactory = exchangeFactory;
+    this.admissionQueue = shared.admissionQueue();
+    TimeSource time = shared.time();
+    Resilience4jRegistries registries = shared.registries();
+    this.breaker =
+        new EndpointCircuitBreaker(
+            config,
+            time,
+            backoffPolicy(shared),
+            registries,
+            this::onStateChanged,
+            shared.changeListener());
+    this.bulkhead =
+        new EndpointBulkhead(
+            registries.bulkheads().bulkhead(config.name(), bulkheadConfig(config)));
+    this.timeLimiter = registries.timeLimiters().timeLimiter(config.name(), limiterConfig(config));
+    this.activity = new EndpointActivity(config.timeouts(), time.nanos());
+    ProbeRunner probes = new ProbeRunner(exchangeFactory, time, shared.workers());
+    this.truncationDetector = new PromptTruncationDetector(config.name(), probes);
+    this.adaptiveLimit = new AdaptiveConcurrencyLimit(config, time);
+    this.rateLimiter = new RequestRateLimiter(config.requestsPerMinute());
+    this.health =
+        new HealthMonitor(
+            config,
+            probes,
+            breaker,
+            activity,
+            latencies,
+            rateLimiter,
+            time,
+            shared.checkInterval());
+  }
+
+  /** To ask somebody else's server again soon may be billed, or limited. */
+  private BackoffPolicy backoffPolicy(SharedResources shared) {
+    BackoffPolicy backoffPolicy = shared.backoffPolicy();
+    return config.locality() == Locality.SELF_HOSTED
+        ? backoffPolicy
+        : (effect, inARow, asked) -> backoffPolicy.backoff(effect, inARow, asked);
+  }
+
+  private void onStateChanged(EndpointChange change) {
+    if (change.to() == EndpointState.DOWN || change.to() == EndpointState.WARMING) {
+      // A server that was restarted meanwhile knows none of them.
+      exchangeFactory.dropIdleConnections();
+    }
+    health.onStateChanged(change);
+    loadWaiters.onStateChanged(change);
+    if (isCircuitOpen()) {
+      admissionQueue.onCircuitOpened(this);
+    }
+  }
+
+  private static BulkheadConfig bulkheadConfig(EndpointConfig config) {
+    return BulkheadConfig.custom()
+        .maxConcurrentCalls(config.maxConcurrent())
+        .maxWaitDuration(Duration.ZERO)
+        .writableStackTraceEnabled(false)
+        .build();
+  }
+
+  private static TimeLimiterConfig limiterConfig(EndpointConfig config) {
+    return TimeLimiterConfig.custom().timeoutDuration(config.timeouts().attempt()).build();
+  }
+
+  EndpointConfig config() {
+    return config;
+  }
+
+  Transport.ExchangeFactory exchangeFactory() {
+    return exchangeFactory;
+  }
+
+  TimeLimiter timeLimiter() {
+    return timeLimiter;
+  }
+
+  EndpointActivity activity() {
+    return activity;
+  }
+
+  LatencyWindow latencies() {
+    return latencies;
+  }
+
+  HealthMonitor health() {
+    return health;
+  }
+
+  PromptTruncationDetector truncationDetector() {
+    return truncationDetector;
+  }
+
+  RefusalStreak refusalStreak() {
+    return refusalStreak;
+  }
+
+  RequestRateLimiter rateLimiter() {
+    return rateLimiter;
+  }
+
+  /** Whether a call that came now would be turned away for the endpoint's health. */
+  boolean isCircuitOpen() {
+    return breaker.isOpen();
+  }
+
+  /**
+   * Whether a call that came within a while could be asked there, as it stands now: the endpoint is
+   * not known to be down, and neither full without a queue nor without a request in its minute.
+   */
+  boolean isEligible(long now, long within) {
+    return !isCircuitOpen()
+        && (!config.maxWait().isZero() || (bulkhead.available() > 0 && !adaptiveLimit.isFull()))
+        && rateLimiter.timeUntilFree(now).toNanos() < within;
+  }
+
+  /** Whether its model is being loaded. */
+  boolean isWarming() {
+    return breaker.isWarming();
+  }
+
+  /** Who waits for that. */
+  ModelLoadWaiters loadWaiters() {
+    return loadWaiters;
+  }
+
+  /** How it is. */
+  EndpointStatus status() {
+    EndpointCircuitBreaker.Snapshot snapshot = breaker.snapshot();
+    AttemptException why = snapshot.lastFailure();
+    return new EndpointStatus(
+        config.name(),
+        config.origin(),
+        snapshot.state(),
+        activity.isUsed(),
+        snapshot.since(),
+        snapshot.stateDuration(),
+        Optional.ofNullable(why).map(AttemptException::kind),
+        why == null ? overloadMessage() : why.message(),
+        nextHealthCheck(snapshot),
+        bulkhead.taken(),
+        latencies.summary());
+  }
+
+  private String overloadMessage() {
+    return adaptiveLimit.isActive()
+        ? "overloaded: " + adaptiveLimit.limit() + " calls at a time are let in"
+        : "";
+  }
+
+  private Optional<Duration> nextHealthCheck(EndpointCircuitBreaker.Snapshot snapshot) {
+    Optional<Duration> next = health.recovery().nextHealthCheck();
+    return snapshot.state() == EndpointState.DOWN
+        ? next.or(() -> Optional.of(breaker.remainingBackoff()))
+        : next.filter(look -> snapshot.state() == EndpointState.WARMING);
+  }
+
+  /** What a call is told that is not let in for the endpoint's health. */
+  AttemptException circuitOpenFailure(String why) {
+    return breaker.circuitOpenFailure(why);
+  }
+
+  /**
+   * When a call is let in again that was turned away, as far as that is known: the end of its pause
+   * or of the minute whose requests are used up. Empty if it would be let in now.
+   */
+  Optional<Duration> timeUntilAdmission(long now) {
+    Duration wait =
+        isCircuitOpen() && !isWarming() ? remainingBackoff() : rateLimiter.timeUntilFree(now);
+    return wait.isZero() ? Optional.empty() : Optional.of(wait);
+  }
+
+  /** How long it will still be left alone. */
+  Duration remainingBackoff() {
+    return breaker.remainingBackoff();
+  }
+
+  /**
+   * Lets a call in, which then also has a place.
+   *
+   * @throws AttemptException if the endpoint is down or full
+   */
+  EndpointCircuitBreaker.Permit acquire() throws AttemptException {
+    EndpointCircuitBreaker.Permit permit = breaker.acquirePermit();
+    boolean placed = false;
+    try {
+      placed = tryAcquireSlot();
+    } finally {
+      if (!placed) {
+        permit.release();
+      }
+    }
+    if (!placed) {
+      throw bulkheadFullFailure();
+    }
+    return permit;
+  }
+
+  private AttemptException bulkheadFullFailure() {
+    int most = adaptiveLimit.limit();
+    return AttemptException.of(
+        FailureKind.BULKHEAD_FULL,
+        most < config.maxConcurrent()
+            ? "overloaded: as many calls are there as it was seen to serve in time, " + most
+            : "all " + config.maxConcurrent() + " places of maxConcurrent taken");
+  }
+
+  /**
+   * Lets a call in that has its place already.
+   *
+   * @throws AttemptException if the endpoint is down
+   */
+  EndpointCircuitBreaker.Permit acquireWithSlot() throws AttemptException {
+    return breaker.acquirePermit();
+  }
+
+  /** A place that a caller waits for, without a look at the endpoint's health. */
+  boolean tryAcquireSlot() {
+    if (adaptiveLimit.endIfCalm()) {
+      admissionQueue.onSlotsAdded(this);
+    }
+    if (!adaptiveLimit.tryAcquire()) {
+      return false;
+    }
+    boolean placed = false;
+    try {
+      placed = bulkhead.tryAcquire();
+      return placed;
+    } finally {
+      if (!placed) {
+        adaptiveLimit.release();
+      }
+    }
+  }
+
+  void releaseSlot() {
+    adaptiveLimit.release();
+    bulkhead.release();
+  }
+
+  /** Whether a place that is given back goes to nobody. */
+  boolean isOverLimit() {
+    return adaptiveLimit.isOverLimit();
+  }
+
+  /** A place went from one call straight to another. */
+  void onSlotHandedOver() {
+    adaptiveLimit.onSlotHandedOver();
+  }
+
+  AdaptiveConcurrencyLimit adaptiveLimit() {
+    return adaptiveLimit;
+  }
+
+  /** The first piece of an answer has come; see {@link AdaptiveConcurrencyLimit#onAnswerBegun}. */
+  void onAnswerBegun(AdaptiveConcurrencyLimit.EntrySnapshot entry, long now) {
+    if (adaptiveLimit.onAnswerBegun(entry, now)) {
+      admissionQueue.onSlotsAdded(this);
+    }
+  }
+
+  /** A call was served; see {@link AdaptiveConcurrencyLimit#onServed}. */
+  void onServed(AdaptiveConcurrencyLimit.EntrySnapshot entry, long now) {
+    if (adaptiveLimit.onServed(entry, now)) {
+      admissionQueue.onSlotsAdded(this);
+    }
+  }
+}

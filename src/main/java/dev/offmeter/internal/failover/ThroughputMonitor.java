@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.failover;
+
+import dev.offmeter.internal.http.MinimumRate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Whether an answer that has begun comes fast enough, in the time that its reader waits for it.
+ * Used by the thread that reads.
+ */
+final class ThroughputMonitor {
+  private static final double NANOS = 1e9;
+
+  private final @Nullable MinimumRate minimum;
+  private long waitedNanos;
+  private int pieces;
+
+  ThroughputMonitor(@Nullable MinimumRate minimum) {
+    this.minimum = minimum;
+  }
+
+  /** Whether anybody wants to know. */
+  boolean isEnabled() {
+    return minimum != null;
+  }
+
+  /** Whether, with these nanoseconds of waiting and what they brought, a window was too slow. */
+  boolean recordAndTestSlow(long nanos, int brought) {
+    waitedNanos += nanos;
+    pieces += brought;
+    if (minimum == null || waitedNanos < minimum.window().toNanos()) {
+      return false;
+    }
+    boolean slow = pieces < minimum.tokensPerSecond() * waitedNanos / NANOS;
+    waitedNanos = 0;
+    pieces = 0;
+    return slow;
+  }
+
+  @Override
+  public String toString() {
+    return minimum == null
+        ? "any"
+        : minimum.tokensPerSecond()
+            + " tokens a second over "
+            + minimum.window().toMillis()
+            + " ms";
+  }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.health;
+
+import dev.offmeter.internal.AttemptException;
+import dev.offmeter.internal.time.ScheduledTask;
+import dev.offmeter.internal.time.TimeSource;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Future;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A second health check, soon after one that found nobody: a proxy that hiccups or a connection
+ * that is reset once is no reason to take a server down, whoever had it checked. All who wait for
+ * it share it. Safe for use by many threads; nothing here waits.
+ */
+final class ConfirmingCheck {
+  private static final Duration DELAY = Duration.ofSeconds(1);
+
+  private final HealthChecker checker;
+  private final TimeSource time;
+  private final ReentrantLock lock = new ReentrantLock();
+  private @Nullable CompletableFuture<HealthChecker.HealthCheckResult> secondCheck;
+  private @Nullable Future<?> clock;
+  private boolean closed;
+
+  ConfirmingCheck(HealthChecker checker, TimeSource time) {
+    this.checker = checker;
+    this.time = time;
+  }
+
+  /**
+   * What is settled.
+   *
+   * @param result the last health check that was made
+   * @param failure why the server is taken for dead; null if it is not
+   */
+  record ConfirmedResult(
+      HealthChecker.HealthCheckResult result, @Nullable AttemptException failure) {}
+
+  /**
+   * Decides what a health check is worth that may have found nobody.
+   *
+   * @return completed, never exceptionally, at once unless a second one is needed
+   */
+  CompletableFuture<ConfirmedResult> confirm(HealthChecker.HealthCheckResult result) {
+    return switch (result.weigh()) {
+      case IGNORED -> CompletableFuture.completedFuture(new ConfirmedResult(result, null));
+      case CONCLUSIVE ->
+          CompletableFuture.completedFuture(
+              new ConfirmedResult(result, result.unreachableFailure()));
+      case NEEDS_CONFIRMATION ->
+          checkAgain()
+              .thenApply(
+                  next ->
+                      new ConfirmedResult(
+                          next,
+                          next.isConfirmationOf(result) ? result.unreachableFailure() : null));
+    };
+  }
+
+  private CompletableFuture<HealthChecker.HealthCheckResult> checkAgain() {
+    CompletableFuture<HealthChecker.HealthCheckResult> begun = new CompletableFuture<>();
+    boolean over;
+    lock.lock();
+    try {
+      if (secondCheck != null) {
+        return secondCheck;
+      }
+      secondCheck = begun;
+      over = closed;
+      clock = over ? null : time.schedule(DELAY.toNanos(), new RecheckTask(this));
+    } finally {
+      lock.unlock();
+    }
+    if (over) {
+      check();
+    }
+    return begun;
+  }
+
+  private record RecheckTask(ConfirmingCheck confirmation) implements ScheduledTask {
+    @Override
+    public Purpose purpose() {
+      return Purpose.HEALTH_CHECK;
+    }
+
+    @Override
+    public void run() {
+      confirmation.check();
+    }
+  }
+
+  private void check() {
+    CompletableFuture<HealthChecker.HealthCheckResult> due;
+    lock.lock();
+    try {
+      due = secondCheck;
+      secondCheck = null;
+    } finally {
+      lock.unlock();
+    }
+    if (due != null) {
+      CompletableFuture<Boolean> unused =
+          checker.check(check -> CompletableFuture.completedFuture(due.complete(check)));
+    }
+  }
+
+  /** Ends the wait of those who wait for it; nothing is asked any more. */
+  void close() {
+    lock.lock();
+    try {
+      closed = true;
+      if (clock != null) {
+        clock.cancel(false);
+      }
+    } finally {
+      lock.unlock();
+    }
+    check();
+  }
+}

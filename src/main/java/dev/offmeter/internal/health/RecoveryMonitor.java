@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.health;
+
+import dev.offmeter.FailureKind;
+import dev.offmeter.internal.AttemptException;
+import dev.offmeter.internal.circuit.EndpointCircuitBreaker;
+import dev.offmeter.internal.time.ScheduledTask;
+import dev.offmeter.internal.time.TimeSource;
+import dev.offmeter.internal.wire.ProbeResult;
+import dev.offmeter.observe.EndpointChange;
+import dev.offmeter.observe.EndpointState;
+import java.lang.ref.WeakReference;
+import java.time.Duration;
+import java.util.EnumSet;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Looks after one endpoint while it is down. Evidence that it is back is a change: a look that
+ * found it ill, or a call that found nobody, and then a look that finds it well. A server that is
+ * well at every look although calls fail proves nothing, and comes back by its pause alone. Safe
+ * for use by many threads.
+ */
+public final class RecoveryMonitor {
+  /**
+   * A server may be ill to looks only. So what is not unmistakable keeps it shut for 10 min, twice
+   * as long after each trial that failed, and for an hour at most.
+   */
+  private static final long TRUSTED_FOR = Duration.ofMinutes(10).toNanos();
+
+  private static final long TRUSTED_FOR_MAX = Duration.ofHours(1).toNanos();
+
+  /** The server, or what is before it, has no such path, now at least. */
+  private static final Set<FailureKind> UNSUPPORTED_CHECK =
+      EnumSet.of(FailureKind.PATH_NOT_FOUND, FailureKind.MODEL_NOT_FOUND, FailureKind.BAD_REQUEST);
+
+  /** What is not well by these keeps nothing shut: a server may know more models than it lists. */
+  private static final Set<ProbeResult.Status> INCONCLUSIVE =
+      EnumSet.of(ProbeResult.Status.UNAUTHORIZED, ProbeResult.Status.READY);
+
+  private static final Set<ProbeResult.Status> RECOGNIZED =
+      EnumSet.of(
+          ProbeResult.Status.READY,
+          ProbeResult.Status.MODEL_NOT_LOADED,
+          ProbeResult.Status.NOT_READY);
+
+  /**
+   * A server that loads a model may be too busy for one look, and its load is worth much. Twice as
+   * many after each load that was given up for them: some machines say nothing all the while.
+   */
+  private static final int MAX_SILENCES_WHILE_LOADING = 3;
+
+  private static final int MOST_DOUBLINGS = 5;
+
+  /** A pause holds until the next look has had its say. */
+  private static final long CHECK_DURATION =
+      HealthChecker.TIMEOUT.multipliedBy(2).toNanos() + 1_000_000_000;
+
+  private final HealthMonitor health;
+  private final EndpointCircuitBreaker breaker;
+  private final TimeSource time;
+  private final HealthCheckInterval checkInterval;
+  private final ReentrantLock lock = new ReentrantLock();
+  private int episode;
+  private long downSince;
+  private boolean seenUnhealthy;
+  private int consecutiveSilences;
+  private int abandonedLoads;
+  private boolean closed;
+
+  /** Whether the server has ever answered a check as only one does that knows it. */
+  private boolean checkSupported;
+
+  /** Whether there is nothing to be learnt from looking, for the time being. */
+  private boolean uninformative;
+
+  private long checkedAt;
+  private @Nullable ScheduledFuture<?> nextCheck;
+
+  RecoveryMonitor(
+      HealthMonitor health,
+      EndpointCircuitBreaker breaker,
+      TimeSource time,
+      HealthCheckInterval checkInterval) {
+    this.health = health;
+    this.breaker = breaker;
+    this.time = time;
+    this.checkInterval = checkInterval;
+  }
+
+  /** The endpoint's state has changed. */
+  void onStateChanged(EndpointChange change) {
+    lock.lock();
+    try {
+      cancelNext();
+      uninformative = false;
+      abandonedLoads = change.to() == EndpointState.UP ? 0 : abandonedLoads;
+      boolean loading = change.to() == EndpointState.WARMING;
+      if (loading) {
+        downSince = time.nanos();
+        consecutiveSilences = 0;
+        schedule(checkInterval.next(0));
+      } else if (change.to() == EndpointState.DOWN && !breaker.isBackoffSetByServer()) {
+        downSince = time.nanos();
+        seenUnhealthy = breaker.isTrippedAtOnce();
+        // Those who wait there want to know at once, unless that is known already.
+        boolean known = change.cause() == FailureKind.UNRESPONSIVE;
+        schedule(!known && health.hasWaiters() ? 0 : checkInterval.next(0));
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void cancelNext() {
+    episode++;
+    if (nextCheck != null) {
+      nextCheck.cancel(false);
+      nextCheck = null;
+    }
+  }
+
+  private void schedule(long delay) {
+    if (closed) {
+      return;
+    }
+    nextCheck = time.schedule(delay, new CheckTask(new WeakReference<>(this)));
+  }
+
+  /** Does not keep a client alive that was dropped without being closed. */
+  private record CheckTask(WeakReference<RecoveryMonitor> monitor) implements ScheduledTask {
+    @Override
+    public Purpose purpose() {
+      return Purpose.HEALTH_CHECK;
+    }
+
+    @Override
+    public void run() {
+      RecoveryMonitor due = monitor.get();
+      if (due != null) {
+        due.check();
+      }
+    }
+  }
+
+  private void check() {
+    int now;
+    lock.lock();
+    try {
+      now = episode;
+      checkedAt = time.nanos();
+    } finally {
+      lock.unlock();
+    }
+    health.check(check -> onResult(now, check));
+  }
+
+  private void onResult(int then, HealthChecker.HealthCheckResult result) {
+    boolean back;
+    boolean tooSilent;
+    lock.lock();
+    try {
+      if (then != episode) {
+        return;
+      }
+      back = evaluate(result);
+      tooSilent = recordSilence(result);
+    } finally {
+      lock.unlock();
+    }
+    act(result, back, tooSilent);
+  }
+
+  /** Whether that is evidence that it is back. */
+  private boolean evaluate(HealthChecker.HealthCheckResult result) {
+    long delay = delayUntilNext();
+    schedule(delay);
+    boolean noSuchCheck = isCheckUnsupported(result);
+    uninformative = noSuchCheck && !checkSupported;
+    if (result.status() == ProbeResult.Status.UNKNOWN && !noSuchCheck) {
+      return false;
+    }
+    boolean well = isHealthy(result);
+    checkSupported |= RECOGNIZED.contains(result.status());
+    seenUnhealthy |=
+        !well
+            && (result.status() != ProbeResult.Status.MODEL_NOT_LOADED
+                || breaker.isModelNotFound());
+    boolean told = noSuchCheck ? checkSupported : !INCONCLUSIVE.contains(result.status());
+    if (!well && told && isTrusted(result.failure())) {
+      breaker.extendOpenUntil(time.nanos() + delay + CHECK_DURATION);
+    }
+    return seenUnhealthy && well && !result.isStartedBefore(downSince);
+  }
+
+  /** A gateway in front of a server that is not there yet knows no path at all. */
+  private static boolean isCheckUnsupported(HealthChecker.HealthCheckResult result) {
+    AttemptException failure = result.failure();
+    return result.status() == ProbeResult.Status.UNKNOWN
+        && failure != null
+        && UNSUPPORTED_CHECK.contains(failure.kind());
+  }
+
+  /** Or as good as that: a server of another make says in other words that it is there. */
+  private boolean isHealthy(HealthChecker.HealthCheckResult result) {
+    if (result.isModelUnlisted() && breaker.isOpenUntilModelExists()) {
+      return false;
+    }
+    return result.status() == ProbeResult.Status.READY
+        || result.status() == ProbeResult.Status.UNRECOGNIZED
+        || isUsableUnloaded(result);
+  }
+
+  /** Whether a server that loads its model has given no sign of life for too long. */
+  private boolean recordSilence(HealthChecker.HealthCheckResult result) {
+    AttemptException unreachable = result.unreachableFailure();
+    boolean silent =
+        unreachable != null && UnhealthyThreshold.isSilent(unreachable) && !result.isContradicted();
+    consecutiveSilences = silent ? consecutiveSilences + 1 : 0;
+    int most = MAX_SILENCES_WHILE_LOADING << Math.min(abandonedLoads, MOST_DOUBLINGS);
+    if (consecutiveSilences < most) {
+      return false;
+    }
+    if (breaker.isWarming()) {
+      abandonedLoads++;
+    }
+    return true;
+  }
+
+  /** Where it cannot be loaded beforehand, a call has to. */
+  private boolean isUsableUnloaded(HealthChecker.HealthCheckResult result) {
+    return result.status() == ProbeResult.Status.MODEL_NOT_LOADED
+        && !health.modelLoader().canLoad();
+  }
+
+  /** From look to look: what one took, a dead server all of its 2 s, is part of it. */
+  private long delayUntilNext() {
+    long interval = checkInterval.next(time.nanos() - downSince);
+    return Math.max(interval / 4, interval - (time.nanos() - checkedAt));
+  }
+
+  private boolean isTrusted(@Nullable AttemptException failure) {
+    long believed = Math.min(TRUSTED_FOR_MAX, TRUSTED_FOR << Math.min(3, breaker.failedTrials()));
+    return (failure != null && HealthChecker.isCertain(failure))
+        || time.nanos() - downSince < believed;
+  }
+
+  private void act(HealthChecker.HealthCheckResult result, boolean back, boolean tooSilent) {
+    AttemptException failure = result.failure();
+    AttemptException unreachable = result.unreachableFailure();
+    health.modelLoader().onHealthCheck(result);
+    if (back) {
+      onRecovered();
+    } else if (unreachable != null) {
+      onUnreachable(unreachable, result, tooSilent);
+    } else if (result.status() == ProbeResult.Status.MODEL_NOT_LOADED && failure != null) {
+      onModelNotLoaded(failure);
+    }
+  }
+
+  private void onRecovered() {
+    if (breaker.isWarming()) {
+      // Its load tells when, and not a list that has what is being loaded.
+      return;
+    }
+    if (isLoadNeededToConfirm()) {
+      CompletableFuture<Void> unused =
+          health.modelLoader().verifyLoaded(false, breaker::tryHalfOpen);
+    } else {
+      breaker.tryHalfOpen();
+    }
+  }
+
+  private boolean isLoadNeededToConfirm() {
+    return health.modelLoader().canConfirm() && breaker.canHalfOpen();
+  }
+
+  /** Whether a model that it did not have has been got since shows only when it is to be loaded. */
+  private void onModelNotLoaded(AttemptException failure) {
+    if (!breaker.isModelNotFound()) {
+      health.modelLoader().loadInBackground(failure, false);
+    } else if (isLoadNeededToConfirm()) {
+      CompletableFuture<Void> unused =
+          health.modelLoader().verifyLoaded(true, breaker::tryHalfOpen);
+    }
+  }
+
+  private void onUnreachable(
+      AttemptException failure, HealthChecker.HealthCheckResult result, boolean tooSilent) {
+    if (breaker.isUpOrTrial() || result.isContradicted()) {
+      return;
+    }
+    if (!breaker.isWarming()) {
+      // What took it down was found by others.
+      health.endAttempts(failure, failure);
+    } else if (tooSilent) {
+      health.modelLoader().abandonLoad(failure);
+    } else if (!UnhealthyThreshold.isSilent(failure)) {
+      CompletableFuture<HealthChecker.HealthCheckResult> unused =
+          health.confirmUnreachable(result, this::abandonLoad);
+    }
+  }
+
+  private void abandonLoad(AttemptException unreachable) {
+    if (breaker.isWarming()) {
+      health.modelLoader().abandonLoad(unreachable);
+    }
+  }
+
+  /** When it is looked at next; empty while it is not, or only a call can tell. */
+  public Optional<Duration> nextHealthCheck() {
+    lock.lock();
+    try {
+      return nextCheck == null || nextCheck.isCancelled() || uninformative || breaker.isUpOrTrial()
+          ? Optional.empty()
+          : Optional.of(Duration.ofNanos(Math.max(0, nextCheck.getDelay(TimeUnit.NANOSECONDS))));
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  void close() {
+    lock.lock();
+    try {
+      closed = true;
+      cancelNext();
+    } finally {
+      lock.unlock();
+    }
+  }
+}

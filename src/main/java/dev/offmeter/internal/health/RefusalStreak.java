@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.health;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.FailureKind;
+import dev.offmeter.Message;
+import dev.offmeter.internal.AttemptException;
+import java.util.HashSet;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Refusals in a row at one endpoint that by themselves are the request's or the model's fault. When
+ * different requests meet them, and no request has an answer between, the fault is the endpoint's,
+ * in words that nobody foresaw. Keeps hashes, never texts. Safe for use by many threads.
+ */
+public final class RefusalStreak {
+  private static final int ENOUGH = 5;
+
+  private final Set<Long> requests = new HashSet<>();
+  private volatile boolean empty = true;
+
+  /**
+   * An attempt has failed.
+   *
+   * @return why the endpoint is to be taken down; null if it is not
+   */
+  synchronized @Nullable public AttemptException onFailure(
+      AttemptException failure, ChatRequest request) {
+    if (!isUnforeseen(failure.kind(), request)) {
+      return null;
+    }
+    empty = false;
+    if (requests.size() < ENOUGH) {
+      requests.add(hash(request));
+    }
+    return requests.size() < ENOUGH
+        ? null
+        : failure.withMessage(
+            ENOUGH
+                + " different requests in a row refused, and none answered: "
+                + failure.message());
+  }
+
+  /**
+   * A prompt that is too long, thinking without end and a model that writes broken tool calls are
+   * known for what they are, and say nothing of the next caller's request.
+   */
+  private static boolean isUnforeseen(FailureKind kind, ChatRequest request) {
+    return kind == FailureKind.BAD_REQUEST
+        || (kind == FailureKind.MODEL_STOPPED && request.tools().isEmpty());
+  }
+
+  /** A request has its answer. */
+  public void onAnswer() {
+    if (!empty) {
+      clear();
+    }
+  }
+
+  private synchronized void clear() {
+    requests.clear();
+    empty = true;
+  }
+
+  private static long hash(ChatRequest request) {
+    long hash = 0;
+    for (Message message : request.messages()) {
+      hash = 31 * hash + message.role().name().hashCode();
+      hash = 1_000_003 * hash + message.content().hashCode();
+    }
+    return hash;
+  }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.health;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatRequest.Tool;
+import dev.offmeter.ChatResponse.ToolCall;
+import dev.offmeter.Message;
+import dev.offmeter.internal.time.TimeSource;
+import java.time.Duration;
+import java.util.Arrays;
+
+/**
+ * When a request that is silent on a kept connection is sent once more over a new one. A router
+ * that has forgotten a connection drops without a word what is sent over it; a server that is
+ * merely slow is as silent, and must not get every request twice. So the silence has to be longer
+ * than twice what is usual here, for a request that is not much longer than those that were
+ * answered, and a health check over a new connection has to be answered meanwhile. If the second
+ * one is as silent as the first, the connection was not to blame: then there is no other for 10
+ * min, and twice as long after each further one. Safe for use by many threads.
+ */
+public final class ResendPolicy {
+  private static final long FRUITLESS_DELAY = Duration.ofMinutes(10).toNanos();
+  private static final int MOST_DOUBLINGS = 6;
+
+  /** About a thousand tokens, which any server reads in moments. */
+  private static final long SHORT = 4000;
+
+  private static final int KEPT = 16;
+
+  private final long[] silences = new long[KEPT];
+  private int count;
+  private final EndpointActivity activity;
+  private final TimeSource time;
+  private long allowedFrom;
+  private int consecutiveFruitless;
+
+  ResendPolicy(EndpointActivity activity, TimeSource time) {
+    this.activity = activity;
+    this.time = time;
+    this.allowedFrom = time.nanos();
+  }
+
+  /**
+   * Whether a request is to be sent once more.
+   *
+   * @param since since when it is silent
+   * @param atLeast how long it must have been silent in any case
+   */
+  public boolean isDue(ChatRequest request, long since, long atLeast) {
+    return hasAnswered()
+        && time.nanos() - since >= atLeast
+        && isLongSilence(request, since)
+        && isAllowed();
+  }
+
+  /** Whether it is longer than twice what is usual here, for a request that is not long for it. */
+  boolean isLongSilence(ChatRequest request, long since) {
+    return time.nanos() - since >= 2 * median()
+        && length(request) <= Math.max(SHORT, 2 * activity.longestRequest());
+  }
+
+  /** A request had its first piece so many nanoseconds after it was sent. */
+  public synchronized void onAnswer(long silence) {
+    silences[count % KEPT] = silence;
+    count = count + 1 < 2 * KEPT ? count + 1 : KEPT;
+  }
+
+  /**
+   * Until then nobody knows how long it takes, and a second request is no better than the first.
+   */
+  synchronized boolean hasAnswered() {
+    return count > 0;
+  }
+
+  private synchronized long median() {
+    long[] sorted = Arrays.copyOf(silences, Math.min(count, KEPT));
+    Arrays.sort(sorted);
+    return sorted.length == 0 ? 0 : sorted[sorted.length / 2];
+  }
+
+  private synchronized boolean isAllowed() {
+    return time.nanos() - allowedFrom >= 0;
+  }
+
+  /** Whether the second request had a piece sooner than the first one was given up. */
+  public synchronized void onOutcome(boolean sooner) {
+    if (sooner) {
+      consecutiveFruitless = 0;
+    } else {
+      allowedFrom =
+          time.nanos() + (FRUITLESS_DELAY << Math.min(consecutiveFruitless, MOST_DOUBLINGS));
+      consecutiveFruitless++;
+    }
+  }
+
+  /** All that a request holds for the server to read, in characters. */
+  public static long length(ChatRequest request) {
+    long length = request.answerSchema().map(String::length).orElse(0);
+    for (Message message : request.messages()) {
+      length += message.content().length();
+      for (ToolCall call : message.toolCalls()) {
+        length += call.name().length() + call.arguments().length();
+      }
+    }
+    for (Tool tool : request.tools()) {
+      length += tool.name().length() + tool.description().length() + tool.schema().length();
+    }
+    return length;
+  }
+}

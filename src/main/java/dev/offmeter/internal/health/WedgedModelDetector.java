@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.health;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.FailureKind;
+import dev.offmeter.internal.AttemptException;
+import dev.offmeter.internal.UserCode;
+import dev.offmeter.internal.http.EndpointConfig;
+import dev.offmeter.internal.http.Probe;
+import dev.offmeter.internal.time.TimeSource;
+import dev.offmeter.internal.wire.ProbeResult;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Whether the model of one endpoint is wedged: its server answers every health check, and no call.
+ * Ollama's engine can be left so by a stream that was cancelled, and stays so until the model is
+ * unloaded. A call without a byte is explained by a load, a queue in which others are served or a
+ * prompt that is long for this server. Two in a row that nothing explains, the second begun when
+ * the first was over, are one wedge. Safe for use by many threads; nothing here waits.
+ */
+public final class WedgedModelDetector {
+  private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
+
+  /** A server that has the model in memory is done with loading it so soon. */
+  private static final long INSTANT = Duration.ofSeconds(2).toNanos();
+
+  /** No limit that is less tells a slow server from one that hangs. */
+  private static final long MIN_SILENCE = Duration.ofSeconds(5).toNanos();
+
+  private static final Duration UNLOADING = Duration.ofSeconds(10);
+
+  /** What is wrong, and what else might be. */
+  public static final String HANGS =
+      "the model hangs until it is unloaded, or another client keeps it busy";
+
+  private static final String WHY =
+      "two calls in a row got no byte, though its health checks are well and its model is in"
+          + " memory: "
+          + HANGS;
+
+  private final EndpointConfig config;
+  private final ProbeRunner probes;
+  private final HealthMonitor health;
+  private final EndpointActivity activity;
+  private final TimeSource time;
+  private final ReentrantLock lock = new ReentrantLock();
+
+  /** Whether there is a first call that nothing explains, and when it was. Under the lock. */
+  private boolean suspected;
+
+  private long firstBegan;
+  private long firstEnded;
+
+  private volatile boolean wedged;
+  private volatile long wedgedAt;
+
+  /** Whether it was asked to unload the model. Under the lock. */
+  private boolean unloaded;
+
+  private long unloadedAt;
+
+  WedgedModelDetector(
+      EndpointConfig config,
+      ProbeRunner probes,
+      HealthMonitor health,
+      EndpointActivity activity,
+      TimeSource time) {
+    this.config = config;
+    this.probes = probes;
+    this.health = health;
+    this.activity = activity;
+    this.time = time;
+  }
+
+  /** Whether it was found to be wedged, and nobody has been served since. */
+  boolean isWedged() {
+    return wedged && !activity.hasServedSince(wedgedAt);
+  }
+
+  /**
+   * An attempt that got no byte in all its time.
+   *
+   * @param startedAt when it was sent, over the connection that it had at last
+   * @param endedAt when it was given up
+   * @param onNewConnection whether no router can have forgotten that connection
+   */
+  public record SilentAttempt(long startedAt, long endedAt, boolean onNewConnection) {}
+
+  /**
+   * What an attempt without a byte is to be weighed as.
+   *
+   * @param began when it was sent, over the connection that it had at last
+   * @param onNew whether that was a new one
+   * @return null if it is explained already
+   */
+  @Nullable
+  public SilentAttempt silentAttempt(ChatRequest request, long began, boolean onNew) {
+    long now = time.nanos();
+    // Of a server that has never answered nobody knows how slow it is.
+    long atLeast = health.resendPolicy().hasAnswered() ? halfLimit() : wholeLimit();
+    boolean odd =
+        now - began >= atLeast
+            && !activity.hasServedSince(began)
+            && !health.hasEarlierAttempt(began)
+            && health.resendPolicy().isLongSilence(request, began);
+    // Where only a token tells of a load, that token finds out for itself.
+    boolean byToken =
+        probes.isSupported(Probe.Kind.GENERATE_TOKEN) && health.modelLoader().isTokenNeeded();
+    return odd && health.isProbed() && !byToken ? new SilentAttempt(began, now, onNew) : null;
+  }
+
+  /** A caller in a greater hurry tells nothing, as with all other limits. */
+  private long halfLimit() {
+    return Math.max(INSTANT, config.timeouts().firstToken().toNanos() / 2);
+  }
+
+  private long wholeLimit() {
+    return Math.max(MIN_SILENCE, config.timeouts().firstToken().toNanos());
+  }
+
+  /**
+   * Weighs an attempt without a byte.
+   *
+   * @param result of a health check after it
+   * @param load the load that it led to; null if there is none
+   */
+  void assess(
+      SilentAttempt silentAttempt,
+      HealthChecker.HealthCheckResult result,
+      @Nullable CompletableFuture<ProbeResult> load) {
+    if (result.isSkipped()) {
+      return;
+    }
+    if (result.status() != ProbeResult.Status.READY || result.failure() != null) {
+      clearSuspicion();
+    } else if (load != null) {
+      long since = time.nanos();
+      CompletableFuture<Void> unused =
+          load.thenAccept(loaded -> assess(silentAttempt, loaded, time.nanos() - since));
+    } else if (!probes.isSupported(Probe.Kind.LOAD_MODEL)) {
+      suspect(silentAttempt);
+    }
+  }
+
+  /** A list may have a model that is still being loaded; a load that is over at once is proof. */
+  private void assess(SilentAttempt silentAttempt, ProbeResult loaded, long took) {
+    if (loaded.status() == ProbeResult.Status.READY && took <= INSTANT) {
+      suspect(silentAttempt);
+    } else if (!loaded.equals(ProbeRunner.NOT_PROBED)) {
+      clearSuspicion();
+    }
+  }
+
+  private void clearSuspicion() {
+    lock.lock();
+    try {
+      suspected = false;
+    } finally {
+      lock.unlock();
+    }
+    wedged = false;
+  }
+
+  private void suspect(SilentAttempt silentAttempt) {
+    boolean second;
+    lock.lock();
+    try {
+      boolean first = !suspected || activity.hasServedSince(firstBegan);
+      second =
+          !first && silentAttempt.onNewConnection() && silentAttempt.startedAt() - firstEnded >= 0;
+      if (first) {
+        suspected = true;
+        firstBegan = silentAttempt.startedAt();
+        firstEnded = silentAttempt.endedAt();
+      }
+    } finally {
+      lock.unlock();
+    }
+    if (second && !activity.hasServedSince(silentAttempt.startedAt())) {
+      onWedged();
+    }
+  }
+
+  private void onWedged() {
+    wedgedAt = time.nanos();
+    wedged = true;
+    health.markDownFor(AttemptException.of(FailureKind.WEDGED, WHY));
+    if (config.unloadWhenWedged() && tryClaimUnload()) {
+      unload();
+    }
+  }
+
+  /** Once, until it has served somebody again. */
+  private boolean tryClaimUnload() {
+    lock.lock();
+    try {
+      boolean again = unloaded && !activity.hasServedSince(unloadedAt);
+      unloaded = true;
+      unloadedAt = again ? unloadedAt : time.nanos();
+      return !again;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** That it is gone is seen by the next health check, which has it loaded anew. */
+  private void unload() {
+    UserCode.ignore(
+        () -> LOG.warn("endpoint {} is asked to unload its model, which is wedged", config.name()));
+    probes.probe(Probe.Kind.UNLOAD_MODEL, UNLOADING, this::onUnloaded);
+  }
+
+  private void onUnloaded(ProbeResult unloaded) {
+    AttemptException failure = unloaded.failure();
+    if (unloaded.status() != ProbeResult.Status.READY && failure != null) {
+      UserCode.ignore(
+          () ->
+              LOG.warn(
+                  "endpoint {} has not unloaded its model: {} {}",
+                  config.name(),
+                  failure.kind(),
+                  failure.message()));
+    }
+  }
+}

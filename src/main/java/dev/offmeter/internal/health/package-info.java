@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Finds out whether an endpoint is alive: health checks, model loads, evidence from attempts. It
+ * knows the circuit breaker, never the loop. Start with {@link
+ * dev.offmeter.internal.health.HealthMonitor}.
+ */
+@org.jspecify.annotations.NullMarked
+package dev.offmeter.internal.health;

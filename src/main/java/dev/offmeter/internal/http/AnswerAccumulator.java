@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.http;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse.ToolCall;
+import dev.offmeter.FailureKind;
+import dev.offmeter.FinishReason;
+import dev.offmeter.internal.AttemptException;
+import dev.offmeter.internal.wire.DeltaHandler;
+import dev.offmeter.internal.wire.StreamEnd;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Gathers the pieces of one answer and checks the whole. */
+final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
+  /** A model's name goes into logs and metrics; a longer one is none. */
+  private static final int LONGEST_MODEL = 200;
+
+  /** A stream shows all its thinking anew after each. */
+  private static final int MOST_WITHDRAWALS = 8;
+
+  private final SurrogateSafeText text = new SurrogateSafeText();
+  private final SurrogateSafeText thinking = new SurrogateSafeText();
+  private final List<ToolCall> toolCalls = new ArrayList<>(0);
+  private final ExchangeListener listener;
+  private final OutputTokenLimit outputLimit;
+  private long toolCallLength;
+  private int withdrawals;
+  private boolean textEnded;
+  private boolean callNotOffered;
+
+  AnswerAccumulator(ExchangeListener listener, int maxTokens) {
+    this.listener = listener;
+    this.outputLimit = new OutputTokenLimit(maxTokens);
+  }
+
+  @Override
+  public void onText(String piece) {
+    listener.onPiece();
+    outputLimit.onPiece(piece.length());
+    text.append(piece);
+  }
+
+  @Override
+  public void onThinking(String piece) {
+    listener.onPiece();
+    outputLimit.onThinking(piece.length());
+    thinking.append(piece);
+  }
+
+  @Override
+  public void onPart() {
+    listener.onPiece();
+    outputLimit.onToolCallPart();
+  }
+
+  @Override
+  public void onToolCall(ToolCall call) {
+    listener.onPiece();
+    toolCalls.add(call);
+    toolCallLength += call.arguments().length();
+  }
+
+  @Override
+  public void onCallNotOffered() {
+    callNotOffered = true;
+  }
+
+  @Override
+  public void onTextEnded() {
+    textEnded = true;
+    listener.onTextEnded();
+  }
+
+  @Override
+  public void onTextWasThinking() {
+    thinking.append(text);
+    text.clear();
+    outputLimit.onTextWasThinking();
+    withdrawals++;
+  }
+
+  @Override
+  public CharSequence text() {
+    return text;
+  }
+
+  @Override
+  public CharSequence thinking() {
+    return thinking;
+  }
+
+  @Override
+  public int withdrawals() {
+    return withdrawals;
+  }
+
+  /**
+   * Checks an answer whose text has not ended.
+   *
+   * @throws AttemptException if the server goes on long after the request's limit
+   */
+  void checkLimit() throws AttemptException {
+    if (!textEnded) {
+      outputLimit.check();
+    }
+  }
+
+  /**
+   * Checks an answer that has not ended.
+   *
+   * @throws AttemptException if it takes back again and again what it said
+   */
+  void checkWithdrawals() throws AttemptException {
+    if (withdrawals > MOST_WITHDRAWALS) {
+      throw AttemptException.of(
+          FailureKind.MISSING_END_MARKER,
+          "its <think> tags do not pair: what is answer is unclear");
+    }
+  }
+
+  /** All that the model has written so far. */
+  List<CharSequence> writtenTexts() {
+    List<CharSequence> said = new ArrayList<>(List.of(text, thinking));
+    toolCalls.forEach(call -> said.add(call.arguments()));
+    return said;
+  }
+
+  /** How many characters the answer has so far. */
+  long length() {
+    return toolCallLength + text.length() + thinking.length();
+  }
+
+  boolean isEmpty() {
+    return text.isEmpty() && thinking.isEmpty() && toolCalls.isEmpty();
+  }
+
+  ExchangeResult answer(ChatRequest request, StreamEnd streamEnd, int status)
+      throws AttemptException {
+    text.finish();
+    thinking.finish();
+    String whole = text.toString();
+    boolean cut = streamEnd.finishReason() == FinishReason.LENGTH;
+    if (toolCalls.isEmpty() && VisibleText.isBlank(whole)) {
+      throw EmptyAnswerClassifier.of(
+          request, streamEnd, !VisibleText.isBlank(thinking), callNotOffered);
+    }
+    int tokens = streamEnd.usage().outputTokens();
+    if (cut && !streamEnd.atOwnLimit() && tokens > 0 && tokens < request.maxTokens()) {
+      throw AttemptException.of(
+          FailureKind.CONTEXT_OVERFLOW,
+          "the context was full after " + tokens + " of " + request.maxTokens() + " tokens");
+    }
+    return new ExchangeResult(
+        whole,
+        thinking.toString(),
+        printableModel(streamEnd.model()),
+        streamEnd.usage(),
+        toolCalls.isEmpty() || cut ? streamEnd.finishReason() : FinishReason.TOOL_CALLS,
+        List.copyOf(toolCalls),
+        status);
+  }
+
+  /** The name that a server gives its model, empty if it is not fit for a line of log. */
+  private static String printableModel(String model) {
+    boolean fit =
+        model.length() <= LONGEST_MODEL
+            && model.codePoints().allMatch(c -> c == ' ' || VisibleText.isVisible(c));
+    return fit ? model : "";
+  }
+}

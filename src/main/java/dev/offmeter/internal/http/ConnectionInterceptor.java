@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.http;
+
+import dev.offmeter.internal.wire.HeapBudget;
+import java.io.IOException;
+import java.net.Proxy;
+import java.util.Collections;
+import java.util.Set;
+import java.util.WeakHashMap;
+import okhttp3.Connection;
+import okhttp3.Interceptor;
+import okhttp3.Response;
+import okhttp3.ResponseBody;
+import okio.Buffer;
+import okio.BufferedSource;
+import okio.ForwardingSource;
+import okio.Okio;
+import okio.Source;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Tells an exchange of its connection, new or used before, and keeps the status of a 407. Sends
+ * nothing over a connection on which bytes lie that belong to nobody. Bounds what a server may send
+ * beside a body.
+ */
+final class ConnectionInterceptor implements Interceptor {
+  private final Set<Connection> used =
+      Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
+
+  private final BoundedSocketFactory sockets;
+
+  ConnectionInterceptor(BoundedSocketFactory sockets) {
+    this.sockets = sockets;
+  }
+
+  @Override
+  public Response intercept(Chain chain) throws IOException {
+    ExchangeListener listener = chain.request().tag(ExchangeListener.class);
+    Connection connection = chain.connection();
+    boolean reused = connection != null && !used.add(connection);
+    if (reused
+        && (isNewConnectionRequired(listener) || UnreadBytesDetector.hasUnread(connection))) {
+      throw new UnusableConnectionException();
+    }
+    if (listener != null) {
+      if (reused) {
+        listener.onConnectionReused();
+      }
+      listener.onConnected();
+    }
+    Response response = bounded(connection, chain);
+    if (response.code() == 407 && !isThroughProxy(chain)) {
+      // OkHttp would make a protocol error of it, and the status would be lost.
+      response.close();
+      throw new ProxyAuthenticationException();
+    }
+    return response;
+  }
+
+  /**
+   * What comes beside the body is bounded here; the body is by whoever reads it. Where OkHttp makes
+   * a socket for a SOCKS proxy itself, it is not.
+   */
+  private Response bounded(@Nullable Connection connection, Chain chain) throws IOException {
+    BoundedSocket socket = connection == null ? null : UnreadBytesDetector.bounded(connection);
+    if (socket != null) {
+      socket.reset();
+    } else if (connection != null && connection.route().proxy().type() != Proxy.Type.SOCKS) {
+      sockets.stopCounting();
+    }
+    Response response = chain.proceed(chain.request());
+    ResponseBody body = response.body();
+    BufferedSource counted = Okio.buffer(new CountingSource(body.source(), socket));
+    return response
+        .newBuilder()
+        .body(ResponseBody.create(counted, body.contentType(), body.contentLength()))
+        .build();
+  }
+
+  /**
+   * Tells a socket of the bytes of a body that reach its reader. They are kept until it has taken
+   * them out of its buffer: it gathers a line there.
+   */
+  private static final class CountingSource extends ForwardingSource {
+    private final HeapBudget heapBudget = new HeapBudget();
+    private final @Nullable BoundedSocket socket;
+
+    CountingSource(Source body, @Nullable BoundedSocket socket) {
+      super(body);
+      this.socket = socket;
+    }
+
+    @Override
+    public long read(Buffer sink, long byteCount) throws IOException {
+      long count = super.read(sink, byteCount);
+      if (count > 0) {
+        heapBudget.keep(sink.size());
+        if (socket != null) {
+          socket.onConsumed(count);
+        }
+      }
+      return count;
+    }
+
+    @Override
+    public void close() throws IOException {
+      heapBudget.release();
+      super.close();
+    }
+  }
+
+  private static boolean isNewConnectionRequired(@Nullable ExchangeListener listener) {
+    return listener != null && listener.isNewConnectionRequired();
+  }
+
+  private static boolean isThroughProxy(Chain chain) {
+    Connection connection = chain.connection();
+    return connection != null && connection.route().proxy().type() == Proxy.Type.HTTP;
+  }
+
+  /** A kept connection is not the one that is wanted, or has bytes of nobody; nothing was sent. */
+  static final class UnusableConnectionException extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    UnusableConnectionException() {
+      super("a kept connection was not fit for use");
+    }
+  }
+
+  /** A 407 from a server that is no proxy of ours. */
+  static final class ProxyAuthenticationException extends IOException {
+    private static final long serialVersionUID = 1L;
+  }
+}

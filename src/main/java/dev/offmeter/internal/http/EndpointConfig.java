@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.http;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.Locality;
+import dev.offmeter.internal.wire.Protocol;
+import java.time.Duration;
+import java.util.List;
+import java.util.function.Function;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * All that is known of one endpoint, checked and settled.
+ *
+ * @param name its name, unique in a client
+ * @param origin scheme, host and port; empty for an in-process function
+ * @param model the model asked for, empty for an in-process function
+ * @param locality on whose hardware it runs
+ * @param onThisMachine whether its address is a loopback one
+ * @param timeouts its clocks
+ * @param maxConcurrent calls let in at once
+ * @param requestsPerMinute the most requests within 60 s, {@code MAX_VALUE} for any number
+ * @param maxWait how long a call waits for a place before it goes on, zero for not at all
+ * @param keepWarm whether its model is kept in the server's memory
+ * @param unloadWhenWedged whether its server is asked to unload a model that hangs
+ * @param modelKeepAlive how long the server keeps a model that is not used
+ * @param retries further tries here before the next endpoint
+ * @param defaults fills in what a request leaves unset
+ * @param headers sent with every request
+ * @param protocol how a server is asked, null for an in-process function
+ * @param function the in-process function, null for a server
+ * @param answerWhileModelLoads whether a function answers while a model is being loaded that might
+ * @param optionTexts the texts in the options, which a server may repeat
+ */
+public record EndpointConfig(
+    String name,
+    String origin,
+    String model,
+    Locality locality,
+    boolean onThisMachine,
+    AttemptTimeouts timeouts,
+    int maxConcurrent,
+    int requestsPerMinute,
+    Duration maxWait,
+    boolean keepWarm,
+    boolean unloadWhenWedged,
+    Duration modelKeepAlive,
+    int retries,
+    UnaryOperator<ChatRequest> defaults,
+    List<Header> headers,
+    @Nullable Protocol protocol,
+    @Nullable Function<ChatRequest, String> function,
+    boolean answerWhileModelLoads,
+    List<String> optionTexts) {
+
+  /** Whether it is a function in this process. */
+  public boolean isLocal() {
+    return function != null;
+  }
+
+  /** Whether it is a function that answers only when no model that is being loaded can. */
+  public boolean isLastResort() {
+    return isLocal() && !answerWhileModelLoads;
+  }
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.http;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.Locality;
+import dev.offmeter.internal.UserCode;
+import dev.offmeter.internal.wire.ProbeRequest;
+import dev.offmeter.internal.wire.Protocol;
+import dev.offmeter.internal.wire.ServerProbes;
+import java.net.Proxy;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import java.util.function.LongSupplier;
+import javax.net.SocketFactory;
+import okhttp3.ConnectionPool;
+import okhttp3.CookieJar;
+import okhttp3.OkHttpClient;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Opens exchanges. Safe for use by many threads.
+ *
+ * <p>An {@link OkHttpClient} of the caller's own keeps its TLS, proxy, DNS and interceptors; what
+ * the library promises about redirects, clocks and connections is set here.
+ */
+public final class Transport implements AutoCloseable {
+  /** By origin: what is learnt of one connection to a server holds for all its endpoints. */
+  private final Map<String, IdleConnections> kept = new ConcurrentHashMap<>();
+
+  private final @Nullable OkHttpClient applicationClient;
+  private final Executor workers;
+  private final Executor canceller;
+  private final LongSupplier nanos;
+
+  /** Null as long as there is no server: a client of functions alone does without OkHttp. */
+  private volatile @Nullable Shared shared;
+
+  /**
+   * A transport on a client of the caller's own, or on a new one.
+   *
+   * @param nanos tells how long foreign code has been running
+   */
+  public Transport(@Nullable OkHttpClient applicationClient, Executor workers, LongSupplier nanos) {
+    this.nanos = nanos;
+    this.applicationClient = applicationClient;
+    this.workers = workers;
+    // To cancel a call calls the application's event listener, which must not hold up the clocks.
+    this.canceller = applicationClient == null ? Runnable::run : orDirect(workers);
+  }
+
+  private Shared shared() {
+    Shared made = shared;
+    if (made == null) {
+      made = new Shared(applicationClient, workers);
+      shared = made;
+    }
+    return made;
+  }
+
+  /** What all servers have in common. */
+  private static final class Shared {
+    /**
+     * Keeps nothing, and has nothing of a call's: a check is to tell of the server as it is now.
+     */
+    private final ConnectionPool probePool = OkHttpThreads.pool(0, 1, TimeUnit.SECONDS);
+
+    private final OkHttpClient client;
+
+    Shared(@Nullable OkHttpClient callers, Executor workers) {
+      OkHttpClient base = callers == null ? new OkHttpClient() : callers;
+      boolean plain = base.socketFactory() == SocketFactory.getDefault();
+      BoundedSocketFactory sockets =
+          new BoundedSocketFactory(
+              plain ? InterruptibleSocketFactory::open : base.socketFactory()::createSocket);
+      this.client =
+          OkHttpThreads.configure(base.newBuilder())
+              .connectionPool(probePool)
+              .followRedirects(false)
+              .followSslRedirects(false)
+              .cookieJar(CookieJar.NO_COOKIES)
+              .cache(null)
+              .eventListenerFactory(GuardedEventListener.of(base.eventListenerFactory()))
+              // One call, one connection: to abandon a call is to close its connection, at once.
+              .protocols(List.of(okhttp3.Protocol.HTTP_1_1))
+              // Every wait has a clock of ours, which ends it by cancelling the call.
+              .callTimeout(Duration.ZERO)
+              .readTimeout(Duration.ZERO)
+              .writeTimeout(Duration.ZERO)
+              .dns(new CancellableDns(base.dns(), workers))
+              .socketFactory(sockets)
+              .proxy(SocksProxy.of(base.proxy()))
+              .proxySelector(SocksProxy.of(base.proxySelector()))
+              .addNetworkInterceptor(new ConnectionInterceptor(sockets))
+              .build();
+    }
+  }
+
+  private static Executor orDirect(Executor workers) {
+    return task -> {
+      // The client may be closed, or the process without a further thread.
+      if (UserCode.run(() -> workers.execute(task)) != null) {
+        task.run();
+      }
+    };
+  }
+
+  /** How exchanges with {@code spec} are opened. */
+  public ExchangeFactory exchangesWith(EndpointConfig config) {
+    if (config.isLocal()) {
+      Function<ChatRequest, String> function = Objects.requireNonNull(config.function());
+      return (request, listener) -> new FunctionExchange(function, request, listener, workers);
+    }
+    OkHttpClient.Builder here =
+        shared().client.newBuilder().connectTimeout(config.timeouts().connect());
+    if (config.onThisMachine()) {
+      // What is meant for this machine, and may be in clear text, goes through no other.
+      here.proxy(Proxy.NO_PROXY);
+    }
+    IdleConnections connections =
+        kept.computeIfAbsent(config.origin(), origin -> new IdleConnections());
+    return new EndpointExchanges(
+        here.connectionPool(connections.pool()).build(), connections, config);
+  }
+
+  private final class EndpointExchanges implements ExchangeFactory {
+    private final OkHttpClient callClient;
+    private final OkHttpClient probeClient;
+    private final UnreturnedTasks unreturnedTasks = new UnreturnedTasks(nanos);
+    private final DnsLookups lookups = new DnsLookups(nanos);
+    private final IdleConnections connections;
+    private final EndpointConfig config;
+    private final AdaptedProtocol adapted;
+
+    EndpointExchanges(OkHttpClient callClient, IdleConnections connections, EndpointConfig config) {
+      this.callClient = callClient;
+      this.connections = connections;
+      this.probeClient = callClient.newBuilder().connectionPool(shared().probePool).build();
+      this.config = config;
+      this.adapted = new AdaptedProtocol(config.name(), Objects.requireNonNull(config.protocol()));
+    }
+
+    private OffloadedTask newOffloadedTask() {
+      return new OffloadedTask(workers, unreturnedTasks, lookups);
+    }
+
+    @Override
+    public Exchange open(ChatRequest request, ExchangeListener listener) {
+      connections.onUse();
+      return new HttpExchange(
+          callClient,
+          connections,
+          config,
+          adapted,
+          request,
+          listener,
+          newOffloadedTask(),
+          canceller);
+    }
+
+    @Override
+    public Diagnostics diagnostics(@Nullable ChatRequest question) {
+      return new HttpDiagnostics(
+          callClient, config, adapted, question, this::newOffloadedTask, canceller);
+    }
+
+    @Override
+    public void dropIdleConnections() {
+      connections.dropIdle();
+    }
+
+    @Override
+    public @Nullable Probe probe(Probe.Kind kind) {
+      // Somebody else's server is not asked on the side: it may bill that, and count it.
+      boolean ours = config.locality() == Locality.SELF_HOSTED;
+      ServerProbes checks = ours ? adapted.get().checks() : ServerProbes.NONE;
+      ProbeRequest probeRequest =
+          switch (kind) {
+            case LIVENESS -> checks.liveness();
+            case MODEL_LOADED -> checks.modelLoaded();
+            case LOAD_MODEL -> checks.loadModel();
+            case UNLOAD_MODEL -> checks.unloadModel();
+            case GENERATE_TOKEN -> checks.generateToken();
+            case DETECT_OLLAMA -> checks.detectOllama();
+          };
+      return probeRequest == null
+          ? null
+          : new HttpProbe(probeClient, config, probeRequest, newOffloadedTask(), canceller);
+    }
+  }
+
+  /** Closes the idle connections. */
+  @Override
+  public void close() {
+    kept.values().forEach(IdleConnections::dropIdle);
+    Shared made = shared;
+    if (made != null) {
+      made.probePool.evictAll();
+    }
+  }
+
+  /** Opens an exchange with one endpoint. */
+  public interface ExchangeFactory {
+    /** An exchange for {@code request} that tells {@code progress} how far it has come. */
+    Exchange open(ChatRequest request, ExchangeListener listener);
+
+    /** Drops the connections that idle, so that the next exchange has a new one. */
+    default void dropIdleConnections() {}
+
+    /** A request on the side; null if the endpoint is never asked so. */
+    default @Nullable Probe probe(Probe.Kind kind) {
+      return null;
+    }
+
+    /**
+     * A look at all that can be found out of a server, managed or not; null for a function.
+     *
+     * @param question asked at the end; null if nothing is to be generated
+     */
+    default @Nullable Diagnostics diagnostics(@Nullable ChatRequest question) {
+      return null;
+    }
+  }
+
+  /**
+   * Finds out, one request after the other, how a server is. Used by one thread, but for {@link
+   * #cancel()}. Never throws for what is wrong with the server.
+   */
+  public interface Diagnostics extends AutoCloseable {
+    /** Whether there is nothing more to be asked. */
+    boolean isOver();
+
+    /** The longest that {@link #next()} may take; whoever calls that sees to it. */
+    Duration limit();
+
+    /** Sends one request. */
+    List<Protocol.Fact> next();
+
+    /** Ends {@link #next()} from any thread. */
+    void cancel();
+
+    /** Closes its connections. */
+    @Override
+    void close();
+  }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.http;
+
+/** What a reader would see of a text. */
+final class VisibleText {
+  /**
+   * Letters and symbols by their category, drawn as nothing: Hangul fillers, the blank of Braille.
+   */
+  private static final String FILLERS = "\u115f\u1160\u3164\uffa0\u2800";
+
+  private VisibleText() {}
+
+  /**
+   * Whether there is nothing to be seen. {@code isBlank} would let NUL, a no-break space and a
+   * zero-width one pass for text. Ends at the first visible character, which is nearly always the
+   * first of all.
+   */
+  static boolean isBlank(CharSequence text) {
+    return text.codePoints().noneMatch(VisibleText::isVisible);
+  }
+
+  /** Whether the code point is to be seen when it stands alone. */
+  static boolean isVisible(int codePoint) {
+    return switch (Character.getType(codePoint)) {
+      case Character.CONTROL,
+          Character.FORMAT,
+          Character.SPACE_SEPARATOR,
+          Character.LINE_SEPARATOR,
+          Character.PARAGRAPH_SEPARATOR,
+          Character.NON_SPACING_MARK,
+          Character.ENCLOSING_MARK,
+          Character.UNASSIGNED ->
+          false;
+      default -> FILLERS.indexOf(codePoint) < 0;
+    };
+  }
+}

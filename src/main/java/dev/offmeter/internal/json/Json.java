@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.json;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.exc.StreamConstraintsException;
+import com.fasterxml.jackson.core.json.JsonReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
+import com.fasterxml.jackson.databind.cfg.JsonNodeFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import dev.offmeter.internal.wire.BoundedInputStream;
+import dev.offmeter.internal.wire.LenientJsonTree;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.util.Set;
+
+/** The one JSON reader and writer. */
+public final class Json {
+  /** Far more than any answer has, and little enough for a small heap. */
+  public static final int MOST_TOKENS = 200_000;
+
+  /** The most digits of a number that is computed with: that takes the square of the time. */
+  public static final int LONGEST_NUMBER = StreamReadConstraints.DEFAULT_MAX_NUM_LEN;
+
+  /** A longer one is not even passed over. */
+  private static final int ENDLESS_NUMBER = 20_000;
+
+  /**
+   * Sizes are bounded by {@link BoundedInputStream}, so Jackson's own 20 million characters may go.
+   */
+  public static final JsonFactory FACTORY =
+      JsonFactory.builder()
+          .streamReadConstraints(
+              StreamReadConstraints.builder()
+                  .maxStringLength(Integer.MAX_VALUE)
+                  .maxNumberLength(ENDLESS_NUMBER)
+                  .build())
+          // Python writes it, and no answer stands in a number.
+          .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
+          .enable(JsonReadFeature.ALLOW_LEADING_ZEROS_FOR_NUMBERS)
+          .enable(JsonReadFeature.ALLOW_LEADING_DECIMAL_POINT_FOR_NUMBERS)
+          .build();
+
+  /** For what becomes a tree: one of many small values is far larger than its text. */
+  public static final JsonFactory TREES =
+      JsonFactory.builder()
+          .streamReadConstraints(
+              StreamReadConstraints.builder()
+                  .maxStringLength(Integer.MAX_VALUE)
+                  .maxTokenCount(MOST_TOKENS)
+                  .build())
+          .build();
+
+  /** For the parts of a reply that become {@link LenientJsonTree trees}. */
+  public static final JsonFactory REPLIES =
+      JsonFactory.builder()
+          .streamReadConstraints(
+              TREES.streamReadConstraints().rebuild().maxNumberLength(ENDLESS_NUMBER).build())
+          .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
+          .enable(JsonReadFeature.ALLOW_LEADING_ZEROS_FOR_NUMBERS)
+          .enable(JsonReadFeature.ALLOW_LEADING_DECIMAL_POINT_FOR_NUMBERS)
+          .build();
+
+  /** Writes, and reads what a parser of {@link #FACTORY} has come to. */
+  private static final ObjectMapper MAPPER = mapper(FACTORY);
+
+  private static final ObjectMapper TREE_MAPPER = mapper(TREES);
+
+  /** Numbers are kept as they are written: a tool's argument may have more digits than a double. */
+  private static ObjectMapper mapper(JsonFactory factory) {
+    return JsonMapper.builder(factory)
+        .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+        .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
+        .build();
+  }
+
+  /** For what must have a shape: no property twice. */
+  public static final ObjectReader STRICT =
+      TREE_MAPPER.reader(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY);
+
+  private Json() {}
+
+  /** Whether the text is one JSON object and nothing else. */
+  public static boolean isObject(String text) {
+    try {
+      return TREE_MAPPER
+          .reader(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .readTree(text)
+          .isObject();
+    } catch (JsonProcessingException | NumberFormatException e) {
+      return false;
+    }
+  }
+
+  /** Whether it has a number that no type holds, nor keeps as it is written. */
+  public static boolean hasNumberBeyondRange(String text) {
+    try {
+      JsonNode unused = TREE_MAPPER.readTree(text);
+      return false;
+    } catch (NumberFormatException e) {
+      return true;
+    } catch (StreamConstraintsException e) {
+      return e.getOriginalMessage().startsWith("Number");
+    } catch (JsonProcessingException e) {
+      return false;
+    }
+  }
+
+  /**
+   * Whether the text begins as an object with one of these fields; what comes after the beginning
+   * of its value may be cut off.
+   */
+  public static boolean isObjectWith(String text, String... fields) {
+    try (JsonParser parser = FACTORY.createParser(text)) {
+      return skipToField(parser, fields);
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  /** Reads an object as far as the name of the first of these fields; false if it has none. */
+  public static boolean skipToField(JsonParser parser, String... fields) throws IOException {
+    Set<String> wanted = Set.of(fields);
+    if (parser.nextToken() != JsonToken.START_OBJECT) {
+      return false;
+    }
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      if (wanted.contains(parser.currentName())) {
+        return true;
+      }
+      parser.nextToken();
+      parser.skipChildren();
+    }
+    return false;
+  }
+
+  /** Writes lists and maps of plain values too. */
+  public static JsonGenerator generator(OutputStream to) throws IOException {
+    return MAPPER.createGenerator(to);
+  }
+
+  /** The text as a tree; missing when it is no JSON. */
+  public static JsonNode tree(String text) {
+    try {
+      JsonNode tree = TREE_MAPPER.readTree(text);
+      return tree == null ? MissingNode.getInstance() : tree;
+    } catch (JsonProcessingException | NumberFormatException e) {
+      return MissingNode.getInstance();
+    }
+  }
+}

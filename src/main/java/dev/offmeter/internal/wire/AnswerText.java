@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.wire;
+
+import dev.offmeter.FailureKind;
+import dev.offmeter.internal.AttemptException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The text of one answer, put together from what its server sends: deltas, a snapshot of the whole
+ * beside or after them, or pieces that each hold all before them. No text is ever doubled: what
+ * repeats all that was said adds nothing, what looks so is held back until the next piece tells,
+ * and where nothing tells, the text is doubtful and the attempt fails.
+ *
+ * <p>Snapshots are compared without their white space, which servers strip.
+ */
+public final class AnswerText {
+  /** So long a repetition of all before it, of so many different characters, is no coincidence. */
+  private static final int TELLING = 12;
+
+  private static final int TELLING_LETTERS = 5;
+
+  /** A shorter one may be one; "ha", "haha" is none. */
+  private static final int SUSPICIOUS = 4;
+
+  private static final int SUSPICIOUS_LETTERS = 3;
+
+  /** More pieces than a server needs to show what it sends. */
+  private static final int MOST_HELD = 32;
+
+  private static final long PRIME = 1_000_003;
+  private static final String THINKING_ENDS = "</think>";
+  private static final String TWO_TEXTS = "two different texts in one answer";
+  private static final String TWICE = "a text that may have come twice";
+
+  private final Consumer<String> sink;
+  private final Runnable onHeld;
+
+  /** Whether a doubt costs the answer: of thinking it does not. */
+  private final boolean strict;
+
+  private int pieces;
+
+  /** How much white space the text begins with. */
+  private int blanksBefore;
+
+  /** Of all that was handed on, without white space. */
+  private int length;
+
+  private long hash;
+
+  /** The first piece, as long as each piece begins with the one before it; null afterwards. */
+  private @Nullable String first;
+
+  private String previous = "";
+  private boolean cumulative;
+  private boolean repeats;
+  private boolean doubled;
+  private boolean withEnd;
+  private final List<String> held = new ArrayList<>(0);
+
+  /** What the server began with, of which nobody knows yet whether the deltas say it again. */
+  private String opening = "";
+
+  private int matched;
+
+  /** The last message that came in the place of a delta. */
+  private String message = "";
+
+  /** Whether one held all of the one before it. */
+  private boolean grown;
+
+  /**
+   * An answer's text.
+   *
+   * @param sink takes what is handed on
+   * @param onHeld run for each piece that is held back: it has come all the same
+   */
+  public AnswerText(Consumer<String> sink, Runnable onHeld, boolean strict) {
+    this.sink = sink;
+    this.onHeld = onHeld;
+    this.strict = strict;
+  }
+
+  /** Whether anything was said that can be seen. */
+  public boolean hasVisibleText() {
+    return length > 0 || !opening.isEmpty();
+  }
+
+  /** How many characters are kept beside what was handed on. */
+  public long kept() {
+    long kept = (long) previous.length() + opening.length() + message.length();
+    for (String piece : held) {
+      kept += piece.length();
+    }
+    return kept;
+  }
+
+  /** One more piece; not empty. */
+  public void onDelta(String piece) throws AttemptException {
+    if (!opening.isEmpty()) {
+      afterOpening(piece);
+    } else if (cumulative) {
+      grow(piece);
+    } else if (pieces == 0) {
+      first = piece.isBlank() ? null : piece;
+      previous = piece;
+      emit(piece);
+    } else if (first != null) {
+      chain(piece, first);
+    } else {
+      append(piece);
+    }
+  }
+
+  /** A piece that comes with the end marker. */
+  public void onLastDelta(String piece) throws AttemptException {
+    withEnd = true;
+    onDelta(piece);
+  }
+
+  /** Whether the pieces so far are each the beginning of the next. */
+  private void chain(String piece, String begun) {
+    boolean again = !held.isEmpty() && piece.equals(previous);
+    boolean longer = piece.length() > previous.length() && piece.startsWith(previous);
+    if ((!again && !longer) || held.size() == MOST_HELD) {
+      first = null;
+      release();
+      append(piece);
+      return;
+    }
+    if (longer && !held.isEmpty() && isTelling(previous)) {
+      cumulative = true;
+      held.clear();
+      emit(piece.substring(begun.length()));
+    } else {
+      hold(piece);
+    }
+    previous = piece;
+  }
+
+  private void grow(String piece) throws AttemptException {
+    if (piece.startsWith(previous)) {
+      int from = previous.length();
+      previous = piece;
+      emit(piece.substring(from));
+    } else if (!piece.isBlank() && !isAllEmitted(piece)) {
+      onDoubt("pieces that no longer repeat all before them");
+    }
+  }
+
+  private void append(String piece) {
+    boolean repeat = canRepeat(piece);
+    if (!repeat && !(repeats && piece.isBlank()) && !held.isEmpty()) {
+      // What was held back was no snapshot, but this may be one of all with it.
+      release();
+      repeat = canRepeat(piece);
+    }
+    if ((repeat && mayBeSnapshot(piece)) || (repeats && piece.isBlank())) {
+      repeats = true;
+      hold(piece);
+      return;
+    }
+    release();
+    emit(piece);
+    // The first piece once more: a model may well say it twice, but then it goes on.
+    doubled = repeat || (doubled && piece.isBlank());
+  }
+
+  /** A snapshot has all white space of the beginning, or none; a new word has its own. */
+  private boolean canRepeat(String piece) {
+    int begins = blanks(piece);
+    return (begins == 0 || begins == blanksBefore) && isAllEmitted(piece) && isSuspicious(piece);
+  }
+
+  private static int blanks(String piece) {
+    int blanks = 0;
+    while (blanks < piece.length() && Character.isWhitespace(piece.charAt(blanks))) {
+      blanks++;
+    }
+    return blanks;
+  }
+
+  /**
+   * Whether to wait for what comes next: not for one that repeats a single piece, or comes often.
+   */
+  private boolean mayBeSnapshot(String piece) {
+    return withEnd || (pieces > 1 && (!repeats || isTelling(piece)) && held.size() < MOST_HELD);
+  }
+
+  /** A text that is meant to be all of the answer. */
+  public void onWholeText(String text) throws AttemptException {
+    if (!hasVisibleText()) {
+      onDelta(text);
+      return;
+    }
+    settleOpening();
+    if (!text.isBlank() && !isAllEmitted(text) && !isAllEmitted(afterThinking(text))) {
+      settleHeld(text);
+    }
+  }
+
+  /** What is held may have been a snapshot, or part of the text. */
+  private void settleHeld(String text) throws AttemptException {
+    if (first != null && !held.isEmpty() && isSame(text, previous)) {
+      cumulative = true;
+      held.clear();
+      emit(previous.substring(first.length()));
+      return;
+    }
+    release();
+    if (!isAllEmitted(text)) {
+      onDoubt(TWO_TEXTS);
+    }
+  }
+
+  /** A message where others send a delta: a piece, or all so far. */
+  public void onMessage(String text, boolean withEnd) throws AttemptException {
+    if (message.isEmpty()) {
+      if (withEnd) {
+        onLastDelta(text);
+      } else {
+        onOpening(text);
+      }
+    } else if (!text.startsWith(message)) {
+      if (grown) {
+        onDoubt(TWO_TEXTS);
+      }
+      onDelta(text);
+    } else if (!text.equals(message) || !withEnd) {
+      growMessage(text);
+    }
+    message = text;
+  }
+
+  private void growMessage(String text) throws AttemptException {
+    if (!isSuspicious(message)) {
+      onDoubt(TWICE);
+    }
+    grown = true;
+    if (opening.isEmpty()) {
+      emit(text.substring(message.length()));
+    } else {
+      opening = text;
+    }
+  }
+
+  /** A text after the end marker, where none belongs. */
+  public void afterEnd(String text) throws AttemptException {
+    if (text.isBlank()) {
+      return;
+    }
+    if (hasVisibleText()) {
+      onWholeText(text);
+    } else {
+      onDoubt("text after the end marker");
+    }
+  }
+
+  private static String afterThinking(String text) {
+    int end = text.lastIndexOf(THINKING_ENDS);
+    return end < 0 ? text : text.substring(end + THINKING_ENDS.length());
+  }
+
+  /** The server begins with this where others begin with nothing. */
+  public void onOpening(String text) throws AttemptException {
+    settleOpening();
+    if (text.isBlank()) {
+      emit(text);
+    } else {
+      opening = text;
+      matched = 0;
+    }
+  }
+
+  private void afterOpening(String piece) throws AttemptException {
+    int common = Math.min(piece.length(), opening.length() - matched);
+    if (!opening.regionMatches(matched, piece, 0, common)) {
+      settleOpening();
+      onDelta(piece);
+      return;
+    }
+    matched += common;
+    if (matched == opening.length()) {
+      String said = opening;
+      opening = "";
+      if (!isSuspicious(said)) {
+        onDoubt(TWICE);
+      }
+      onDelta(said);
+      if (common < piece.length()) {
+        onDelta(piece.substring(common));
+      }
+    }
+  }
+
+  /** The deltas have not said all of it again: they go on from it. */
+  public void settleOpening() throws AttemptException {
+    String said = opening;
+    opening = "";
+    if (said.isEmpty()) {
+      return;
+    }
+    String again = said.substring(0, matched);
+    if (isSuspicious(again)) {
+      onDoubt(TWO_TEXTS);
+    }
+    onDelta(said);
+    if (!again.isEmpty()) {
+      onDelta(again);
+    }
+  }
+
+  /** No more will come. */
+  public void onEnd() throws AttemptException {
+    settleOpening();
+    if (doubled) {
+      onDoubt(TWICE);
+    }
+    if (repeats) {
+      if (!isTelling(held.get(0))) {
+        onDoubt(TWICE);
+      }
+      held.clear();
+    } else if (first != null && !held.isEmpty()) {
+      String repeated = held.size() == 1 ? first : held.get(held.size() - 2);
+      if (isSuspicious(repeated)) {
+        onDoubt("pieces that may each repeat all before them");
+      }
+    }
+    release();
+  }
+
+  private void hold(String piece) {
+    held.add(piece);
+    onHeld.run();
+  }
+
+  private void release() {
+    for (String piece : held) {
+      emit(piece);
+    }
+    held.clear();
+    repeats = false;
+  }
+
+  private void emit(String piece) {
+    if (piece.isEmpty()) {
+      return;
+    }
+    int before = length;
+    if (pieces == 0) {
+      blanksBefore += blanks(piece);
+    }
+    for (int i = 0; i < piece.length(); i++) {
+      char c = piece.charAt(i);
+      if (!Character.isWhitespace(c)) {
+        hash = hash * PRIME + c;
+        length++;
+      }
+    }
+    pieces += length > before ? 1 : 0;
+    sink.accept(piece);
+  }
+
+  /** Whether the text is all that was handed on. */
+  private boolean isAllEmitted(String text) {
+    if (text.length() < length) {
+      return false;
+    }
+    long other = 0;
+    int letters = 0;
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (!Character.isWhitespace(c)) {
+        other = other * PRIME + c;
+        letters++;
+      }
+    }
+    return letters == length && other == hash;
+  }
+
+  private static boolean isSame(String text, String other) {
+    return text.strip().equals(other.strip());
+  }
+
+  private static boolean isTelling(String text) {
+    return isVaried(text.strip(), TELLING, TELLING_LETTERS);
+  }
+
+  private static boolean isSuspicious(String text) {
+    return isVaried(text.strip(), SUSPICIOUS, SUSPICIOUS_LETTERS);
+  }
+
+  private static boolean isVaried(String text, int length, int letters) {
+    return text.length() >= length && text.chars().distinct().limit(letters).count() == letters;
+  }
+
+  private void onDoubt(String why) throws AttemptException {
+    if (strict) {
+      throw AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, why);
+    }
+  }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.wire;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import dev.offmeter.ChatRequest;
+import dev.offmeter.Role;
+import dev.offmeter.internal.json.Json;
+import java.io.IOException;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import okhttp3.HttpUrl;
+import okhttp3.Request;
+
+/** A POST whose body is JSON written by hand. */
+public final class JsonRequest {
+  private JsonRequest() {}
+
+  /** Writes one object. */
+  public interface Body {
+    void write(JsonGenerator out) throws IOException;
+  }
+
+  public static Request.Builder post(HttpUrl url, String accept, Body body) {
+    OneShotRequestBody json =
+        new OneShotRequestBody(
+            to -> {
+              try (JsonGenerator out = Json.generator(to)) {
+                out.writeStartObject();
+                body.write(out);
+                out.writeEndObject();
+              }
+            });
+    return new Request.Builder().url(url).header("Accept", accept).post(json);
+  }
+
+  /** What the request says outweighs what the endpoint fixes; a server without a seed gets none. */
+  public static void sampling(
+      ProtocolDescriptor.ServerConfig server, ChatRequest request, Names names, JsonGenerator out)
+      throws IOException {
+    Map<String, Object> all = new TreeMap<>(server.options());
+    if (!server.isOmitted("temperature")) {
+      request.temperature().ifPresent(value -> all.put("temperature", value));
+    }
+    if (!server.isOmitted(names.topP())) {
+      request.topP().ifPresent(value -> all.put(names.topP(), value));
+    }
+    if (!names.seed().isEmpty() && !server.isOmitted(names.seed())) {
+      request.seed().ifPresent(value -> all.put(names.seed(), value));
+    }
+    if (!request.stop().isEmpty()) {
+      all.put(names.stop(), request.stop());
+    }
+    options(all, out);
+  }
+
+  /** What a protocol calls the settings of a request; an empty name is none. */
+  public record Names(String topP, String seed, String stop) {}
+
+  public static void options(Map<String, Object> options, JsonGenerator out) throws IOException {
+    for (Map.Entry<String, Object> option : options.entrySet()) {
+      out.writePOJOField(option.getKey(), option.getValue());
+    }
+  }
+
+  /** The tools as OpenAI and Ollama want them. */
+  public static void functions(ChatRequest request, JsonGenerator out) throws IOException {
+    if (request.tools().isEmpty()) {
+      return;
+    }
+    out.writeArrayFieldStart("tools");
+    for (ChatRequest.Tool tool : request.tools()) {
+      out.writeStartObject();
+      out.writeStringField("type", "function");
+      out.writeObjectFieldStart("function");
+      out.writeStringField("name", tool.name());
+      out.writeStringField("description", tool.description());
+      rawField(out, "parameters", tool.schema());
+      out.writeEndObject();
+      out.writeEndObject();
+    }
+    out.writeEndArray();
+  }
+
+  public static void rawField(JsonGenerator out, String name, String json) throws IOException {
+    out.writeFieldName(name);
+    out.writeRawValue(json);
+  }
+
+  public static String name(Role role) {
+    return role.name().toLowerCase(Locale.ROOT);
+  }
+}

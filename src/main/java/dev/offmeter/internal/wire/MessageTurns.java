@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.wire;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.Message;
+import dev.offmeter.Role;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A conversation as turns of two, for Gemini and Anthropic: what follows one another from the same
+ * side is one turn, the results of tools are the user's, and the system's words stand elsewhere.
+ */
+public final class MessageTurns {
+  private MessageTurns() {}
+
+  public static List<List<Message>> of(ChatRequest request) {
+    List<List<Message>> turns = new ArrayList<>();
+    boolean modelBefore = true;
+    for (Message message : request.messages()) {
+      if (message.role() == Role.SYSTEM) {
+        continue;
+      }
+      boolean model = message.role() == Role.ASSISTANT;
+      if (turns.isEmpty() || model != modelBefore) {
+        turns.add(new ArrayList<>());
+      }
+      turns.get(turns.size() - 1).add(message);
+      modelBefore = model;
+    }
+    return turns;
+  }
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.wire;
+
+import java.util.List;
+
+/**
+ * A field of a request that can be left out without changing what is asked for.
+ *
+ * @param name as it stands in the request
+ * @param use who decides its value, and so what a server's complaint about it means
+ * @param otherNames what servers call it in their errors, as a part of it or in plain words
+ */
+public record OmissibleField(String name, Use use, List<String> otherNames) {
+  /** Who decides the value of a field. */
+  enum Use {
+    /** The library, so that any complaint about it is a reason to leave it out. */
+    OURS,
+    /** The request. Left out if the server does not know it, but not if its value is wrong. */
+    CALLERS,
+    /** The request, for which it is no nicety. Left out by a setting only. */
+    BY_SETTING
+  }
+
+  public static OmissibleField ours(String name, String... otherNames) {
+    return new OmissibleField(name, Use.OURS, List.of(otherNames));
+  }
+
+  public static OmissibleField callers(String name, String... otherNames) {
+    return new OmissibleField(name, Use.CALLERS, List.of(otherNames));
+  }
+
+  public static OmissibleField bySetting(String name) {
+    return new OmissibleField(name, Use.BY_SETTING, List.of());
+  }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.wire.ollama;
+
+import dev.offmeter.FailureKind;
+import dev.offmeter.FinishReason;
+import dev.offmeter.Usage;
+import dev.offmeter.internal.AttemptException;
+import dev.offmeter.internal.wire.ProtocolDescriptor;
+
+/**
+ * How many tokens a conversation and its answer may have at one Ollama, as far as that is known:
+ * what it is asked for, or else what its list of models in memory said last. A server that does not
+ * know {@code shift} drops the beginning of what is longer in silence, and goes on to the answer's
+ * own limit; its counts tell. Safe for use by many threads.
+ */
+public final class OllamaContextWindow {
+  private static final long UNKNOWN = 0;
+
+  /** The engine rounds a context up to a multiple of this. */
+  private static final long STEP = 256;
+
+  private final long asked;
+  private volatile long listed = UNKNOWN;
+
+  public OllamaContextWindow(ProtocolDescriptor.ServerConfig server) {
+    this.asked =
+        server.options().get("num_ctx") instanceof Number tokens
+            ? Math.min(tokens.longValue(), Integer.MAX_VALUE)
+            : UNKNOWN;
+  }
+
+  /** The model is in memory with this context. */
+  void onListed(int tokens) {
+    listed = tokens;
+  }
+
+  /**
+   * Checks the end of an answer.
+   *
+   * @throws AttemptException if it was cut, and came to more tokens than fit
+   */
+  void check(Usage usage, FinishReason reason) throws AttemptException {
+    long most = asked > UNKNOWN ? asked : listed;
+    long room = (most + STEP - 1) / STEP * STEP;
+    long tokens = (long) usage.inputTokens() + usage.outputTokens();
+    boolean counted = usage.inputTokens() > 0 && usage.outputTokens() > 0;
+    if (reason == FinishReason.LENGTH && counted && most > UNKNOWN && tokens > room) {
+      throw AttemptException.of(
+          FailureKind.CONTEXT_OVERFLOW,
+          "the conversation and its answer came to "
+              + tokens
+              + " tokens, more than the context of "
+              + most
+              + ": the server dropped the beginning");
+    }
+  }
+}

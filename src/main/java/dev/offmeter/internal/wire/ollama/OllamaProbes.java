@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.wire.ollama;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import dev.offmeter.FailureKind;
+import dev.offmeter.internal.AttemptException;
+import dev.offmeter.internal.json.Json;
+import dev.offmeter.internal.wire.ErrorResponse;
+import dev.offmeter.internal.wire.JsonRequest;
+import dev.offmeter.internal.wire.ProbeRequest;
+import dev.offmeter.internal.wire.ProbeResult;
+import dev.offmeter.internal.wire.ProtocolDescriptor;
+import dev.offmeter.internal.wire.ServerProbes;
+import dev.offmeter.internal.wire.TokenCount;
+import java.io.IOException;
+import java.util.Locale;
+import java.util.Set;
+import okhttp3.HttpUrl;
+
+/**
+ * {@code /api/version}, {@code /api/ps} and an {@code /api/generate} without a prompt, which loads
+ * the model, as in Ollama's API documentation and as observed on 0.24 and 0.32.
+ */
+public final class OllamaProbes {
+  private static final String JSON = "application/json";
+
+  private static final Set<String> NAMES = Set.of("name", "model");
+
+  private static final ProbeResult COLD =
+      ProbeResult.of(
+          ProbeResult.Status.MODEL_NOT_LOADED,
+          AttemptException.of(FailureKind.MODEL_COLD, "the model is not in memory"));
+
+  private static final ProbeResult CUT =
+      ProbeResult.of(
+          ProbeResult.Status.UNKNOWN,
+          AttemptException.of(FailureKind.TRUNCATED, "the list of models in memory is cut")
+              .withStatus(200));
+
+  /** A name has up to three parts, and the first of three is its registry. */
+  private static final String UNLISTED =
+      "(?i)^([a-z]+://)?(registry\\.ollama\\.ai/(?=[^/]+/))?(library/(?=[^/]+$))?";
+
+  /** One model of the list, as far as it has been read. */
+  private static final class ListedModel {
+    boolean ours;
+    int context;
+  }
+
+  private final ProtocolDescriptor.ServerConfig server;
+  private final OllamaContextWindow context;
+
+  private OllamaProbes(ProtocolDescriptor.ServerConfig server, OllamaContextWindow context) {
+    this.server = server;
+    this.context = context;
+  }
+
+  /**
+   * Of one server.
+   *
+   * @param context is told of what the server says of it
+   */
+  public static ServerProbes of(
+      ProtocolDescriptor.ServerConfig server, OllamaContextWindow context) {
+    OllamaProbes checks = new OllamaProbes(server, context);
+    // With a keep_alive of zero the model is gone again before anybody could use it.
+    boolean kept = server.keepAlive() == null || !server.keepAlive().isZero();
+    return new ServerProbes(
+        ProbeRequest.get(checks.url("api/version"), OllamaProbes::version),
+        kept ? ProbeRequest.get(checks.url("api/ps"), checks::loaded) : null,
+        kept
+            ? new ProbeRequest(
+                () -> JsonRequest.post(checks.url("api/generate"), JSON, checks::load),
+                checks::readLoad,
+                true)
+            : null,
+        new ProbeRequest(
+            () -> JsonRequest.post(checks.url("api/generate"), JSON, checks::unload),
+            OllamaProbes::readUnload,
+            false),
+        null,
+        null);
+  }
+
+  /** Whether it is an Ollama. */
+  public static ProbeRequest isOllama(HttpUrl root) {
+    return ProbeRequest.get(
+        root.newBuilder().addPathSegments("api/version").build(), OllamaProbes::version);
+  }
+
+  private HttpUrl url(String path) {
+    return server.baseUrl().newBuilder().addPathSegments(path).build();
+  }
+
+  private static ProbeResult version(ErrorResponse reply) {
+    return ProbeResult.of(reply, body -> Json.tree(body).path("version").isTextual());
+  }
+
+  /**
+   * What is still being loaded is listed too, as observed on 0.24 and 0.32, though not on 0.33, so
+   * that only a load that has ended is proof.
+   */
+  private ProbeResult loaded(ErrorResponse reply) {
+    ProbeResult probeResult = ProbeResult.of(reply, body -> Json.isObjectWith(body, "models"));
+    if (probeResult.status() != ProbeResult.Status.READY) {
+      return probeResult;
+    }
+    try (JsonParser list = Json.FACTORY.createParser(reply.body())) {
+      return Json.skipToField(list, "models") ? ofOurs(list) : COLD;
+    } catch (IOException e) {
+      // Ours may be in what was cut off; COLD would have it loaded for nothing.
+      return CUT;
+    }
+  }
+
+  private ProbeResult ofOurs(JsonParser list) throws IOException {
+    list.nextToken();
+    while (list.nextToken() == JsonToken.START_OBJECT) {
+      ListedModel model = new ListedModel();
+      try {
+        read(list, model);
+      } catch (IOException e) {
+        if (!model.ours) {
+          throw e;
+        }
+      }
+      if (model.ours) {
+        context.onListed(model.context);
+        return withContext(model.context);
+      }
+    }
+    return COLD;
+  }
+
+  private void read(JsonParser list, ListedModel model) throws IOException {
+    while (list.nextToken() == JsonToken.FIELD_NAME) {
+      String field = list.currentName();
+      JsonToken value = list.nextToken();
+      if (field.equals("context_length") && value.isNumeric()) {
+        model.context = TokenCount.of(list, value);
+      }
+      model.ours |= NAMES.contains(field) && isOurs(list.getValueAsString(""));
+      list.skipChildren();
+    }
+  }
+
+  /** Well all the same: Ollama grants no more context than the model was made for. */
+  private ProbeResult withContext(int context) {
+    if (context <= 0 || !(server.options().get("num_ctx") instanceof Number asked)) {
+      return ProbeResult.READY;
+    }
+    double wanted = asked.doubleValue();
+    return context == wanted
+        ? ProbeResult.READY
+        : ProbeResult.of(
+            ProbeResult.Status.READY,
+            AttemptException.of(
+                FailureKind.MODEL_COLD,
+                String.format(
+                    Locale.ROOT,
+                    "the model is in memory with a context of %d tokens and has to be loaded anew"
+                        + " for a num_ctx of %.0f, which waits until nobody else uses it; use one"
+                        + " num_ctx everywhere",
+                    context,
+                    wanted)));
+  }
+
+  private boolean isOurs(String name) {
+    return isSame(name, server.model());
+  }
+
+  /** Whether two names are those of one model. */
+  public static boolean isSame(String name, String other) {
+    return listed(name).equalsIgnoreCase(listed(other));
+  }
+
+  /** As Ollama lists it: with its tag, but without a scheme, its own registry and library. */
+  private static String listed(String name) {
+    return tagged(name).replaceFirst(UNLISTED, "");
+  }
+
+  private static String tagged(String name) {
+    return name.indexOf(':', name.lastIndexOf('/') + 1) < 0 ? name + ":latest" : name;
+  }
+
+  /** With the same load-time options as a call: other ones would make the call load it anew. */
+  private void load(JsonGenerator out) throws IOException {
+    out.writeStringField("model", server.model());
+    out.writeStringField("prompt", "");
+    out.writeBooleanField("stream", false);
+    OllamaChat.shift(server, out);
+    OllamaChat.keepAlive(server, out);
+    out.writeObjectFieldStart("options");
+    JsonRequest.options(server.options(), out);
+    out.writeEndObject();
+  }
+
+  /** Ollama does this before it looks at anything else, as in its sources of 0.33. */
+  private void unload(JsonGenerator out) throws IOException {
+    out.writeStringField("model", server.model());
+    out.writeBooleanField("stream", false);
+    out.writeNumberField("keep_alive", 0);
+  }
+
+  private static ProbeResult readUnload(ErrorResponse reply) {
+    return reply.status() == 200
+        ? ProbeResult.of(reply, body -> Json.tree(body).path("done").asBoolean())
+        : ProbeResult.ofError(OllamaChat.refusal(reply));
+  }
+
+  private ProbeResult readLoad(ErrorResponse reply) {
+    return reply.status() == 200
+        ? ProbeResult.of(reply, body -> Json.tree(body).path("done").asBoolean())
+        : ProbeResult.ofError(OllamaChat.refusal(reply));
+  }
+}

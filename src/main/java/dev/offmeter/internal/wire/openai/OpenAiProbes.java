@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.wire.openai;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import dev.offmeter.Dialect;
+import dev.offmeter.FailureKind;
+import dev.offmeter.internal.AttemptException;
+import dev.offmeter.internal.json.Json;
+import dev.offmeter.internal.wire.ErrorResponse;
+import dev.offmeter.internal.wire.HttpErrorClassifier;
+import dev.offmeter.internal.wire.InBandError;
+import dev.offmeter.internal.wire.JsonRequest;
+import dev.offmeter.internal.wire.ProbeRequest;
+import dev.offmeter.internal.wire.ProbeResult;
+import dev.offmeter.internal.wire.ProtocolDescriptor;
+import dev.offmeter.internal.wire.ServerProbes;
+import dev.offmeter.internal.wire.ollama.OllamaContextWindow;
+import dev.offmeter.internal.wire.ollama.OllamaProbes;
+import okhttp3.HttpUrl;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How OpenAI-compatible servers show that they are well: {@code /health} of vLLM, TGI and
+ * llama-server, {@code /readyz} of LocalAI, as in their sources; the list of models everywhere
+ * else.
+ */
+final class OpenAiProbes {
+  private OpenAiProbes() {}
+
+  /**
+   * The checks of one server.
+   *
+   * @param versioned where its list of models is
+   * @param chat where it is asked
+   * @param oneToken the shortest request; null if its length cannot be limited
+   */
+  static ServerProbes of(
+      ProtocolDescriptor.ServerConfig server,
+      HttpUrl versioned,
+      HttpUrl chat,
+      JsonRequest.@Nullable Body oneToken) {
+    HttpUrl root = root(versioned);
+    ProbeRequest alive =
+        switch (server.dialect()) {
+          // Theirs have an empty body; llama-server's and LocalAI's say little more.
+          case VLLM, TGI, LLAMA_SERVER -> health(root, "health");
+          case LOCAL_AI -> health(root, "readyz");
+          default ->
+              ProbeRequest.get(at(versioned, "models"), reply -> models(reply, server.model()));
+        };
+    ProbeRequest shortest = oneToken == null ? null : oneToken(chat, oneToken);
+    if (server.dialect() == Dialect.OLLAMA) {
+      ProtocolDescriptor.ServerConfig atRoot = server.at(root);
+      ServerProbes ollama = OllamaProbes.of(atRoot, new OllamaContextWindow(atRoot));
+      return new ServerProbes(
+          alive,
+          ollama.modelLoaded(),
+          ollama.loadModel(),
+          null,
+          shortest,
+          OllamaProbes.isOllama(root));
+    }
+    boolean generic = server.dialect() == Dialect.GENERIC;
+    return new ServerProbes(
+        alive, null, null, null, shortest, generic ? OllamaProbes.isOllama(root) : null);
+  }
+
+  private static ProbeRequest oneToken(HttpUrl chat, JsonRequest.Body request) {
+    return new ProbeRequest(
+        () -> JsonRequest.post(chat, "application/json", request), OpenAiProbes::generated, true);
+  }
+
+  private static ProbeResult generated(ErrorResponse reply) {
+    JsonNode body = reply.status() == 200 ? Json.tree(reply.body()) : MissingNode.getInstance();
+    // A server may stream all the same.
+    return InBandError.isIn(body)
+        ? ProbeResult.ofError(InBandError.of(body).withStatus(200))
+        : ProbeResult.of(reply, text -> text.contains("\"choices\""));
+  }
+
+  private static ProbeRequest health(HttpUrl root, String path) {
+    return ProbeRequest.get(
+        at(root, path), reply -> ProbeResult.of(reply, body -> !HttpErrorClassifier.isHtml(body)));
+  }
+
+  private static ProbeResult models(ErrorResponse reply, String model) {
+    ProbeResult probeResult =
+        ProbeResult.of(reply, body -> Json.isObjectWith(body, "data", "models"));
+    return probeResult.status() == ProbeResult.Status.READY && isUnlisted(reply.body(), model)
+        ? ProbeResult.of(
+            ProbeResult.Status.READY,
+            AttemptException.of(FailureKind.MODEL_NOT_FOUND, "the model is not listed")
+                .withStatus(200))
+        : probeResult;
+  }
+
+  /** Some servers list no alias, and a long list is cut: only a call can tell for certain. */
+  private static boolean isUnlisted(String body, String model) {
+    JsonNode data = Json.tree(body).path("data");
+    for (JsonNode entry : data) {
+      if (entry.path("id").asText().equalsIgnoreCase(model)) {
+        return false;
+      }
+    }
+    return data.isArray();
+  }
+
+  static HttpUrl at(HttpUrl base, String path) {
+    return base.newBuilder().addPathSegments(path).build();
+  }
+
+  /** The version is the last part of the path but for what Gemini puts after it. */
+  static HttpUrl root(HttpUrl versioned) {
+    String path = versioned.encodedPath().replaceFirst("/v\\d+[a-z]*(/openai)?/?$", "/");
+    return versioned.newBuilder().encodedPath(path).build();
+  }
+}

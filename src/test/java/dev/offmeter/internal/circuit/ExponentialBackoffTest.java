@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.circuit;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.internal.failover.FailurePolicy.HealthEffect;
+import java.time.Duration;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** How long an endpoint is left alone. */
+class ExponentialBackoffTest {
+  private final BackoffPolicy backoffPolicy = new ExponentialBackoff(() -> 0.5);
+
+  @ParameterizedTest
+  @CsvSource({
+    "TRIPS, 1, 15",
+    "TRIPS, 2, 30",
+    "TRIPS, 5, 240",
+    "TRIPS, 6, 300",
+    "TRIPS, 1000000, 300",
+    "COUNTS, 1, 15",
+    "COUNTS, 3, 60",
+    "SET_ASIDE, 1, 60",
+    "SET_ASIDE, 4, 480",
+    "SET_ASIDE, 5, 600",
+    "COOLS_DOWN, 1, 5",
+    "COOLS_DOWN, 9, 5"
+  })
+  void growsUpToALimit(HealthEffect effect, int inARow, long seconds) {
+    assertThat(backoffPolicy.backoff(effect, inARow, Optional.empty())).hasSeconds(seconds);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "COOLS_DOWN, 0, 1",
+    "COOLS_DOWN, 40, 40",
+    "COOLS_DOWN, 86400, 600",
+    "TRIPS, 120, 120",
+    "TRIPS, 3, 15",
+    "TRIPS, 86400, 600"
+  })
+  void heedsWhatTheServerAsks(HealthEffect effect, long asked, long seconds) {
+    assertThat(backoffPolicy.backoff(effect, 1, Optional.of(Duration.ofSeconds(asked))))
+        .hasSeconds(seconds);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 2", "2, 4", "5, 32", "8, 256", "9, 300", "1000000, 300"})
+  void whatMayBeOverSoonIsTriedSoon(int inARow, long seconds) {
+    assertThat(backoffPolicy.shortBackoff(inARow)).hasSeconds(seconds);
+  }
+
+  @Test
+  void jitterIsAFifthEitherWay() {
+    assertThat(new ExponentialBackoff(() -> 0).backoff(HealthEffect.OPEN, 1, Optional.empty()))
+        .hasSeconds(12);
+    assertThat(new ExponentialBackoff(() -> 1).backoff(HealthEffect.OPEN, 1, Optional.empty()))
+        .hasSeconds(18);
+  }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.failover;
+
+import static dev.offmeter.testing.Loopback.awaitSoon;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.offmeter.FailureKind;
+import dev.offmeter.internal.AttemptException;
+import dev.offmeter.internal.health.HealthCheckInterval;
+import dev.offmeter.internal.http.AttemptTimeouts;
+import dev.offmeter.internal.http.EndpointConfig;
+import dev.offmeter.internal.time.CancellationToken;
+import dev.offmeter.testing.EndpointConfigs;
+import dev.offmeter.testing.ManualTime;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.Test;
+
+/** A permit and a place go together. */
+class GuardedEndpointTest {
+  private final ManualTime time = new ManualTime();
+
+  private GuardedEndpoint gate() {
+    Duration any = Duration.ofSeconds(15);
+    EndpointConfig config =
+        EndpointConfigs.function(
+            "only", new AttemptTimeouts(any, any, any, any, any, null), 1, request -> "an answer");
+    return new GuardedEndpoint(
+        config,
+        (request, listener) -> {
+          throw new AssertionError("nothing is asked here");
+        },
+        new GuardedEndpoint.SharedResources(
+            time,
+            Runnable::run,
+            (effect, inARow, asked) -> Duration.ofSeconds(15),
+            new HealthCheckInterval(() -> 0.5),
+            FailoverExecutor.emptyRegistries(),
+            new AdmissionQueue(time),
+            change -> {}));
+  }
+
+  @Test
+  void aCallThatFindsNoSlotIsNotTheTrial() throws AttemptException {
+    GuardedEndpoint endpoint = gate();
+    endpoint.acquire().onFailure(AttemptException.of(FailureKind.TUNNEL_DOWN, "nobody there"), 1);
+    time.advance(Duration.ofSeconds(16));
+    assertThatThrownBy(endpoint::acquire)
+        .isInstanceOfSatisfying(
+            AttemptException.class,
+            full -> assertThat(full.kind()).isEqualTo(FailureKind.BULKHEAD_FULL));
+
+    endpoint.releaseSlot();
+
+    assertThat(endpoint.acquire()).isNotNull();
+  }
+
+  private GuardedEndpoint server(AdmissionQueue admissionQueue) {
+    Duration any = Duration.ofSeconds(15);
+    return new GuardedEndpoint(
+        EndpointConfigs.server(
+            "home", new AttemptTimeouts(any, any, any, any, any, null), Integer.MAX_VALUE),
+        (request, listener) -> {
+          throw new AssertionError("nothing is asked here");
+        },
+        new GuardedEndpoint.SharedResources(
+            time,
+            Runnable::run,
+            (effect, inARow, asked) -> Duration.ofSeconds(15),
+            new HealthCheckInterval(() -> 0.5),
+            FailoverExecutor.emptyRegistries(),
+            admissionQueue,
+            change -> {}));
+  }
+
+  private CompletableFuture<GuardedEndpoint> waitsFor(
+      GuardedEndpoint endpoint, AdmissionQueue admissionQueue) {
+    int clocks = time.pendingTasks();
+    CompletableFuture<GuardedEndpoint> waiting =
+        CompletableFuture.supplyAsync(
+            () ->
+                admissionQueue.awaitSlot(
+                    List.of(endpoint), Duration.ofMinutes(1).toNanos(), new CancellationToken()));
+    awaitSoon(() -> time.pendingTasks() > clocks);
+    return waiting;
+  }
+
+  @Test
+  void queuedCallsGetTheSlotsFirstThatAQuickerServerAdds() throws Exception {
+    AdmissionQueue admissionQueue = new AdmissionQueue(time);
+    GuardedEndpoint endpoint = server(admissionQueue);
+    AdaptiveConcurrencyLimit.EntrySnapshot entry = endpoint.adaptiveLimit().snapshot(time.nanos());
+    assertThat(endpoint.tryAcquireSlot()).isTrue();
+    endpoint.adaptiveLimit().onOverloaded(entry);
+    CompletableFuture<GuardedEndpoint> waiting = waitsFor(endpoint, admissionQueue);
+    assertThat(waiting).isNotDone();
+
+    time.advance(Duration.ofSeconds(3));
+    endpoint.onServed(endpoint.adaptiveLimit().snapshot(time.nanos() - 1), time.nanos());
+
+    assertThat(waiting.get()).isSameAs(endpoint);
+    endpoint.releaseSlot();
+    endpoint.releaseSlot();
+    assertThat(time.isEmpty()).isTrue();
+  }
+
+  @Test
+  void aServerThatIsFullBecauseItIsOverloadedCouldNotBeAsked() {
+    GuardedEndpoint endpoint = server(new AdmissionQueue(time));
+    long within = Duration.ofSeconds(3).toNanos();
+    assertThat(endpoint.tryAcquireSlot()).isTrue();
+    assertThat(endpoint.isEligible(time.nanos(), within)).isTrue();
+
+    endpoint.adaptiveLimit().onOverloaded(endpoint.adaptiveLimit().snapshot(time.nanos()));
+
+    assertThat(endpoint.isEligible(time.nanos(), within)).isFalse();
+    endpoint.releaseSlot();
+    assertThat(endpoint.isEligible(time.nanos(), within)).isTrue();
+  }
+
+  @Test
+  void theSlotsOfACrowdGoToNobodyUntilThereAreNoMoreThanAreServed() throws Exception {
+    AdmissionQueue admissionQueue = new AdmissionQueue(time);
+    GuardedEndpoint endpoint = server(admissionQueue);
+    for (int i = 0; i < 3; i++) {
+      assertThat(endpoint.tryAcquireSlot()).isTrue();
+    }
+    endpoint.adaptiveLimit().onOverloaded(endpoint.adaptiveLimit().snapshot(time.nanos()));
+    CompletableFuture<GuardedEndpoint> waiting = waitsFor(endpoint, admissionQueue);
+
+    admissionQueue.release(endpoint);
+    admissionQueue.release(endpoint);
+    assertThat(endpoint.status().inFlight()).as("one is there still").isEqualTo(1);
+    assertThat(waiting).isNotDone();
+    admissionQueue.release(endpoint);
+
+    assertThat(waiting.get()).isSameAs(endpoint);
+    assertThat(endpoint.tryAcquireSlot()).isFalse();
+    endpoint.releaseSlot();
+  }
+}

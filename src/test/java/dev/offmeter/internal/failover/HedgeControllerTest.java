@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.failover;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.internal.health.HealthCheckInterval;
+import dev.offmeter.internal.http.AttemptTimeouts;
+import dev.offmeter.internal.http.EndpointConfig;
+import dev.offmeter.internal.time.CancellationToken;
+import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.EndpointConfigs;
+import dev.offmeter.testing.ManualTime;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+/** What comes at the moment in which a second endpoint is no longer to be asked. */
+class HedgeControllerTest {
+  private static final Duration ANY = Duration.ofSeconds(15);
+
+  private final ManualTime time = new ManualTime();
+  private final List<Runnable> asked = new ArrayList<>();
+  private final HedgingPolicy hedgingPolicy =
+      new HedgingPolicy(Duration.ofSeconds(2), 1, asked::add);
+
+  @Test
+  void aTrialThatBeginsAfterCloseIsEndedAtOnce() {
+    CancellationToken trial = new CancellationToken();
+    hedgingPolicy.close();
+
+    hedgingPolicy.onTrialStarted(trial);
+
+    assertThat(trial.reason()).isEqualTo("the client was closed");
+  }
+
+  @Test
+  void aFirstThatHasJustFailedNeedsNoSecondUntilTheCallHasItsNext() {
+    HedgeController hedge =
+        new HedgeController(callOfOneServer(), hedgingPolicy, new CancellationToken());
+    assertThat(hedge.awaitOutcome(true)).isNull();
+
+    hedge.onSilence();
+
+    assertThat(asked).as("the call is about to ask it").isEmpty();
+    hedge.onNextStarted();
+    hedge.onSilence();
+    assertThat(asked).hasSize(1);
+  }
+
+  private FailoverCall callOfOneServer() {
+    AdmissionQueue admissionQueue = new AdmissionQueue(time);
+    return new FailoverCall(
+        List.of(gate(admissionQueue)),
+        new FailoverCall.CallContext(time, new RetryPolicy(time), admissionQueue),
+        ChatRequest.builder().user("a reminder").build(),
+        Deadline.startingNow(time, ANY),
+        new CancellationToken(),
+        new CallRecorder(1, Map.of(), time, new LlmListener() {}),
+        StreamSink.NONE,
+        AnswerValidator.ANY,
+        null);
+  }
+
+  private GuardedEndpoint gate(AdmissionQueue admissionQueue) {
+    return new GuardedEndpoint(
+        server(),
+        (request, listener) -> {
+          throw new AssertionError("nothing is asked here");
+        },
+        new GuardedEndpoint.SharedResources(
+            time,
+            asked::add,
+            (effect, inARow, pause) -> ANY,
+            new HealthCheckInterval(() -> 0.5),
+            FailoverExecutor.emptyRegistries(),
+            admissionQueue,
+            change -> {}));
+  }
+
+  private static EndpointConfig server() {
+    return EndpointConfigs.server("another", new AttemptTimeouts(ANY, ANY, ANY, ANY, ANY, null), 1);
+  }
+}

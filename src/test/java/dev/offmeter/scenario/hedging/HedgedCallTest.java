@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.scenario.hedging;
+
+import static dev.offmeter.testing.Loopback.awaitSoon;
+import static dev.offmeter.testing.Loopback.ollama;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.offmeter.AllEndpointsFailedException;
+import dev.offmeter.Attempt;
+import dev.offmeter.ChatRequest;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.ClientInternals;
+import dev.offmeter.Endpoint;
+import dev.offmeter.FailureKind;
+import dev.offmeter.LlmClient;
+import dev.offmeter.LlmException;
+import dev.offmeter.Locality;
+import dev.offmeter.internal.failover.HedgeThreads;
+import dev.offmeter.observe.EndpointState;
+import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.InterruptibleCaller;
+import dev.offmeter.testing.Loopback;
+import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Node;
+import dev.offmeter.testing.OllamaReplies;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** A second endpoint is asked while the first is silent. */
+@Timeout(20)
+class HedgedCallTest {
+  @RegisterExtension final Loopback loopback = new Loopback();
+
+  private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
+
+  private final List<String> events = new CopyOnWriteArrayList<>();
+  private final Map<String, Thread> endedOn = new ConcurrentHashMap<>();
+  private ManualTime time;
+  private Node primary;
+  private Node fallback;
+
+  @BeforeEach
+  void start() {
+    time = loopback.manualTime();
+    primary = loopback.node(OllamaReplies.hanging());
+    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
+  }
+
+  private LlmClient.Builder builder() {
+    return ClientInternals.builder(time)
+        .endpoint(ollama("primary", primary).build())
+        .endpoint(ollama("fallback", fallback).build())
+        .hedgeAfter(Duration.ofSeconds(2))
+        .listener(
+            new LlmListener() {
+              @Override
+              public void onAttemptStarted(long call, String endpoint, String model) {
+                events.add("started " + endpoint);
+              }
+
+              @Override
+              public void onAttemptEnded(long call, Attempt attempt) {
+                endedOn.put(attempt.endpoint(), Thread.currentThread());
+                events.add("ended " + attempt.endpoint());
+              }
+
+              @Override
+              public void onCallAnswered(long call, ChatResponse response) {
+                events.add("answered by " + response.endpoint());
+              }
+
+              @Override
+              public void onCallFailed(long call, LlmException exception) {
+                events.add("failed");
+              }
+            });
+  }
+
+  private LlmClient client() {
+    return loopback.client(builder());
+  }
+
+  private CompletableFuture<ChatResponse> asks(LlmClient client, ChatRequest request) {
+    int asked = primary.requests().size();
+    CompletableFuture<ChatResponse> call = client.chatAsync(request);
+    awaitSoon(() -> primary.requests().size() > asked);
+    return call;
+  }
+
+  @Test
+  void theNextIsAskedWhenTheFirstIsSilentAndTheFirstIsClosedWhenItAnswers() throws Exception {
+    CompletableFuture<ChatResponse> call = asks(client(), REQUEST);
+    time.advance(Duration.ofMillis(1999));
+    assertThat(fallback.requests()).isEmpty();
+    time.advance(Duration.ofMillis(1));
+
+    ChatResponse response = call.get();
+
+    assertThat(response.text()).isEqualTo("FALLBACK");
+    assertThat(response.elapsed()).isEqualTo(Duration.ofSeconds(2));
+    assertThat(response.attempts()).hasSize(2);
+    assertThat(response.attempts().get(0).endpoint()).isEqualTo("primary");
+    assertThat(response.attempts().get(0).failure()).contains(FailureKind.CANCELLED);
+    assertThat(response.attempts().get(0).message()).isEqualTo("another endpoint answered first");
+    assertThat(response.attempts().get(0).elapsed()).isEqualTo(Duration.ofSeconds(2));
+    awaitSoon(() -> primary.openConnections() == 0);
+    assertThat(events)
+        .containsExactly(
+            "started primary",
+            "started fallback",
+            "ended primary",
+            "ended fallback",
+            "answered by fallback");
+  }
+
+  @Test
+  void theFirstMayStillBeFirst() throws Exception {
+    CountDownLatch hedged = new CountDownLatch(1);
+    primary.respondWith(
+        (connection, request) -> {
+          awaitQuietly(hedged);
+          OllamaReplies.answering("PRIMARY").answer(connection, request);
+        });
+    fallback.respondWith(
+        (connection, request) -> {
+          hedged.countDown();
+          connection.hang();
+        });
+    CompletableFuture<ChatResponse> call = asks(client(), REQUEST);
+    time.advance(Duration.ofSeconds(2));
+
+    assertThat(call.get().endpoint()).isEqualTo("primary");
+    assertThat(call.get().attempts())
+        .extracting(Attempt::endpoint)
+        .containsExactly("fallback", "primary");
+    awaitSoon(() -> fallback.openConnections() == 0);
+    assertThat(events).hasSize(5).endsWith("answered by primary");
+  }
+
+  @Test
+  void aFirstThatHasBegunIsNotHedged() throws Exception {
+    CountDownLatch goOn = new CountDownLatch(1);
+    CountDownLatch begun = new CountDownLatch(1);
+    primary.respondWith(
+        (connection, request) -> {
+          connection.send(OllamaReplies.STREAM_HEAD + OllamaReplies.tokens("PRI"));
+          begun.countDown();
+          awaitQuietly(goOn);
+          connection.send(
+              OllamaReplies.tokens("MARY")
+                  + OllamaReplies.end("stop", 2)
+                  + OllamaReplies.LAST_CHUNK);
+        });
+    LlmClient client = client();
+    CompletableFuture<ChatResponse> call = asks(client, REQUEST);
+    begun.await();
+    awaitSoon(() -> client.status().endpoints().get(0).inFlight() == 1);
+    goOn.countDown();
+
+    assertThat(call.get().text()).isEqualTo("PRIMARY");
+    time.advance(Duration.ofSeconds(5));
+    assertThat(fallback.requests()).isEmpty();
+  }
+
+  @Test
+  void anEndpointThatTheRequestForbidsIsNotAsked() throws Exception {
+    LlmClient client =
+        loopback.client(
+            ClientInternals.builder(time)
+                .endpoint(ollama("primary", primary).build())
+                .endpoint(ollama("managed", fallback).locality(Locality.MANAGED).build())
+                .hedgeAfter(Duration.ofSeconds(2)));
+    CompletableFuture<ChatResponse> call =
+        asks(client, REQUEST.toBuilder().selfHostedOnly().build());
+    time.advance(Duration.ofSeconds(15));
+
+    assertThatThrownBy(call::get).hasCauseInstanceOf(AllEndpointsFailedException.class);
+    assertThat(fallback.requests()).isEmpty();
+  }
+
+  @Test
+  void aFunctionIsTheLastResortAndNoHedge() throws Exception {
+    LlmClient client =
+        loopback.client(
+            ClientInternals.builder(time)
+                .endpoint(ollama("primary", primary).build())
+                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
+                .hedgeAfter(Duration.ofSeconds(2)));
+    CompletableFuture<ChatResponse> call = asks(client, REQUEST);
+    time.advance(Duration.ofMillis(14_999));
+    assertThat(call).isNotDone();
+    time.advance(Duration.ofMillis(1));
+
+    assertThat(call.get().text()).isEqualTo("TEMPLATE");
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0.1, 0.5})
+  void noMoreThanAShareOfTheCallsIsHedged(double share) throws Exception {
+    LlmClient client = loopback.client(builder().maxHedgedShare(share));
+    List<CompletableFuture<ChatResponse>> calls = new ArrayList<>();
+    for (int i = 0; i < 20; i++) {
+      calls.add(asks(client, REQUEST));
+    }
+    time.advance(Duration.ofSeconds(2));
+    int hedged = 1 + (int) (20 * share);
+    awaitSoon(() -> calls.stream().filter(CompletableFuture::isDone).count() >= hedged - 1);
+
+    calls.forEach(call -> call.cancel(true));
+    assertThat(fallback.requests()).hasSizeBetween(hedged - 1, hedged);
+  }
+
+  @Test
+  void ifBothFailTheCallGoesOn() throws Exception {
+    Node third = loopback.node(OllamaReplies.answering("THIRD"));
+    fallback.respondWith(OllamaReplies.status(500, "", ""));
+    LlmClient client = loopback.client(builder().endpoint(ollama("third", third).build()));
+    CompletableFuture<ChatResponse> call = asks(client, REQUEST);
+    time.advance(Duration.ofSeconds(2));
+    awaitSoon(() -> events.contains("ended fallback"));
+    time.advance(Duration.ofSeconds(13));
+
+    assertThat(call.get().endpoint()).isEqualTo("third");
+    assertThat(call.get().attempts())
+        .extracting(Attempt::endpoint)
+        .containsExactly("fallback", "primary", "third");
+  }
+
+  @Test
+  void aFirstThatFailsLeavesTheCallWithTheSecond() throws Exception {
+    CountDownLatch answer = new CountDownLatch(1);
+    fallback.respondWith(
+        (connection, request) -> {
+          awaitQuietly(answer);
+          OllamaReplies.answering("FALLBACK").answer(connection, request);
+        });
+    CompletableFuture<ChatResponse> call = asks(client(), REQUEST);
+    time.advance(Duration.ofSeconds(2));
+    fallback.awaitFirstRequest();
+    time.advance(Duration.ofSeconds(13));
+    awaitSoon(() -> events.contains("ended primary"));
+    answer.countDown();
+
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
+    assertThat(fallback.requests()).as("asked once").hasSize(1);
+  }
+
+  @Test
+  void aRefusalOfTheSecondEndsTheCall() throws Exception {
+    fallback.respondWith(
+        OllamaReplies.status(
+            400,
+            "application/json",
+            "{\"error\":{\"code\":\"content_filter\",\"message\":\"no\"}}"));
+    CompletableFuture<ChatResponse> call = asks(client(), REQUEST);
+    time.advance(Duration.ofSeconds(2));
+
+    assertThatThrownBy(call::get)
+        .cause()
+        .isInstanceOf(LlmException.class)
+        .hasMessageContaining("'fallback' refuses");
+    assertThat(events).filteredOn("failed"::equals).hasSize(1);
+    awaitSoon(() -> primary.openConnections() == 0);
+  }
+
+  @Test
+  void anInterruptEndsBoth() throws Exception {
+    fallback.respondWith(OllamaReplies.hanging());
+    InterruptibleCaller caller = InterruptibleCaller.start(client(), REQUEST);
+    primary.awaitFirstRequest();
+    time.advance(Duration.ofSeconds(2));
+    fallback.awaitFirstRequest();
+
+    caller.interrupt();
+
+    assertThat(caller.thrown()).isInstanceOf(LlmException.class);
+    awaitSoon(() -> primary.openConnections() + fallback.openConnections() == 0);
+    awaitSoon(() -> events.size() == 5);
+    assertThat(events).endsWith("failed");
+  }
+
+  private LlmClient clientWithAPrimaryOnTrial() {
+    return withThePrimaryOnTrial(client());
+  }
+
+  private LlmClient withThePrimaryOnTrial(LlmClient client) {
+    primary.respondWith(OllamaReplies.status(530, "text/plain", "error code: 1033"));
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    time.advance(Duration.ofSeconds(18));
+    events.clear();
+    return client;
+  }
+
+  private static EndpointState state(LlmClient client) {
+    return client.status().endpoints().get(0).state();
+  }
+
+  @Test
+  void nobodyWaitsForATrialAndItGoesOnWhenItsCallIsAnswered() throws Exception {
+    LlmClient client = clientWithAPrimaryOnTrial();
+    CountDownLatch tried = new CountDownLatch(1);
+    CountDownLatch answer = new CountDownLatch(1);
+    primary.respondWith(
+        (connection, request) -> {
+          tried.countDown();
+          awaitQuietly(answer);
+          OllamaReplies.answering("PRIMARY").answer(connection, request);
+        });
+    fallback.respondWith(
+        (connection, request) -> {
+          awaitQuietly(tried);
+          OllamaReplies.answering("FALLBACK").answer(connection, request);
+        });
+
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(response.endpoint()).isEqualTo("fallback");
+    assertThat(response.elapsed()).isZero();
+    assertThat(events)
+        .contains("started primary", "ended primary")
+        .endsWith("answered by fallback")
+        .hasSize(5);
+    assertThat(state(client)).isEqualTo(EndpointState.TRIAL);
+    answer.countDown();
+    awaitSoon(() -> state(client) == EndpointState.UP);
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
+  }
+
+  @Test
+  void nobodyWaitsForATrialWhileAnotherEndpointIsLeft() throws Exception {
+    LlmClient client =
+        withThePrimaryOnTrial(
+            loopback.client(
+                builder().endpoint(Endpoint.local("template", request -> "TEMPLATE").build())));
+    primary.respondWith(OllamaReplies.hanging());
+    fallback.respondWith(OllamaReplies.status(500, "text/plain", "broken"));
+
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(response.endpoint()).isEqualTo("template");
+    assertThat(response.elapsed()).isZero();
+    assertThat(state(client)).isEqualTo(EndpointState.TRIAL);
+  }
+
+  @Test
+  void aServerThatIsLeftIsAskedBesideATrialToo() throws Exception {
+    Node third = loopback.node(OllamaReplies.answering("THIRD"));
+    LlmClient client =
+        withThePrimaryOnTrial(loopback.client(builder().endpoint(ollama("third", third).build())));
+    primary.respondWith(OllamaReplies.hanging());
+    fallback.respondWith(OllamaReplies.status(500, "text/plain", "broken"));
+
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(response.endpoint()).isEqualTo("third");
+    assertThat(response.elapsed()).isZero();
+  }
+
+  private static Node.Script busy(int seconds) {
+    return OllamaReplies.status(429, "text/plain", "busy", "Retry-After: " + seconds);
+  }
+
+  @Test
+  void ofTwoOnTrialOneIsTriedAndNobodyWaits() throws Exception {
+    Node third = loopback.node(OllamaReplies.answering("THIRD"));
+    primary.respondWith(busy(5));
+    fallback.respondWith(busy(5));
+    LlmClient client = loopback.client(builder().endpoint(ollama("third", third).build()));
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("third");
+    primary.respondWith(OllamaReplies.hanging());
+    fallback.respondWith(OllamaReplies.hanging());
+    time.advance(Duration.ofSeconds(6));
+
+    ChatResponse response = client.chat(REQUEST);
+
+    assertThat(response.endpoint()).isEqualTo("third");
+    assertThat(response.elapsed()).isZero();
+    awaitSoon(() -> primary.requests().size() == 2);
+    assertThat(fallback.requests()).hasSize(1);
+    client.close();
+    awaitSoon(() -> primary.openConnections() + fallback.openConnections() == 0);
+  }
+
+  @Test
+  void aCallWhoseOnlyHopeIsItsTrialWaitsForIt() throws Exception {
+    primary.respondWith(busy(30));
+    fallback.respondWith(busy(10));
+    LlmClient client = client();
+    assertThatThrownBy(() -> client.chat(REQUEST)).isInstanceOf(LlmException.class);
+    time.advance(Duration.ofSeconds(25));
+    fallback.respondWith(OllamaReplies.hanging());
+    CompletableFuture<ChatResponse> other = client.chatAsync(REQUEST);
+    awaitSoon(() -> fallback.requests().size() == 2);
+    time.advance(Duration.ofSeconds(6));
+    CountDownLatch answer = new CountDownLatch(1);
+    primary.respondWith(
+        (connection, request) -> {
+          awaitQuietly(answer);
+          OllamaReplies.answering("PRIMARY").answer(connection, request);
+        });
+
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    awaitSoon(() -> primary.requests().size() == 2);
+    answer.countDown();
+
+    assertThat(call.get().endpoint()).isEqualTo("primary");
+    other.cancel(true);
+  }
+
+  @Test
+  void aTrialThatFailsInTheBackgroundTakesItDown() {
+    LlmClient client = clientWithAPrimaryOnTrial();
+    primary.respondWith(OllamaReplies.status(530, "text/plain", "error code: 1033"));
+
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+
+    awaitSoon(() -> state(client) == EndpointState.DOWN);
+  }
+
+  @Test
+  void aTrialThatHasFailedLeavesRoomForASecond() throws Exception {
+    Node third = loopback.node(OllamaReplies.answering("THIRD"));
+    LlmClient client =
+        withThePrimaryOnTrial(loopback.client(builder().endpoint(ollama("third", third).build())));
+    fallback.respondWith(OllamaReplies.hanging());
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    awaitSoon(() -> events.contains("ended primary") && fallback.requests().size() == 2);
+    awaitSoon(() -> !HedgeThreads.isHedging(endedOn.get("primary")));
+
+    time.advance(Duration.ofSeconds(2));
+
+    assertThat(call.get(5, TimeUnit.SECONDS).endpoint()).isEqualTo("third");
+  }
+
+  @Test
+  void aTrialMayAnswerFirst() throws Exception {
+    LlmClient client = clientWithAPrimaryOnTrial();
+    primary.respondWith(OllamaReplies.answering("PRIMARY"));
+    fallback.respondWith(OllamaReplies.hanging());
+
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
+
+    awaitSoon(() -> fallback.activeCalls() == 0);
+    assertThat(state(client)).isEqualTo(EndpointState.UP);
+  }
+
+  @Test
+  void closingTheClientEndsATrialThatIsLeft() {
+    LlmClient client = clientWithAPrimaryOnTrial();
+    primary.respondWith(OllamaReplies.hanging());
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    awaitSoon(() -> primary.requests().size() == 2);
+
+    client.close();
+
+    awaitSoon(() -> primary.openConnections() == 0);
+  }
+
+  @Test
+  void anAnswerInTheShapeOfARecordIsTheWinnersOwn() throws Exception {
+    fallback.respondWith(OllamaReplies.answering("{\\\"subject\\\":\\\"from the fallback\\\"}"));
+    LlmClient client = client();
+    CompletableFuture<ChatResponse.Structured<Draft>> call =
+        CompletableFuture.supplyAsync(() -> client.chat(REQUEST, Draft.class));
+    primary.awaitFirstRequest();
+    time.advance(Duration.ofSeconds(2));
+
+    assertThat(call.get().value()).isEqualTo(new Draft("from the fallback"));
+  }
+
+  record Draft(String subject) {}
+
+  @Test
+  void aShareWithoutHedgingIsRejected() {
+    LlmClient.Builder builder =
+        LlmClient.builder().endpoint(ollama("primary", primary).build()).maxHedgedShare(0.2);
+
+    assertThatThrownBy(builder::build)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("maxHedgedShare must have a hedgeAfter: hedging is off");
+    assertThatThrownBy(() -> builder.maxHedgedShare(0))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("maxHedgedShare must be more than 0 and at most 1, was 0.0");
+  }
+
+  private static void awaitQuietly(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+}

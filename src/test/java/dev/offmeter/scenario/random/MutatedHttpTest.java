@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.scenario.random;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.offmeter.testing.RunReport;
+import dev.offmeter.testing.Seeds;
+import java.util.stream.LongStream;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** HTTP that is wrong costs an answer at most, and is nobody else's. */
+@Timeout(180)
+class MutatedHttpTest {
+  static LongStream seeds() {
+    return Seeds.orElse(1, 2);
+  }
+
+  @ParameterizedTest
+  @MethodSource("seeds")
+  void eachCallerHasTheRightTextOrTheFallbacks(long seed) throws Exception {
+    RunReport ledger = new RunReport();
+    new MutatedHttp(seed, ledger).run(80);
+    assertThat(ledger.isClean())
+        .as("seed %d, %s%n%s", seed, Seeds.replayHint(seed), ledger)
+        .isTrue();
+  }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.scenario.random;
+
+import java.util.Random;
+
+/** What becomes of a request at a server. */
+enum ServerBehaviour {
+  /** A streamed answer. */
+  WHOLE,
+  /** One that is not streamed. */
+  AT_ONCE,
+  /** One that comes slowly. */
+  SLOW,
+  /** One whose last chunk comes late. */
+  LATE_END,
+  /** One after which the connection is closed. */
+  THEN_CLOSED,
+  /** One after which the connection is as dead as behind a router that has forgotten it. */
+  THEN_FORGOTTEN,
+  /** One with the beginning of another behind it, for nobody. */
+  WITH_A_STRANGER_BEHIND,
+  RESET,
+  CLOSED,
+  RESET_LATER,
+  SILENT,
+  BROKEN,
+  BUSY,
+  BUSY_FOR_A_WHILE,
+  LIMITED,
+  BAD_REQUEST,
+  LOGIN_PAGE,
+  STATUS_REPORT,
+  GARBAGE,
+  TOO_SHORT,
+  RESET_IN_THE_MIDDLE,
+  STALLED,
+  ERROR_INSIDE,
+  WITHOUT_ITS_END,
+  BAD_CHUNK;
+
+  private static final ServerBehaviour[] ALL = values();
+
+  /** Any of them. */
+  static ServerBehaviour any(Random random) {
+    return ALL[random.nextInt(ALL.length)];
+  }
+}

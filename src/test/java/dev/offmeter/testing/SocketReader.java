@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.testing;
+
+import static dev.offmeter.testing.Loopback.awaitSoon;
+
+import java.util.Arrays;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
+
+/** A thread that reads from a socket. */
+public final class SocketReader {
+  private SocketReader() {}
+
+  /** What {@code read} gives, once it has come as far as to wait for a socket. */
+  public static <T> CompletableFuture<T> startReading(Supplier<T> read) {
+    CompletableFuture<T> result = new CompletableFuture<>();
+    Thread thread =
+        new Thread(() -> result.completeAsync(read, Runnable::run), "test-socket-reader");
+    thread.start();
+    awaitSoon(() -> result.isDone() || isReading(thread));
+    return result;
+  }
+
+  private static boolean isReading(Thread thread) {
+    return Arrays.stream(thread.getStackTrace())
+        .anyMatch(frame -> frame.getClassName().startsWith("sun.nio.ch."));
+  }
+}
