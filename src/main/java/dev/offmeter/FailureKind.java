@@ -4,170 +4,186 @@ package dev.offmeter;
 import java.util.Locale;
 
 /**
- * What went wrong in one attempt. What follows from each, for the call and for the endpoint's
- * health, is decided in one table, printed in {@code docs/failover.md}.
+ * A kind says what went wrong in one attempt. What the call does next, and what the endpoint's
+ * health makes of it, is decided in one table, printed in {@code docs/failure-kinds.md} with the
+ * first sentence of each constant.
  */
 public enum FailureKind {
   /** Nothing listens at the address, or no route leads to it. */
   CONNECTION_REFUSED(Category.CONNECTION),
-  /** The host name did not resolve. */
+  /** The host name does not resolve. */
   UNKNOWN_HOST(Category.CONNECTION),
-  /** The TLS handshake failed: a certificate, a host name, a protocol version. */
+  /** The TLS handshake failed. The reason is a certificate, a host name or a protocol version. */
   TLS_FAILED(Category.CONNECTION),
-  /** No connection within the connect timeout, which covers DNS, TCP and TLS. */
-  CONNECT_TIMEOUT(Category.TIMEOUT),
+  /** No connection was made within the connect timeout. That covers DNS, TCP and TLS. */
+  CONNECT_TIMEOUT(Category.CONNECTION),
   /**
-   * A tunnel's gateway answers, but no tunnel is connected: Cloudflare's HTTP 530, ngrok's 3200.
+   * The tunnel's gateway answered, but no tunnel is connected. Cloudflare says so with HTTP 530,
+   * ngrok with error 3200 and others.
    */
   TUNNEL_DOWN(Category.CONNECTION),
   /**
-   * A proxy or tunnel answers, but cannot reach the server behind it: HTTP 502, 520 to 523, 525,
-   * 526.
+   * A proxy or tunnel could not reach the server behind it. HTTP 502, 520 to 523, 525 and 526 mean
+   * this.
    */
   ORIGIN_UNREACHABLE(Category.CONNECTION),
-  /** A proxy or tunnel gave up waiting for the server: HTTP 504, 524, 408. */
+  /** A proxy or tunnel gave up waiting for the server. HTTP 408, 504 and 524 mean this. */
   GATEWAY_TIMEOUT(Category.TIMEOUT),
-  /** Any other HTTP 5xx, and 424. */
+  /** The server answered with any other HTTP 5xx, or 424. */
   SERVER_ERROR(Category.SERVER),
   /** The connection closed or was reset before the answer began. */
   CONNECTION_LOST(Category.CONNECTION),
-  /** The connection or the text ended in the middle of an answer. */
+  /** The connection or the text ended in mid-answer. */
   TRUNCATED(Category.ANSWER),
-  /** HTTP 200, then an error inside the answer. */
+  /** An HTTP 200 answer contained an error. */
   STREAM_ERROR(Category.SERVER),
-  /** The answer ended in good order but without its end marker. */
+  /** The answer ended without its end marker. The connection was closed in good order. */
   MISSING_END_MARKER(Category.ANSWER),
   /**
-   * HTTP 200 with something that is no answer: an HTML page, broken JSON, a status report. Also any
-   * other 2xx.
+   * An HTTP 2xx response was not an answer. It was an HTML page, broken JSON or a status report,
+   * for example, or any 2xx other than 200.
    */
   UNEXPECTED_RESPONSE(Category.ANSWER),
-  /** A complete reply with no text in it, to a prompt that is not long and without tools. */
+  /**
+   * The answer was complete but had no text. The prompt was not long, and no tools were offered.
+   */
   EMPTY_ANSWER(Category.ANSWER),
-  /** The answer does not fit the schema that was asked for. */
+  /** The answer does not match the requested schema. */
   FORMAT_MISMATCH(Category.ANSWER),
   /**
-   * The model gave up for a reason that lies in what it was asked, such as a recitation, or for one
-   * that is not known, or wrote a call of a tool that cannot be read.
+   * The model gave up, or wrote an unreadable tool call. Its reason lies in the prompt, such as a
+   * recitation, or is not known.
    */
   MODEL_STOPPED(Category.ANSWER),
-  /** A caller's own check of the answer, {@link ChatRequest.Builder#accept}, turned it down. */
+  /**
+   * A check of the request rejected the answer. Such checks are set with {@link
+   * ChatRequest.Builder#accept}.
+   */
   ANSWER_REJECTED(Category.ANSWER),
-  /** The server's content filter, or the model itself, refuses: an explicit refusal. */
+  /** A content filter or the model refused explicitly. */
   CONTENT_FILTERED(Category.REQUEST),
   /**
-   * A line, an answer or one value in it beyond the size that the endpoint may send, headers and
-   * framing without end, or no room for the answer in the share of the heap that all replies of a
-   * process have.
+   * The response exceeded a size limit. The limit is that of a line, an answer, a value in it,
+   * headers and framing, or the share of the heap that all responses of a process have.
    */
   RESPONSE_TOO_LARGE(Category.ANSWER),
-  /** The server goes on long after the request's {@code maxTokens}: no end is to be expected. */
+  /** The server generated far more than {@code maxTokens}. */
   RUNAWAY(Category.ANSWER),
   /**
-   * Silent for a third of the first-token timeout, at most 5 s, and dead to the health check that
-   * was sent for that reason: refused, reset, without a reply in 2 s, or not reached by its proxy.
-   * In the middle of an answer too.
+   * The server was silent, and a health check found it dead. A check is made after a third of the
+   * first-token timeout, at most 5 s, in mid-answer too; it fails if it is refused, reset, not
+   * answered in 2 s, or not passed on by a proxy.
    */
-  UNRESPONSIVE(Category.TIMEOUT),
-  /** The model is not in memory, and loading it takes longer than the call could wait. */
+  UNRESPONSIVE(Category.CONNECTION),
+  /** The model is not loaded, and loading takes too long to wait. */
   MODEL_COLD(Category.SERVER),
   /**
-   * Two calls in a row got no byte from a self-hosted server that answers its health checks, has
-   * the model in memory and serves nobody else: the model hangs. A call that tries it meanwhile and
-   * gets no byte either ends so too.
+   * Calls got no byte from a server whose health checks pass. Two calls in a row did, although the
+   * server has the model in memory and serves no other call of this client: the model hangs. A
+   * half-open trial that gets no byte either ends the same way.
    */
   WEDGED(Category.SERVER),
-  /** No first piece of answer or thinking within the first-token timeout. */
+  /** No answer or thinking began within the first-token timeout. */
   FIRST_TOKEN_TIMEOUT(Category.TIMEOUT),
   /**
-   * The answer had begun, then nothing came for the stall timeout, or less than the minimum rate.
+   * The answer began, then paused too long or came too slowly. The bounds are the stall timeout and
+   * the minimum rate.
    */
   STALLED(Category.TIMEOUT),
   /**
-   * No complete answer within the attempt's limit, or within its share of the deadline if that is
-   * at least half of the limit, or if calls have waited here in vain for twice the limit in all.
+   * The answer was not complete within the attempt's timeout. Or within its share of the deadline,
+   * if that is at least half of the timeout, or if calls have waited here in vain for twice the
+   * timeout in all.
    */
   ATTEMPT_TIMEOUT(Category.TIMEOUT),
   /**
-   * No complete answer within a share of the deadline that is less than half of the limit, while
-   * others had a share left, or of a stream within the stream timeout.
+   * A short share of the deadline, or {@code streamTimeout}, passed. A share is short if it is less
+   * than half of the attempt's timeout while later endpoints had a share left.
    */
   DEADLINE_SHARE_EXCEEDED(Category.TIMEOUT),
-  /** A clock ran out while other calls on the same endpoint were making progress: a queue. */
+  /** A timeout passed while other calls there made progress. */
   OVERLOADED(Category.LIMIT),
-  /** What was shown of a stream as text turned out to be thinking. */
+  /** Text already streamed turned out to be thinking. */
   TEXT_WITHDRAWN(Category.ANSWER),
-  /** The server asks for fewer requests: HTTP 429, Cloudflare error 1015. */
+  /** The server asks for fewer requests. HTTP 429 and Cloudflare error 1015 mean this. */
   RATE_LIMITED(Category.LIMIT),
   /**
-   * The server is busy or still loading: HTTP 503 with words to that effect or a {@code
-   * Retry-After}, 429 with words about overload, 425, 529.
+   * The server is busy or still loading. It says so with HTTP 503 and words to that effect or a
+   * {@code Retry-After}, with 429 and words about overload, with 425 or 529.
    */
   SERVER_BUSY(Category.LIMIT),
   /**
-   * The endpoint's own {@code maxConcurrent} is reached, or while it is overloaded the number of
-   * calls that it was seen to serve; the server was not asked.
+   * The endpoint's {@code maxConcurrent} or adaptive limit was reached. The server was not asked.
    */
   BULKHEAD_FULL(Category.LIMIT),
-  /** The endpoint's own {@code requestsPerMinute} are used up; the server was not asked. */
+  /** The endpoint's {@code requestsPerMinute} were used up. The server was not asked. */
   CLIENT_RATE_LIMITED(Category.LIMIT),
-  /** The account has no money or no quota left: HTTP 402, or words to that effect anywhere. */
+  /**
+   * The account has no money or quota left. HTTP 402 says so, or words to that effect in any
+   * status.
+   */
   QUOTA_EXCEEDED(Category.LIMIT),
   /**
-   * The key is missing, wrong or expired: HTTP 401, 407, 403 unless its error is about the request,
-   * or an unusable credential.
+   * The key is missing, wrong or expired. HTTP 401, 407, and 403 unless its error is about the
+   * request, mean this; so does a credential that could not be had.
    */
   UNAUTHORIZED(Category.CONFIGURATION),
   /**
-   * Cloudflare Access wants a login: the service token is missing, wrong or expired. Also any HTTP
-   * 403 with an HTML page.
+   * Cloudflare Access, a proxy or a 403 page denied access. Access does when the service token is
+   * missing, wrong or expired.
    */
   ACCESS_DENIED(Category.CONFIGURATION),
-  /** A bot check or a ban in front of the server, which no client of an API can pass. */
+  /** A bot check or ban stands in front of the server. No client of an API can pass it. */
   BOT_CHALLENGE(Category.CONFIGURATION),
-  /** HTTP 403 with an empty body: Ollama does not accept the {@code Host} header. */
+  /** Ollama rejected the {@code Host} header. It answers with HTTP 403 and an empty body. */
   HOST_REJECTED(Category.CONFIGURATION),
-  /** A redirect, which is never followed. */
+  /** The server redirected, which is never followed. */
   REDIRECTED(Category.CONFIGURATION),
-  /** The server is well but does not have the model. */
+  /** The server does not have the model. */
   MODEL_NOT_FOUND(Category.CONFIGURATION),
   /**
-   * The server knows no such path: HTTP 404 without an error in JSON or with one about a path, or
-   * 405.
+   * The server does not know the path. HTTP 404 without a JSON error or with one about a path, and
+   * 405, mean this.
    */
   PATH_NOT_FOUND(Category.CONFIGURATION),
-  /** The server rejects an option fixed on the endpoint. */
+  /** The server rejected the type of an option. */
   OPTION_REJECTED(Category.CONFIGURATION),
-  /** The request itself is at fault: any other HTTP 4xx, or words to that effect anywhere. */
+  /**
+   * The server cannot serve this request. HTTP 4xx with no kind of its own says so, or words to
+   * that effect in any status.
+   */
   BAD_REQUEST(Category.REQUEST),
-  /** The conversation, or the conversation with its answer, is longer than the context. */
+  /** The conversation exceeds the model's context. Its answer counts too. */
   CONTEXT_OVERFLOW(Category.REQUEST),
-  /** The token limit was spent on thinking, so that no answer was left. */
-  THINKING_ONLY(Category.ANSWER),
+  /** Thinking used up {@code maxTokens} before the answer. */
+  THINKING_ONLY(Category.REQUEST),
   /** The in-process function threw, or returned null or blank. */
   FUNCTION_FAILED(Category.CLIENT),
-  /** Not asked: the request is for self-hosted endpoints only, and this one is managed. */
-  NOT_PERMITTED(Category.CLIENT),
-  /** Not asked: the endpoint is known to be down, loads its model, or is on trial with another. */
-  CIRCUIT_OPEN(Category.LIMIT),
+  /** The request requires self-hosted endpoints; this one is managed. It was not asked. */
+  NOT_PERMITTED(Category.REQUEST),
+  /** The endpoint is down or loading; it was not asked. Or another call is its half-open trial. */
+  CIRCUIT_OPEN(Category.CLIENT),
   /**
-   * The deadline passed: before the endpoint was asked, or, if that left it less than half of the
-   * limit, before its answer was complete.
+   * The deadline passed, or left too little time. That was before the endpoint was asked, or, if
+   * the deadline left it less than half of its timeout, before its answer was complete.
    */
-  DEADLINE_EXCEEDED(Category.CLIENT),
+  DEADLINE_EXCEEDED(Category.TIMEOUT),
   /**
-   * Stopped by the caller: a cancelled future, an interrupt, a closed stream or client. With
-   * hedging also the attempt that came second.
+   * The caller stopped the call, or another endpoint answered first. A future was cancelled, a
+   * thread interrupted, a stream or client closed; with hedging, the other endpoint won.
    */
   CANCELLED(Category.CLIENT),
-  /** A fault of the library, or of an interceptor of the application's own. */
+  /**
+   * Offmeter, your {@code OkHttpClient} or the JVM failed. An interceptor threw, for example, or no
+   * thread could be had.
+   */
   INTERNAL(Category.CLIENT);
 
   /** Which part of the way of a call failed: coarse enough for a metric or an alert. */
   public enum Category {
     /** The endpoint could not be reached, or the connection to it broke. */
     CONNECTION,
-    /** A time limit passed before the answer was there. */
+    /** A time limit passed before the answer was complete. */
     TIMEOUT,
     /** The server answered that it failed, or its model does not work. */
     SERVER,
@@ -177,9 +193,9 @@ public enum FailureKind {
     LIMIT,
     /** The endpoint's settings are wrong: they require operator action. */
     CONFIGURATION,
-    /** The request itself is at fault. */
+    /** The request itself is the reason: it would fail elsewhere too. */
     REQUEST,
-    /** The cause lies in this process: its deadline, its own code, or its caller's wish. */
+    /** The cause lies in this process: its code, its circuit breaker, or its caller's wish. */
     CLIENT
   }
 
@@ -194,12 +210,12 @@ public enum FailureKind {
     return category;
   }
 
-  /** A link to the section of {@code docs/troubleshooting.md} that tells what to do about it. */
+  /** Returns a link to the section of {@code docs/troubleshooting.md} that says what to do. */
   public String link() {
     return AllEndpointsFailedException.GUIDE + anchor();
   }
 
-  /** The anchor in {@code docs/troubleshooting.md} that tells what to do about it. */
+  /** Returns the anchor of the section of {@code docs/troubleshooting.md} that says what to do. */
   public String anchor() {
     return name().toLowerCase(Locale.ROOT).replace('_', '-');
   }

@@ -30,36 +30,10 @@ class ArchitectureTest {
           .importPackages("dev.offmeter");
 
   @Test
-  void wireDependsOnNoHigherLayer() {
+  void onlyFailoverAndCircuitKnowResilience4j() {
     noClasses()
         .that()
-        .resideInAPackage("dev.offmeter.wire")
-        .should()
-        .dependOnClassesThat()
-        .resideInAnyPackage(
-            "dev.offmeter.failover",
-            "dev.offmeter.endpoint",
-            "dev.offmeter.config",
-            "dev.offmeter.observe")
-        .check(MAIN);
-  }
-
-  @Test
-  void endpointKnowsNothingOfFailover() {
-    noClasses()
-        .that()
-        .resideInAPackage("dev.offmeter.endpoint")
-        .should()
-        .dependOnClassesThat()
-        .resideInAnyPackage("dev.offmeter.failover", "dev.offmeter.config", "dev.offmeter.observe")
-        .check(MAIN);
-  }
-
-  @Test
-  void onlyFailoverKnowsResilience4j() {
-    noClasses()
-        .that()
-        .resideOutsideOfPackage("dev.offmeter.failover")
+        .resideOutsideOfPackages("dev.offmeter.internal.failover", "dev.offmeter.internal.circuit")
         .and()
         .doNotHaveFullyQualifiedName("dev.offmeter.observe.Resilience4jRegistries")
         .should()
@@ -69,10 +43,13 @@ class ArchitectureTest {
   }
 
   @Test
-  void onlyWireKnowsJackson() {
+  void onlyWireSchemaAndJsonKnowJackson() {
     noClasses()
         .that()
-        .resideOutsideOfPackage("dev.offmeter.wire")
+        .resideOutsideOfPackages(
+            "dev.offmeter.internal.wire..",
+            "dev.offmeter.internal.schema",
+            "dev.offmeter.internal.json")
         .should()
         .dependOnClassesThat()
         .resideInAPackage("com.fasterxml.jackson..")
@@ -83,7 +60,7 @@ class ArchitectureTest {
   void onlyOneClassKnowsSnakeYaml() {
     noClasses()
         .that()
-        .doNotHaveFullyQualifiedName("dev.offmeter.config.YamlReader")
+        .doNotHaveFullyQualifiedName("dev.offmeter.internal.config.litellm.YamlReader")
         .should()
         .dependOnClassesThat()
         .resideInAPackage("org.yaml.snakeyaml..")

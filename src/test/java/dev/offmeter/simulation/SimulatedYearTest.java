@@ -51,7 +51,7 @@ class SimulatedYearTest {
         Stream.concat(rows(DROPPED, "dropped when idle"), rows(KEPT, "kept")).toList();
     rows.forEach(System.out::println);
 
-    assertThat(Files.readAllLines(Path.of("docs/failover.md"))).containsSubsequence(rows);
+    assertThat(Files.readAllLines(Path.of("docs/benchmarks.md"))).containsSubsequence(rows);
   }
 
   private static Stream<String> rows(Map<String, Tally> year, String model) {

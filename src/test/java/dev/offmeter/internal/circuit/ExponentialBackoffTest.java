@@ -16,18 +16,18 @@ class ExponentialBackoffTest {
 
   @ParameterizedTest
   @CsvSource({
-    "TRIPS, 1, 15",
-    "TRIPS, 2, 30",
-    "TRIPS, 5, 240",
-    "TRIPS, 6, 300",
-    "TRIPS, 1000000, 300",
-    "COUNTS, 1, 15",
-    "COUNTS, 3, 60",
-    "SET_ASIDE, 1, 60",
-    "SET_ASIDE, 4, 480",
-    "SET_ASIDE, 5, 600",
-    "COOLS_DOWN, 1, 5",
-    "COOLS_DOWN, 9, 5"
+    "OPEN, 1, 15",
+    "OPEN, 2, 30",
+    "OPEN, 5, 240",
+    "OPEN, 6, 300",
+    "OPEN, 1000000, 300",
+    "COUNT_FAILURE, 1, 15",
+    "COUNT_FAILURE, 3, 60",
+    "OPEN_UNTIL_REPAIRED, 1, 60",
+    "OPEN_UNTIL_REPAIRED, 4, 480",
+    "OPEN_UNTIL_REPAIRED, 5, 600",
+    "COOL_DOWN, 1, 5",
+    "COOL_DOWN, 9, 5"
   })
   void growsUpToALimit(HealthEffect effect, int inARow, long seconds) {
     assertThat(backoffPolicy.backoff(effect, inARow, Optional.empty())).hasSeconds(seconds);
@@ -35,12 +35,12 @@ class ExponentialBackoffTest {
 
   @ParameterizedTest
   @CsvSource({
-    "COOLS_DOWN, 0, 1",
-    "COOLS_DOWN, 40, 40",
-    "COOLS_DOWN, 86400, 600",
-    "TRIPS, 120, 120",
-    "TRIPS, 3, 15",
-    "TRIPS, 86400, 600"
+    "COOL_DOWN, 0, 1",
+    "COOL_DOWN, 40, 40",
+    "COOL_DOWN, 86400, 600",
+    "OPEN, 120, 120",
+    "OPEN, 3, 15",
+    "OPEN, 86400, 600"
   })
   void heedsWhatTheServerAsks(HealthEffect effect, long asked, long seconds) {
     assertThat(backoffPolicy.backoff(effect, 1, Optional.of(Duration.ofSeconds(asked))))

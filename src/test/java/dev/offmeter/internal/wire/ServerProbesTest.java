@@ -72,16 +72,16 @@ class ServerProbesTest {
     "tiny-slow, READY",
     "tiny-slow:latest, READY",
     "Tiny-Slow, READY",
-    "tiny-slow:8b, COLD",
-    "tiny, COLD",
+    "tiny-slow:8b, MODEL_NOT_LOADED",
+    "tiny, MODEL_NOT_LOADED",
     "library/tiny-slow, READY",
     "Library/tiny-slow:latest, READY",
     "registry.ollama.ai/library/tiny-slow, READY",
     "https://registry.ollama.ai/library/tiny-slow:latest, READY",
-    "mine/tiny-slow, COLD",
-    "registry.ollama.ai/tiny-slow, COLD",
-    "hf.co/library/tiny-slow, COLD",
-    "library/mine/tiny-slow, COLD"
+    "mine/tiny-slow, MODEL_NOT_LOADED",
+    "registry.ollama.ai/tiny-slow, MODEL_NOT_LOADED",
+    "hf.co/library/tiny-slow, MODEL_NOT_LOADED",
+    "library/mine/tiny-slow, MODEL_NOT_LOADED"
   })
   void ollamasListShowsWhetherTheModelIsInMemory(String model, Status status) {
     assertThat(sign(ollama(model, null).modelLoaded(), RecordedReply.read("0.32-ps")))
@@ -205,9 +205,9 @@ class ServerProbesTest {
         "{\"models\":[{\"name\":\"a:latest\",\"families\":[\"m\"]},{\"na; UNKNOWN",
         "{\"models\":[{\"name\":\"a:latest\",\"details\":{\"name\":\"m; UNKNOWN",
         "{\"models\":[; UNKNOWN",
-        "{\"models\":[{\"name\":\"a:latest\",\"details\":{\"model\":\"m\"}}]; COLD",
-        "{\"models\":[{\"name\":null,\"model\":7}]}; COLD",
-        "{\"models\":null}; COLD",
+        "{\"models\":[{\"name\":\"a:latest\",\"details\":{\"model\":\"m\"}}]; MODEL_NOT_LOADED",
+        "{\"models\":[{\"name\":null,\"model\":7}]}; MODEL_NOT_LOADED",
+        "{\"models\":null}; MODEL_NOT_LOADED",
         "{\"error\":\"models\"}; UNKNOWN"
       })
   void aListThatIsCutDoesNotShowThatAModelIsNotInMemory(String body, Status status) {
@@ -223,17 +223,17 @@ class ServerProbesTest {
 
   @ParameterizedTest
   @CsvSource({
-    "530, error code: 1033, DEAD",
-    "502, bad gateway, DEAD",
-    "521, '', DEAD",
-    "504, '', DEAD",
-    "524, '', DEAD",
+    "530, error code: 1033, UNREACHABLE",
+    "502, bad gateway, UNREACHABLE",
+    "521, '', UNREACHABLE",
+    "504, '', UNREACHABLE",
+    "524, '', UNREACHABLE",
     "503, '', NOT_READY",
     "500, '', NOT_READY",
-    "401, '', REFUSED",
-    "403, <html>login</html>, REFUSED",
-    "403, '', REFUSED",
-    "302, '', REFUSED",
+    "401, '', UNAUTHORIZED",
+    "403, <html>login</html>, UNAUTHORIZED",
+    "403, '', UNAUTHORIZED",
+    "302, '', UNAUTHORIZED",
     "404, 404 page not found, UNKNOWN",
     "405, '', UNKNOWN",
     "429, '', UNKNOWN",
