@@ -2,7 +2,7 @@
 package dev.offmeter;
 
 import dev.offmeter.guard.AnswerCheck;
-import dev.offmeter.internal.json.JsonText;
+import dev.offmeter.internal.json.Json;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -208,7 +208,7 @@ public final class ChatRequest {
                 + ValueMistakes.shown(name)
                 + "'");
       }
-      if (!JsonText.isObject(schema)) {
+      if (!Json.isObject(schema)) {
         throw new IllegalArgumentException("schema of tool " + name + " must be a JSON object");
       }
       description = Surrogates.mended(description);
@@ -437,7 +437,7 @@ public final class ChatRequest {
      * @param schema a JSON object
      */
     public Builder answerSchema(String schema) {
-      if (!JsonText.isObject(Objects.requireNonNull(schema, "answerSchema"))) {
+      if (!Json.isObject(Objects.requireNonNull(schema, "answerSchema"))) {
         throw new IllegalArgumentException("answerSchema must be a JSON object");
       }
       this.answerSchema = Surrogates.mendedJson(schema);

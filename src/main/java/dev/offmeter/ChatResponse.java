@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
-import dev.offmeter.internal.json.JsonText;
+import dev.offmeter.internal.json.Json;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
@@ -66,7 +66,7 @@ public final class ChatResponse {
       Objects.requireNonNull(id, "id");
       Objects.requireNonNull(name, "name");
       Objects.requireNonNull(arguments, "arguments");
-      if (!JsonText.isObject(arguments)) {
+      if (!Json.isObject(arguments)) {
         throw new IllegalArgumentException("arguments of a tool call must be a JSON object");
       }
       id = Surrogates.mended(id);

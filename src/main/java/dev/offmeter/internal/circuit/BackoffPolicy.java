@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.circuit;
 
-import dev.offmeter.internal.failover.FailurePolicy;
 import java.time.Duration;
 import java.util.Optional;
 
@@ -15,7 +14,7 @@ public interface BackoffPolicy {
    * @param inARow how many times it has gone down without having been up between, at least 1
    * @param asked the pause that the server asked for
    */
-  Duration backoff(FailurePolicy.HealthEffect effect, int inARow, Optional<Duration> asked);
+  Duration backoff(HealthEffect effect, int inARow, Optional<Duration> asked);
 
   /**
    * How long to leave it alone after a failure that it told at once, and that may pass as soon.
@@ -23,6 +22,6 @@ public interface BackoffPolicy {
    * @param inARow how many times it has gone down without having been up between, at least 1
    */
   default Duration shortBackoff(int inARow) {
-    return backoff(FailurePolicy.HealthEffect.COUNT_FAILURE, inARow, Optional.empty());
+    return backoff(HealthEffect.COUNT_FAILURE, inARow, Optional.empty());
   }
 }

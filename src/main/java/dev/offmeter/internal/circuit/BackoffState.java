@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.circuit;
 
-import dev.offmeter.internal.failover.FailurePolicy;
-import dev.offmeter.internal.health.ModelLoader;
 import dev.offmeter.internal.time.TimeSource;
 import java.time.Duration;
 import java.util.Optional;
@@ -16,7 +14,7 @@ final class BackoffState {
   private final TimeSource time;
   private final BackoffPolicy policy;
   private final AtomicInteger consecutiveOutages = new AtomicInteger();
-  private volatile FailurePolicy.HealthEffect effect = FailurePolicy.HealthEffect.NONE;
+  private volatile HealthEffect effect = HealthEffect.NONE;
   private volatile boolean setByServer;
   private volatile long endsAt;
   private volatile long openUntil;
@@ -29,31 +27,31 @@ final class BackoffState {
   }
 
   /** It is down once more. */
-  void start(FailurePolicy.HealthEffect effect, Optional<Duration> asked) {
+  void start(HealthEffect effect, Optional<Duration> asked) {
     start(effect, asked, policy.backoff(effect, consecutiveOutages.incrementAndGet(), asked));
   }
 
   /** The same, for something that may be over soon. */
-  void startShort(FailurePolicy.HealthEffect effect) {
+  void startShort(HealthEffect effect) {
     start(effect, Optional.empty(), policy.shortBackoff(consecutiveOutages.incrementAndGet()));
   }
 
-  private void start(FailurePolicy.HealthEffect effect, Optional<Duration> asked, Duration length) {
+  private void start(HealthEffect effect, Optional<Duration> asked, Duration length) {
     endsAt = time.nanos() + length.toNanos();
     openUntil = endsAt;
     this.effect = effect;
-    setByServer = effect == FailurePolicy.HealthEffect.COOL_DOWN && asked.isPresent();
+    setByServer = effect == HealthEffect.COOL_DOWN && asked.isPresent();
   }
 
   /** Its model is loaded, which ends in its own time. */
   void startLoad() {
-    effect = FailurePolicy.HealthEffect.LOAD_MODEL;
+    effect = HealthEffect.LOAD_MODEL;
     setByServer = false;
-    openUntil = time.nanos() + ModelLoader.LOAD_TIMEOUT.multipliedBy(2).toNanos();
+    openUntil = time.nanos() + EndpointCircuitBreaker.MODEL_LOAD_TIMEOUT.multipliedBy(2).toNanos();
   }
 
   /** A load has mended nothing: it is down for what it was down for before. */
-  void restore(FailurePolicy.HealthEffect before) {
+  void restore(HealthEffect before) {
     effect = before;
   }
 
@@ -116,7 +114,7 @@ final class BackoffState {
   }
 
   /** What kind of failure it was. */
-  FailurePolicy.HealthEffect effect() {
+  HealthEffect effect() {
     return effect;
   }
 

@@ -4,8 +4,6 @@ package dev.offmeter.internal.circuit;
 import dev.offmeter.FailureKind;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.UserCode;
-import dev.offmeter.internal.failover.FailurePolicy;
-import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.time.MonotonicClock;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.observe.EndpointChange;
@@ -22,6 +20,7 @@ import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,15 +32,18 @@ import org.jspecify.annotations.Nullable;
  * that it has no part in.
  */
 public final class EndpointCircuitBreaker {
+  /**
+   * The longest load of a model. Ollama itself gives up a load that makes no progress for 5 min
+   * (OLLAMA_LOAD_TIMEOUT).
+   */
+  public static final Duration MODEL_LOAD_TIMEOUT = Duration.ofMinutes(10);
+
   /** Two failures in a row: an application that makes a few calls an hour cannot wait for more. */
   private static final int FAILURES_IN_A_ROW = 2;
 
   /** After these, a call that was let in before and is served all the same brings it back. */
-  private static final Set<FailurePolicy.HealthEffect> DISPROVED_BY_SUCCESS =
-      EnumSet.of(
-          FailurePolicy.HealthEffect.COUNT_FAILURE,
-          FailurePolicy.HealthEffect.OPEN,
-          FailurePolicy.HealthEffect.LOAD_MODEL);
+  private static final Set<HealthEffect> DISPROVED_BY_SUCCESS =
+      EnumSet.of(HealthEffect.COUNT_FAILURE, HealthEffect.OPEN, HealthEffect.LOAD_MODEL);
 
   /**
    * An endpoint that has answered, or was seen to come back, has the right path and model: these
@@ -57,6 +59,7 @@ public final class EndpointCircuitBreaker {
 
   private final CircuitBreaker circuitBreaker;
   private final ReentrantLock lock = new ReentrantLock();
+  private final Function<FailureKind, HealthEffect> effects;
   private final BackoffState backoff;
   private final EndpointStateTracker stateTracker;
   private final MonotonicClock clock;
@@ -74,16 +77,19 @@ public final class EndpointCircuitBreaker {
   private @Nullable AttemptException failureBeforeWarming;
 
   public EndpointCircuitBreaker(
-      EndpointConfig config,
+      String name,
+      String origin,
       TimeSource time,
       BackoffPolicy backoffPolicy,
+      Function<FailureKind, HealthEffect> effects,
       Resilience4jRegistries registries,
       Consumer<EndpointChange> own,
       Consumer<EndpointChange> changes) {
+    this.effects = effects;
     this.backoff = new BackoffState(time, backoffPolicy);
     this.clock = new MonotonicClock(time);
-    this.stateTracker = new EndpointStateTracker(config, clock, own, changes);
-    this.circuitBreaker = registries.circuitBreakers().circuitBreaker(config.name(), config());
+    this.stateTracker = new EndpointStateTracker(name, origin, clock, own, changes);
+    this.circuitBreaker = registries.circuitBreakers().circuitBreaker(name, config());
     // First of all consumers: an application's that throws keeps those behind it from hearing.
     circuitBreaker
         .getEventPublisher()
@@ -166,7 +172,7 @@ public final class EndpointCircuitBreaker {
 
   /** Whether a call found nobody there, which is evidence enough that it was down. */
   public boolean isTrippedAtOnce() {
-    return backoff.effect() == FailurePolicy.HealthEffect.OPEN;
+    return backoff.effect() == HealthEffect.OPEN;
   }
 
   /**
@@ -316,7 +322,7 @@ public final class EndpointCircuitBreaker {
             if (isOfThisGeneration()) {
               releasePermission();
               failedFast = false;
-              openFor(failure, FailurePolicy.HealthEffect.COUNT_FAILURE);
+              openFor(failure, HealthEffect.COUNT_FAILURE);
             }
           });
     }
@@ -345,12 +351,12 @@ public final class EndpointCircuitBreaker {
       if (untold != null && now == CircuitBreaker.State.HALF_OPEN) {
         // Its log threw before it had counted; a permission would be lost.
         releasePermission();
-        openFor(failure, FailurePolicy.HealthEffect.COUNT_FAILURE);
+        openFor(failure, HealthEffect.COUNT_FAILURE);
       } else if (untold != null
           && now == CircuitBreaker.State.CLOSED
           && failures >= FAILURES_IN_A_ROW) {
         // Nor has it counted those before.
-        openFor(failure, FailurePolicy.HealthEffect.COUNT_FAILURE);
+        openFor(failure, HealthEffect.COUNT_FAILURE);
       }
     }
 
@@ -503,30 +509,27 @@ public final class EndpointCircuitBreaker {
     openFor(failure, effectOf(failure));
   }
 
-  private void openFor(AttemptException failure, FailurePolicy.HealthEffect effect) {
+  private void openFor(AttemptException failure, HealthEffect effect) {
     lastFailure = failure;
     startBackoff(effect, failure.retryAfter());
     open();
   }
 
-  private FailurePolicy.HealthEffect effectOf(AttemptException failure) {
+  private HealthEffect effectOf(AttemptException failure) {
     if (failure.isBlameless()) {
-      return FailurePolicy.HealthEffect.NONE;
+      return HealthEffect.NONE;
     }
     return everHealthy && OUTAGE_ONCE_HEALTHY.contains(failure.kind())
-        ? FailurePolicy.HealthEffect.OPEN
-        : FailurePolicy.of(failure.kind()).effect();
+        ? HealthEffect.OPEN
+        : effects.apply(failure.kind());
   }
 
   /** A router says so while a model is being loaded, and its own health check is well meanwhile. */
   private boolean isLikelyBrief(AttemptException failure) {
-    FailurePolicy.HealthEffect effect = effectOf(failure);
-    boolean ofServer =
-        effect == FailurePolicy.HealthEffect.COUNT_FAILURE
-            || effect == FailurePolicy.HealthEffect.COOL_DOWN;
+    HealthEffect effect = effectOf(failure);
+    boolean ofServer = effect == HealthEffect.COUNT_FAILURE || effect == HealthEffect.COOL_DOWN;
     return (ofServer && failure.status() >= 500)
-        || (effect == FailurePolicy.HealthEffect.OPEN
-            && OUTAGE_ONCE_HEALTHY.contains(failure.kind()));
+        || (effect == HealthEffect.OPEN && OUTAGE_ONCE_HEALTHY.contains(failure.kind()));
   }
 
   /** How long it stays shut is decided here; the breaker's own wait is over at once. */
@@ -566,7 +569,7 @@ public final class EndpointCircuitBreaker {
     failureBeforeWarming = stateTracker.isDown() ? lastFailure : null;
     if (again) {
       failedFast = false;
-      startBackoff(FailurePolicy.HealthEffect.COUNT_FAILURE, Optional.empty());
+      startBackoff(HealthEffect.COUNT_FAILURE, Optional.empty());
     }
     lastFailure = why;
     warming = true;
@@ -597,7 +600,7 @@ public final class EndpointCircuitBreaker {
     AttemptException before = failureBeforeWarming;
     return before != null
         && before.kind() != FailureKind.MODEL_NOT_FOUND
-        && effectOf(before) == FailurePolicy.HealthEffect.OPEN_UNTIL_REPAIRED;
+        && effectOf(before) == HealthEffect.OPEN_UNTIL_REPAIRED;
   }
 
   /** Whether it has no such model, as far as is known since it was made. */
@@ -691,13 +694,11 @@ public final class EndpointCircuitBreaker {
 
   private long startCountedBackoff() {
     AttemptException last = lastFailure;
-    startBackoff(
-        FailurePolicy.HealthEffect.COUNT_FAILURE,
-        last == null ? Optional.empty() : last.retryAfter());
+    startBackoff(HealthEffect.COUNT_FAILURE, last == null ? Optional.empty() : last.retryAfter());
     return MINIMAL_WAIT.toMillis();
   }
 
-  private void startBackoff(FailurePolicy.HealthEffect effect, Optional<Duration> asked) {
+  private void startBackoff(HealthEffect effect, Optional<Duration> asked) {
     if (failedFast && asked.isEmpty()) {
       backoff.startShort(effect);
     } else {

@@ -2,7 +2,6 @@
 package dev.offmeter.internal.circuit;
 
 import dev.offmeter.internal.AttemptException;
-import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.time.MonotonicClock;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
@@ -17,7 +16,8 @@ import org.jspecify.annotations.Nullable;
  * new era. Changed under its breaker's lock; read by any thread.
  */
 final class EndpointStateTracker {
-  private final EndpointConfig config;
+  private final String name;
+  private final String origin;
   private final MonotonicClock clock;
   private final AtomicInteger generation = new AtomicInteger();
 
@@ -29,11 +29,13 @@ final class EndpointStateTracker {
   private volatile Instant since;
 
   EndpointStateTracker(
-      EndpointConfig config,
+      String name,
+      String origin,
       MonotonicClock clock,
       Consumer<EndpointChange> ownEvents,
       Consumer<EndpointChange> changes) {
-    this.config = config;
+    this.name = name;
+    this.origin = origin;
     this.clock = clock;
     this.ownEvents = new SerialEventDispatcher(ownEvents);
     this.events = new SerialEventDispatcher(changes);
@@ -70,8 +72,8 @@ final class EndpointStateTracker {
     since = clock.instant();
     EndpointChange change =
         new EndpointChange(
-            config.name(),
-            config.origin(),
+            name,
+            origin,
             from,
             to,
             why == null ? null : why.kind(),
@@ -84,8 +86,7 @@ final class EndpointStateTracker {
   /** The state is what it was, for a reason that is known only now; to be told likewise. */
   void announce(AttemptException why, Duration leftAlone) {
     events.enqueue(
-        new EndpointChange(
-            config.name(), config.origin(), state, state, why.kind(), why.message(), leftAlone));
+        new EndpointChange(name, origin, state, state, why.kind(), why.message(), leftAlone));
   }
 
   /** Tells what has changed. No lock may be held. */

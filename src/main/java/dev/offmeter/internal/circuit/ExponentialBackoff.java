@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.circuit;
 
-import dev.offmeter.internal.failover.FailurePolicy;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.function.DoubleSupplier;
@@ -35,7 +34,7 @@ public final class ExponentialBackoff implements BackoffPolicy {
   }
 
   @Override
-  public Duration backoff(FailurePolicy.HealthEffect effect, int inARow, Optional<Duration> asked) {
+  public Duration backoff(HealthEffect effect, int inARow, Optional<Duration> asked) {
     return switch (effect) {
       case COOL_DOWN -> clamped(asked.orElse(COOL_DOWN), COOL_DOWN_MIN, COOL_DOWN_MAX);
       case OPEN_UNTIL_REPAIRED -> exponential(REPAIR, REPAIR_MAX, inARow);

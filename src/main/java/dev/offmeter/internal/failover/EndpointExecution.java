@@ -8,6 +8,7 @@ import dev.offmeter.LlmException;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.circuit.EndpointCircuitBreaker;
+import dev.offmeter.internal.circuit.HealthEffect;
 import dev.offmeter.internal.http.ExchangeResult;
 import dev.offmeter.internal.time.CancellationToken;
 import java.time.Duration;
@@ -229,7 +230,7 @@ final class EndpointExecution {
     if (!permit.isCurrent()) {
       return false;
     }
-    if (FailurePolicy.of(failure.kind()).effect() == FailurePolicy.HealthEffect.COOL_DOWN) {
+    if (FailurePolicy.of(failure.kind()).effect() == HealthEffect.COOL_DOWN) {
       // Others must know at once, even if this call waits for the end of it.
       permit.onFailure(failure, call.time().nanos() - enteredAt);
     }

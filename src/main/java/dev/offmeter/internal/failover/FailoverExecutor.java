@@ -52,7 +52,7 @@ public final class FailoverExecutor implements AutoCloseable {
   private final @Nullable HedgingPolicy hedgingPolicy;
   private final AtomicLong calls = new AtomicLong();
 
-  public static Resilience4jRegistries emptyRegistries() {
+  static Resilience4jRegistries emptyRegistries() {
     return new Resilience4jRegistries(
         CircuitBreakerRegistry.ofDefaults(),
         TimeLimiterRegistry.ofDefaults(),

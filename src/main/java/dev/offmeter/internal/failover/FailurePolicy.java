@@ -4,11 +4,12 @@ package dev.offmeter.internal.failover;
 import static dev.offmeter.FailureKind.*;
 
 import dev.offmeter.FailureKind;
+import dev.offmeter.internal.circuit.HealthEffect;
 import java.util.EnumMap;
 import java.util.Map;
 
 /** The one table that decides what a failure means. {@code docs/failover.md} prints it. */
-public final class FailurePolicy {
+final class FailurePolicy {
   /** What becomes of the call. */
   enum CallAction {
     /** The next endpoint is asked. */
@@ -19,24 +20,8 @@ public final class FailurePolicy {
     STOP
   }
 
-  /** What becomes of the endpoint. */
-  public enum HealthEffect {
-    /** It says nothing of the endpoint's health. */
-    NONE,
-    /** One of the failures that take the endpoint down when they come in a row. */
-    COUNT_FAILURE,
-    /** Evidence of absence: down at once. */
-    OPEN,
-    /** Left alone while its model is loaded in the background. */
-    LOAD_MODEL,
-    /** Left alone for as long as it asks. */
-    COOL_DOWN,
-    /** Left alone until a person has mended it. */
-    OPEN_UNTIL_REPAIRED
-  }
-
   /** One row of the table. */
-  public record Verdict(CallAction action, HealthEffect effect) {}
+  record Verdict(CallAction action, HealthEffect effect) {}
 
   private static final Map<FailureKind, Verdict> TABLE = new EnumMap<>(FailureKind.class);
 
@@ -64,7 +49,7 @@ public final class FailurePolicy {
 
   private FailurePolicy() {}
 
-  public static Verdict of(FailureKind kind) {
+  static Verdict of(FailureKind kind) {
     Verdict verdict = TABLE.get(kind);
     if (verdict == null) {
       throw new IllegalStateException("no row for " + kind);

@@ -67,9 +67,11 @@ final class GuardedEndpoint {
     Resilience4jRegistries registries = shared.registries();
     this.breaker =
         new EndpointCircuitBreaker(
-            config,
+            config.name(),
+            config.origin(),
             time,
             backoffPolicy(shared),
+            kind -> FailurePolicy.of(kind).effect(),
             registries,
             this::onStateChanged,
             shared.changeListener());

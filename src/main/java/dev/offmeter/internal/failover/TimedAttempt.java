@@ -9,6 +9,7 @@ import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.health.HealthMonitor;
 import dev.offmeter.internal.health.LatencyWindow;
 import dev.offmeter.internal.health.ResendPolicy;
+import dev.offmeter.internal.health.RunningAttempt;
 import dev.offmeter.internal.health.WedgedModelDetector;
 import dev.offmeter.internal.http.AttemptTimeouts;
 import dev.offmeter.internal.http.Exchange;
@@ -40,7 +41,7 @@ import org.jspecify.annotations.Nullable;
  * <p>While a stream is delivered, the attempt's own limit is no longer in force, and the stall
  * clock runs only while its reader waits: a reader who takes his time is no fault of the node.
  */
-public final class TimedAttempt implements ExchangeListener {
+final class TimedAttempt implements ExchangeListener, RunningAttempt {
   private static final long NEVER = Duration.ofDays(365).toNanos();
 
   /** Failures that come without a byte while a model is being loaded. */
@@ -406,10 +407,11 @@ public final class TimedAttempt implements ExchangeListener {
   }
 
   /**
-   * A health check over a new connection was answered, while this attempt may have been silent for
-   * long on a kept one. Then the kept one is to blame, which a router has forgotten: see {@link
-   * ResendPolicy}.
+   * {@inheritDoc}
+   *
+   * <p>Then the kept one is to blame, which a router has forgotten: see {@link ResendPolicy}.
    */
+  @Override
   public void onServerHealthy() {
     long now = time.nanos();
     if (isConnectionSuspect() && tryTakeRequest(now)) {
@@ -435,22 +437,17 @@ public final class TimedAttempt implements ExchangeListener {
     }
   }
 
-  /** When it was made. */
+  @Override
   public long startedAt() {
     return start;
   }
 
-  /** Whether it has no first piece, and was made before that. */
-  public boolean isWaitingLongerThan(long begun) {
-    return !this.begun && isOlderThan(begun);
+  @Override
+  public boolean isWaitingLongerThan(long then) {
+    return !begun && isOlderThan(then);
   }
 
-  /**
-   * Whether it may yet have an answer.
-   *
-   * @param load nanoseconds until the model is loaded
-   * @param answer how long an answer takes then
-   */
+  @Override
   public boolean canOutlast(long load, long answer) {
     if (load == 0) {
       return true;
@@ -461,11 +458,6 @@ public final class TimedAttempt implements ExchangeListener {
     long whole = loaded + (piecesBeforeFirst < Integer.MAX_VALUE ? 0 : answer);
     long attempt = start + processPause.lostNanos() + timeouts.attempt().toNanos();
     return loaded - firstTokenEnds < 0 && whole - earlier(attempt, shareEnds) < 0;
-  }
-
-  /** Whether it was made before then. */
-  public boolean isOlderThan(long then) {
-    return start - then < 0;
   }
 
   /** Since when the connection that is used now has been. */
@@ -484,12 +476,12 @@ public final class TimedAttempt implements ExchangeListener {
     return resent || (connected && !reusedConnection);
   }
 
-  /** Whether it has been silent for long, and over a new connection. */
+  @Override
   public boolean isSilentOnNewConnection() {
     return isOnNewConnection() && !begun && time.nanos() - sentAt() >= silenceThreshold / 2;
   }
 
-  /** The endpoint is not to be waited for: it ends, if no piece of its answer has come. */
+  @Override
   public void failOver(AttemptException failure) {
     if (!begun) {
       outcome.completeExceptionally(failure);
@@ -497,14 +489,13 @@ public final class TimedAttempt implements ExchangeListener {
   }
 
   /**
-   * The node is dead. An answer that has begun ends too, if its reader waits for it in vain: what
-   * was sent before may still lie in the socket, and a server that is being replaced takes no new
-   * connection but ends what it has begun.
+   * {@inheritDoc}
    *
-   * @param waited how it ends where no piece has come
-   * @param begun how it ends where one has
-   * @param certain whether somebody said so, where a health check may have been lost
+   * <p>An answer that has begun ends too, if its reader waits for it in vain: what was sent before
+   * may still lie in the socket, and a server that is being replaced takes no new connection but
+   * ends what it has begun.
    */
+  @Override
   public void onUnreachable(AttemptException waited, AttemptException begun, boolean certain) {
     if (!this.begun) {
       outcome.completeExceptionally(waited);

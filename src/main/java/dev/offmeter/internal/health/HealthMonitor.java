@@ -5,7 +5,6 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.circuit.EndpointCircuitBreaker;
 import dev.offmeter.internal.circuit.RequestRateLimiter;
-import dev.offmeter.internal.failover.TimedAttempt;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Probe;
 import dev.offmeter.internal.time.TimeSource;
@@ -42,7 +41,7 @@ public final class HealthMonitor {
   private final ModelLoadProgress loadProgress;
   private final OllamaAdvice advice;
   private final StallCorrelator stallCorrelator = new StallCorrelator();
-  private final Set<TimedAttempt> attempts = ConcurrentHashMap.newKeySet();
+  private final Set<RunningAttempt> attempts = ConcurrentHashMap.newKeySet();
 
   public HealthMonitor(
       EndpointConfig config,
@@ -79,12 +78,12 @@ public final class HealthMonitor {
   }
 
   /** An attempt is made. */
-  public void addWaiter(TimedAttempt attempt) {
+  public void addWaiter(RunningAttempt attempt) {
     attempts.add(attempt);
   }
 
   /** An attempt has ended. */
-  public void removeWaiter(TimedAttempt attempt) {
+  public void removeWaiter(RunningAttempt attempt) {
     attempts.remove(attempt);
   }
 
@@ -117,9 +116,9 @@ public final class HealthMonitor {
       onModelUnloaded(
           AttemptException.of(FailureKind.MODEL_COLD, describeUnloaded(result.failure())));
     } else if (result.isServerReply()
-        && attempts.stream().noneMatch(TimedAttempt::isSilentOnNewConnection)) {
+        && attempts.stream().noneMatch(RunningAttempt::isSilentOnNewConnection)) {
       // Where a new connection is silent too, the server is slow.
-      attempts.forEach(TimedAttempt::onServerHealthy);
+      attempts.forEach(RunningAttempt::onServerHealthy);
     }
   }
 
@@ -166,7 +165,7 @@ public final class HealthMonitor {
    */
   private void failOverHopelessWaiters(AttemptException failure) {
     long now = time.nanos();
-    for (TimedAttempt attempt : attempts) {
+    for (RunningAttempt attempt : attempts) {
       long left = loadProgress.remaining(attempt.startedAt(), now, modelLoader.lastLoadNanos());
       if (!attempt.canOutlast(left, modelLoader.usualAnswerNanos())) {
         attempt.failOver(failure);
@@ -175,7 +174,7 @@ public final class HealthMonitor {
   }
 
   /** An attempt has ended without a byte. */
-  public void onAttemptAbandoned(TimedAttempt attempt) {
+  public void onAttemptAbandoned(RunningAttempt attempt) {
     long begun = attempt.startedAt();
     boolean first = attempts.stream().noneMatch(other -> other.isWaitingLongerThan(begun));
     loadProgress.onAbandoned(begun, time.nanos(), first);
@@ -291,7 +290,7 @@ public final class HealthMonitor {
 
   /** Everybody who waits for the first piece of an answer moves on. */
   void failOverWaiters(AttemptException failure) {
-    for (TimedAttempt attempt : attempts) {
+    for (RunningAttempt attempt : attempts) {
       attempt.failOver(failure);
     }
   }
@@ -308,7 +307,7 @@ public final class HealthMonitor {
         AttemptException.of(
             FailureKind.UNRESPONSIVE,
             "silent in the middle of its answer, and " + describeUnreachable(unreachable));
-    for (TimedAttempt attempt : attempts) {
+    for (RunningAttempt attempt : attempts) {
       attempt.onUnreachable(failure, begun, certain);
     }
   }

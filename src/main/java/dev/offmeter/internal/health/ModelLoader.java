@@ -35,9 +35,6 @@ import org.slf4j.LoggerFactory;
 public final class ModelLoader {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
-  /** Ollama itself gives up a load that makes no progress for 5 min (OLLAMA_LOAD_TIMEOUT). */
-  public static final Duration LOAD_TIMEOUT = Duration.ofMinutes(10);
-
   /** Loading a model that is loaded takes no longer than this. */
   private static final Duration INSTANT = Duration.ofSeconds(2);
 
@@ -59,7 +56,7 @@ public final class ModelLoader {
 
   private static final int MAX_BUSY_DOUBLINGS = 3;
 
-  /** That is {@link #LOAD_TIMEOUT} in all, near enough. */
+  /** That is {@link EndpointCircuitBreaker#MODEL_LOAD_TIMEOUT} in all, near enough. */
   private static final int MAX_BUSY = 75;
 
   private static final Set<FailureKind> REJECTIONS =
@@ -394,7 +391,9 @@ public final class ModelLoader {
       countToken(time.nanos());
       load.onRequest(time.nanos());
       probes.probeInParallel(
-          loadProbe, LOAD_TIMEOUT, probeResult -> onLoadReply(load, probeResult));
+          loadProbe,
+          EndpointCircuitBreaker.MODEL_LOAD_TIMEOUT,
+          probeResult -> onLoadReply(load, probeResult));
     } catch (AttemptException e) {
       finishLoad(load, ProbeResult.of(ProbeResult.Status.UNAUTHORIZED, e));
     }
@@ -402,7 +401,8 @@ public final class ModelLoader {
 
   /** Once more, if a rate leaves room for that. */
   private void requestLoadAgain(ModelLoad load) {
-    long left = LOAD_TIMEOUT.toNanos() - (time.nanos() - load.startedAt());
+    long left =
+        EndpointCircuitBreaker.MODEL_LOAD_TIMEOUT.toNanos() - (time.nanos() - load.startedAt());
     try {
       countToken(time.nanos());
       load.onRequest(time.nanos());

@@ -16,8 +16,6 @@ import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.cfg.JsonNodeFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
-import dev.offmeter.internal.wire.BoundedInputStream;
-import dev.offmeter.internal.wire.LenientJsonTree;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.Set;
@@ -33,9 +31,7 @@ public final class Json {
   /** A longer one is not even passed over. */
   private static final int ENDLESS_NUMBER = 20_000;
 
-  /**
-   * Sizes are bounded by {@link BoundedInputStream}, so Jackson's own 20 million characters may go.
-   */
+  /** Whoever reads a reply bounds its size, so Jackson's own 20 million characters may go. */
   public static final JsonFactory FACTORY =
       JsonFactory.builder()
           .streamReadConstraints(
@@ -59,7 +55,7 @@ public final class Json {
                   .build())
           .build();
 
-  /** For the parts of a reply that become {@link LenientJsonTree trees}. */
+  /** For the parts of a reply that become trees and may be written loosely. */
   public static final JsonFactory REPLIES =
       JsonFactory.builder()
           .streamReadConstraints(
@@ -88,7 +84,7 @@ public final class Json {
 
   private Json() {}
 
-  /** Whether the text is one JSON object and nothing else. */
+  /** Whether the text is one JSON object and nothing else, so that it can stand in a request. */
   public static boolean isObject(String text) {
     try {
       return TREE_MAPPER

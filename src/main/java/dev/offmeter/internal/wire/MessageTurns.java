@@ -6,6 +6,7 @@ import dev.offmeter.Message;
 import dev.offmeter.Role;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 
 /**
  * A conversation as turns of two, for Gemini and Anthropic: what follows one another from the same
@@ -29,5 +30,13 @@ public final class MessageTurns {
       modelBefore = model;
     }
     return turns;
+  }
+
+  /** The system's words, which have one place outside the conversation; empty if there are none. */
+  public static String system(ChatRequest request) {
+    return request.messages().stream()
+        .filter(message -> message.role() == Role.SYSTEM)
+        .map(Message::content)
+        .collect(Collectors.joining("\n\n"));
   }
 }

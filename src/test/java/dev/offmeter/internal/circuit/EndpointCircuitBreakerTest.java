@@ -6,13 +6,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.offmeter.FailureKind;
 import dev.offmeter.internal.AttemptException;
-import dev.offmeter.internal.failover.FailoverExecutor;
-import dev.offmeter.internal.http.AttemptTimeouts;
-import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
-import dev.offmeter.testing.EndpointConfigs;
+import dev.offmeter.observe.Resilience4jRegistries;
 import dev.offmeter.testing.ManualTime;
+import io.github.resilience4j.bulkhead.BulkheadRegistry;
+import io.github.resilience4j.circuitbreaker.CircuitBreakerRegistry;
+import io.github.resilience4j.timelimiter.TimeLimiterRegistry;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -26,12 +26,6 @@ class EndpointCircuitBreakerTest {
   private static final Runnable NOTHING_FIRST = () -> {};
   private static final AttemptException DOWN =
       AttemptException.of(FailureKind.TUNNEL_DOWN, "nobody there");
-  private static final Duration LIMIT = Duration.ofSeconds(15);
-  private static final EndpointConfig PRIMARY =
-      EndpointConfigs.server(
-          "primary",
-          new AttemptTimeouts(LIMIT, LIMIT, LIMIT, LIMIT, LIMIT, null),
-          Integer.MAX_VALUE);
   private static final AttemptException COLD =
       AttemptException.of(FailureKind.MODEL_COLD, "not in memory");
 
@@ -43,12 +37,31 @@ class EndpointCircuitBreakerTest {
   void start() {
     breaker =
         new EndpointCircuitBreaker(
-            PRIMARY,
+            "primary",
+            "http://a",
             time,
             (effect, inARow, asked) -> Duration.ofSeconds(15),
-            FailoverExecutor.emptyRegistries(),
+            EndpointCircuitBreakerTest::effect,
+            registries(),
             change -> {},
             change -> heard.accept(change));
+  }
+
+  private static HealthEffect effect(FailureKind kind) {
+    return switch (kind) {
+      case TUNNEL_DOWN -> HealthEffect.OPEN;
+      case MODEL_COLD -> HealthEffect.LOAD_MODEL;
+      case RATE_LIMITED -> HealthEffect.COOL_DOWN;
+      case UNAUTHORIZED -> HealthEffect.OPEN_UNTIL_REPAIRED;
+      default -> throw new AssertionError(kind);
+    };
+  }
+
+  private static Resilience4jRegistries registries() {
+    return new Resilience4jRegistries(
+        CircuitBreakerRegistry.ofDefaults(),
+        TimeLimiterRegistry.ofDefaults(),
+        BulkheadRegistry.ofDefaults());
   }
 
   private void assertShut() {
@@ -236,10 +249,12 @@ class EndpointCircuitBreakerTest {
   void timeMayBeNegative() {
     EndpointCircuitBreaker early =
         new EndpointCircuitBreaker(
-            PRIMARY,
+            "primary",
+            "http://a",
             new ManualTime(-3_000_000_000_000_000_000L),
             (effect, inARow, asked) -> Duration.ofSeconds(15),
-            FailoverExecutor.emptyRegistries(),
+            EndpointCircuitBreakerTest::effect,
+            registries(),
             change -> {},
             change -> {});
     for (int i = 0; i < 2; i++) {

@@ -3,7 +3,6 @@ package dev.offmeter.internal.circuit;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.offmeter.internal.failover.FailurePolicy.HealthEffect;
 import java.time.Duration;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;

@@ -4,8 +4,8 @@ package dev.offmeter.internal.failover;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.FailureKind;
+import dev.offmeter.internal.circuit.HealthEffect;
 import dev.offmeter.internal.failover.FailurePolicy.CallAction;
-import dev.offmeter.internal.failover.FailurePolicy.HealthEffect;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -4,6 +4,7 @@ package dev.offmeter.internal.failover;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.FailureKind;
+import dev.offmeter.internal.circuit.HealthEffect;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -68,7 +69,7 @@ class FailurePolicyTest {
     "CANCELLED, STOP, NONE",
     "INTERNAL, NEXT_ENDPOINT, NONE"
   })
-  void judges(FailureKind kind, FailurePolicy.CallAction next, FailurePolicy.HealthEffect health) {
+  void judges(FailureKind kind, FailurePolicy.CallAction next, HealthEffect health) {
     assertThat(FailurePolicy.of(kind)).isEqualTo(new FailurePolicy.Verdict(next, health));
   }
 

@@ -21,7 +21,6 @@ import dev.offmeter.internal.wire.ReplyReader;
 import dev.offmeter.internal.wire.RequestAdaptations;
 import dev.offmeter.internal.wire.SseReader;
 import dev.offmeter.internal.wire.ToolCallIds;
-import dev.offmeter.internal.wire.gemini.GeminiChat;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
@@ -99,7 +98,7 @@ public final class AnthropicChat implements Protocol {
     out.writeStringField("model", server.model());
     out.writeNumberField("max_tokens", request.maxTokens());
     out.writeBooleanField("stream", true);
-    String system = GeminiChat.system(request);
+    String system = MessageTurns.system(request);
     if (!system.isEmpty()) {
       out.writeStringField("system", system);
     }

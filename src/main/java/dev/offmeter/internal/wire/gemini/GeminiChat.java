@@ -24,7 +24,6 @@ import dev.offmeter.internal.wire.SseReader;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Collectors;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 import okhttp3.ResponseBody;
@@ -148,7 +147,7 @@ public final class GeminiChat implements Protocol {
 
   /** There is one place for it, outside the conversation. */
   private static void writeSystem(ChatRequest request, JsonGenerator out) throws IOException {
-    String system = system(request);
+    String system = MessageTurns.system(request);
     if (!system.isEmpty()) {
       out.writeObjectFieldStart("systemInstruction");
       out.writeArrayFieldStart("parts");
@@ -156,13 +155,6 @@ public final class GeminiChat implements Protocol {
       out.writeEndArray();
       out.writeEndObject();
     }
-  }
-
-  public static String system(ChatRequest request) {
-    return request.messages().stream()
-        .filter(message -> message.role() == Role.SYSTEM)
-        .map(Message::content)
-        .collect(Collectors.joining("\n\n"));
   }
 
   private void writeContents(ChatRequest request, JsonGenerator out) throws IOException {
