@@ -7,18 +7,17 @@ import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
-import dev.offmeter.ClientInternals;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Semaphore;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -30,25 +29,14 @@ import org.junit.jupiter.params.provider.CsvSource;
 class ClientStatusTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
-  private ManualTime time;
-  private Node primary;
-  private Node fallback;
-  private LlmClient client;
-
-  @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    primary = loopback.node(OllamaReplies.answering("PRIMARY"));
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-    client =
-        loopback.client(
-            ClientInternals.builder(time)
-                .endpoint(ollama("primary", primary).build())
-                .endpoint(ollama("fallback", fallback).build()));
-  }
+  private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
+  private final ManualTime time = nodes.time();
+  private final Node primary = nodes.primary();
+  private final Node fallback = nodes.fallback();
+  private LlmClient client = nodes.client();
 
   private EndpointStatus primary() {
-    return client.status().endpoints().get(0);
+    return TwoNodes.primaryStatus(client);
   }
 
   @Test
@@ -215,11 +203,7 @@ class ClientStatusTest {
               String body = request.header("Authorization") + " " + request.body();
               OllamaReplies.status(401, "text/plain", body).answer(connection, request);
             });
-    client =
-        loopback.client(
-            ClientInternals.builder(time)
-                .endpoint(ollama("leaky", leaky).apiKey("canary-key-7f3a").build())
-                .endpoint(ollama("fallback", fallback).build()));
+    client = nodes.client(ollama("leaky", leaky).apiKey("canary-key-7f3a"));
     client.chat("canary-prompt of Zoë");
 
     assertThat(primary().state()).isEqualTo(EndpointState.DOWN);

@@ -2,7 +2,6 @@
 package dev.offmeter.observe;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
-import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
@@ -25,6 +24,7 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -34,7 +34,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Flow;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -47,21 +46,12 @@ class LlmListenerTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
   private final List<String> events = new CopyOnWriteArrayList<>();
-  private Node primary;
-  private Node fallback;
-
-  @BeforeEach
-  void startNodes() {
-    primary = loopback.node(OllamaReplies.answering("PRIMARY"));
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-  }
+  private final TwoNodes nodes = TwoNodes.inRealTime(loopback);
+  private final Node primary = nodes.primary();
+  private final Node fallback = nodes.fallback();
 
   private LlmClient client(LlmListener listener) {
-    return loopback.client(
-        LlmClient.builder()
-            .endpoint(ollama("primary", primary).build())
-            .endpoint(ollama("fallback", fallback).build())
-            .listener(listener));
+    return loopback.client(nodes.builder().listener(listener));
   }
 
   @Test

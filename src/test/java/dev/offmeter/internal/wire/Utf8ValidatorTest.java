@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.wire;
 
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
@@ -67,10 +68,7 @@ class Utf8ValidatorTest {
               connection.close();
             });
     Endpoint.Builder first = spoken.endpoint("node", node.url());
-    return loopback.client(
-        LlmClient.builder()
-            .endpoint(first.build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+    return loopback.client(LlmClient.builder().endpoint(first.build()).endpoint(template()));
   }
 
   private static byte[] with(String text, String hex) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.scenario.failover;
 
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
@@ -87,10 +88,10 @@ class AdaptedRequestTest {
     return loopback.client(
         LlmClient.builder()
             .endpoint(primary.build())
-            .endpoint(Endpoint.local("template", AdaptedRequestTest::template).build()));
+            .endpoint(Endpoint.local("template", AdaptedRequestTest::answer).build()));
   }
 
-  private static String template(ChatRequest request) {
+  private static String answer(ChatRequest request) {
     return request.answerSchema().isPresent() ? "{}" : "TEMPLATE";
   }
 
@@ -280,7 +281,7 @@ class AdaptedRequestTest {
         loopback.client(
             ClientInternals.builder(time)
                 .endpoint(openAi(node).requestsPerMinute(1).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
 
     List<String> answers = new ArrayList<>();
     for (int i = 0; i < 4; i++) {

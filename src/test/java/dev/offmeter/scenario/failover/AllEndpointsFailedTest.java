@@ -16,10 +16,10 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -38,25 +38,15 @@ class AllEndpointsFailedTest {
   private static final Node.Script NO_MODEL =
       OllamaReplies.status(404, "application/json", "{\"error\":\"model 'x' not found\"}");
 
-  private ManualTime time;
-  private Node primary;
-  private Node fallback;
-
-  @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    primary = loopback.node(GONE);
-    fallback = loopback.node(BROKEN);
-  }
+  private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
+  private final ManualTime time = nodes.time();
+  private final Node primary = nodes.primary().respondWith(GONE);
+  private final Node fallback = nodes.fallback().respondWith(BROKEN);
 
   private LlmClient client(Endpoint... endpoints) {
     LlmClient.Builder builder = ClientInternals.builder(time);
     List.of(endpoints).forEach(builder::endpoint);
     return loopback.client(builder);
-  }
-
-  private LlmClient both() {
-    return client(ollama("primary", primary).build(), ollama("fallback", fallback).build());
   }
 
   private static AllEndpointsFailedException failed(LlmClient client) {
@@ -110,7 +100,7 @@ class AllEndpointsFailedTest {
 
   @Test
   void anEndpointThatIsPassedOverSaysWhatHadTakenItDown() {
-    LlmClient client = both();
+    LlmClient client = nodes.client();
     failed(client);
 
     AllEndpointsFailedException e = failed(client);
@@ -131,7 +121,7 @@ class AllEndpointsFailedTest {
   void itIsWorthAskingAgainWhenTheFirstOfThemMayBe() {
     primary.respondWith(OllamaReplies.status(429, "text/plain", "slow down", "Retry-After: 40"));
     fallback.respondWith(OllamaReplies.status(429, "text/plain", "slow down", "Retry-After: 7"));
-    LlmClient client = both();
+    LlmClient client = nodes.client();
 
     assertThat(failed(client).retryAfter()).contains(Duration.ofSeconds(7));
     time.advance(Duration.ofSeconds(3));

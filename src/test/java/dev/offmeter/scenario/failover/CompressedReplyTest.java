@@ -2,6 +2,7 @@
 package dev.offmeter.scenario.failover;
 
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.Attempt;
@@ -46,10 +47,7 @@ class CompressedReplyTest {
   }
 
   private LlmClient client(Endpoint.Builder endpoint) {
-    return loopback.client(
-        LlmClient.builder()
-            .endpoint(endpoint.build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+    return loopback.client(LlmClient.builder().endpoint(endpoint.build()).endpoint(template()));
   }
 
   /** A way to compress. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.scenario.failover;
 
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ch.qos.logback.classic.Level;
@@ -175,7 +176,7 @@ class EventListenerFaultsTest {
             .httpClient(http)
             .endpoint(
                 Endpoint.ollama("node", "https://localhost:" + server.getPort()).model("m").build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+            .endpoint(template()));
   }
 
   @Test
@@ -283,7 +284,7 @@ class EventListenerFaultsTest {
             LlmClient.builder()
                 .listener(listener)
                 .endpoint(Loopback.ollama("node", node).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
 
     ChatResponse response = client.chat(SECRET);
 

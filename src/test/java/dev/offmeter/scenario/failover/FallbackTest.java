@@ -22,6 +22,7 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
@@ -30,7 +31,6 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import mockwebserver3.MockResponse;
 import mockwebserver3.MockWebServer;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -44,27 +44,12 @@ import org.junit.jupiter.params.provider.ValueSource;
 class FallbackTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
-  private Node primary;
-  private Node fallback;
-
-  @BeforeEach
-  void startNodes() {
-    primary = loopback.node(OllamaReplies.answering("PRIMARY"));
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-  }
-
-  private LlmClient client() {
-    return loopback.client(builder());
-  }
-
-  private LlmClient.Builder builder() {
-    return LlmClient.builder()
-        .endpoint(ollama("primary", primary).build())
-        .endpoint(ollama("fallback", fallback).build());
-  }
+  private final TwoNodes nodes = TwoNodes.inRealTime(loopback);
+  private final Node primary = nodes.primary();
+  private final Node fallback = nodes.fallback();
 
   private Attempt fallThrough() {
-    ChatResponse response = client().chat("draft a reminder");
+    ChatResponse response = nodes.client().chat("draft a reminder");
     assertThat(response.text()).isEqualTo("FALLBACK");
     assertThat(response.attempts()).hasSize(2);
     return response.attempts().get(0);
@@ -73,7 +58,7 @@ class FallbackTest {
   @Test
   void oneUserMessageIsEnoughForEveryWayOfAsking() throws Exception {
     primary.respondWith(OllamaReplies.answering("Dear Zoë"));
-    LlmClient client = client();
+    LlmClient client = nodes.client();
 
     assertThat(client.chatAsync("a reminder").get().text()).isEqualTo("Dear Zoë");
     try (ChatStream stream = client.stream("a reminder")) {
@@ -86,16 +71,10 @@ class FallbackTest {
 
   @Test
   void wordsOfAServerCannotSteerATerminal() {
-    Node primary =
-        loopback.node(
-            OllamaReplies.status(
-                500, "application/json", "{\"error\":\"a\\u001b[2J\\u0007\\u202eb\"}"));
-    Node fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-    LlmClient client =
-        loopback.client(
-            LlmClient.builder()
-                .endpoint(ollama("primary", primary).build())
-                .endpoint(ollama("fallback", fallback).build()));
+    primary.respondWith(
+        OllamaReplies.status(
+            500, "application/json", "{\"error\":\"a\\u001b[2J\\u0007\\u202eb\"}"));
+    LlmClient client = nodes.client();
 
     assertThat(client.chat("a reminder").attempts().get(0).message()).isEqualTo("a [2J b");
   }
@@ -104,7 +83,7 @@ class FallbackTest {
   void thePrimaryAnswersWhenItCan() {
     primary.respondWith(OllamaReplies.answering("Dear", " Zoë", "\\nplease pay"));
 
-    ChatResponse response = client().chat("draft a reminder");
+    ChatResponse response = nodes.client().chat("draft a reminder");
 
     assertThat(response.text()).isEqualTo("Dear Zoë\nplease pay");
     assertThat(response.endpoint()).isEqualTo("primary");
@@ -121,7 +100,7 @@ class FallbackTest {
   void fallsBackWhenThePrimaryHangsForFifteenSeconds() throws Exception {
     primary.respondWith(OllamaReplies.hanging());
     ManualTime time = loopback.manualTime();
-    LlmClient client = loopback.client(ClientInternals.withTime(builder(), time));
+    LlmClient client = loopback.client(ClientInternals.withTime(nodes.builder(), time));
 
     CompletableFuture<ChatResponse> call = chatElsewhere(client);
     primary.awaitFirstRequest();
@@ -156,11 +135,7 @@ class FallbackTest {
 
   @Test
   void fallsBackWhenThePrimaryRefuses() {
-    LlmClient client =
-        loopback.client(
-            LlmClient.builder()
-                .endpoint(Endpoint.ollama("primary", Loopback.unusedUrl()).model("m").build())
-                .endpoint(ollama("fallback", fallback).build()));
+    LlmClient client = nodes.client(Endpoint.ollama("primary", Loopback.unusedUrl()).model("m"));
 
     ChatResponse response = client.chat("draft a reminder");
 
@@ -302,7 +277,7 @@ class FallbackTest {
     primary.respondWith(FallbackTest::cutAfterTwoTokens);
 
     ChatResponse response =
-        client().chat(ChatRequest.builder().user("draft a reminder").maxTokens(2).build());
+        nodes.client().chat(ChatRequest.builder().user("draft a reminder").maxTokens(2).build());
 
     assertThat(response.text()).isEqualTo("Dear Ms");
     assertThat(response.finishReason()).isEqualTo(FinishReason.LENGTH);
@@ -320,7 +295,7 @@ class FallbackTest {
     primary.respondWith(
         OllamaReplies.answering("<th", "ink>\\nWho owes?\\n</thi", "nk>\\n\\nDear", " Zoë"));
 
-    ChatResponse response = client().chat("draft a reminder");
+    ChatResponse response = nodes.client().chat("draft a reminder");
 
     assertThat(response.text()).isEqualTo("Dear Zoë");
     assertThat(response.thinking()).isEqualTo("\nWho owes?\n");
@@ -363,7 +338,7 @@ class FallbackTest {
   void oneVisibleCharacterIsAnAnswer(String visible) {
     primary.respondWith(OllamaReplies.answering(visible));
 
-    assertThat(client().chat("draft a reminder").endpoint()).isEqualTo("primary");
+    assertThat(nodes.client().chat("draft a reminder").endpoint()).isEqualTo("primary");
   }
 
   @Test
@@ -384,7 +359,7 @@ class FallbackTest {
   void aModelsNameThatIsUnfitForALogIsNotTaken(String model) {
     primary.respondWith(namingItself(model));
 
-    ChatResponse response = client().chat("draft a reminder");
+    ChatResponse response = nodes.client().chat("draft a reminder");
 
     assertThat(response.text()).isEqualTo("PRIMARY");
     assertThat(response.model()).isEqualTo("primary-model");
@@ -395,10 +370,10 @@ class FallbackTest {
   void aModelsNameMayHaveTwoHundredCharacters() {
     for (String model : List.of("hf.co/Österreich/model v2:Q4_K_M", "m".repeat(200))) {
       primary.respondWith(namingItself(model));
-      assertThat(client().chat("draft a reminder").model()).isEqualTo(model);
+      assertThat(nodes.client().chat("draft a reminder").model()).isEqualTo(model);
     }
     primary.respondWith(namingItself("m".repeat(201)));
-    assertThat(client().chat("draft a reminder").model()).isEqualTo("primary-model");
+    assertThat(nodes.client().chat("draft a reminder").model()).isEqualTo("primary-model");
   }
 
   private static Node.Script namingItself(String model) {
@@ -498,7 +473,7 @@ class FallbackTest {
     fallback.respondWith(
         OllamaReplies.status(404, "application/json", "{\"error\":\"model 'x' not found\"}"));
 
-    assertThatThrownBy(() -> client().chat("draft a reminder"))
+    assertThatThrownBy(() -> nodes.client().chat("draft a reminder"))
         .isInstanceOfSatisfying(
             AllEndpointsFailedException.class,
             e ->
@@ -520,7 +495,7 @@ class FallbackTest {
 
   @Test
   void aConnectionIsKeptForTheNextCall() {
-    LlmClient client = client();
+    LlmClient client = nodes.client();
 
     for (int i = 0; i < 5; i++) {
       client.chat("draft a reminder");

@@ -3,12 +3,12 @@ package dev.offmeter.scenario.failover;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.Attempt;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.ClientInternals;
-import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.testing.Loopback;
@@ -46,7 +46,7 @@ class FirstTokenTimeoutMessageTest {
         loopback.client(
             ClientInternals.builder(time)
                 .endpoint(ollama("home", home).timeout(Duration.ofSeconds(3)).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
+                .endpoint(template())
                 .httpClient(
                     new OkHttpClient.Builder()
                         .eventListener(

@@ -2,6 +2,7 @@
 package dev.offmeter.scenario.failover;
 
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
@@ -73,7 +74,7 @@ class MixedServersTest {
                 .endpoint(Endpoint.openAi("llama", llama.url()).model("m").build())
                 .endpoint(Endpoint.gemini("gemini", gemini.url()).model("m").apiKey("k").build())
                 .endpoint(Endpoint.anthropic("claude", anthropic.url()).model("m").build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
 
     for (Node next : List.of(home, llama, gemini, anthropic)) {
       ChatResponse response = client.chat("draft a reminder");

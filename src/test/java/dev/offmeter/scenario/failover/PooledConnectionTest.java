@@ -2,6 +2,7 @@
 package dev.offmeter.scenario.failover;
 
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
@@ -66,9 +67,7 @@ class PooledConnectionTest {
 
   private LlmClient client(Node node) {
     return loopback.client(
-        LlmClient.builder()
-            .endpoint(ollama("node", node).build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+        LlmClient.builder().endpoint(ollama("node", node).build()).endpoint(template()));
   }
 
   /** Answers once a connection, and drops the next request on it unread. */
@@ -230,7 +229,7 @@ class PooledConnectionTest {
         loopback.client(
             LlmClient.builder()
                 .endpoint(ollama("node", node).locality(locality).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
     client.chat("hello");
     node.respondWith(
         (connection, request) -> {
@@ -268,10 +267,7 @@ class PooledConnectionTest {
 
   private LlmClient client(ProtocolReplies spoken, Node node) {
     Endpoint.Builder endpoint = spoken.endpoint("node", node.url());
-    return loopback.client(
-        LlmClient.builder()
-            .endpoint(endpoint.build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+    return loopback.client(LlmClient.builder().endpoint(endpoint.build()).endpoint(template()));
   }
 
   private static Node.Script nodeAnswering(Semaphore sent) {
@@ -359,7 +355,7 @@ class PooledConnectionTest {
         LlmClient.builder()
             .httpClient(tls)
             .endpoint(ProtocolReplies.OPENAI.endpoint("node", url).build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+            .endpoint(template()));
   }
 
   /** A stream behind a chat, one behind a stream, a chat behind a stream, one behind a chat. */
@@ -419,7 +415,7 @@ class PooledConnectionTest {
         loopback.client(
             ClientInternals.builder(time)
                 .endpoint(Loopback.ollama("node", node).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
     client.chat("one");
     assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
     time.advance(Duration.ofSeconds(20));

@@ -7,18 +7,17 @@ import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
-import dev.offmeter.ClientInternals;
 import dev.offmeter.LlmClient;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import io.github.resilience4j.circuitbreaker.CircuitBreaker.State;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -31,22 +30,12 @@ class RetryTest {
   private static final Node.Script TUNNEL_DOWN =
       OllamaReplies.status(530, "text/plain", "error code: 1033");
 
-  private ManualTime time;
-  private Node primary;
-  private LlmClient client;
-
-  @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    primary = loopback.node(OllamaReplies.status(500, "", ""));
-    Node fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-    client =
-        loopback.client(
-            ClientInternals.builder(time)
-                .endpoint(ollama("primary", primary).retries(1).build())
-                .endpoint(ollama("fallback", fallback).build())
-                .deadline(Duration.ofMinutes(10)));
-  }
+  private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
+  private final ManualTime time = nodes.time();
+  private final Node primary = nodes.primary().respondWith(OllamaReplies.status(500, "", ""));
+  private final LlmClient client =
+      loopback.client(
+          nodes.builder(ollama("primary", primary).retries(1)).deadline(Duration.ofMinutes(10)));
 
   private CompletableFuture<ChatResponse> ask() {
     return client.chatAsync(ChatRequest.builder().user("a reminder").build());

@@ -3,13 +3,13 @@ package dev.offmeter.scenario.failover;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.ChatStream;
 import dev.offmeter.ClientInternals;
-import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.Locality;
@@ -57,7 +57,7 @@ class SilentPooledConnectionTest {
     return loopback.client(
         ClientInternals.builder(time)
             .endpoint(ollama("home", home).locality(locality).build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+            .endpoint(template()));
   }
 
   /** As many calls at once as there are to be connections afterwards, which idle for a while. */
@@ -177,7 +177,7 @@ class SilentPooledConnectionTest {
         loopback.client(
             ClientInternals.builder(time)
                 .endpoint(ollama("home", home).requestsPerMinute(2).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
     warm(client, 1);
     forgetsWhatIsKept();
     CompletableFuture<ChatResponse> call = ask(client);

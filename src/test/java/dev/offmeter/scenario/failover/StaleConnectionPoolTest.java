@@ -3,6 +3,7 @@ package dev.offmeter.scenario.failover;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.Attempt;
@@ -107,10 +108,6 @@ class StaleConnectionPoolTest {
 
   private LlmClient client(Endpoint.Builder home) {
     return loopback.client(LlmClient.builder().endpoint(home.build()).endpoint(template()));
-  }
-
-  private static Endpoint template() {
-    return Endpoint.local("template", request -> "TEMPLATE").build();
   }
 
   /** As many calls at once as there are to be connections afterwards. */

@@ -3,6 +3,7 @@ package dev.offmeter.scenario.failover;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
@@ -580,7 +581,7 @@ class UserCodeFailureTest {
   @EnumSource(Kind.class)
   void whatAFunctionOrASupplierThrowsIsNamedEvenIfItCannotTellItself(Kind kind) {
     Node node = loopback.node(OllamaReplies.answering("NODE"));
-    Endpoint last = Endpoint.local("template", request -> "TEMPLATE").build();
+    Endpoint last = template();
     LlmClient asked =
         loopback.client(
             LlmClient.builder().endpoint(Place.FUNCTION.endpoint(node, kind)).endpoint(last));
@@ -657,7 +658,7 @@ class UserCodeFailureTest {
                       }
                     })
                 .endpoint(ollama("first", node).maxConcurrent(1).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
     client.chat(SECRET);
     CompletableFuture<?> rechecked = client.recheck("first");
     awaitSoon(rechecked::isDone);
@@ -779,7 +780,7 @@ class UserCodeFailureTest {
                             })
                         .build())
                 .endpoint(ollama("first", node).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
 
     assertThat(client.chat(SECRET).attempts().get(0).failure()).contains(kind);
   }
@@ -811,7 +812,7 @@ class UserCodeFailureTest {
         loopback.client(
             LlmClient.builder()
                 .endpoint(ollama("first", node).maxConcurrent(1).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
     Place.CONSUMERS_OF_RESILIENCE4J.watch(client, kind);
 
     for (int i = 0; i < 4; i++) {
@@ -829,9 +830,7 @@ class UserCodeFailureTest {
     Node node = loopback.node(OllamaReplies.status(500, "", ""));
     LlmClient client =
         loopback.client(
-            LlmClient.builder()
-                .endpoint(ollama("first", node).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+            LlmClient.builder().endpoint(ollama("first", node).build()).endpoint(template()));
 
     Place.LOG.around(
         kind,

@@ -11,7 +11,6 @@ import static org.awaitility.Awaitility.await;
 import dev.offmeter.AllEndpointsFailedException;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
-import dev.offmeter.ClientInternals;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.observe.EndpointChange;
@@ -21,6 +20,7 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -28,7 +28,6 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -44,23 +43,12 @@ class EndpointHealthTest {
   private static final ChatRequest REQUEST = ChatRequest.builder().user("draft a reminder").build();
 
   private final List<EndpointChange> changes = new CopyOnWriteArrayList<>();
-  private ManualTime time;
-  private Node primary;
-  private Node fallback;
-  private LlmClient client;
-
-  @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    primary = loopback.node(OllamaReplies.answering("PRIMARY"));
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-    client =
-        loopback.client(
-            ClientInternals.builder(time)
-                .endpoint(ollama("primary", primary).build())
-                .endpoint(ollama("fallback", fallback).build())
-                .listener(ChangeRecorder.recordInto(changes)));
-  }
+  private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
+  private final ManualTime time = nodes.time();
+  private final Node primary = nodes.primary();
+  private final Node fallback = nodes.fallback();
+  private final LlmClient client =
+      loopback.client(nodes.builder().listener(ChangeRecorder.recordInto(changes)));
 
   private List<String> ask(int times) {
     List<String> endpoints = new ArrayList<>();

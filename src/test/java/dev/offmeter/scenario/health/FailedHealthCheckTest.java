@@ -3,6 +3,7 @@ package dev.offmeter.scenario.health;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatEvent;
@@ -10,7 +11,6 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.ChatStream;
 import dev.offmeter.ClientInternals;
-import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.observe.EndpointState;
@@ -104,7 +104,7 @@ class FailedHealthCheckTest {
             ClientInternals.builder(time)
                 .endpoint(
                     ollama("home", home).keepWarm(true).keepAlive(Duration.ofSeconds(20)).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
   }
 
   private EndpointState state() {

@@ -3,6 +3,7 @@ package dev.offmeter.scenario.health;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -45,7 +46,7 @@ class RecheckTest {
         loopback.client(
             ClientInternals.builder(time)
                 .endpoint(settings.apply(ollama("primary", primary)).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
     assertThat(client.chat("a reminder").text()).isEqualTo("TEMPLATE");
     assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
     return client;

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.scenario.health;
 
-import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
-import dev.offmeter.ClientInternals;
 import dev.offmeter.LlmClient;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import io.github.resilience4j.bulkhead.Bulkhead;
 import io.github.resilience4j.circuitbreaker.CircuitBreaker.State;
 import java.time.Duration;
@@ -20,7 +19,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -37,21 +35,10 @@ class StaleCallsTest {
       OllamaReplies.status(530, "text/plain", "error code: 1033");
 
   private final List<CompletableFuture<Node.Script>> verdicts = new ArrayList<>();
-  private ManualTime time;
-  private Node primary;
-  private LlmClient client;
-
-  @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    primary = loopback.node(OllamaReplies.answering("PRIMARY"));
-    Node fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-    client =
-        loopback.client(
-            ClientInternals.builder(time)
-                .endpoint(ollama("primary", primary).timeout(Duration.ofHours(1)).build())
-                .endpoint(ollama("fallback", fallback).build()));
-  }
+  private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
+  private final ManualTime time = nodes.time();
+  private final Node primary = nodes.primary();
+  private final LlmClient client = nodes.client(primary -> primary.timeout(Duration.ofHours(1)));
 
   @AfterEach
   void freeTheNode() {

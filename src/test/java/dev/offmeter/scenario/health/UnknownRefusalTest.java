@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.scenario.health;
 
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
@@ -50,7 +51,7 @@ class UnknownRefusalTest {
         loopback.client(
             ClientInternals.builder(time)
                 .endpoint(Endpoint.openAi("node", node.url()).model("m").build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
+                .endpoint(template())
                 .listener(ChangeRecorder.recordInto(changes)));
   }
 

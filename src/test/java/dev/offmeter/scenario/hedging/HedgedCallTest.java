@@ -3,6 +3,7 @@ package dev.offmeter.scenario.hedging;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -11,7 +12,6 @@ import dev.offmeter.Attempt;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.ClientInternals;
-import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
@@ -24,6 +24,7 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -33,7 +34,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -49,21 +49,14 @@ class HedgedCallTest {
 
   private final List<String> events = new CopyOnWriteArrayList<>();
   private final Map<String, Thread> endedOn = new ConcurrentHashMap<>();
-  private ManualTime time;
-  private Node primary;
-  private Node fallback;
-
-  @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    primary = loopback.node(OllamaReplies.hanging());
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-  }
+  private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
+  private final ManualTime time = nodes.time();
+  private final Node primary = nodes.primary().respondWith(OllamaReplies.hanging());
+  private final Node fallback = nodes.fallback();
 
   private LlmClient.Builder builder() {
-    return ClientInternals.builder(time)
-        .endpoint(ollama("primary", primary).build())
-        .endpoint(ollama("fallback", fallback).build())
+    return nodes
+        .builder()
         .hedgeAfter(Duration.ofSeconds(2))
         .listener(
             new LlmListener() {
@@ -198,7 +191,7 @@ class HedgedCallTest {
         loopback.client(
             ClientInternals.builder(time)
                 .endpoint(ollama("primary", primary).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
+                .endpoint(template())
                 .hedgeAfter(Duration.ofSeconds(2)));
     CompletableFuture<ChatResponse> call = asks(client, REQUEST);
     time.advance(Duration.ofMillis(14_999));
@@ -342,10 +335,7 @@ class HedgedCallTest {
 
   @Test
   void nobodyWaitsForATrialWhileAnotherEndpointIsLeft() throws Exception {
-    LlmClient client =
-        withThePrimaryOnTrial(
-            loopback.client(
-                builder().endpoint(Endpoint.local("template", request -> "TEMPLATE").build())));
+    LlmClient client = withThePrimaryOnTrial(loopback.client(builder().endpoint(template())));
     primary.respondWith(OllamaReplies.hanging());
     fallback.respondWith(OllamaReplies.status(500, "text/plain", "broken"));
 

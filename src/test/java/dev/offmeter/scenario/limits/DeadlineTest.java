@@ -3,6 +3,7 @@ package dev.offmeter.scenario.limits;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
@@ -644,7 +645,7 @@ class DeadlineTest {
         loopback.client(
             ClientInternals.builder(time)
                 .endpoint(ollama("first", first).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
+                .endpoint(template())
                 .listener(
                     new LlmListener() {
                       @Override

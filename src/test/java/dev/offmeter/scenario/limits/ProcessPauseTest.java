@@ -3,13 +3,13 @@ package dev.offmeter.scenario.limits;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.Attempt;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.ClientInternals;
-import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.observe.EndpointChange;
@@ -58,7 +58,7 @@ class ProcessPauseTest {
         loopback.client(
             ClientInternals.builder(time)
                 .endpoint(ollama("home", home).timeout(Duration.ofSeconds(3)).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
+                .endpoint(template())
                 .listener(ChangeRecorder.recordInto(changes)));
   }
 

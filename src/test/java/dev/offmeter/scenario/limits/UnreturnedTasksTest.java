@@ -3,6 +3,7 @@ package dev.offmeter.scenario.limits;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.Attempt;
@@ -73,7 +74,7 @@ class UnreturnedTasksTest {
                               return "key";
                             })
                         .build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
     CompletableFuture<ChatResponse> first = client.chatAsync("draft");
     awaitSoon(() -> asked.get() == 1);
     time.advance(Duration.ofSeconds(15));
@@ -99,7 +100,7 @@ class UnreturnedTasksTest {
         loopback.client(
             ClientInternals.builder(time)
                 .endpoint(ollama("primary", node).apiKey(this::key).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
 
     allFallBack(client, time);
   }
@@ -112,7 +113,7 @@ class UnreturnedTasksTest {
             ClientInternals.builder(time)
                 .httpClient(new OkHttpClient.Builder().dns(this::lookup).build())
                 .endpoint(Endpoint.ollama("primary", "http://nowhere.example").model("m").build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
 
     allFallBack(client, time);
   }

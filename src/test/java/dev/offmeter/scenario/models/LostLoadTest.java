@@ -3,6 +3,7 @@ package dev.offmeter.scenario.models;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
@@ -83,7 +84,7 @@ class LostLoadTest {
     return loopback.client(
         ClientInternals.builder(time)
             .endpoint(endpoint.build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
+            .endpoint(template())
             .listener(ChangeRecorder.recordInto(changes)));
   }
 

@@ -3,11 +3,11 @@ package dev.offmeter.scenario.models;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ClientInternals;
-import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.observe.EndpointState;
@@ -41,7 +41,7 @@ class RefusedLoadTest {
         loopback.client(
             ClientInternals.builder(time)
                 .endpoint(ollama("home", home).build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
   }
 
   private EndpointStatus status() {

@@ -3,6 +3,7 @@ package dev.offmeter.scenario.models;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -47,8 +48,7 @@ class TemplateFallbackTest {
 
   private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
 
-  private static final Endpoint TEMPLATE =
-      Endpoint.local("template", request -> "TEMPLATE").build();
+  private static final Endpoint TEMPLATE = template();
 
   private ManualTime time;
   private LoadingNode home;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.scenario.security;
 
+import static dev.offmeter.testing.TwoNodes.template;
+
 import dev.offmeter.Attempt;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
@@ -170,7 +172,7 @@ final class EndlessResponseProgram {
     }
     return LlmClient.builder()
         .endpoint(first.apiKey("k").timeout(LONG).build())
-        .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
+        .endpoint(template())
         .build();
   }
 

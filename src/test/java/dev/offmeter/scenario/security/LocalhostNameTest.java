@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.scenario.security;
 
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
@@ -58,7 +59,7 @@ class LocalhostNameTest {
             LlmClient.builder()
                 .httpClient(http)
                 .endpoint(Endpoint.ollama("node", url).model("m").apiKey("secret-key").build())
-                .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+                .endpoint(template()));
     return client.chat(ChatRequest.builder().user("a reminder").selfHostedOnly().build());
   }
 

@@ -2,6 +2,7 @@
 package dev.offmeter.scenario.security;
 
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
@@ -23,9 +24,7 @@ class LogInjectionTest {
 
   private LlmClient client(Node node) {
     return loopback.client(
-        LlmClient.builder()
-            .endpoint(ollama("node", node).build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+        LlmClient.builder().endpoint(ollama("node", node).build()).endpoint(template()));
   }
 
   @ParameterizedTest

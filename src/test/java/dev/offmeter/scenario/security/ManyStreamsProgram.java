@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.scenario.security;
 
+import static dev.offmeter.testing.TwoNodes.template;
+
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatStream;
 import dev.offmeter.Endpoint;
@@ -146,10 +148,7 @@ final class ManyStreamsProgram {
     // A hundred streams on a loaded machine: none of them is to be taken for a stalled one.
     Endpoint.Builder first =
         spoken.endpoint("node", node.url()).stallTimeout(Duration.ofSeconds(60));
-    return LlmClient.builder()
-        .endpoint(first.apiKey("k").build())
-        .endpoint(Endpoint.local("template", request -> "TEMPLATE").build())
-        .build();
+    return LlmClient.builder().endpoint(first.apiKey("k").build()).endpoint(template()).build();
   }
 
   private void expectUp(LlmClient client) {

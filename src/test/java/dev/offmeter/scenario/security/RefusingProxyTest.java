@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.scenario.security;
 
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.Attempt;
@@ -42,7 +43,7 @@ class RefusingProxyTest {
                     .model("m")
                     .apiKey("the-secret-key")
                     .build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+            .endpoint(template()));
   }
 
   private Attempt firstAttempt(OkHttpClient http) {

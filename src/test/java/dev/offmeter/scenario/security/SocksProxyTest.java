@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.scenario.security;
 
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatResponse;
@@ -168,7 +169,7 @@ class SocksProxyTest {
                 Endpoint.ollama("primary", (secured ? "https://" : "http://") + HOST)
                     .model("m")
                     .build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+            .endpoint(template()));
   }
 
   private static String chunk(String text) {

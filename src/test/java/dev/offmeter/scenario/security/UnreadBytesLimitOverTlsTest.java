@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.scenario.security;
 
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
@@ -62,7 +63,7 @@ class UnreadBytesLimitOverTlsTest {
         LlmClient.builder()
             .httpClient(http)
             .endpoint(Endpoint.ollama("node", url).model("m").build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+            .endpoint(template()));
   }
 
   /** Writes into TLS whatever a server has to say to each request. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.scenario.security;
 
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
@@ -37,9 +38,7 @@ class UnreadBytesLimitTest {
 
   private LlmClient client(Endpoint.Builder first) {
     return loopback.client(
-        LlmClient.builder()
-            .endpoint(first.model("m").build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+        LlmClient.builder().endpoint(first.model("m").build()).endpoint(template()));
   }
 
   /** Counts the blocks that went out. */

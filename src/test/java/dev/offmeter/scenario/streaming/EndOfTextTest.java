@@ -2,6 +2,7 @@
 package dev.offmeter.scenario.streaming;
 
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatEvent;
@@ -154,9 +155,7 @@ class EndOfTextTest {
 
   private LlmClient client(Endpoint.Builder endpoint) {
     return loopback.client(
-        ClientInternals.builder(time)
-            .endpoint(endpoint.build())
-            .endpoint(Endpoint.local("template", request -> "TEMPLATE").build()));
+        ClientInternals.builder(time).endpoint(endpoint.build()).endpoint(template()));
   }
 
   private static Node.Script replying(String reply, Tail tail) {

@@ -2,6 +2,7 @@
 package dev.offmeter.scenario.streaming;
 
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -9,16 +10,18 @@ import dev.offmeter.ChatEvent;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.ChatStream;
-import dev.offmeter.ClientInternals;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
 import dev.offmeter.StreamRecovery;
 import dev.offmeter.observe.EndpointState;
+import dev.offmeter.testing.Connection;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.concurrent.CompletableFuture;
@@ -27,7 +30,6 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -42,30 +44,17 @@ class StreamDurationLimitTest {
 
   private final Semaphore keys = new Semaphore(0);
   private final AtomicInteger shown = new AtomicInteger();
-  private ManualTime time;
-  private Node primary;
-  private Node fallback;
+  private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
+  private final ManualTime time = nodes.time();
+  private final Node primary = nodes.primary().respondWith(this::trickle);
+  private final Node fallback = nodes.fallback();
 
-  @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    primary =
-        loopback.node(
-            (connection, request) -> {
-              connection.send(OllamaReplies.STREAM_HEAD);
-              for (int i = 0; true; i++) {
-                keys.acquireUninterruptibly();
-                connection.send(OllamaReplies.tokens("t" + i + " "));
-              }
-            });
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-  }
-
-  private LlmClient client(Endpoint.Builder first) {
-    return loopback.client(
-        ClientInternals.builder(time)
-            .endpoint(first.build())
-            .endpoint(ollama("fallback", fallback).build()));
+  private void trickle(Connection connection, Connection.Request request) throws IOException {
+    connection.send(OllamaReplies.STREAM_HEAD);
+    for (int i = 0; true; i++) {
+      keys.acquireUninterruptibly();
+      connection.send(OllamaReplies.tokens("t" + i + " "));
+    }
   }
 
   private CompletableFuture<ChatResponse> reads(LlmClient client, StreamRecovery recovery) {
@@ -113,8 +102,7 @@ class StreamDurationLimitTest {
 
   @Test
   void aTrickleWithoutEndGoesToTheNextEndpointAfterTenMinutes() throws Exception {
-    CompletableFuture<ChatResponse> reader =
-        reads(client(ollama("primary", primary)), StreamRecovery.RESTART);
+    CompletableFuture<ChatResponse> reader = reads(nodes.client(), StreamRecovery.RESTART);
 
     trickles(reader, Duration.ofMinutes(10));
 
@@ -126,7 +114,7 @@ class StreamDurationLimitTest {
   @Test
   void aLimitOfItsOwnHoldsThoughItIsShorterThanTheStallLimit() {
     Endpoint.Builder short7 = ollama("primary", primary).streamTimeout(Duration.ofSeconds(7));
-    CompletableFuture<ChatResponse> reader = reads(client(short7), StreamRecovery.RESTART);
+    CompletableFuture<ChatResponse> reader = reads(nodes.client(short7), StreamRecovery.RESTART);
 
     trickles(reader, Duration.ofSeconds(10));
 
@@ -136,7 +124,7 @@ class StreamDurationLimitTest {
   @Test
   void withoutRecoveryTheExceptionHasThePartialText() {
     Endpoint.Builder minute = ollama("primary", primary).streamTimeout(Duration.ofMinutes(1));
-    CompletableFuture<ChatResponse> reader = reads(client(minute), StreamRecovery.FAIL);
+    CompletableFuture<ChatResponse> reader = reads(nodes.client(minute), StreamRecovery.FAIL);
 
     trickles(reader, Duration.ofMinutes(1));
 
@@ -154,17 +142,18 @@ class StreamDurationLimitTest {
 
   @Test
   void longAnswersTakeNoEndpointDown() {
-    LlmClient client = client(ollama("primary", primary).streamTimeout(Duration.ofMinutes(1)));
+    LlmClient client =
+        nodes.client(ollama("primary", primary).streamTimeout(Duration.ofMinutes(1)));
     for (int i = 0; i < 4; i++) {
       trickles(reads(client, StreamRecovery.RESTART), Duration.ofMinutes(1));
     }
 
-    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.UP);
   }
 
   @Test
   void thePausesOfTheReaderAreNotCounted() {
-    LlmClient client = client(ollama("primary", primary));
+    LlmClient client = nodes.client();
     try (ChatStream stream =
         client.stream(REQUEST.toBuilder().onBrokenStream(StreamRecovery.FAIL).build())) {
       Iterator<ChatEvent> events = stream.iterator();
