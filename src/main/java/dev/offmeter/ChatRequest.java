@@ -508,7 +508,7 @@ public final class ChatRequest {
       if (last != Role.USER && last != Role.TOOL) {
         throw new IllegalStateException("the last message must be from USER or TOOL, was " + last);
       }
-      if (tools.stream().map(Tool::name).distinct().count() < tools.size()) {
+      if (tools.size() > 1 && tools.stream().map(Tool::name).distinct().count() < tools.size()) {
         throw new IllegalStateException("two tools must not have one name");
       }
       return new ChatRequest(this);

@@ -5,12 +5,12 @@ import dev.offmeter.internal.UserCode;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.observe.Slf4jListener;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
-import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -22,9 +22,9 @@ final class CompositeListener implements LlmListener {
   private final Set<LlmListener> logged = ConcurrentHashMap.newKeySet();
 
   CompositeListener(List<LlmListener> listeners) {
-    this.listeners =
-        Stream.concat(Stream.of(new Slf4jListener()), listeners.stream())
-            .toArray(LlmListener[]::new);
+    List<LlmListener> all = new ArrayList<>(listeners);
+    all.add(0, new Slf4jListener());
+    this.listeners = all.toArray(new LlmListener[0]);
   }
 
   @Override

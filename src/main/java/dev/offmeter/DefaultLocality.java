@@ -62,7 +62,12 @@ final class DefaultLocality {
   /** Whatever its dialect: no setting of a wire fact makes such a host one's own. */
   private static boolean isKnownApi(HttpUrl url) {
     String host = url.host().replaceFirst("\\.$", "");
-    return KNOWN_APIS.stream().anyMatch(api -> host.equals(api) || host.endsWith("." + api));
+    for (String api : KNOWN_APIS) {
+      if (host.equals(api) || host.endsWith("." + api)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private static boolean isPrivate(HttpUrl url) {

@@ -78,17 +78,27 @@ final class HeaderRules {
 
   /** The rule that the headers break together. */
   static Optional<String> violation(List<Header> headers) {
-    if (headers.stream().filter(header -> isNamed(header, AUTHORIZATION)).count() > 1) {
+    if (count(headers, AUTHORIZATION) > 1) {
       return Optional.of("must have either an apiKey or a header Authorization, had both");
     }
-    boolean id = headers.stream().anyMatch(header -> isNamed(header, ACCESS_ID));
-    boolean secret = headers.stream().anyMatch(header -> isNamed(header, ACCESS_SECRET));
+    boolean id = count(headers, ACCESS_ID) > 0;
+    boolean secret = count(headers, ACCESS_SECRET) > 0;
     return id == secret
         ? Optional.empty()
         : Optional.of(
             "must have both halves of a Cloudflare Access token, header "
                 + (id ? ACCESS_SECRET : ACCESS_ID)
                 + " is missing");
+  }
+
+  private static int count(List<Header> headers, String name) {
+    int count = 0;
+    for (Header header : headers) {
+      if (isNamed(header, name)) {
+        count++;
+      }
+    }
+    return count;
   }
 
   private static boolean isNamed(Header header, String name) {

@@ -21,7 +21,7 @@ final class ValueMistakes {
 
   /** The rule that a value breaks, if there is one. */
   static Optional<String> find(String value) {
-    if (value.codePoints().anyMatch(ValueMistakes::isUnseen)) {
+    if (hasUnseen(value)) {
       return Optional.of("must not hold a control character or one that cannot be seen");
     }
     if (!value.equals(value.strip()) || isSpace(value, 0) || isSpace(value, value.length() - 1)) {
@@ -51,6 +51,15 @@ final class ValueMistakes {
               }
             });
     return shown.toString();
+  }
+
+  private static boolean hasUnseen(String value) {
+    for (int at = 0; at < value.length(); at += Character.charCount(value.codePointAt(at))) {
+      if (isUnseen(value.codePointAt(at))) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private static boolean isUnseen(int c) {

@@ -18,7 +18,7 @@ import okhttp3.Response;
 import okio.BufferedSource;
 
 /** What an application would write for one endpoint that never fails. */
-final class BareOkHttp implements Client, Streaming {
+final class BareOkHttp {
   private static final MediaType JSON = MediaType.get("application/json");
 
   private final ObjectMapper mapper = new ObjectMapper();
@@ -35,15 +35,13 @@ final class BareOkHttp implements Client, Streaming {
     this.url = HttpUrl.get(baseUrl + "/api/chat");
   }
 
-  @Override
-  public String ask(String prompt) throws IOException {
+  String ask(String prompt) throws IOException {
     try (Response response = execute(prompt)) {
       return answer(response.body().source());
     }
   }
 
-  @Override
-  public Reading stream(String prompt) throws IOException {
+  Streaming.Reading stream(String prompt) throws IOException {
     return new OkHttpReading(execute(prompt));
   }
 
@@ -85,7 +83,7 @@ final class BareOkHttp implements Client, Streaming {
     return lines.readValue(line);
   }
 
-  private final class OkHttpReading implements Reading {
+  private final class OkHttpReading implements Streaming.Reading {
     private final Response response;
     private int length;
 

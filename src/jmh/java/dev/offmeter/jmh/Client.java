@@ -18,7 +18,7 @@ interface Client {
   static Client of(String name, String url) {
     return switch (name) {
       case "offmeter" -> offmeter(url);
-      case "okhttp" -> new BareOkHttp(url);
+      case "okhttp" -> new BareOkHttp(url)::ask;
       case "langchain4j" -> again(langChain4j(url));
       case "ollama4j" -> ollama4j(url);
       case "springai" -> again(springAi(url));

@@ -34,7 +34,7 @@ interface Streaming {
   static Streaming of(String name, String url) {
     return switch (name) {
       case "offmeter" -> offmeter(url);
-      case "okhttp" -> new BareOkHttp(url);
+      case "okhttp" -> new BareOkHttp(url)::stream;
       case "langchain4j" -> langChain4j(url);
       case "ollama4j" -> ollama4j(url);
       default -> throw new IllegalArgumentException(name);

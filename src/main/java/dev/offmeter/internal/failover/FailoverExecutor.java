@@ -24,6 +24,7 @@ import io.github.resilience4j.bulkhead.BulkheadRegistry;
 import io.github.resilience4j.circuitbreaker.CircuitBreakerRegistry;
 import io.github.resilience4j.timelimiter.TimeLimiterRegistry;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
@@ -89,10 +90,11 @@ public final class FailoverExecutor implements AutoCloseable {
             registries,
             admissionQueue,
             listener::onEndpointChanged);
-    this.endpoints =
-        endpoints.stream()
-            .map(config -> new GuardedEndpoint(config, openers.apply(config), shared))
-            .toList();
+    List<GuardedEndpoint> all = new ArrayList<>();
+    for (EndpointConfig config : endpoints) {
+      all.add(new GuardedEndpoint(config, openers.apply(config), shared));
+    }
+    this.endpoints = List.copyOf(all);
   }
 
   /** How the endpoints are. */

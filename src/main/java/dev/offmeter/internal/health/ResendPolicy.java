@@ -95,7 +95,7 @@ public final class ResendPolicy {
 
   /** All that a request holds for the server to read, in characters. */
   public static long length(ChatRequest request) {
-    long length = request.answerSchema().map(String::length).orElse(0);
+    long length = request.answerSchema().orElse("").length();
     for (Message message : request.messages()) {
       length += message.content().length();
       for (ToolCall call : message.toolCalls()) {

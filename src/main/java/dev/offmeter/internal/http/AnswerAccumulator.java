@@ -163,9 +163,16 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
 
   /** The name that a server gives its model, empty if it is not fit for a line of log. */
   private static String printableModel(String model) {
-    boolean fit =
-        model.length() <= LONGEST_MODEL
-            && model.codePoints().allMatch(c -> c == ' ' || VisibleText.isVisible(c));
-    return fit ? model : "";
+    if (model.length() > LONGEST_MODEL) {
+      return "";
+    }
+    for (int at = 0; at < model.length(); ) {
+      int codePoint = model.codePointAt(at);
+      if (codePoint != ' ' && !VisibleText.isVisible(codePoint)) {
+        return "";
+      }
+      at += Character.charCount(codePoint);
+    }
+    return model;
   }
 }

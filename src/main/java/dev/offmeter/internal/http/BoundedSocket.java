@@ -41,6 +41,7 @@ final class BoundedSocket extends Socket {
   private final BoundedSocketFactory all;
   private @Nullable InputStream in;
   private long unused;
+  private boolean hasBeenUsed;
 
   BoundedSocket(Socket below, BoundedSocketFactory all) {
     this.below = below;
@@ -50,6 +51,13 @@ final class BoundedSocket extends Socket {
   /** Counts anew: an exchange begins. */
   void reset() {
     unused = 0;
+  }
+
+  /** Whether no exchange has asked this before. */
+  boolean isFirstUse() {
+    boolean first = !hasBeenUsed;
+    hasBeenUsed = true;
+    return first;
   }
 
   /** Bytes of a body have reached their reader. */

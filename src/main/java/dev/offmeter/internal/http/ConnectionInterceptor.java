@@ -9,6 +9,7 @@ import java.util.Set;
 import java.util.WeakHashMap;
 import okhttp3.Connection;
 import okhttp3.Interceptor;
+import okhttp3.MediaType;
 import okhttp3.Response;
 import okhttp3.ResponseBody;
 import okio.Buffer;
@@ -24,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * beside a body.
  */
 final class ConnectionInterceptor implements Interceptor {
+  /** Those whose socket is none of ours. */
   private final Set<Connection> used =
       Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
 
@@ -37,7 +39,8 @@ final class ConnectionInterceptor implements Interceptor {
   public Response intercept(Chain chain) throws IOException {
     ExchangeListener listener = chain.request().tag(ExchangeListener.class);
     Connection connection = chain.connection();
-    boolean reused = connection != null && !used.add(connection);
+    BoundedSocket socket = connection == null ? null : UnreadBytesDetector.bounded(connection);
+    boolean reused = connection != null && !isFirstUse(connection, socket);
     if (reused
         && (isNewConnectionRequired(listener) || UnreadBytesDetector.hasUnread(connection))) {
       throw new UnusableConnectionException();
@@ -48,7 +51,7 @@ final class ConnectionInterceptor implements Interceptor {
       }
       listener.onConnected();
     }
-    Response response = bounded(connection, chain);
+    Response response = bounded(connection, socket, chain);
     if (response.code() == 407 && !isThroughProxy(chain)) {
       // OkHttp would make a protocol error of it, and the status would be lost.
       response.close();
@@ -61,8 +64,9 @@ final class ConnectionInterceptor implements Interceptor {
    * What comes beside the body is bounded here; the body is by whoever reads it. Where OkHttp makes
    * a socket for a SOCKS proxy itself, it is not.
    */
-  private Response bounded(@Nullable Connection connection, Chain chain) throws IOException {
-    BoundedSocket socket = connection == null ? null : UnreadBytesDetector.bounded(connection);
+  private Response bounded(
+      @Nullable Connection connection, @Nullable BoundedSocket socket, Chain chain)
+      throws IOException {
     if (socket != null) {
       socket.reset();
     } else if (connection != null && connection.route().proxy().type() != Proxy.Type.SOCKS) {
@@ -71,10 +75,38 @@ final class ConnectionInterceptor implements Interceptor {
     Response response = chain.proceed(chain.request());
     ResponseBody body = response.body();
     BufferedSource counted = Okio.buffer(new CountingSource(body.source(), socket));
-    return response
-        .newBuilder()
-        .body(ResponseBody.create(counted, body.contentType(), body.contentLength()))
-        .build();
+    return response.newBuilder().body(new Counted(body, counted)).build();
+  }
+
+  /** Callers need not wait for each other where the socket knows. */
+  private boolean isFirstUse(Connection connection, @Nullable BoundedSocket socket) {
+    return socket == null ? used.add(connection) : socket.isFirstUse();
+  }
+
+  /** The same body, but for what reads it. Its type is made of a pattern, when it is asked for. */
+  private static final class Counted extends ResponseBody {
+    private final ResponseBody body;
+    private final BufferedSource counted;
+
+    Counted(ResponseBody body, BufferedSource counted) {
+      this.body = body;
+      this.counted = counted;
+    }
+
+    @Override
+    public @Nullable MediaType contentType() {
+      return body.contentType();
+    }
+
+    @Override
+    public long contentLength() {
+      return body.contentLength();
+    }
+
+    @Override
+    public BufferedSource source() {
+      return counted;
+    }
   }
 
   /**

@@ -19,6 +19,7 @@ import java.util.function.Function;
 import java.util.function.LongSupplier;
 import javax.net.SocketFactory;
 import okhttp3.ConnectionPool;
+import okhttp3.ConnectionSpec;
 import okhttp3.CookieJar;
 import okhttp3.OkHttpClient;
 import org.jspecify.annotations.Nullable;
@@ -70,34 +71,57 @@ public final class Transport implements AutoCloseable {
      */
     private final ConnectionPool probePool = OkHttpThreads.pool(0, 1, TimeUnit.SECONDS);
 
-    private final OkHttpClient client;
+    private final @Nullable OkHttpClient callers;
+    private final Executor workers;
+    private @Nullable OkHttpClient inClearText;
+    private @Nullable OkHttpClient withTls;
 
     Shared(@Nullable OkHttpClient callers, Executor workers) {
-      OkHttpClient base = callers == null ? new OkHttpClient() : callers;
+      this.callers = callers;
+      this.workers = workers;
+    }
+
+    /**
+     * To set up TLS takes longer than all else before the first answer: it is done when there is an
+     * endpoint with it. A client of the caller's own is taken as it is.
+     */
+    OkHttpClient client(String origin) {
+      if (callers == null && origin.startsWith("http:")) {
+        inClearText = inClearText == null ? on(clearTextOnly()) : inClearText;
+        return inClearText;
+      }
+      withTls = withTls == null ? on(callers == null ? new OkHttpClient() : callers) : withTls;
+      return withTls;
+    }
+
+    private static OkHttpClient clearTextOnly() {
+      return new OkHttpClient.Builder().connectionSpecs(List.of(ConnectionSpec.CLEARTEXT)).build();
+    }
+
+    private OkHttpClient on(OkHttpClient base) {
       boolean plain = base.socketFactory() == SocketFactory.getDefault();
       BoundedSocketFactory sockets =
           new BoundedSocketFactory(
               plain ? InterruptibleSocketFactory::open : base.socketFactory()::createSocket);
-      this.client =
-          OkHttpThreads.configure(base.newBuilder())
-              .connectionPool(probePool)
-              .followRedirects(false)
-              .followSslRedirects(false)
-              .cookieJar(CookieJar.NO_COOKIES)
-              .cache(null)
-              .eventListenerFactory(GuardedEventListener.of(base.eventListenerFactory()))
-              // One call, one connection: to abandon a call is to close its connection, at once.
-              .protocols(List.of(okhttp3.Protocol.HTTP_1_1))
-              // Every wait has a clock of ours, which ends it by cancelling the call.
-              .callTimeout(Duration.ZERO)
-              .readTimeout(Duration.ZERO)
-              .writeTimeout(Duration.ZERO)
-              .dns(new CancellableDns(base.dns(), workers))
-              .socketFactory(sockets)
-              .proxy(SocksProxy.of(base.proxy()))
-              .proxySelector(SocksProxy.of(base.proxySelector()))
-              .addNetworkInterceptor(new ConnectionInterceptor(sockets))
-              .build();
+      return OkHttpThreads.configure(base.newBuilder())
+          .connectionPool(probePool)
+          .followRedirects(false)
+          .followSslRedirects(false)
+          .cookieJar(CookieJar.NO_COOKIES)
+          .cache(null)
+          .eventListenerFactory(GuardedEventListener.of(base.eventListenerFactory()))
+          // One call, one connection: to abandon a call is to close its connection, at once.
+          .protocols(List.of(okhttp3.Protocol.HTTP_1_1))
+          // Every wait has a clock of ours, which ends it by cancelling the call.
+          .callTimeout(Duration.ZERO)
+          .readTimeout(Duration.ZERO)
+          .writeTimeout(Duration.ZERO)
+          .dns(new CancellableDns(base.dns(), workers))
+          .socketFactory(sockets)
+          .proxy(SocksProxy.of(base.proxy()))
+          .proxySelector(SocksProxy.of(base.proxySelector()))
+          .addNetworkInterceptor(new ConnectionInterceptor(sockets))
+          .build();
     }
   }
 
@@ -117,7 +141,7 @@ public final class Transport implements AutoCloseable {
       return (request, listener) -> new FunctionExchange(function, request, listener, workers);
     }
     OkHttpClient.Builder here =
-        shared().client.newBuilder().connectTimeout(config.timeouts().connect());
+        shared().client(config.origin()).newBuilder().connectTimeout(config.timeouts().connect());
     if (config.onThisMachine()) {
       // What is meant for this machine, and may be in clear text, goes through no other.
       here.proxy(Proxy.NO_PROXY);

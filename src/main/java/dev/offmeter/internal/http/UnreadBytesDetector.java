@@ -133,11 +133,15 @@ final class UnreadBytesDetector {
       if (!(buffer instanceof BufferedSource read) || read.getBuffer().size() > 0) {
         return true;
       }
+      Object asked = null;
       for (Field socket : sockets) {
-        if (!(socket.get(connection) instanceof Socket open)
-            || open.getInputStream().available() > 0) {
+        Object next = socket.get(connection);
+        if (!(next instanceof Socket open)
+            // Without TLS both are one; to ask costs a system call.
+            || (next != asked && open.getInputStream().available() > 0)) {
           return true;
         }
+        asked = next;
       }
       return false;
     }

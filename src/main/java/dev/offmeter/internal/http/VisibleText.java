@@ -16,7 +16,14 @@ final class VisibleText {
    * first of all.
    */
   static boolean isBlank(CharSequence text) {
-    return text.codePoints().noneMatch(VisibleText::isVisible);
+    for (int at = 0; at < text.length(); ) {
+      int codePoint = Character.codePointAt(text, at);
+      if (isVisible(codePoint)) {
+        return false;
+      }
+      at += Character.charCount(codePoint);
+    }
+    return true;
   }
 
   /** Whether the code point is to be seen when it stands alone. */

@@ -17,7 +17,8 @@ import com.fasterxml.jackson.databind.cfg.JsonNodeFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
-import java.io.OutputStream;
+import java.util.List;
+import java.util.Map;
 import java.util.Set;
 
 /** The one JSON reader and writer. */
@@ -65,29 +66,30 @@ public final class Json {
           .enable(JsonReadFeature.ALLOW_LEADING_DECIMAL_POINT_FOR_NUMBERS)
           .build();
 
-  /** Writes, and reads what a parser of {@link #FACTORY} has come to. */
-  private static final ObjectMapper MAPPER = mapper(FACTORY);
+  /** Made when a text is first read as a tree: a plain call does without these 300 classes. */
+  private static final class Mapper {
+    /** Numbers are kept as they are written: a tool's argument may have many digits. */
+    static final ObjectMapper TREES =
+        JsonMapper.builder(Json.TREES)
+            .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+            .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
+            .build();
 
-  private static final ObjectMapper TREE_MAPPER = mapper(TREES);
-
-  /** Numbers are kept as they are written: a tool's argument may have more digits than a double. */
-  private static ObjectMapper mapper(JsonFactory factory) {
-    return JsonMapper.builder(factory)
-        .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
-        .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
-        .build();
+    static final ObjectReader STRICT =
+        TREES.reader(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY);
   }
 
-  /** For what must have a shape: no property twice. */
-  public static final ObjectReader STRICT =
-      TREE_MAPPER.reader(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY);
-
   private Json() {}
+
+  /** Reads what must have a shape: no property twice. */
+  public static ObjectReader strict() {
+    return Mapper.STRICT;
+  }
 
   /** Whether the text is one JSON object and nothing else, so that it can stand in a request. */
   public static boolean isObject(String text) {
     try {
-      return TREE_MAPPER
+      return Mapper.TREES
           .reader(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .readTree(text)
           .isObject();
@@ -99,7 +101,7 @@ public final class Json {
   /** Whether it has a number that no type holds, nor keeps as it is written. */
   public static boolean hasNumberBeyondRange(String text) {
     try {
-      JsonNode unused = TREE_MAPPER.readTree(text);
+      JsonNode unused = Mapper.TREES.readTree(text);
       return false;
     } catch (NumberFormatException e) {
       return true;
@@ -138,15 +140,31 @@ public final class Json {
     return false;
   }
 
-  /** Writes lists and maps of plain values too. */
-  public static JsonGenerator generator(OutputStream to) throws IOException {
-    return MAPPER.createGenerator(to);
+  /** Writes what JSON can say: a text, a number, a truth value, a list or a map of them. */
+  public static void write(Object value, JsonGenerator out) throws IOException {
+    if (value instanceof Map<?, ?> map) {
+      out.writeStartObject();
+      for (Map.Entry<?, ?> entry : map.entrySet()) {
+        out.writeFieldName((String) entry.getKey());
+        write(entry.getValue(), out);
+      }
+      out.writeEndObject();
+    } else if (value instanceof List<?> list) {
+      out.writeStartArray();
+      for (Object item : list) {
+        write(item, out);
+      }
+      out.writeEndArray();
+    } else {
+      // Jackson's own writer of plain values.
+      out.writeObject(value);
+    }
   }
 
   /** The text as a tree; missing when it is no JSON. */
   public static JsonNode tree(String text) {
     try {
-      JsonNode tree = TREE_MAPPER.readTree(text);
+      JsonNode tree = Mapper.TREES.readTree(text);
       return tree == null ? MissingNode.getInstance() : tree;
     } catch (JsonProcessingException | NumberFormatException e) {
       return MissingNode.getInstance();

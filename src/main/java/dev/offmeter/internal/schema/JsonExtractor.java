@@ -34,7 +34,7 @@ final class JsonExtractor {
 
   private static JsonNode parse(JsonParser parser) throws IOException, AttemptException {
     try {
-      @Nullable JsonNode tree = Json.STRICT.readTree(parser);
+      @Nullable JsonNode tree = Json.strict().readTree(parser);
       if (tree == null || tree.isMissingNode()) {
         throw mismatch("has no JSON");
       }

@@ -15,7 +15,7 @@ public final class BodySniffer {
 
   /** The first byte after a byte order mark and white space, -1 if there is none. */
   public static int of(BufferedSource source) throws IOException {
-    for (long i = 0; source.request(i + 1); i++) {
+    for (long i = 0; i == 0 ? isThere(source) : source.request(i + 1); i++) {
       int next = source.getBuffer().getByte(i) & 0xff;
       boolean blank = next == ' ' || next == '\n' || next == '\r' || next == '\t';
       boolean mark = next >= 0x80 && i < 3;
@@ -24,6 +24,15 @@ public final class BodySniffer {
       }
     }
     return -1;
+  }
+
+  /**
+   * Whether there is a byte. OkHttp asks {@code request} of its own buffer beneath for every chunk;
+   * asked of both, it is compiled with the whole chain of sources in itself, again and again.
+   */
+  static boolean isThere(BufferedSource source) throws IOException {
+    // A source of somebody else's may read none and not be at its end.
+    return !source.exhausted() && (source.getBuffer().size() > 0 || source.request(1));
   }
 
   /** What the page is that begins here. */

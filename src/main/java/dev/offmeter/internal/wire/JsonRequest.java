@@ -25,7 +25,7 @@ public final class JsonRequest {
     OneShotRequestBody json =
         new OneShotRequestBody(
             to -> {
-              try (JsonGenerator out = Json.generator(to)) {
+              try (JsonGenerator out = Json.FACTORY.createGenerator(to)) {
                 out.writeStartObject();
                 body.write(out);
                 out.writeEndObject();
@@ -59,7 +59,8 @@ public final class JsonRequest {
 
   public static void options(Map<String, Object> options, JsonGenerator out) throws IOException {
     for (Map.Entry<String, Object> option : options.entrySet()) {
-      out.writePOJOField(option.getKey(), option.getValue());
+      out.writeFieldName(option.getKey());
+      Json.write(option.getValue(), out);
     }
   }
 

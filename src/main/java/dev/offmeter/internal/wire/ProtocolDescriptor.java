@@ -49,6 +49,20 @@ public record ProtocolDescriptor(
           "response_format", ANSWER_SCHEMA,
           "tools", "use ChatRequest.tool");
 
+  /**
+   * There is one for each protocol. A record of its own accord compares its fields, with methods
+   * that the JDK makes of some 60 classes when they are first called.
+   */
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return this == other;
+  }
+
+  @Override
+  public int hashCode() {
+    return System.identityHashCode(this);
+  }
+
   /** What to do instead of setting an option; null if it may be set. */
   public @Nullable String insteadOf(String option) {
     String own = ownOptions.get(option);

@@ -191,7 +191,7 @@ public final class SseReader implements ReplyReader {
 
   /** Nothing is in front of them that they could end. */
   private void skipBlankLines() throws IOException {
-    while (source.request(1) && source.getBuffer().getByte(0) == '\n') {
+    while (BodySniffer.isThere(source) && source.getBuffer().getByte(0) == '\n') {
       source.skip(1);
       count(1);
     }
