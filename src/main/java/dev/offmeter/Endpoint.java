@@ -32,7 +32,7 @@ import org.jspecify.annotations.Nullable;
  * One place that can answer: a server, or a function in this process. Immutable, so safe for use by
  * many threads.
  *
- * <p>The defaults; a function has no clock but {@code timeout}, and no limits of bytes:
+ * <p>The defaults; a function has the settings of {@link FunctionBuilder} alone:
  *
  * <ul>
  *   <li>{@code timeout}: 15 s for the first endpoint of a client when another follows it, else 120
@@ -144,17 +144,24 @@ public final class Endpoint {
    *
    * <p>A function is asked when none of the servers before it in the list has answered. While one
    * of them is loading its model, the call waits for that first; see {@link
-   * Builder#answerWhileModelLoads}.
+   * FunctionBuilder#answerWhileModelLoads}.
    *
    * @param name what it is called in attempts, logs and metrics; unique in a client
    * @param function from the request to the answer; called by many threads at once
    */
-  public static Builder local(String name, Function<ChatRequest, String> function) {
-    return new Builder(name, Objects.requireNonNull(function, "function"));
+  public static FunctionBuilder local(String name, Function<ChatRequest, String> function) {
+    return new FunctionBuilder(new Builder(name, Objects.requireNonNull(function, "function")));
   }
 
-  /** A builder that starts from this endpoint. */
+  /**
+   * A builder that starts from this endpoint, which must be a server.
+   *
+   * @throws IllegalStateException if it is a function, whose settings are not a server's
+   */
   public Builder toBuilder() {
+    if (url == null) {
+      throw settings.wrong("is a function: build another with Endpoint.local");
+    }
     return new Builder(settings);
   }
 
@@ -311,7 +318,7 @@ public final class Endpoint {
     return keepAlive.isNegative() || keepAlive.compareTo(FOREVER) > 0 ? FOREVER : keepAlive;
   }
 
-  /** Builds an {@link Endpoint}. Not safe for use by several threads. */
+  /** Builds an {@link Endpoint} that is a server. Not safe for use by several threads. */
   public static final class Builder {
     private final String name;
     private final @Nullable String baseUrl;
@@ -485,11 +492,16 @@ public final class Endpoint {
     }
 
     private String keyHeader() {
-      return api == null ? HeaderRules.AUTHORIZATION : api.keyHeader();
+      return protocol().keyHeader();
     }
 
     private String keyPrefix() {
-      return api == null ? "" : api.keyPrefix();
+      return protocol().keyPrefix();
+    }
+
+    /** A server's protocol; a function, which has none, is built by {@link FunctionBuilder}. */
+    private ProtocolDescriptor protocol() {
+      return Objects.requireNonNull(api, "api");
     }
 
     /**
@@ -551,7 +563,7 @@ public final class Endpoint {
 
     /**
      * Allows credentials to go in clear text to a host that is not this machine, such as a node in
-     * your own network without TLS. For servers only. Default false: such an endpoint is rejected.
+     * your own network without TLS. Default false: such an endpoint is rejected.
      */
     public Builder allowClearTextCredentials(boolean allow) {
       this.clearTextCredentials = allow;
@@ -587,8 +599,7 @@ public final class Endpoint {
     /**
      * How many more times this endpoint is asked after a failure that may pass, before the next
      * one: from 0 to 10, default 0, because falling through is faster. The pauses double from 0.5 s
-     * to 8 s, last at least as long as the server asks for, and fit into the deadline. For servers
-     * only: a function is never asked twice.
+     * to 8 s, last at least as long as the server asks for, and fit into the deadline.
      */
     public Builder retries(int retries) {
       if (retries < 0 || retries > 10) {
@@ -612,7 +623,7 @@ public final class Endpoint {
     public Builder option(String name, Object value) {
       Preconditions.notBlank("option name", name);
       Objects.requireNonNull(value, "option value");
-      String instead = api == null ? null : api.insteadOf(name);
+      String instead = protocol().insteadOf(name);
       if (instead != null) {
         throw new IllegalArgumentException("option " + name + " must not be set: " + instead);
       }
@@ -644,14 +655,10 @@ public final class Endpoint {
     }
 
     private String omissible(String field) {
-      List<String> known = api == null ? List.of() : api.omissibleNames();
+      List<String> known = protocol().omissibleNames();
       if (!known.contains(field)) {
         throw new IllegalArgumentException(
-            "omit must be "
-                + (known.isEmpty() ? "a server's: a function has no fields" : "one of " + known)
-                + ", was '"
-                + field
-                + "'");
+            "omit must be one of " + known + ", was '" + field + "'");
       }
       return field;
     }
@@ -742,8 +749,8 @@ public final class Endpoint {
      * On whose hardware it runs, which decides whether a request with {@link
      * ChatRequest#selfHostedOnly()} may be sent to it, and whether it is asked in the background: a
      * managed one is not health-checked, and no model is loaded there. Default: self-hosted for
-     * Ollama and functions, but managed for Ollama's cloud models and {@code ollama.com}; managed
-     * for Gemini and Anthropic; see {@link Dialect} for OpenAI-compatible servers.
+     * Ollama, but managed for its cloud models and {@code ollama.com}; managed for Gemini and
+     * Anthropic; see {@link Dialect} for OpenAI-compatible servers.
      */
     public Builder locality(Locality locality) {
       this.locality = Objects.requireNonNull(locality, "locality");
@@ -752,7 +759,7 @@ public final class Endpoint {
 
     /**
      * The most tokens of an answer, for requests that set none: at least 1. It is a default and no
-     * cap: what a request sets itself wins. For servers only. Default: the client's ({@link
+     * cap: what a request sets itself wins. Default: the client's ({@link
      * LlmClient.Builder#defaults}), else 1024.
      */
     public Builder maxTokens(int maxTokens) {
@@ -766,7 +773,7 @@ public final class Endpoint {
      * Defaults for requests to this endpoint that set nothing themselves: {@code maxTokens}, {@code
      * temperature}, {@code topP}, {@code seed}, {@code stop} and {@code thinking}. They win over
      * the client's defaults, and over an {@link #option} of the same meaning. Called again, it adds
-     * to what was set before; of one setting the last wins. For servers only.
+     * to what was set before; of one setting the last wins.
      *
      * @param defaults sets them on an empty request; called when the endpoint is built
      */
@@ -813,20 +820,6 @@ public final class Endpoint {
       return this;
     }
 
-    /**
-     * Whether a function answers at once while a self-hosted server that stands before it in the
-     * list is loading its model ({@code WARMING}). For functions only, such as one that fills a
-     * page that somebody is looking at. Default false: the call waits until the model is loaded,
-     * and then asks that server. It waits no longer than the server's {@link #firstTokenTimeout},
-     * less the time for which the same call has asked it before, and leaves a deadline that was set
-     * enough for the function; for each server that is loading, all at once. If the server goes
-     * down meanwhile, the function answers at once.
-     */
-    public Builder answerWhileModelLoads(boolean answerWhileModelLoads) {
-      this.answerWhileModelLoads = answerWhileModelLoads;
-      return this;
-    }
-
     private static long atLeast1024(String field, long value) {
       if (value < 1024) {
         throw new IllegalArgumentException(field + " must be at least 1024, was " + value);
@@ -840,60 +833,24 @@ public final class Endpoint {
      * @throws IllegalArgumentException if the base URL is blank, relative, not http or https, has
      *     spaces or quotes around it, a second scheme, a placeholder or a host that is none,
      *     carries user-info, a query or a fragment, or has the path of a call
-     * @throws IllegalStateException if a server has no model, the defaults have what only a request
-     *     or a client can have, a function has a setting that is a server's, the first-token limit
-     *     is longer than the attempt's, {@code keepAlive} or {@code keepWarm} is set for another
-     *     server than Ollama, {@code keepWarm} with a {@code keepAlive} below 10 s or on a managed
-     *     endpoint, {@code unloadWhenWedged} for another server than Ollama or on a managed
-     *     endpoint, {@code maxWait} without {@code maxConcurrent}, a {@code dialect} for a server
-     *     that has none, {@code endMarkerIsEnough} for a protocol without such a marker, {@code
-     *     answerWhileModelLoads} for a server, a key stands beside a header {@code Authorization},
+     * @throws IllegalStateException if there is no model, the defaults have what only a request or
+     *     a client can have, the first-token limit is longer than the attempt's, {@code keepAlive}
+     *     or {@code keepWarm} is set for another server than Ollama, {@code keepWarm} with a {@code
+     *     keepAlive} below 10 s or on a managed endpoint, {@code unloadWhenWedged} for another
+     *     server than Ollama or on a managed endpoint, {@code maxWait} without {@code
+     *     maxConcurrent}, a {@code dialect} for a server that has none, {@code endMarkerIsEnough}
+     *     for a protocol without such a marker, a key stands beside a header {@code Authorization},
      *     half of a Cloudflare Access token is missing, or a credential would go in clear text to a
      *     host that is not this machine
      */
     public Endpoint build() {
       Builder copy = new Builder(this);
-      if (baseUrl == null || api == null) {
-        copy.checkLocal();
-        return new Endpoint(copy, null);
-      }
       Dependencies.checkForAddresses();
-      HttpUrl url = BaseUrl.parse(name, baseUrl, api.notTheRoot(), OpenAiChat.API.equals(api));
+      String address = Objects.requireNonNull(baseUrl, "baseUrl");
+      HttpUrl url =
+          BaseUrl.parse(name, address, protocol().notTheRoot(), OpenAiChat.API.equals(api));
       copy.checkServer(url);
       return new Endpoint(copy, url);
-    }
-
-    private void checkLocal() {
-      if (!defaults.isEmpty()) {
-        throw wrong("is a function: maxTokens and defaults are a server's");
-      }
-      if (model != null || !headers.isEmpty() || !options.isEmpty() || isKeptWarm()) {
-        throw wrong(
-            "is a function: model, credentials, headers, options, keepAlive and keepWarm are a"
-                + " server's");
-      }
-      if (connect != null || firstToken != null || isMeteredAfterItBegan()) {
-        throw wrong(
-            "is a function: connectTimeout, firstTokenTimeout, stallTimeout, streamTimeout and"
-                + " minimumRate are a server's; use timeout");
-      }
-      if (maxLineBytes != null || maxAnswerBytes != null) {
-        throw wrong("is a function: maxLineBytes and maxAnswerBytes are a server's");
-      }
-      if (unloadWhenWedged) {
-        throw wrong("is a function: unloadWhenWedged is a server's");
-      }
-      if (!path.isEmpty() || endMarkerIsEnough) {
-        throw wrong("is a function: path and endMarkerIsEnough are a server's");
-      }
-      if (retries != 0 || dialect != Dialect.GENERIC || clearTextCredentials) {
-        throw wrong("is a function: retries, dialect and allowClearTextCredentials are a server's");
-      }
-      checkLine();
-    }
-
-    private boolean isMeteredAfterItBegan() {
-      return stall != null || stream != null || minimumRate != null;
     }
 
     private void checkLine() {
@@ -933,10 +890,6 @@ public final class Endpoint {
     private void checkServer(HttpUrl url) {
       if (model == null) {
         throw wrong("must have a model");
-      }
-      if (answerWhileModelLoads) {
-        throw wrong(
-            "must not have answerWhileModelLoads: only a function is asked before a load has ended");
       }
       if (timeout != null && firstToken != null && firstToken.compareTo(timeout) > 0) {
         throw firstTokenTooLong(timeout, firstToken);
@@ -987,6 +940,92 @@ public final class Endpoint {
 
     private IllegalStateException wrong(String rule) {
       return new IllegalStateException("endpoint '" + name + "' " + rule);
+    }
+  }
+
+  /**
+   * Builds an {@link Endpoint} that is a function in this process; see {@link Endpoint#local}. Not
+   * safe for use by several threads.
+   */
+  public static final class FunctionBuilder {
+    private final Builder settings;
+
+    private FunctionBuilder(Builder settings) {
+      this.settings = settings;
+    }
+
+    /**
+     * The limit of one attempt, from the call of the function to its answer: from 1 ms to 24 h.
+     * Default 15 s for the first endpoint when another follows it, else 120 s. When it passes, the
+     * function is interrupted and left behind.
+     */
+    public FunctionBuilder timeout(Duration timeout) {
+      settings.timeout(timeout);
+      return this;
+    }
+
+    /**
+     * The most calls of the function at once, at least 1; default unlimited. A call that finds it
+     * full goes to the next endpoint; only when no other endpoint answers does it wait for a place,
+     * within its deadline.
+     */
+    public FunctionBuilder maxConcurrent(int maxConcurrent) {
+      settings.maxConcurrent(maxConcurrent);
+      return this;
+    }
+
+    /**
+     * How long a call waits for a place here when {@link #maxConcurrent} is reached, before it goes
+     * to the next endpoint: from 1 ms to 24 h, within the call's deadline and in order of arrival.
+     * Rejected without a {@code maxConcurrent}. Default: not at all.
+     */
+    public FunctionBuilder maxWait(Duration maxWait) {
+      settings.maxWait(maxWait);
+      return this;
+    }
+
+    /**
+     * The most calls of the function within any 60 s: from 1 to 100,000, default unlimited. A call
+     * that finds them used up goes to the next endpoint; it does not wait.
+     */
+    public FunctionBuilder requestsPerMinute(int requestsPerMinute) {
+      settings.requestsPerMinute(requestsPerMinute);
+      return this;
+    }
+
+    /**
+     * Whether a request with {@link ChatRequest#selfHostedOnly()} may be given to the function;
+     * {@link Locality#MANAGED} for one that sends it elsewhere. Default: {@link
+     * Locality#SELF_HOSTED}.
+     */
+    public FunctionBuilder locality(Locality locality) {
+      settings.locality(locality);
+      return this;
+    }
+
+    /**
+     * Whether the function answers at once while a self-hosted server that stands before it in the
+     * list is loading its model ({@code WARMING}), such as one that fills a page that somebody is
+     * looking at. Default false: the call waits until the model is loaded, and then asks that
+     * server. It waits no longer than the server's {@link Builder#firstTokenTimeout}, less the time
+     * for which the same call has asked it before, and leaves a deadline that was set enough for
+     * the function; for each server that is loading, all at once. If the server goes down
+     * meanwhile, the function answers at once.
+     */
+    public FunctionBuilder answerWhileModelLoads(boolean answerWhileModelLoads) {
+      settings.answerWhileModelLoads = answerWhileModelLoads;
+      return this;
+    }
+
+    /**
+     * The endpoint.
+     *
+     * @throws IllegalStateException if {@code maxWait} is set without {@code maxConcurrent}
+     */
+    public Endpoint build() {
+      Builder copy = new Builder(settings);
+      copy.checkLine();
+      return new Endpoint(copy, null);
     }
   }
 }

@@ -391,10 +391,10 @@ public final class LlmClient implements AutoCloseable {
    * Has every self-hosted server load its model now, in the background, so that no call has to wait
    * for it: at the start of an application, or after a model was changed. Until it is loaded, calls
    * go to the other endpoints, and wait for it only if none of them answers, or before a function
-   * does ({@link Endpoint.Builder#answerWhileModelLoads}). A server that is not there is known to
-   * be down from then on. Costs no token at Ollama, and one at each server with OpenAI's API;
-   * managed endpoints and functions are not asked. A load that is not done after 10 min is given
-   * up. May be called by any thread, again and again; it waits for nothing.
+   * does ({@link Endpoint.FunctionBuilder#answerWhileModelLoads}). A server that is not there is
+   * known to be down from then on. Costs no token at Ollama, and one at each server with OpenAI's
+   * API; managed endpoints and functions are not asked. A load that is not done after 10 min is
+   * given up. May be called by any thread, again and again; it waits for nothing.
    *
    * @return completes when all are loaded or cannot be, with how the endpoints are then; never
    *     exceptionally; need not be waited for

@@ -189,9 +189,6 @@ class RequestDefaultsTest {
                     .build())
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("topP must be");
-    assertThatThrownBy(() -> Endpoint.local("l", r -> "x").maxTokens(5).build())
-        .isInstanceOf(IllegalStateException.class)
-        .hasMessageContaining("is a function: maxTokens and defaults are a server's");
   }
 
   @Test

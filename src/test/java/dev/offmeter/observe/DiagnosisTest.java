@@ -31,6 +31,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import mockwebserver3.MockResponse;
 import mockwebserver3.MockWebServer;
 import okhttp3.Dns;
@@ -81,8 +82,12 @@ class DiagnosisTest {
   }
 
   private LlmClient client(Endpoint.Builder... endpoints) {
+    return client(Stream.of(endpoints).map(Endpoint.Builder::build).toArray(Endpoint[]::new));
+  }
+
+  private LlmClient client(Endpoint... endpoints) {
     LlmClient.Builder builder = LlmClient.builder();
-    List.of(endpoints).forEach(endpoint -> builder.endpoint(endpoint.build()));
+    List.of(endpoints).forEach(builder::endpoint);
     return loopback.client(builder);
   }
 
@@ -344,12 +349,13 @@ class DiagnosisTest {
 
   @Test
   void aFunctionIsNotCalled() {
-    Endpoint.Builder template =
+    Endpoint template =
         Endpoint.local(
-            "template",
-            request -> {
-              throw new AssertionError("was called");
-            });
+                "template",
+                request -> {
+                  throw new AssertionError("was called");
+                })
+            .build();
 
     Diagnosis diagnosis = client(template).diagnose();
 

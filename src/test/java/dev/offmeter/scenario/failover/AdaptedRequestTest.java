@@ -387,8 +387,6 @@ class AdaptedRequestTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageStartingWith("omit must be one of [stream_options, ")
         .hasMessageEndingWith(", was 'messages'");
-    assertThatThrownBy(() -> Endpoint.local("e", r -> "").omit("seed"))
-        .isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(
             () ->
                 Endpoint.openAi("f", "http://localhost")
@@ -501,8 +499,6 @@ class AdaptedRequestTest {
   @Test
   void aPathIsForCompatibleServersOnly() {
     assertThatThrownBy(() -> Endpoint.ollama("a", "http://localhost").model("m").path("/x").build())
-        .isInstanceOf(IllegalStateException.class);
-    assertThatThrownBy(() -> Endpoint.local("a", r -> "x").path("/x").build())
         .isInstanceOf(IllegalStateException.class);
   }
 }

@@ -8,15 +8,15 @@ import dev.offmeter.AllEndpointsFailedException;
 import dev.offmeter.Attempt;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
-import dev.offmeter.Dialect;
+import dev.offmeter.ClientInternals;
 import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.Locality;
 import dev.offmeter.Usage;
+import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.testing.Loopback;
 import java.time.Duration;
-import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
@@ -148,46 +148,48 @@ class LocalEndpointTest {
         .isEqualTo(Locality.SELF_HOSTED);
   }
 
-  @Test
-  void takesNothingThatOnlyAServerKnows() {
-    assertThatThrownBy(() -> Endpoint.local("template", request -> "x").model("m").build())
-        .isInstanceOf(IllegalStateException.class)
-        .hasMessageContaining("template");
-    assertThatThrownBy(() -> Endpoint.local("template", request -> "x").apiKey("k").build())
-        .isInstanceOf(IllegalStateException.class);
-  }
-
-  private static Endpoint.Builder template() {
+  private static Endpoint.FunctionBuilder template() {
     return Endpoint.local("template", request -> "x");
   }
 
   @Test
-  void takesNoSettingThatMeansNothingForIt() {
+  void hasTheSettingsOfItsBuilder() {
     Duration second = Duration.ofSeconds(1);
-    List<Endpoint.Builder> meaningless =
-        List.of(
-            template().connectTimeout(Duration.ofSeconds(3)),
-            template().firstTokenTimeout(second),
-            template().stallTimeout(second),
-            template().maxLineBytes(8 * 1024 * 1024),
-            template().maxAnswerBytes(4096),
-            template().retries(1),
-            template().dialect(Dialect.VLLM),
-            template().allowClearTextCredentials(true));
-    for (Endpoint.Builder builder : meaningless) {
-      assertThatThrownBy(builder::build)
-          .isInstanceOf(IllegalStateException.class)
-          .hasMessageStartingWith("endpoint 'template' is a function");
-    }
-    assertThat(
-            template()
-                .timeout(second)
-                .maxConcurrent(2)
-                .maxWait(second)
-                .requestsPerMinute(60)
-                .locality(Locality.MANAGED)
-                .build())
-        .isNotNull();
+
+    Endpoint endpoint =
+        template()
+            .timeout(second)
+            .maxConcurrent(2)
+            .maxWait(second.multipliedBy(2))
+            .requestsPerMinute(60)
+            .locality(Locality.MANAGED)
+            .answerWhileModelLoads(true)
+            .build();
+
+    EndpointConfig config = ClientInternals.config(endpoint, true);
+    assertThat(config.timeouts().attempt()).isEqualTo(second);
+    assertThat(config.maxConcurrent()).isEqualTo(2);
+    assertThat(config.maxWait()).isEqualTo(second.multipliedBy(2));
+    assertThat(config.requestsPerMinute()).isEqualTo(60);
+    assertThat(config.locality()).isEqualTo(Locality.MANAGED);
+    assertThat(config.answerWhileModelLoads()).isTrue();
+  }
+
+  @Test
+  void isNotChangedByItsBuilderAfterwards() {
+    Endpoint.FunctionBuilder builder = template();
+    Endpoint built = builder.build();
+
+    builder.maxConcurrent(1);
+
+    assertThat(ClientInternals.config(built, false).maxConcurrent()).isEqualTo(Integer.MAX_VALUE);
+  }
+
+  @Test
+  void isNoServerToStartAnotherFrom() {
+    assertThatThrownBy(template().build()::toBuilder)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("endpoint 'template' is a function: build another with Endpoint.local");
   }
 
   @Test

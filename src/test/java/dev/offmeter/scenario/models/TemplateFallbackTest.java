@@ -161,8 +161,9 @@ class TemplateFallbackTest {
 
   @Test
   void aTemplateAnswersWhileTheModelLoadsIfItIsToldTo() {
-    LlmClient client =
-        warming(client(home(), TEMPLATE.toBuilder().answerWhileModelLoads(true).build()));
+    Endpoint template =
+        Endpoint.local("template", request -> "TEMPLATE").answerWhileModelLoads(true).build();
+    LlmClient client = warming(client(home(), template));
 
     ChatResponse response = client.chat(REQUEST);
 
@@ -330,14 +331,5 @@ class TemplateFallbackTest {
     time.advance(Duration.ofSeconds(12));
 
     assertThat(answered(call).endpoint()).isEqualTo("home");
-  }
-
-  @Test
-  void onlyAFunctionAnswersWhileAModelLoads() {
-    assertThatThrownBy(() -> ollama("home", home.node()).answerWhileModelLoads(true).build())
-        .isInstanceOf(IllegalStateException.class)
-        .hasMessage(
-            "endpoint 'home' must not have answerWhileModelLoads: only a function is asked before a load has"
-                + " ended");
   }
 }

@@ -559,9 +559,5 @@ class WedgedModelTest {
         .hasMessage(
             "endpoint 'node' must not have unloadWhenWedged: it is managed, where no model is"
                 + " loaded");
-    Endpoint.Builder function = Endpoint.local("node", request -> "x");
-    assertThatThrownBy(() -> function.unloadWhenWedged(true).build())
-        .isInstanceOf(IllegalStateException.class)
-        .hasMessage("endpoint 'node' is a function: unloadWhenWedged is a server's");
   }
 }
