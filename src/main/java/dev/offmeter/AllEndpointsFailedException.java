@@ -57,15 +57,15 @@ public final class AllEndpointsFailedException extends LlmException {
     this.retryAfter = Objects.requireNonNull(retryAfter, "retryAfter");
   }
 
-  /** The failure of the decisive attempt; empty if there was no attempt. */
+  /** Returns the failure of the decisive attempt; empty if there was no attempt. */
   @Override
   public Optional<FailureKind> failure() {
     return decisive(attempts()).flatMap(Attempt::failure);
   }
 
   /**
-   * How long it is from the end of the call until the first back-off of an endpoint is over: the
-   * pause after a failure, the cool-down that a server asked for, or the minute of {@code
+   * Returns how long it is from the end of the call until the first back-off of an endpoint is
+   * over: the pause after a failure, the cool-down that a server asked for, or the minute of {@code
    * requestsPerMinute}. A health check may let calls in before, and may keep them out for longer.
    * Empty if no endpoint that may serve the request is in a back-off, or its end is not known, as
    * while a model is being loaded.

@@ -33,12 +33,12 @@ public final class Attempt {
     message = builder.message;
   }
 
-  /** A builder for an attempt at {@code endpoint}, by default one that answered at once. */
+  /** Returns a builder for an attempt at {@code endpoint}, by default one that answered at once. */
   public static Builder builder(String endpoint) {
     return new Builder(endpoint);
   }
 
-  /** A builder that starts from this attempt. */
+  /** Returns a builder that starts from this attempt. */
   public Builder toBuilder() {
     Builder builder =
         new Builder(endpoint)
@@ -52,7 +52,7 @@ public final class Attempt {
     return builder;
   }
 
-  /** The name of the endpoint. */
+  /** Returns the name of the endpoint. */
   public String endpoint() {
     return endpoint;
   }
@@ -76,14 +76,14 @@ public final class Attempt {
   }
 
   /**
-   * The failure that had taken the endpoint down, where {@link #failure()} is {@link
+   * Returns the failure that had taken the endpoint down, where {@link #failure()} is {@link
    * FailureKind#CIRCUIT_OPEN}; else empty, and empty if that is not known.
    */
   public Optional<FailureKind> openedBy() {
     return Optional.ofNullable(openedBy);
   }
 
-  /** The HTTP status; empty when none arrived. */
+  /** Returns the HTTP status; empty when none arrived. */
   public OptionalInt status() {
     return status == 0 ? OptionalInt.empty() : OptionalInt.of(status);
   }
@@ -140,7 +140,7 @@ public final class Attempt {
       return this;
     }
 
-    /** The model; default empty. */
+    /** Sets the model; default empty. */
     public Builder model(String model) {
       this.model = Objects.requireNonNull(model, "model");
       return this;
@@ -152,19 +152,19 @@ public final class Attempt {
       return this;
     }
 
-    /** The failure that had taken down an endpoint that was not asked; default none. */
+    /** Sets the failure that had taken down an endpoint that was not asked; default none. */
     public Builder openedBy(FailureKind openedBy) {
       this.openedBy = Objects.requireNonNull(openedBy, "openedBy");
       return this;
     }
 
-    /** The HTTP status; default 0, for none. */
+    /** Sets the HTTP status; default 0, for none. */
     public Builder status(int status) {
       this.status = status;
       return this;
     }
 
-    /** How long it took; default zero. */
+    /** Sets how long it took; default zero. */
     public Builder elapsed(Duration elapsed) {
       this.elapsed = Objects.requireNonNull(elapsed, "elapsed");
       return this;
@@ -176,7 +176,7 @@ public final class Attempt {
       return this;
     }
 
-    /** The attempt. */
+    /** Returns the attempt. */
     public Attempt build() {
       return new Attempt(this);
     }

@@ -14,7 +14,7 @@ final class BaseUrl {
   private BaseUrl() {}
 
   /**
-   * The address, checked.
+   * Returns the address, checked.
    *
    * @param notTheRoot a pattern of paths that are more than a root
    * @param hasPath whether {@code Endpoint.Builder.path} can set the path of a call
@@ -77,8 +77,8 @@ final class BaseUrl {
   }
 
   /**
-   * The value without what might be a password before the host, or a key after the path. A password
-   * may hold any of the characters that part a URL, so all up to the last {@code @} goes.
+   * Returns the value without what might be a password before the host, or a key after the path. A
+   * password may hold any of the characters that part a URL, so all up to the last {@code @} goes.
    */
   private static String masked(String value) {
     return value

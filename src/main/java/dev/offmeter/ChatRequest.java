@@ -74,12 +74,12 @@ public final class ChatRequest {
     continueWhenFiltered = builder.continueWhenFiltered;
   }
 
-  /** A builder with the defaults listed above. */
+  /** Returns a builder with the defaults listed above. */
   public static Builder builder() {
     return new Builder();
   }
 
-  /** A builder that starts from this request. */
+  /** Returns a builder that starts from this request. */
   public Builder toBuilder() {
     Builder builder = new Builder();
     builder.messages.addAll(messages);
@@ -131,12 +131,12 @@ public final class ChatRequest {
     return new ChatRequest(filled);
   }
 
-  /** The conversation in order; the last message is the user's, or a tool's result. */
+  /** Returns the conversation in order; the last message is the user's, or a tool's result. */
   public List<Message> messages() {
     return messages;
   }
 
-  /** The most tokens that the answer may have, at least 1; 1024 if nobody has set it. */
+  /** Returns the most tokens that the answer may have, at least 1; 1024 if nobody has set it. */
   public int maxTokens() {
     return maxTokens == null ? DEFAULT_MAX_TOKENS : maxTokens;
   }
@@ -145,37 +145,40 @@ public final class ChatRequest {
     return maxTokens != null;
   }
 
-  /** The sampling temperature; empty for the model's own. */
+  /** Returns the sampling temperature; empty for the model's own. */
   public OptionalDouble temperature() {
     return temperature == null ? OptionalDouble.empty() : OptionalDouble.of(temperature);
   }
 
-  /** The nucleus sampling share; empty for the model's own. */
+  /** Returns the nucleus sampling share; empty for the model's own. */
   public OptionalDouble topP() {
     return topP == null ? OptionalDouble.empty() : OptionalDouble.of(topP);
   }
 
-  /** The seed; empty for a random one. */
+  /** Returns the seed; empty for a random one. */
   public OptionalLong seed() {
     return seed == null ? OptionalLong.empty() : OptionalLong.of(seed);
   }
 
-  /** The texts that end the answer; empty for the model's own only. */
+  /** Returns the texts that end the answer; empty for the model's own only. */
   public List<String> stop() {
     return stop;
   }
 
-  /** Whether the model may think before it answers. */
+  /** Returns whether the model may think before it answers. */
   public boolean thinking() {
     return Boolean.TRUE.equals(thinking);
   }
 
-  /** The limit of the whole call; empty for the client's. */
+  /** Returns the limit of the whole call; empty for the client's. */
   public Optional<Duration> deadline() {
     return Optional.ofNullable(deadline);
   }
 
-  /** The caller's own labels, handed to listeners and in-process endpoints, never to a server. */
+  /**
+   * Returns the caller's own labels, handed to listeners and in-process endpoints, never to a
+   * server.
+   */
   public Map<String, String> tags() {
     return tags;
   }
@@ -227,27 +230,27 @@ public final class ChatRequest {
     return tools;
   }
 
-  /** Whether no socket may be opened to an endpoint that is not self-hosted. */
+  /** Returns whether no socket may be opened to an endpoint that is not self-hosted. */
   public boolean selfHostedOnly() {
     return selfHostedOnly;
   }
 
-  /** The JSON schema that the answer is to have; empty for free text. */
+  /** Returns the JSON schema that the answer is to have; empty for free text. */
   public Optional<String> answerSchema() {
     return Optional.ofNullable(answerSchema);
   }
 
-  /** Whether an endpoint whose answer does not fit may mend it once. */
+  /** Returns whether an endpoint whose answer does not fit may mend it once. */
   public boolean repairTurn() {
     return Boolean.TRUE.equals(repairTurn);
   }
 
-  /** The caller's checks of the finished answer, in order. */
+  /** Returns the caller's checks of the finished answer, in order. */
   public List<AnswerCheck> checks() {
     return checks;
   }
 
-  /** Whether an explicit refusal is treated as any other failed attempt. */
+  /** Returns whether an explicit refusal is treated as any other failed attempt. */
   public boolean continueWhenFiltered() {
     return Boolean.TRUE.equals(continueWhenFiltered);
   }
@@ -309,7 +312,7 @@ public final class ChatRequest {
     }
 
     /**
-     * The most tokens that the answer may have: at least 1. Default: the endpoint's ({@link
+     * Sets the most tokens that the answer may have: at least 1. Default: the endpoint's ({@link
      * Endpoint.Builder#maxTokens}), else the client's ({@link LlmClient.Builder#defaults}), else
      * 1024. An answer that reaches it ends there, with {@link FinishReason#LENGTH}. There is no way
      * to ask for an unlimited answer, which would hold a small node for minutes; Ollama takes 0 for
@@ -323,7 +326,7 @@ public final class ChatRequest {
       return this;
     }
 
-    /** The sampling temperature: finite, 0 or more. Default: the model's own. */
+    /** Sets the sampling temperature: finite, 0 or more. Default: the model's own. */
     public Builder temperature(double temperature) {
       if (!Double.isFinite(temperature) || temperature < 0) {
         throw new IllegalArgumentException(
@@ -333,7 +336,7 @@ public final class ChatRequest {
       return this;
     }
 
-    /** The nucleus sampling share: from 0 to 1. Default: the model's own. */
+    /** Sets the nucleus sampling share: from 0 to 1. Default: the model's own. */
     public Builder topP(double topP) {
       if (!(topP >= 0 && topP <= 1)) {
         throw new IllegalArgumentException("topP must be between 0 and 1, was " + topP);
@@ -349,8 +352,8 @@ public final class ChatRequest {
     }
 
     /**
-     * The texts that end the answer, none of them empty. Default: the model's own only. As in all
-     * texts of a request, a surrogate without its other half becomes U+FFFD.
+     * Sets the texts that end the answer, none of them empty. Default: the model's own only. As in
+     * all texts of a request, a surrogate without its other half becomes U+FFFD.
      */
     public Builder stop(String... stop) {
       List<String> copy = List.of(stop);
@@ -363,9 +366,10 @@ public final class ChatRequest {
     }
 
     /**
-     * Whether the model may think before it answers. Default off: thinking spends the attempt's
-     * seconds and {@link #maxTokens} on text that is not the answer. Sent as Ollama's {@code
-     * think}; a model that cannot think rejects {@code true}, and the next endpoint is asked.
+     * Sets whether the model may think before it answers. Default off: thinking spends the
+     * attempt's seconds and {@link #maxTokens} on text that is not the answer. Sent as Ollama's
+     * {@code think}; a model that cannot think rejects {@code true}, and the next endpoint is
+     * asked.
      */
     public Builder thinking(boolean thinking) {
       this.thinking = thinking;
@@ -373,8 +377,8 @@ public final class ChatRequest {
     }
 
     /**
-     * The limit of the whole call, waits and every endpoint included: from 1 ms to 24 h. Default:
-     * the client's.
+     * Sets the limit of the whole call, waits and every endpoint included: from 1 ms to 24 h.
+     * Default: the client's.
      */
     public Builder deadline(Duration deadline) {
       this.deadline = Preconditions.timeSpan("deadline", deadline);
@@ -382,8 +386,8 @@ public final class ChatRequest {
     }
 
     /**
-     * A label of the caller's own, such as an invoice number. Listeners and in-process endpoints
-     * see it; it is never sent to a server. Do not put secrets in it.
+     * Adds a label of the caller's own, such as an invoice number. Listeners and in-process
+     * endpoints see it; it is never sent to a server. Do not put secrets in it.
      */
     public Builder tag(String key, String value) {
       tags.put(Objects.requireNonNull(key, "key"), Objects.requireNonNull(value, "value"));
@@ -424,10 +428,10 @@ public final class ChatRequest {
     }
 
     /**
-     * The JSON schema that the answer is to have, sent in each server's own form, with thinking off
-     * where it would break the format. Not every server enforces it, so the whole answer is
-     * checked, that of a function too: it must be JSON, bare or in one Markdown fence, of the
-     * types, enums, properties and items that the schema wants. Words of a schema that are not
+     * Sets the JSON schema that the answer is to have, sent in each server's own form, with
+     * thinking off where it would break the format. Not every server enforces it, so the whole
+     * answer is checked, that of a function too: it must be JSON, bare or in one Markdown fence, of
+     * the types, enums, properties and items that the schema wants. Words of a schema that are not
      * among those in {@code docs/answers.md} are ignored. An answer that does not fit is a failed
      * attempt, {@link FailureKind#FORMAT_MISMATCH}; in a stream it is found out at the end, so
      * {@link StreamRecovery} decides what becomes of what was shown. An answer that calls a tool is
@@ -445,9 +449,9 @@ public final class ChatRequest {
     }
 
     /**
-     * Whether an endpoint whose answer does not fit the record or the {@link #answerSchema} that
-     * was asked for is told what is wrong with it, and asked once more, before the next one, within
-     * the endpoint's share of the deadline. Default false.
+     * Sets whether an endpoint whose answer does not fit the record or the {@link #answerSchema}
+     * that was asked for is told what is wrong with it, and asked once more, before the next one,
+     * within the endpoint's share of the deadline. Default false.
      */
     public Builder repairTurn(boolean repairTurn) {
       this.repairTurn = repairTurn;
@@ -455,9 +459,10 @@ public final class ChatRequest {
     }
 
     /**
-     * A test of the finished answer; {@link AnswerCheck} has a few ready ones. An answer that it
-     * turns down is a failed attempt, and the next endpoint is asked. All checks must agree. In a
-     * stream it runs at the end, so {@link StreamRecovery} decides what becomes of what was shown.
+     * Adds a test of the finished answer; {@link AnswerCheck} has a few ready ones. An answer that
+     * it turns down is a failed attempt, and the next endpoint is asked. All checks must agree. In
+     * a stream it runs at the end, so {@link StreamRecovery} decides what becomes of what was
+     * shown.
      */
     public Builder accept(AnswerCheck check) {
       checks.add(Objects.requireNonNull(check, "check"));
@@ -465,8 +470,8 @@ public final class ChatRequest {
     }
 
     /**
-     * Whether the next endpoint is asked when a content filter, or the model itself, refuses in so
-     * many words. Default false: the call stops, and its last attempt is {@link
+     * Sets whether the next endpoint is asked when a content filter, or the model itself, refuses
+     * in so many words. Default false: the call stops, and its last attempt is {@link
      * FailureKind#CONTENT_FILTERED}.
      */
     public Builder continueWhenFiltered(boolean continueWhenFiltered) {
@@ -478,12 +483,12 @@ public final class ChatRequest {
       return maxTokens != null;
     }
 
-    /** Whether it has what only a request can have: what is asked, and in what form. */
+    /** Returns whether it has what only a request can have: what is asked, and in what form. */
     boolean hasConversation() {
       return !messages.isEmpty() || !tools.isEmpty() || answerSchema != null;
     }
 
-    /** Whether it has what concerns a whole call, and not the model alone. */
+    /** Returns whether it has what concerns a whole call, and not the model alone. */
     boolean hasCallSettings() {
       return deadline != null
           || onBrokenStream != null
@@ -495,7 +500,7 @@ public final class ChatRequest {
     }
 
     /**
-     * The request.
+     * Returns the request.
      *
      * @throws IllegalStateException if there is no message, the last is neither the user's nor a
      *     tool's, or two tools have one name

@@ -36,12 +36,12 @@ public final class ChatResponse {
     timeToFirstToken = builder.timeToFirstToken;
   }
 
-  /** A builder, for code that stands in for a client, such as a test of your own. */
+  /** Returns a builder, for code that stands in for a client, such as a test of your own. */
   public static Builder builder() {
     return new Builder();
   }
 
-  /** A builder that starts from this response. */
+  /** Returns a builder that starts from this response. */
   public Builder toBuilder() {
     Builder builder = new Builder().text(text).thinking(thinking).endpoint(endpoint).model(model);
     builder.usage(usage).finishReason(finishReason).toolCalls(toolCalls).attempts(attempts);
@@ -96,7 +96,7 @@ public final class ChatResponse {
   }
 
   /**
-   * The answer; never any of the model's thinking, and never blank unless there are {@link
+   * Returns the answer; never any of the model's thinking, and never blank unless there are {@link
    * #toolCalls()}.
    */
   public String text() {
@@ -111,12 +111,12 @@ public final class ChatResponse {
     return thinking;
   }
 
-  /** The name of the endpoint that answered. */
+  /** Returns the name of the endpoint that answered. */
   public String endpoint() {
     return endpoint;
   }
 
-  /** The model as the server reported it, which may differ from the one asked for. */
+  /** Returns the model as the server reported it, which may differ from the one asked for. */
   public String model() {
     return model;
   }
@@ -137,14 +137,14 @@ public final class ChatResponse {
   }
 
   /**
-   * Every attempt in order, endpoints that were passed over without being asked included; the last
-   * one is the one that answered.
+   * Returns every attempt in order, endpoints that were passed over without being asked included;
+   * the last one is the one that answered.
    */
   public List<Attempt> attempts() {
     return attempts;
   }
 
-  /** The whole call, from its start to the complete answer, failed attempts included. */
+  /** Returns the whole call, from its start to the complete answer, failed attempts included. */
   public Duration elapsed() {
     return elapsed;
   }
@@ -189,31 +189,31 @@ public final class ChatResponse {
 
     private Builder() {}
 
-    /** The answer; required, not blank unless there are tool calls. */
+    /** Sets the answer; required, not blank unless there are tool calls. */
     public Builder text(String text) {
       this.text = Objects.requireNonNull(text, "text");
       return this;
     }
 
-    /** The thinking; default empty. */
+    /** Sets the thinking; default empty. */
     public Builder thinking(String thinking) {
       this.thinking = Objects.requireNonNull(thinking, "thinking");
       return this;
     }
 
-    /** The endpoint's name; default empty. */
+    /** Adds the endpoint's name; default empty. */
     public Builder endpoint(String endpoint) {
       this.endpoint = Objects.requireNonNull(endpoint, "endpoint");
       return this;
     }
 
-    /** The model; default empty. */
+    /** Sets the model; default empty. */
     public Builder model(String model) {
       this.model = Objects.requireNonNull(model, "model");
       return this;
     }
 
-    /** The tokens; default {@link Usage#NONE}. */
+    /** Sets the tokens; default {@link Usage#NONE}. */
     public Builder usage(Usage usage) {
       this.usage = Objects.requireNonNull(usage, "usage");
       return this;
@@ -225,32 +225,32 @@ public final class ChatResponse {
       return this;
     }
 
-    /** The tool calls; default none. */
+    /** Sets the tool calls; default none. */
     public Builder toolCalls(List<ToolCall> toolCalls) {
       this.toolCalls = List.copyOf(toolCalls);
       return this;
     }
 
-    /** The attempts in order; default none. */
+    /** Sets the attempts in order; default none. */
     public Builder attempts(List<Attempt> attempts) {
       this.attempts = List.copyOf(attempts);
       return this;
     }
 
-    /** The time of the whole call; default zero. */
+    /** Sets the time of the whole call; default zero. */
     public Builder elapsed(Duration elapsed) {
       this.elapsed = Objects.requireNonNull(elapsed, "elapsed");
       return this;
     }
 
-    /** The time to the first piece; default zero. */
+    /** Sets the time to the first piece; default zero. */
     public Builder timeToFirstToken(Duration timeToFirstToken) {
       this.timeToFirstToken = Objects.requireNonNull(timeToFirstToken, "timeToFirstToken");
       return this;
     }
 
     /**
-     * The response.
+     * Returns the response.
      *
      * @throws IllegalStateException if the text is blank and there is no tool call
      */

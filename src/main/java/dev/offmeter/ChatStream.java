@@ -64,9 +64,9 @@ public final class ChatStream implements Iterable<ChatEvent>, AutoCloseable {
   }
 
   /**
-   * The pieces of text alone, once, with the exceptions of {@link #iterator()}. Two answers must
-   * not run together in silence, so the request's {@link StreamRecovery} has to be one that never
-   * starts again: {@link StreamRecovery#HOLD}, {@link StreamRecovery#hold} or {@link
+   * Returns the pieces of text alone, once, with the exceptions of {@link #iterator()}. Two answers
+   * must not run together in silence, so the request's {@link StreamRecovery} has to be one that
+   * never starts again: {@link StreamRecovery#HOLD}, {@link StreamRecovery#hold} or {@link
    * StreamRecovery#FAIL}.
    *
    * @return a sequential stream, whose {@code close()} closes this one

@@ -84,7 +84,7 @@ public final class Endpoint {
   }
 
   /**
-   * An Ollama server, asked over its native API.
+   * Returns an Ollama server, asked over its native API.
    *
    * @param name what it is called in attempts, logs and metrics; unique in a client
    * @param baseUrl the server's root, such as {@code http://localhost:11434}; a path prefix is kept
@@ -94,9 +94,9 @@ public final class Endpoint {
   }
 
   /**
-   * A server with OpenAI's chat completions: vLLM, llama.cpp's {@code llama-server}, TGI, LocalAI,
-   * LM Studio, Ollama's {@code /v1}, a LiteLLM proxy, OpenAI, Gemini's compatible endpoint. What
-   * such servers do not have in common is chosen by {@link Builder#dialect}.
+   * Returns a server with OpenAI's chat completions: vLLM, llama.cpp's {@code llama-server}, TGI,
+   * LocalAI, LM Studio, Ollama's {@code /v1}, a LiteLLM proxy, OpenAI, Gemini's compatible
+   * endpoint. What such servers do not have in common is chosen by {@link Builder#dialect}.
    *
    * @param name what it is called in attempts, logs and metrics; unique in a client
    * @param baseUrl the server's root, with or without its version, such as {@code
@@ -137,10 +137,10 @@ public final class Endpoint {
   }
 
   /**
-   * A function in this process: the last resort that needs no network, or a stand-in for a server
-   * in a test. It runs on a thread of the client's own, is interrupted when its limit passes, and
-   * is then left behind; if it ignores the interrupt it runs on. A function that throws, or returns
-   * null or blank, is a failed attempt.
+   * Returns a function in this process: the last resort that needs no network, or a stand-in for a
+   * server in a test. It runs on a thread of the client's own, is interrupted when its limit
+   * passes, and is then left behind; if it ignores the interrupt it runs on. A function that
+   * throws, or returns null or blank, is a failed attempt.
    *
    * <p>A function is asked when none of the servers before it in the list has answered. While one
    * of them is loading its model, the call waits for that first; see {@link
@@ -154,7 +154,7 @@ public final class Endpoint {
   }
 
   /**
-   * A builder that starts from this endpoint, which must be a server.
+   * Returns a builder that starts from this endpoint, which must be a server.
    *
    * @throws IllegalStateException if it is a function, whose settings are not a server's
    */
@@ -175,7 +175,7 @@ public final class Endpoint {
     return settings.model == null ? "" : settings.model;
   }
 
-  /** Whether it is a server, and no function in this process. */
+  /** Returns whether it is a server, and no function in this process. */
   boolean isServer() {
     return url != null;
   }
@@ -192,12 +192,15 @@ public final class Endpoint {
     return api.managed() ? Locality.MANAGED : DefaultLocality.of(url, model(), dialect(url));
   }
 
-  /** Whether it has a {@code maxTokens} of its own. */
+  /** Returns whether it has a {@code maxTokens} of its own. */
   boolean hasMaxTokens() {
     return defaults.hasMaxTokens();
   }
 
-  /** The kind of server, as configurations name it; {@code function} for one in this process. */
+  /**
+   * Returns the kind of server, as configurations name it; {@code function} for one in this
+   * process.
+   */
   String type() {
     ProtocolDescriptor api = settings.api;
     if (url == null || api == null) {
@@ -309,7 +312,7 @@ public final class Endpoint {
     return one.compareTo(other) < 0 ? one : other;
   }
 
-  /** How long the server keeps a model that is not used. */
+  /** Returns how long the server keeps a model that is not used. */
   private Duration modelKeepAlive() {
     Duration keepAlive = settings.keepAlive;
     if (keepAlive == null) {
@@ -399,8 +402,8 @@ public final class Endpoint {
     }
 
     /**
-     * The model, as the server names it; required for a server. Not blank, on one line, without
-     * spaces or quotes around it, and no placeholder such as {@code ${MODEL}}.
+     * Sets the model, as the server names it; required for a server. Not blank, on one line,
+     * without spaces or quotes around it, and no placeholder such as {@code ${MODEL}}.
      */
     public Builder model(String model) {
       this.model = Preconditions.plain("model", model);
@@ -408,28 +411,28 @@ public final class Endpoint {
     }
 
     /**
-     * The limit of one whole attempt, from its dispatch to the complete answer, queueing in the
-     * server included: from 1 ms to 24 h. Default 15 s for the first endpoint when another follows
-     * it, else 120 s. When it passes, the connection is closed, so that the server stops. In a
-     * stream it covers the wait for the first piece. A self-hosted server that is silent and dead
-     * to a health check is given up before.
+     * Sets the limit of one whole attempt, from its dispatch to the complete answer, queueing in
+     * the server included: from 1 ms to 24 h. Default 15 s for the first endpoint when another
+     * follows it, else 120 s. When it passes, the connection is closed, so that the server stops.
+     * In a stream it covers the wait for the first piece. A self-hosted server that is silent and
+     * dead to a health check is given up before.
      */
     public Builder timeout(Duration timeout) {
       this.timeout = Preconditions.timeSpan("timeout", timeout);
       return this;
     }
 
-    /** The limit of DNS, TCP and TLS together: from 1 ms to 24 h, default 3 s. */
+    /** Sets the limit of DNS, TCP and TLS together: from 1 ms to 24 h, default 3 s. */
     public Builder connectTimeout(Duration connectTimeout) {
       this.connect = Preconditions.timeSpan("connectTimeout", connectTimeout);
       return this;
     }
 
     /**
-     * The limit from dispatch to the first piece of answer or thinking: from 1 ms to 24 h, default
-     * as {@link #timeout}. For long answers from a node that is slow but alive, set {@code timeout}
-     * high and this to 15 s. A cold model sends nothing until it is loaded. After a third of it, at
-     * most 5 s, a self-hosted server that is silent is health-checked in the background.
+     * Sets the limit from dispatch to the first piece of answer or thinking: from 1 ms to 24 h,
+     * default as {@link #timeout}. For long answers from a node that is slow but alive, set {@code
+     * timeout} high and this to 15 s. A cold model sends nothing until it is loaded. After a third
+     * of it, at most 5 s, a self-hosted server that is silent is health-checked in the background.
      *
      * <p>Not more than {@code timeout}, or building fails.
      */
@@ -439,8 +442,8 @@ public final class Endpoint {
     }
 
     /**
-     * The limit between two pieces once the answer has begun: from 1 ms to 24 h. Default 10 s, or
-     * {@link #timeout} if that is less. One that is set may be longer than {@code timeout}: in a
+     * Sets the limit between two pieces once the answer has begun: from 1 ms to 24 h. Default 10 s,
+     * or {@link #timeout} if that is less. One that is set may be longer than {@code timeout}: in a
      * stream it takes effect all the same.
      */
     public Builder stallTimeout(Duration stallTimeout) {
@@ -449,9 +452,9 @@ public final class Endpoint {
     }
 
     /**
-     * The limit of the delivery of one streamed answer, from the moment that its first piece is
-     * shown to its end, the pauses of its reader not counted: from 1 ms to 24 h, default 10 min. It
-     * ends an answer that goes on for ever, and does not speak against the endpoint. A deadline
+     * Sets the limit of the delivery of one streamed answer, from the moment that its first piece
+     * is shown to its end, the pauses of its reader not counted: from 1 ms to 24 h, default 10 min.
+     * It ends an answer that goes on for ever, and does not speak against the endpoint. A deadline
      * that was set may end the stream before. Of no effect on {@code chat}, whose limit is {@link
      * #timeout}.
      */
@@ -480,7 +483,7 @@ public final class Endpoint {
     }
 
     /**
-     * A key, sent as {@code Authorization: Bearer}, to Gemini as {@code x-goog-api-key}, to
+     * Sets a key, sent as {@code Authorization: Bearer}, to Gemini as {@code x-goog-api-key}, to
      * Anthropic as {@code x-api-key}. Ollama itself ignores it; a proxy in front of it may ask for
      * one. The last one that is set wins; it does not go together with a header {@code
      * Authorization} of your own. The key alone: printable ASCII without spaces, quotes around it,
@@ -516,7 +519,7 @@ public final class Endpoint {
     }
 
     /**
-     * A Cloudflare Access service token, sent as {@code CF-Access-Client-Id} and {@code
+     * Sets a Cloudflare Access service token, sent as {@code CF-Access-Client-Id} and {@code
      * CF-Access-Client-Secret} on every request.
      */
     public Builder cloudflareAccess(String clientId, String clientSecret) {
@@ -537,8 +540,8 @@ public final class Endpoint {
     }
 
     /**
-     * A header of your own on every request; it replaces an earlier one of its name. Its value is
-     * kept out of logs and exceptions.
+     * Adds a header of your own on every request; it replaces an earlier one of its name. Its value
+     * is kept out of logs and exceptions.
      */
     public Builder header(String name, String value) {
       return add("header " + name, HeaderRules.name(name), "", value);
@@ -571,10 +574,11 @@ public final class Endpoint {
     }
 
     /**
-     * The most calls at this endpoint at once, at least 1; default unlimited. A call that finds it
-     * full goes to the next endpoint; only when no other endpoint answers does it wait for a place,
-     * within its deadline. Health checks and loads take no place. Without one, a self-hosted server
-     * that is overloaded is sent no more calls at once than it was seen to serve.
+     * Sets the most calls at this endpoint at once, at least 1; default unlimited. A call that
+     * finds it full goes to the next endpoint; only when no other endpoint answers does it wait for
+     * a place, within its deadline. Health checks and loads take no place. Without one, a
+     * self-hosted server that is overloaded is sent no more calls at once than it was seen to
+     * serve.
      */
     public Builder maxConcurrent(int maxConcurrent) {
       if (maxConcurrent < 1) {
@@ -586,10 +590,10 @@ public final class Endpoint {
     }
 
     /**
-     * How long a call waits for a place here when {@link #maxConcurrent} is reached, before it goes
-     * to the next endpoint: from 1 ms to 24 h, within the call's deadline and in order of arrival.
-     * For a node that is much better than the next one. Rejected without a {@code maxConcurrent}.
-     * Default: not at all.
+     * Sets how long a call waits for a place here when {@link #maxConcurrent} is reached, before it
+     * goes to the next endpoint: from 1 ms to 24 h, within the call's deadline and in order of
+     * arrival. For a node that is much better than the next one. Rejected without a {@code
+     * maxConcurrent}. Default: not at all.
      */
     public Builder maxWait(Duration maxWait) {
       this.maxWait = Preconditions.timeSpan("maxWait", maxWait);
@@ -597,9 +601,10 @@ public final class Endpoint {
     }
 
     /**
-     * How many more times this endpoint is asked after a failure that may pass, before the next
-     * one: from 0 to 10, default 0, because falling through is faster. The pauses double from 0.5 s
-     * to 8 s, last at least as long as the server asks for, and fit into the deadline.
+     * Sets how many more times this endpoint is asked after a failure that may pass, before the
+     * next one: from 0 to 10, default 0, because falling through is faster. The pauses double from
+     * 0.5 s to 8 s, last at least as long as the server asks for, and fit into the deadline. For
+     * servers only: a function is never asked twice.
      */
     public Builder retries(int retries) {
       if (retries < 0 || retries > 10) {
@@ -610,10 +615,10 @@ public final class Endpoint {
     }
 
     /**
-     * An option sent with every request: one of Ollama's {@code options}, such as {@code num_ctx};
-     * a field of OpenAI's or Anthropic's request, such as {@code service_tier}; a field of Gemini's
-     * {@code generationConfig}, such as {@code topK}. It is fixed per endpoint, because Ollama
-     * loads the model anew when a load-time option changes.
+     * Adds an option sent with every request: one of Ollama's {@code options}, such as {@code
+     * num_ctx}; a field of OpenAI's or Anthropic's request, such as {@code service_tier}; a field
+     * of Gemini's {@code generationConfig}, such as {@code topK}. It is fixed per endpoint, because
+     * Ollama loads the model anew when a load-time option changes.
      *
      * @param name the option; not a field that the library writes itself, such as {@code model},
      *     {@code think} or {@code max_tokens}: the message says what to use instead
@@ -664,10 +669,10 @@ public final class Endpoint {
     }
 
     /**
-     * The path of a call below the base URL, such as {@code /chat/completions} where there is no
-     * {@code /v1}, or {@code /openai/deployments/x/chat/completions}. For OpenAI-compatible servers
-     * only. Default: {@code /v1/chat/completions}, without {@code /v1} if the base URL has it or
-     * the server answers {@code /chat/completions} alone.
+     * Sets the path of a call below the base URL, such as {@code /chat/completions} where there is
+     * no {@code /v1}, or {@code /openai/deployments/x/chat/completions}. For OpenAI-compatible
+     * servers only. Default: {@code /v1/chat/completions}, without {@code /v1} if the base URL has
+     * it or the server answers {@code /chat/completions} alone.
      *
      * @param path not blank, without a query, a fragment, spaces or {@code ..}
      */
@@ -683,7 +688,7 @@ public final class Endpoint {
     }
 
     /**
-     * How long Ollama keeps the model loaded after a request: whole seconds; zero unloads it,
+     * Sets how long Ollama keeps the model loaded after a request: whole seconds; zero unloads it,
      * negative keeps it for ever. Sent with every request and every load; with zero the model is
      * neither loaded nor looked for beforehand. For Ollama's native API only. Default: the server's
      * own, which is taken to be 5 min.
@@ -698,12 +703,12 @@ public final class Endpoint {
     }
 
     /**
-     * Whether the model is held in Ollama's memory from the first call or {@link LlmClient#warmUp}
-     * on: it is asked to load it, which costs no token, twice in every {@link #keepAlive} and at
-     * least every 2 min, but no more often than every 5 s. If another model has pushed it out, that
-     * one is pushed out in turn. For Ollama's native API only; rejected with a {@code keepAlive}
-     * below 10 s, which would be over before the next time, and on a managed endpoint. Default
-     * false: a model that was not used for a while is loaded when it is wanted.
+     * Sets whether the model is held in Ollama's memory from the first call or {@link
+     * LlmClient#warmUp} on: it is asked to load it, which costs no token, twice in every {@link
+     * #keepAlive} and at least every 2 min, but no more often than every 5 s. If another model has
+     * pushed it out, that one is pushed out in turn. For Ollama's native API only; rejected with a
+     * {@code keepAlive} below 10 s, which would be over before the next time, and on a managed
+     * endpoint. Default false: a model that was not used for a while is loaded when it is wanted.
      */
     public Builder keepWarm(boolean keepWarm) {
       this.keepWarm = keepWarm;
@@ -711,7 +716,7 @@ public final class Endpoint {
     }
 
     /**
-     * Whether Ollama is asked to unload the model when it is found to be wedged ({@link
+     * Sets whether Ollama is asked to unload the model when it is found to be wedged ({@link
      * FailureKind#WEDGED}), which frees one that hangs. Asked once, and again only after it has
      * served somebody since; whoever else is served by the model then waits until it is loaded
      * anew. For Ollama's native API only; rejected on a managed endpoint. Default false: the
@@ -733,8 +738,8 @@ public final class Endpoint {
     }
 
     /**
-     * The most requests within any 60 s, retries included: from 1 to 100,000, default unlimited. A
-     * call that finds them used up goes to the next endpoint; it does not wait.
+     * Sets the most requests within any 60 s, retries included: from 1 to 100,000, default
+     * unlimited. A call that finds them used up goes to the next endpoint; it does not wait.
      */
     public Builder requestsPerMinute(int requestsPerMinute) {
       if (requestsPerMinute < 1 || requestsPerMinute > 100_000) {
@@ -758,8 +763,8 @@ public final class Endpoint {
     }
 
     /**
-     * The most tokens of an answer, for requests that set none: at least 1. It is a default and no
-     * cap: what a request sets itself wins. Default: the client's ({@link
+     * Sets the most tokens of an answer, for requests that set none: at least 1. It is a default
+     * and no cap: what a request sets itself wins. For servers only. Default: the client's ({@link
      * LlmClient.Builder#defaults}), else 1024.
      */
     public Builder maxTokens(int maxTokens) {
@@ -783,10 +788,10 @@ public final class Endpoint {
     }
 
     /**
-     * The most bytes of one line of a reply, after any decompression, at least 1024; default 8 MiB.
-     * A longer one is {@link FailureKind#RESPONSE_TOO_LARGE}. What a server sends beside a body
-     * (headers, interim replies, chunk extensions, trailers) may have 128 KiB: more than any server
-     * or proxy takes of headers, and less than a heap feels.
+     * Sets the most bytes of one line of a reply, after any decompression, at least 1024; default 8
+     * MiB. A longer one is {@link FailureKind#RESPONSE_TOO_LARGE}. What a server sends beside a
+     * body (headers, interim replies, chunk extensions, trailers) may have 128 KiB: more than any
+     * server or proxy takes of headers, and less than a heap feels.
      */
     public Builder maxLineBytes(int maxLineBytes) {
       this.maxLineBytes = (int) atLeast1024("maxLineBytes", maxLineBytes);
@@ -794,8 +799,8 @@ public final class Endpoint {
     }
 
     /**
-     * The most bytes of a whole reply, after any decompression, at least 1024; default 32 MiB. A
-     * longer one is {@link FailureKind#RESPONSE_TOO_LARGE}. What is kept of all replies that are
+     * Sets the most bytes of a whole reply, after any decompression, at least 1024; default 32 MiB.
+     * A longer one is {@link FailureKind#RESPONSE_TOO_LARGE}. What is kept of all replies that are
      * read at once in the process (the line that is being gathered, the text and the calls so far)
      * may take a sixteenth of its heap together, the first 256 KiB of each not counted, since a
      * byte on the wire takes up to six in memory; one may take half of that. A reply that finds the
@@ -808,12 +813,13 @@ public final class Endpoint {
     }
 
     /**
-     * Whether the server's end marker, OpenAI's {@code [DONE]} or Anthropic's {@code message_stop},
-     * makes an answer whole without a finish reason. For servers that never give one; others send
-     * the marker after an error too, and half an answer would be taken for whole. An answer of as
-     * many tokens as {@code maxTokens} then counts as one that reached its limit. For
-     * OpenAI-compatible servers and Anthropic's API only. Default false: of a server that has never
-     * given a reason the marker is enough from the second such reply in a row on, which is logged.
+     * Sets whether the server's end marker, OpenAI's {@code [DONE]} or Anthropic's {@code
+     * message_stop}, makes an answer whole without a finish reason. For servers that never give
+     * one; others send the marker after an error too, and half an answer would be taken for whole.
+     * An answer of as many tokens as {@code maxTokens} then counts as one that reached its limit.
+     * For OpenAI-compatible servers and Anthropic's API only. Default false: of a server that has
+     * never given a reason the marker is enough from the second such reply in a row on, which is
+     * logged.
      */
     public Builder endMarkerIsEnough(boolean enough) {
       this.endMarkerIsEnough = enough;
@@ -828,7 +834,7 @@ public final class Endpoint {
     }
 
     /**
-     * The endpoint. Opens no connection.
+     * Returns the endpoint. Opens no connection.
      *
      * @throws IllegalArgumentException if the base URL is blank, relative, not http or https, has
      *     spaces or quotes around it, a second scheme, a placeholder or a host that is none,

@@ -54,7 +54,7 @@ final class HeaderRules {
     return value;
   }
 
-  /** The value of a key or a token alone, as it stands in no header yet. */
+  /** Returns the value of a key or a token alone, as it stands in no header yet. */
   static String credential(String field, String value) {
     String checked = value(field, value);
     Optional<String> slip = ValueMistakes.find(checked);
@@ -76,7 +76,7 @@ final class HeaderRules {
     return isNamed(before, header.name()) && before.prefix().equals(header.prefix());
   }
 
-  /** The rule that the headers break together. */
+  /** Returns the rule that the headers break together. */
   static Optional<String> violation(List<Header> headers) {
     if (count(headers, AUTHORIZATION) > 1) {
       return Optional.of("must have either an apiKey or a header Authorization, had both");

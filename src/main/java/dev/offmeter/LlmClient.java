@@ -90,7 +90,8 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /**
-   * A client configured by the process's environment variables; see {@code docs/configuration.md}.
+   * Returns a client configured by the process's environment variables; see {@code
+   * docs/configuration.md}.
    *
    * @throws IllegalArgumentException if a variable has a wrong value
    * @throws IllegalStateException if variables contradict each other
@@ -105,8 +106,8 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /**
-   * A client configured by a LiteLLM-style file and the process's environment variables; see {@code
-   * docs/configuration.md}. It asks the group of the file's first entry. Needs {@code
+   * Returns a client configured by a LiteLLM-style file and the process's environment variables;
+   * see {@code docs/configuration.md}. It asks the group of the file's first entry. Needs {@code
    * org.yaml:snakeyaml} on the class path.
    *
    * @throws IllegalArgumentException if the file cannot be read or has a wrong value; the message
@@ -129,12 +130,12 @@ public final class LlmClient implements AutoCloseable {
     return builder().fromLiteLlmConfig(file, modelName, environment).build();
   }
 
-  /** A builder without endpoints. */
+  /** Returns a builder without endpoints. */
   public static Builder builder() {
     return new Builder();
   }
 
-  /** A builder that starts from this client's settings. */
+  /** Returns a builder that starts from this client's settings. */
   public Builder toBuilder() {
     return new Builder(settings);
   }
@@ -236,7 +237,7 @@ public final class LlmClient implements AutoCloseable {
     }
   }
 
-  /** The end of a call that no thread has begun. */
+  /** Returns the end of a call that no thread has begun. */
   private LlmException notStarted() {
     String why = closed ? "the client was closed" : UserCode.NO_THREAD + " in time";
     return new LlmException("the call was stopped: " + why, List.of());
@@ -379,9 +380,10 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /**
-   * How the endpoints are: which are down, since when and why, when each is health-checked next,
-   * what is in flight, and how long answers take. A snapshot; asks nobody, and may be called by any
-   * thread, after {@link #close()} too. Its {@code toString()} is a table with one line for each.
+   * Returns how the endpoints are: which are down, since when and why, when each is health-checked
+   * next, what is in flight, and how long answers take. A snapshot; asks nobody, and may be called
+   * by any thread, after {@link #close()} too. Its {@code toString()} is a table with one line for
+   * each.
    */
   public ClientStatus status() {
     return failover.status();
@@ -463,8 +465,8 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /**
-   * The Resilience4j registries of this client, one circuit breaker, time limiter and bulkhead per
-   * endpoint under its name, to bind to your metrics.
+   * Returns the Resilience4j registries of this client, one circuit breaker, time limiter and
+   * bulkhead per endpoint under its name, to bind to your metrics.
    */
   public Resilience4jRegistries resilience4j() {
     return failover.registries();
@@ -561,8 +563,8 @@ public final class LlmClient implements AutoCloseable {
     }
 
     /**
-     * The limit of a whole call, every endpoint, retry and wait included, unless the request has
-     * its own: from 1 ms to 24 h. It is never exceeded, and time is kept back for the endpoints
+     * Sets the limit of a whole call, every endpoint, retry and wait included, unless the request
+     * has its own: from 1 ms to 24 h. It is never exceeded, and time is kept back for the endpoints
      * still to come. Default: the sum of all that the endpoints may take, and 250 ms for what lies
      * between; of each its timeout once for every try, 10 s for the pause before every retry, and
      * its {@link Endpoint.Builder#maxWait}. While it is not set, each endpoint has at least its own
@@ -607,9 +609,9 @@ public final class LlmClient implements AutoCloseable {
     }
 
     /**
-     * The most of all calls that are hedged: more than 0, at most 1; default 0.1. Calls that are
-     * not hedged save it up for up to ten that are, so that a slow minute is not cut short. Trials
-     * are not counted. Needs a {@link #hedgeAfter}.
+     * Sets the most of all calls that are hedged: more than 0, at most 1; default 0.1. Calls that
+     * are not hedged save it up for up to ten that are, so that a slow minute is not cut short.
+     * Trials are not counted. Needs a {@link #hedgeAfter}.
      */
     public Builder maxHedgedShare(double share) {
       if (!(share > 0 && share <= 1)) {
@@ -632,7 +634,7 @@ public final class LlmClient implements AutoCloseable {
     }
 
     /**
-     * A client whose TLS, proxy, DNS, socket factory and interceptors are to be used. Its
+     * Sets a client whose TLS, proxy, DNS, socket factory and interceptors are to be used. Its
      * redirects, cookies, cache, timeouts, protocols (HTTP/1.1 only) and connection pool are not:
      * the library sets its own. With a socket factory of its own or a SOCKS proxy, an interrupt is
      * noticed only when the next bytes or clock come. Its interceptors run on the thread of the
@@ -666,7 +668,7 @@ public final class LlmClient implements AutoCloseable {
     }
 
     /**
-     * The client. Opens no connection.
+     * Returns the client. Opens no connection.
      *
      * @throws IllegalArgumentException if a default for requests has a wrong value
      * @throws IllegalStateException if there is no endpoint, the defaults have what only a request

@@ -46,7 +46,7 @@ public class LlmException extends RuntimeException {
     this.partialText = Objects.requireNonNull(partialText, "partialText");
   }
 
-  /** Every attempt up to here, in the order in which they were made. */
+  /** Returns every attempt up to here, in the order in which they were made. */
   public List<Attempt> attempts() {
     return attempts == null ? List.of() : attempts;
   }
@@ -61,8 +61,8 @@ public class LlmException extends RuntimeException {
   }
 
   /**
-   * The text that a stream had shown when it broke off and no other answer could take its place;
-   * empty for every other exception. It is not a whole answer.
+   * Returns the text that a stream had shown when it broke off and no other answer could take its
+   * place; empty for every other exception. It is not a whole answer.
    */
   public String partialText() {
     return partialText == null ? "" : partialText;

@@ -23,7 +23,7 @@ public final class Message {
   }
 
   /**
-   * A message.
+   * Returns a message.
    *
    * @param role who speaks
    * @param content what is said; not blank. A surrogate without its other half, as in a text that
@@ -43,28 +43,28 @@ public final class Message {
     return new Message(role, content, List.of());
   }
 
-  /** A {@link Role#SYSTEM} message; see {@link #of}. */
+  /** Returns a {@link Role#SYSTEM} message; see {@link #of}. */
   public static Message system(String content) {
     return of(Role.SYSTEM, content);
   }
 
-  /** A {@link Role#USER} message; see {@link #of}. */
+  /** Returns a {@link Role#USER} message; see {@link #of}. */
   public static Message user(String content) {
     return of(Role.USER, content);
   }
 
-  /** An {@link Role#ASSISTANT} message; see {@link #of}. */
+  /** Returns an {@link Role#ASSISTANT} message; see {@link #of}. */
   public static Message assistant(String content) {
     return of(Role.ASSISTANT, content);
   }
 
-  /** The model's answer, the tool calls in it included, for the conversation to go on. */
+  /** Returns the model's answer, the tool calls in it included, for the conversation to go on. */
   public static Message assistant(ChatResponse response) {
     return new Message(Role.ASSISTANT, response.text(), response.toolCalls());
   }
 
   /**
-   * An answer of a model that called tools, for history that was kept elsewhere.
+   * Returns an answer of a model that called tools, for history that was kept elsewhere.
    *
    * @param text what the model said; blank only if there is a tool call
    * @param toolCalls the tools that it called, in order; may be empty
@@ -89,8 +89,8 @@ public final class Message {
   }
 
   /**
-   * The result of a tool, for history that was kept elsewhere. It follows the answer that called
-   * the tool, {@link #assistant(String, List)}.
+   * Returns the result of a tool, for history that was kept elsewhere. It follows the answer that
+   * called the tool, {@link #assistant(String, List)}.
    *
    * @param id the call's name in that history; empty if it had none: then the result belongs to the
    *     first call of the tool that has none yet
@@ -117,7 +117,7 @@ public final class Message {
     return content;
   }
 
-  /** The calls in an answer of the model, or the one that a tool's result belongs to. */
+  /** Returns the calls in an answer of the model, or the one that a tool's result belongs to. */
   public List<ToolCall> toolCalls() {
     return toolCalls;
   }

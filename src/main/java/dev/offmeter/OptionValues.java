@@ -39,7 +39,7 @@ final class OptionValues {
     }
   }
 
-  /** All texts in the values of options. */
+  /** Returns all texts in the values of options. */
   static List<String> texts(Map<String, Object> options) {
     List<String> texts = new ArrayList<>();
     options.values().forEach(value -> addTexts(value, texts));
@@ -60,7 +60,7 @@ final class OptionValues {
     }
   }
 
-  /** A number of another class, such as an {@code AtomicInteger}, may change. */
+  /** Returns a number of another class, such as an {@code AtomicInteger}, may change. */
   private static Object copied(Number number) {
     String home = number.getClass().getPackageName();
     boolean constant = home.equals("java.lang") || home.equals("java.math");

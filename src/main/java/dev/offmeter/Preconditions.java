@@ -20,7 +20,7 @@ final class Preconditions {
     return value;
   }
 
-  /** A value of one line without the slips that configurations bring with them. */
+  /** Returns a value of one line without the slips that configurations bring with them. */
   static String plain(String field, String value) {
     ValueMistakes.find(notBlank(field, value))
         .ifPresent(

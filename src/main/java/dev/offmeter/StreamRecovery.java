@@ -46,12 +46,12 @@ public final class StreamRecovery {
     return new StreamRecovery("HOLD(" + pieces + ")", false, pieces);
   }
 
-  /** Whether another answer may take the place of one that was shown in part. */
+  /** Returns whether another answer may take the place of one that was shown in part. */
   public boolean canRestart() {
     return canRestart;
   }
 
-  /** How many pieces are held back before the first is shown; {@code MAX_VALUE} for all. */
+  /** Returns how many pieces are held back before the first is shown; {@code MAX_VALUE} for all. */
   public int heldPieces() {
     return heldPieces;
   }

@@ -32,7 +32,7 @@ final class StructuredAnswer<T> implements AnswerValidator {
     }
   }
 
-  /** The value of the answer that was chosen; another may have been read after it. */
+  /** Returns the value of the answer that was chosen; another may have been read after it. */
   T value(String text) {
     Read<T> read = Objects.requireNonNull(last);
     if (read.text().equals(text)) {

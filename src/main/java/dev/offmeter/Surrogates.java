@@ -31,7 +31,7 @@ final class Surrogates {
     return text;
   }
 
-  /** The text with U+FFFD for each that lacks its other half. */
+  /** Returns the text with U+FFFD for each that lacks its other half. */
   static String mended(String text) {
     int half = firstHalf(text, 0);
     if (half < 0) {
@@ -45,7 +45,9 @@ final class Surrogates {
     return mended.toString();
   }
 
-  /** The JSON with U+FFFD for each that lacks its other half, written out or as an escape. */
+  /**
+   * Returns the JSON with U+FFFD for each that lacks its other half, written out or as an escape.
+   */
   static String mendedJson(String json) {
     String mended = mended(json);
     return mended.contains("\\u")

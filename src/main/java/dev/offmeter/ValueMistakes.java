@@ -19,7 +19,7 @@ final class ValueMistakes {
 
   private ValueMistakes() {}
 
-  /** The rule that a value breaks, if there is one. */
+  /** Returns the rule that a value breaks, if there is one. */
   static Optional<String> find(String value) {
     if (hasUnseen(value)) {
       return Optional.of("must not hold a control character or one that cannot be seen");

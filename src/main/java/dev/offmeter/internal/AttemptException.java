@@ -8,8 +8,8 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Why an attempt gave no answer. It carries no stack trace and no cause: both are the library's own
- * affairs, and a parser's message may quote the answer.
+ * Signals why an attempt gave no answer. Carries no stack trace and no cause: both are internal to
+ * the library, and a parser's message may quote the answer.
  */
 public final class AttemptException extends Exception {
   private static final long serialVersionUID = 1L;
@@ -41,94 +41,97 @@ public final class AttemptException extends Exception {
     this.told = told;
   }
 
-  /** A failure without an HTTP status, in the library's own words. */
+  /** Returns a failure without an HTTP status, with a message of the library's own. */
   public static AttemptException of(FailureKind kind, String message) {
     return new AttemptException(kind, 0, message, null, false, false, null, false);
   }
 
-  /** A failure without an HTTP status, in words that came from outside, at least in part. */
+  /**
+   * Returns a failure without an HTTP status, with a message that came at least in part from
+   * outside.
+   */
   public static AttemptException told(FailureKind kind, String message) {
     return new AttemptException(kind, 0, message, null, false, false, null, true);
   }
 
-  /** Whether the message, at least in part, came from outside. */
+  /** Returns whether the message came at least in part from outside. */
   public boolean isTold() {
     return told;
   }
 
-  /** A copy with an HTTP status. */
+  /** Returns a copy with an HTTP status. */
   public AttemptException withStatus(int status) {
     return new AttemptException(
         kind, status, message(), retryAfter, definite, blameless, openedBy, told);
   }
 
-  /** A copy with another message. */
+  /** Returns a copy with another message. */
   public AttemptException withMessage(String message) {
     return new AttemptException(
         kind, status, message, retryAfter, definite, blameless, openedBy, told);
   }
 
-  /** A copy of another kind. */
+  /** Returns a copy of another kind. */
   public AttemptException withKind(FailureKind kind) {
     return new AttemptException(
         kind, status, message(), retryAfter, definite, blameless, openedBy, told);
   }
 
-  /** The same with the pause that the server asked for. */
+  /** Returns a copy with the wait that the server asked for. */
   public AttemptException withRetryAfter(Duration retryAfter) {
     return new AttemptException(
         kind, status, message(), retryAfter, definite, blameless, openedBy, told);
   }
 
-  /** The same, and the server says that it is no use to ask again. */
+  /** Returns a copy whose server says that asking again is of no use. */
   public AttemptException asDefinite() {
     return new AttemptException(
         kind, status, message(), retryAfter, true, blameless, openedBy, told);
   }
 
-  /** The same of an endpoint that was not asked because {@code openedBy} had taken it down. */
+  /** Returns a copy for an endpoint that was not asked because {@code openedBy} took it DOWN. */
   public AttemptException withOpenedBy(@Nullable FailureKind openedBy) {
     return new AttemptException(
         kind, status, message(), retryAfter, definite, blameless, openedBy, told);
   }
 
-  /** What had taken the endpoint down that was therefore not asked. */
+  /** Returns the failure that took DOWN an endpoint that was not asked. */
   public Optional<FailureKind> openedBy() {
     return Optional.ofNullable(openedBy);
   }
 
-  /** Whether the server says that it is no use to ask again. */
+  /** Returns whether the server says that asking again is of no use. */
   public boolean isDefinite() {
     return definite;
   }
 
-  /** The same, and it says nothing of the endpoint's health, whatever its kind. */
+  /** Returns a copy that says nothing about the endpoint's health, whatever its kind. */
   public AttemptException asBlameless() {
     return new AttemptException(
         kind, status, message(), retryAfter, definite, true, openedBy, told);
   }
 
-  /** Whether it says nothing of the endpoint's health, whatever its kind. */
+  /** Returns whether this failure says nothing about the endpoint's health, whatever its kind. */
   public boolean isBlameless() {
     return blameless;
   }
 
-  /** What went wrong. */
+  /** Returns what went wrong. */
   public FailureKind kind() {
     return kind;
   }
 
-  /** The HTTP status, 0 when none arrived. */
+  /** Returns the HTTP status; 0 when none arrived. */
   public int status() {
     return status;
   }
 
-  /** What went wrong, in words. */
+  /** Returns what went wrong, in words. */
   public String message() {
     return Objects.requireNonNull(getMessage());
   }
 
-  /** The pause that the server asked for. */
+  /** Returns the wait that the server asked for. */
   public Optional<Duration> retryAfter() {
     return Optional.ofNullable(retryAfter);
   }

@@ -14,17 +14,16 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Threads of the library's own carry nothing of the code that happened to start them: no
- * inheritable thread-local (a tenant, a security context), no context class loader but the
- * library's, no thread group, priority or protection domain. A pooled thread would keep them for
- * the calls of others.
+ * Creates threads that carry nothing of the code that happened to start them: no inheritable
+ * thread-local (a tenant, a security context), no context class loader but the library's, no thread
+ * group, priority or protection domain. A pooled thread would keep them for the calls of others.
  */
 public final class DetachedThreads {
   private static final ThreadGroup TOPMOST = topmost();
 
   private DetachedThreads() {}
 
-  /** Daemon platform threads of this name. */
+  /** Returns a factory of daemon platform threads with this name. */
   @SuppressWarnings("ThreadPriorityCheck") // A caller's own, low or high, is not passed on.
   public static ThreadFactory daemons(String name) {
     return task -> {
@@ -44,8 +43,8 @@ public final class DetachedThreads {
   }
 
   /**
-   * Before JDK 24 a thread keeps the protection domains of whoever makes it, and with them their
-   * class loaders.
+   * Creates a thread without protection domains. Before JDK 24 a thread keeps those of its creator,
+   * and with them their class loaders.
    */
   @SuppressWarnings("removal")
   private static Thread withoutDomains(PrivilegedAction<Thread> making) {
@@ -53,8 +52,8 @@ public final class DetachedThreads {
   }
 
   /**
-   * An executor for work that blocks: a virtual thread for each task from JDK 21 on, before that
-   * pooled daemons that end after ten idle seconds.
+   * Returns an executor for work that blocks: a virtual thread for each task from JDK 21 on, before
+   * that pooled daemons that end after ten idle seconds.
    */
   public static ExecutorService executor(String name) {
     return Runtime.version().feature() < 21 ? pooled(name) : virtual();

@@ -8,11 +8,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * Runs code that is not the library's: the application's functions, suppliers, checks and
  * listeners, the interceptors and the event listener of its HTTP client, its log. Such code may
- * throw anything, errors and what no signature allows among them, at any place. All of it is called
- * through here, and nothing that it throws leaves here but as a result.
+ * throw anything at any place, errors and undeclared exceptions included. All of it is called
+ * through this class, which turns what it throws into a result.
  */
 public final class UserCode {
-  /** How it is told that a process can have no further thread. */
+  /** The message when the process can start no further thread. */
   public static final String NO_THREAD = "no further thread could be had in this process";
 
   private static final int DEEPEST = 64;
@@ -24,11 +24,11 @@ public final class UserCode {
   /** Code without a result. */
   @FunctionalInterface
   public interface Action {
-    /** Runs it. */
+    /** Runs the code. */
     void run() throws Exception;
   }
 
-  /** What foreign code threw instead of its result. */
+  /** Signals that user code threw instead of returning a result. */
   public static final class UserCodeException extends Exception {
     private static final long serialVersionUID = 1L;
 
@@ -39,19 +39,19 @@ public final class UserCode {
       this.thrown = thrown;
     }
 
-    /** The class of what was thrown. */
+    /** Returns the class of what was thrown. */
     public String className() {
       return thrown == null ? "nothing" : thrown.getClass().getName();
     }
 
-    /** What was thrown, by its class and place; its message may quote a prompt. */
+    /** Returns the class and the place of what was thrown; its message may quote a prompt. */
     public String description() {
       return describe(thrown);
     }
   }
 
   /**
-   * Runs what nobody needs the result of, such as a line for the log.
+   * Runs code whose result nobody needs, such as a log line.
    *
    * @return what was thrown; null if nothing was
    */
@@ -65,15 +65,15 @@ public final class UserCode {
     }
   }
 
-  /** Runs what may fail without harm; {@link #run} without a result. */
+  /** Runs code that may fail without harm; as {@link #run} without a result. */
   public static void ignore(Action code) {
     Throwable unused = run(code);
   }
 
   /**
-   * Tells what merely listens. An interrupt that it throws takes nothing from the call: it is
-   * withheld until {@link #giveBackInterrupt()}. The flag of the thread counts as ever, since
-   * somebody else may have set it meanwhile to stop the call.
+   * Notifies a listener. An interrupt that the listener throws is withheld until {@link
+   * #giveBackInterrupt()}, so that it does not end the call. An interrupt flag counts as ever,
+   * because another thread may have set it meanwhile to stop the call.
    *
    * @return what was thrown; null if nothing was
    */
@@ -90,8 +90,8 @@ public final class UserCode {
   }
 
   /**
-   * Tells what listens to OkHttp, in the midst of its work: an interrupt would close the socket of
-   * the call. One that it throws, or sets the flag for, is withheld.
+   * Notifies a listener in the middle of OkHttp's work, where an interrupt would close the call's
+   * socket. One that the listener throws, or sets the flag for, is withheld.
    *
    * @return what was thrown; null if nothing was
    */
@@ -107,7 +107,7 @@ public final class UserCode {
     return thrown;
   }
 
-  /** The call is over: whoever was meant by an interrupt that was withheld hears of it. */
+  /** Sets the interrupt flag at the end of a call, if an interrupt was withheld in it. */
   public static void giveBackInterrupt() {
     if (WITHHELD.get() != null) {
       WITHHELD.remove();
@@ -116,8 +116,8 @@ public final class UserCode {
   }
 
   /**
-   * Runs a call from its beginning to its end: an interrupt that was withheld in it is given back,
-   * and none that an earlier one on this thread has left.
+   * Runs a whole call: an interrupt that was withheld in it is given back at its end, and one left
+   * by an earlier call on this thread is not.
    */
   public static <T> T givingBackInterrupt(Supplier<T> call) {
     if (WITHHELD.get() != null) {
@@ -131,7 +131,7 @@ public final class UserCode {
   }
 
   /**
-   * Runs what has a result.
+   * Runs code that has a result.
    *
    * @throws UserCodeException if it threw something
    */
@@ -144,14 +144,17 @@ public final class UserCode {
     }
   }
 
-  /** Whoever throws this has cleared the flag, and the caller's thread was meant. */
+  /**
+   * Sets the interrupt flag again if {@code thrown} is an interrupt: throwing it has cleared the
+   * flag, and the caller's thread was meant.
+   */
   public static void keepInterrupt(Throwable thrown) {
     if (thrown instanceof InterruptedException) {
       Thread.currentThread().interrupt();
     }
   }
 
-  /** The class of what was thrown, and where; its message may quote a prompt. */
+  /** Returns the class and the place of what was thrown; its message may quote a prompt. */
   public static String describe(@Nullable Throwable thrown) {
     if (thrown == null) {
       return "nothing";
@@ -165,7 +168,7 @@ public final class UserCode {
     }
   }
 
-  /** The message of what was thrown; null if it has none or cannot tell. */
+  /** Returns the message of what was thrown; null if it has none, or throws when asked. */
   public static @Nullable String message(Throwable thrown) {
     try {
       return thrown.getMessage();
@@ -174,7 +177,7 @@ public final class UserCode {
     }
   }
 
-  /** The cause of what was thrown; null if it has none or cannot tell. */
+  /** Returns the cause of what was thrown; null if it has none, or throws when asked. */
   public static @Nullable Throwable cause(Throwable thrown) {
     try {
       return thrown.getCause();
@@ -183,12 +186,14 @@ public final class UserCode {
     }
   }
 
-  /** Whether it says that no further thread can be had, in the words of HotSpot. */
+  /** Returns whether no further thread can be started, judged by HotSpot's message. */
   public static boolean isForThreads(OutOfMemoryError thrown) {
     return String.valueOf(message(thrown)).contains("native thread");
   }
 
-  /** What is at the bottom of it, or as deep as one looks: causes may go round in a circle. */
+  /**
+   * Returns the root cause, or the deepest one within a bound, because causes may form a circle.
+   */
   public static Throwable root(Throwable thrown) {
     Throwable root = thrown;
     for (int depth = 0; depth < DEEPEST; depth++) {

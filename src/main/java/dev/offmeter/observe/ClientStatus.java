@@ -15,8 +15,8 @@ public record ClientStatus(List<EndpointStatus> endpoints) {
   }
 
   /**
-   * A table for a person, one line for each. The last two columns of figures are in seconds, each
-   * as median and 95th percentile of the last answers; a {@code -} stands for none.
+   * Returns a table for a person, one line for each. The last two columns of figures are in
+   * seconds, each as median and 95th percentile of the last answers; a {@code -} stands for none.
    */
   @Override
   public String toString() {

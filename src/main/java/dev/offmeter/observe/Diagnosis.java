@@ -74,18 +74,20 @@ public record Diagnosis(Map<String, List<Finding>> endpoints) {
    * @param detail in words, redacted; may be empty
    */
   public record Finding(Step step, Outcome outcome, Optional<FailureKind> kind, String detail) {
-    /** The section of {@code docs/troubleshooting.md} about it; empty unless it has failed. */
+    /**
+     * Returns the section of {@code docs/troubleshooting.md} about it; empty unless it has failed.
+     */
     public Optional<String> link() {
       return kind.map(FailureKind::link);
     }
 
-    /** The outcome in one word: the kind if it has failed. */
+    /** Returns the outcome in one word: the kind if it has failed. */
     String word() {
       return kind.map(Enum::name).orElse(outcome.name().toLowerCase(Locale.ROOT));
     }
   }
 
-  /** Whether no step of any endpoint has failed. */
+  /** Returns whether no step of any endpoint has failed. */
   public boolean isHealthy() {
     return endpoints.values().stream()
         .flatMap(List::stream)
@@ -93,8 +95,8 @@ public record Diagnosis(Map<String, List<Finding>> endpoints) {
   }
 
   /**
-   * A table for a person: one line for each step, with a link where something is wrong. Of a
-   * function there is one line, because there is nothing else to look at.
+   * Returns a table for a person: one line for each step, with a link where something is wrong. Of
+   * a function there is one line, because there is nothing else to look at.
    */
   @Override
   public String toString() {

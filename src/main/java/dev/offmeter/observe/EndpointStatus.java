@@ -97,7 +97,7 @@ public record EndpointStatus(
         + latency;
   }
 
-  /** The cause, where, and its message; without a cause, what else there is to be said. */
+  /** Returns the cause, where, and its message; without a cause, what else there is to be said. */
   String why() {
     String where = origin.isEmpty() ? "" : " at " + origin;
     return cause
@@ -105,7 +105,7 @@ public record EndpointStatus(
         .orElse(asked ? message : "not asked yet");
   }
 
-  /** How long it has been in its state, in the two largest units. */
+  /** Returns how long it has been in its state, in the two largest units. */
   String age() {
     if (stateDuration.toMinutes() == 0) {
       return stateDuration.toSeconds() + " s";

@@ -7,8 +7,8 @@ import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * For how long one endpoint is left alone, and why: its pause, and beyond it for as long as there
- * is evidence that it is not back. Changed under its breaker's lock; read by any thread.
+ * Holds the back-off of one endpoint: its cause, its end, and a hold that extends it while health
+ * checks still fail. Changed under the circuit breaker's lock; read by any thread.
  */
 final class BackoffState {
   private final TimeSource time;
@@ -26,12 +26,14 @@ final class BackoffState {
     this.openUntil = endsAt;
   }
 
-  /** It is down once more. */
+  /** Starts the back-off of a further outage. */
   void start(HealthEffect effect, Optional<Duration> asked) {
     start(effect, asked, policy.backoff(effect, consecutiveOutages.incrementAndGet(), asked));
   }
 
-  /** The same, for something that may be over soon. */
+  /**
+   * Starts a back-off for a failure that may pass quickly; see {@link BackoffPolicy#shortBackoff}.
+   */
   void startShort(HealthEffect effect) {
     start(effect, Optional.empty(), policy.shortBackoff(consecutiveOutages.incrementAndGet()));
   }
@@ -43,31 +45,37 @@ final class BackoffState {
     setByServer = effect == HealthEffect.COOL_DOWN && asked.isPresent();
   }
 
-  /** Its model is loaded, which ends in its own time. */
+  /**
+   * Marks the endpoint as loading its model. The back-off's own end stays as it is: the load ends
+   * the wait, and twice the limit of a load is only the bound for a load whose end is never
+   * reported.
+   */
   void startLoad() {
     effect = HealthEffect.LOAD_MODEL;
     setByServer = false;
     openUntil = time.nanos() + EndpointCircuitBreaker.MODEL_LOAD_TIMEOUT.multipliedBy(2).toNanos();
   }
 
-  /** A load has mended nothing: it is down for what it was down for before. */
+  /** Restores the cause from before a load that has cured nothing. */
   void restore(HealthEffect before) {
     effect = before;
   }
 
-  /** There is evidence that it is not back. */
+  /**
+   * Extends the hold to {@code nanos}, because a health check has just failed; never shortens it.
+   */
   void extendHold(long nanos) {
     if (nanos - openUntil > 0) {
       openUntil = nanos;
     }
   }
 
-  /** There is none any more: the pause alone counts. */
+  /** Drops the hold, so that the back-off's own end counts. */
   void clearHold() {
     openUntil = endsAt;
   }
 
-  /** A person says that it is repaired: it is as if it had not been down before. */
+  /** Ends the back-off and forgets earlier outages, because an operator reports a repair. */
   void end() {
     endsAt = time.nanos();
     openUntil = endsAt;
@@ -75,50 +83,54 @@ final class BackoffState {
     reset();
   }
 
-  /** A call was served. */
+  /** Forgets earlier outages, because a call was served. */
   void reset() {
-    // Read first: most calls are served by what was up all the time, on many threads.
+    // Read before it is written: most calls are served by an endpoint that was never DOWN, and a
+    // write by each would make their threads contend for the cache line.
     if (consecutiveOutages.get() != 0) {
       consecutiveOutages.set(0);
     }
   }
 
-  /** Whether it is left alone now. */
+  /** Returns whether calls are kept away now. */
   boolean isActive() {
     return openUntil - time.nanos() > 0;
   }
 
-  /** How long it will still be left alone. */
+  /** Returns how long calls are still kept away. */
   Duration remaining() {
     return Duration.ofNanos(Math.max(0, openUntil - time.nanos()));
   }
 
-  /** Whether it is evidence that keeps it shut, and not the pause. */
+  /** Returns whether only the hold keeps calls away: the back-off's own end has passed. */
   boolean isHeld() {
     return openUntil - endsAt > 0;
   }
 
-  /** What has failed at its trial before is not believed before its pause is over. */
+  /**
+   * Returns whether a passing health check may end the back-off. After a failed trial it may not:
+   * the check has been wrong before.
+   */
   boolean canEndEarly() {
     return (isFirstOutage() && !setByServer) || endsAt - time.nanos() <= 0;
   }
 
-  /** Whether no trial has failed since it was up last. */
+  /** Returns whether no trial has failed since the endpoint was last UP. */
   boolean isFirstOutage() {
     return consecutiveOutages.get() <= 1;
   }
 
-  /** How many trials have failed since it was up last. */
+  /** Returns how many trials have failed since the endpoint was last UP. */
   int failedTrials() {
     return Math.max(0, consecutiveOutages.get() - 1);
   }
 
-  /** What kind of failure it was. */
+  /** Returns how the failure that caused the back-off counts. */
   HealthEffect effect() {
     return effect;
   }
 
-  /** Whether the server has named its length. */
+  /** Returns whether the server named the length of the back-off. */
   boolean isSetByServer() {
     return setByServer;
   }

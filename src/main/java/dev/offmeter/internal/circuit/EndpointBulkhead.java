@@ -7,17 +7,20 @@ import io.github.resilience4j.bulkhead.event.BulkheadOnCallPermittedEvent;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The places of one endpoint, in a bulkhead of Resilience4j. That tells its consumers in the midst
- * of its work, and what an application's consumer throws must lose no place. Safe for use by many
- * threads.
+ * Counts the calls at one endpoint, in a Resilience4j bulkhead. The bulkhead notifies its consumers
+ * while it takes a slot, so a consumer of the application that throws must not leak the slot. Safe
+ * for use by many threads.
  */
 public final class EndpointBulkhead {
-  /** Whose place the current thread has just been given. */
+  /**
+   * The bulkhead whose slot the current thread has just taken: set by the first consumer, read when
+   * a later one has thrown.
+   */
   private static final ThreadLocal<@Nullable EndpointBulkhead> JUST_ACQUIRED = new ThreadLocal<>();
 
   private final Bulkhead bulkhead;
 
-  /** Whether there is always one more. */
+  /** Whether there is no limit, so that every call gets a slot. */
   private final boolean unlimited;
 
   public EndpointBulkhead(Bulkhead bulkhead) {
@@ -29,8 +32,9 @@ public final class EndpointBulkhead {
   }
 
   /**
-   * Before any other consumer, so that it hears of every place. An event has the time with its
-   * zone, which costs more than the place: nobody who set no limit is to pay that.
+   * Registers before any other consumer, so that a consumer that throws cannot hide a taken slot.
+   * An unlimited bulkhead has no consumer: its events would be built, time zone included, and cost
+   * more than the slot.
    */
   private void listen() {
     bulkhead
@@ -43,7 +47,7 @@ public final class EndpointBulkhead {
             });
   }
 
-  /** Takes a place; false if none is free. */
+  /** Takes a slot; returns false if none is free. */
   public boolean tryAcquire() {
     try {
       return UserCode.call(bulkhead::tryAcquirePermission);
@@ -56,17 +60,20 @@ public final class EndpointBulkhead {
     }
   }
 
-  /** The place is given back before anybody is told. */
+  /**
+   * Gives a slot back. Resilience4j counts first and notifies then, so a consumer that throws leaks
+   * none.
+   */
   public void release() {
     UserCode.ignore(bulkhead::onComplete);
   }
 
-  /** How many are free now. */
+  /** Returns the number of free slots. */
   public int available() {
     return bulkhead.getMetrics().getAvailableConcurrentCalls();
   }
 
-  /** How many are taken now. */
+  /** Returns the number of taken slots. */
   public int taken() {
     return bulkhead.getMetrics().getMaxAllowedConcurrentCalls() - available();
   }

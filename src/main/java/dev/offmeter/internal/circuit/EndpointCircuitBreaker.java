@@ -24,12 +24,12 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The circuit breaker of one endpoint: whether calls are let in, and what their outcomes say of its
- * health. Safe for use by many threads.
+ * The circuit breaker of one endpoint: decides whether calls are admitted, and what their outcomes
+ * say about the endpoint's health. Safe for use by many threads.
  *
- * <p>Each change of state begins a new era. A call that was let in before it holds no permit of the
- * era and knows nothing new: its failure is ignored, or it would lengthen a pause or spoil a trial
- * that it has no part in.
+ * <p>Each change of state begins a new generation. A call admitted in an earlier one knows nothing
+ * new, so its failure is ignored: it would lengthen a back-off, or fail a trial, in which it has no
+ * part.
  */
 public final class EndpointCircuitBreaker {
   /**
@@ -38,21 +38,27 @@ public final class EndpointCircuitBreaker {
    */
   public static final Duration MODEL_LOAD_TIMEOUT = Duration.ofMinutes(10);
 
-  /** Two failures in a row: an application that makes a few calls an hour cannot wait for more. */
+  /**
+   * Two failures in a row open the circuit: an application that makes a few calls an hour cannot
+   * wait for more.
+   */
   private static final int FAILURES_IN_A_ROW = 2;
 
-  /** After these, a call that was let in before and is served all the same brings it back. */
+  /** Outages that end when a call admitted before them is served all the same. */
   private static final Set<HealthEffect> DISPROVED_BY_SUCCESS =
       EnumSet.of(HealthEffect.COUNT_FAILURE, HealthEffect.OPEN, HealthEffect.LOAD_MODEL);
 
   /**
-   * An endpoint that has answered, or was seen to come back, has the right path and model: these
-   * are an outage of it.
+   * Failures that count as an outage of an endpoint that has answered before, or was seen to
+   * recover: path and model are then known to be right.
    */
   private static final Set<FailureKind> OUTAGE_ONCE_HEALTHY =
       EnumSet.of(FailureKind.PATH_NOT_FOUND, FailureKind.MODEL_NOT_FOUND);
 
-  /** A failure that took no longer costs a caller next to nothing. */
+  /**
+   * A failure that took less than this costs a caller next to nothing, so its back-off may be
+   * short.
+   */
   private static final long FAST_FAILURE = Duration.ofSeconds(1).toNanos();
 
   private static final Duration MINIMAL_WAIT = Duration.ofMillis(1);
@@ -67,13 +73,19 @@ public final class EndpointCircuitBreaker {
   private volatile boolean warming;
   private volatile boolean everHealthy;
 
-  /** Failures that counted since the last answer. Counted under the lock. */
+  /**
+   * Failures that counted since the last answer. Incremented under the lock; reset without it by a
+   * call that was served, because a lost increment of a race between the two does no harm.
+   */
   private volatile int consecutiveFailures;
 
-  /** Whether the failure that counts is told at once. Changed under the lock. */
+  /** Whether the server reported the failure that counts at once. Guarded by the lock. */
   private boolean failedFast;
 
-  /** What it was down for when its model began to be loaded; null if it was not down. */
+  /**
+   * Why the endpoint was DOWN when its model began to load; null if it was not. Guarded by the
+   * lock.
+   */
   private @Nullable AttemptException failureBeforeWarming;
 
   public EndpointCircuitBreaker(
@@ -90,7 +102,8 @@ public final class EndpointCircuitBreaker {
     this.clock = new MonotonicClock(time);
     this.stateTracker = new EndpointStateTracker(name, origin, clock, own, changes);
     this.circuitBreaker = registries.circuitBreakers().circuitBreaker(name, config());
-    // First of all consumers: an application's that throws keeps those behind it from hearing.
+    // Registered before any other consumer, because one that throws keeps those behind it from
+    // being called.
     circuitBreaker
         .getEventPublisher()
         .onEvent(
@@ -110,33 +123,33 @@ public final class EndpointCircuitBreaker {
         .failureRateThreshold(100)
         .permittedNumberOfCallsInHalfOpenState(1)
         .waitIntervalFunctionInOpenState(downs -> startCountedBackoff())
-        // Slow is normal for a model on small hardware, and no fault.
+        // Being slow is normal for a model on small hardware, and no failure.
         .slowCallDurationThreshold(Duration.ofDays(1))
         .writableStackTraceEnabled(false)
         .clock(clock)
         .build();
   }
 
-  /** Whether a call that came now would be turned away. */
+  /** Returns whether a call that came now would be rejected. */
   public boolean isOpen() {
     return circuitBreaker.getState() == CircuitBreaker.State.OPEN && backoff.isActive();
   }
 
-  /** Whether its model is being loaded. */
+  /** Returns whether the endpoint's model is being loaded. */
   public boolean isWarming() {
     return warming;
   }
 
-  /** Whether a call goes there, if only for a trial. */
+  /** Returns whether a call would be admitted, if only as a trial. */
   public boolean isUpOrTrial() {
     EndpointState now = stateTracker.current();
     return now == EndpointState.UP || now == EndpointState.TRIAL;
   }
 
   /**
-   * How it stands at one moment.
+   * The state at one moment.
    *
-   * @param lastFailure what went wrong last; null while it is up
+   * @param lastFailure the last failure; null while the endpoint is UP
    */
   public record Snapshot(
       EndpointState state,
@@ -155,36 +168,40 @@ public final class EndpointCircuitBreaker {
     }
   }
 
-  /** How long it will still be left alone. */
+  /** Returns how long calls are still kept away. */
   public Duration remainingBackoff() {
     return backoff.remaining();
   }
 
-  /** Whether the server has named the pause itself. */
+  /** Returns whether the server named the length of the back-off. */
   public boolean isBackoffSetByServer() {
     return backoff.isSetByServer();
   }
 
-  /** How many trials have failed since it was up last. */
+  /** Returns how many trials have failed since the endpoint was last UP. */
   public int failedTrials() {
     return backoff.failedTrials();
   }
 
-  /** Whether a call found nobody there, which is evidence enough that it was down. */
+  /**
+   * Returns whether a single failure opened the circuit, such as a refused connection, which is
+   * evidence enough of an outage.
+   */
   public boolean isTrippedAtOnce() {
     return backoff.effect() == HealthEffect.OPEN;
   }
 
   /**
-   * Lets a call in.
+   * Admits a call.
    *
-   * @throws AttemptException if the endpoint is down, or another call is its trial
+   * @throws AttemptException if the endpoint is DOWN, or another call is its trial
    */
   public Permit acquirePermit() throws AttemptException {
     Permit permit = tryAcquirePermit();
     try {
       stateTracker.deliver();
     } catch (Throwable e) {
+      // A listener may throw an error while it is notified; the permit must not leak then.
       if (permit != null) {
         permit.release();
       }
@@ -199,12 +216,14 @@ public final class EndpointCircuitBreaker {
   private @Nullable Permit tryAcquirePermit() {
     int now = stateTracker.generation();
     if (circuitBreaker.getState() == CircuitBreaker.State.CLOSED) {
-      // Nothing is counted out while it is closed, so that the many need not queue for the lock.
+      // While the circuit is closed, permissions are unlimited, so callers need not queue for the
+      // lock.
       return new Permit(now);
     }
     lock.lock();
     try {
-      // The era is read second: to be let in may be what begins the trial.
+      // The generation is read after the permission is taken, because taking it may begin the trial
+      // and with it a new generation.
       return !isOpen() && tryAcquirePermission() ? new Permit(stateTracker.generation()) : null;
     } finally {
       lock.unlock();
@@ -212,13 +231,15 @@ public final class EndpointCircuitBreaker {
   }
 
   /**
-   * Whether a permission was had. Resilience4j writes a log in the midst of it, which may throw.
+   * Takes a permission of the circuit breaker; returns whether there was one. Resilience4j writes a
+   * log line while it does so, and the log may throw.
    */
   private boolean tryAcquirePermission() {
     try {
       return UserCode.call(circuitBreaker::tryAcquirePermission);
     } catch (UserCode.UserCodeException e) {
-      // If that was to tell that the trial begins, it has begun, and nothing is told any more.
+      // If the log threw while it reported HALF_OPEN, the state has changed all the same, and a
+      // second try reports nothing.
       return circuitBreaker.getState() == CircuitBreaker.State.HALF_OPEN
           && UserCode.run(this::acquirePermission) == null;
     }
@@ -226,11 +247,11 @@ public final class EndpointCircuitBreaker {
 
   private void acquirePermission() {
     if (!circuitBreaker.tryAcquirePermission()) {
-      throw new IllegalStateException("another call is the trial");
+      throw new IllegalStateException("half-open: another trial is already running");
     }
   }
 
-  /** What a call is told that is not let in. */
+  /** Returns the failure of a call that is not admitted. */
   public AttemptException circuitOpenFailure(String why) {
     AttemptException last = lastFailure;
     return AttemptException.of(FailureKind.CIRCUIT_OPEN, why)
@@ -247,7 +268,7 @@ public final class EndpointCircuitBreaker {
     return switch (circuitBreaker.getState()) {
       case OPEN -> warming ? "its model is being loaded" : nextTryWhileDownMessage();
       case FORCED_OPEN -> "its circuit breaker is forced open";
-      default -> "another call is the trial";
+      default -> "half-open: another trial is already running";
     };
   }
 
@@ -258,9 +279,9 @@ public final class EndpointCircuitBreaker {
   }
 
   /**
-   * What a call holds that was let in. It must have one outcome: {@link #onSuccess}, {@link
-   * #onFailure} or {@link #release}; those after the first do nothing. Used by the thread of the
-   * call.
+   * The admission of one call. It has exactly one outcome: the first of {@link #onSuccess}, {@link
+   * #onFailure}, {@link #onRefused} and {@link #release} counts, and those after it do nothing.
+   * Used by the thread of the call.
    */
   public final class Permit {
     private int generation;
@@ -271,14 +292,17 @@ public final class EndpointCircuitBreaker {
       this.generation = generation;
     }
 
-    /** The call has its answer. */
+    /** Records that the call has its complete answer. */
     public void onSuccess(long nanos) {
+      // Fields shared by all callers are read before they are written: an unconditional write by
+      // every call would make them contend.
       if (!everHealthy) {
         everHealthy = true;
       }
       if (consecutiveFailures > 0) {
         consecutiveFailures = 0;
       }
+      // The common case needs no lock: the state cannot have changed to the worse by this answer.
       if (isCurrent() && circuitBreaker.getState() == CircuitBreaker.State.CLOSED) {
         concluded = true;
         UserCode.ignore(() -> circuitBreaker.onSuccess(nanos, TimeUnit.NANOSECONDS));
@@ -294,18 +318,19 @@ public final class EndpointCircuitBreaker {
         Throwable untold =
             UserCode.run(() -> circuitBreaker.onSuccess(nanos, TimeUnit.NANOSECONDS));
         if (untold != null) {
-          // Its log threw before it had counted; a permission would be lost.
+          // Its log threw before Resilience4j had counted; the permission would leak, and the trial
+          // never end.
           transition(circuitBreaker::transitionToClosedState);
         }
       } else if (DISPROVED_BY_SUCCESS.contains(backoff.effect())) {
-        // No better evidence that it is up.
+        // An answer is the best evidence that the endpoint is UP.
         warming = false;
         transition(circuitBreaker::transitionToClosedState);
       }
       backoff.reset();
     }
 
-    /** The call has failed. */
+    /** Records that the call has failed. */
     public void onFailure(AttemptException failure, long nanos) {
       conclude(
           () -> {
@@ -315,7 +340,7 @@ public final class EndpointCircuitBreaker {
           });
     }
 
-    /** The call was refused, as were others before it, and the endpoint is to be left alone. */
+    /** Records that the call was refused, as others before it were, and takes the endpoint DOWN. */
     public void onRefused(AttemptException failure) {
       conclude(
           () -> {
@@ -349,13 +374,15 @@ public final class EndpointCircuitBreaker {
       consecutiveFailures = failures;
       CircuitBreaker.State now = circuitBreaker.getState();
       if (untold != null && now == CircuitBreaker.State.HALF_OPEN) {
-        // Its log threw before it had counted; a permission would be lost.
+        // Its log threw before Resilience4j had counted; the permission would leak, and the trial
+        // never end.
         releasePermission();
         openFor(failure, HealthEffect.COUNT_FAILURE);
       } else if (untold != null
           && now == CircuitBreaker.State.CLOSED
           && failures >= FAILURES_IN_A_ROW) {
-        // Nor has it counted those before.
+        // A log that throws has kept Resilience4j from counting the earlier failures too, so they
+        // are counted here.
         openFor(failure, HealthEffect.COUNT_FAILURE);
       }
     }
@@ -367,8 +394,8 @@ public final class EndpointCircuitBreaker {
     }
 
     /**
-     * The endpoint has begun to answer, and the rest takes as long as its reader likes: if this
-     * call is the trial, another may be one beside it. Its outcome is heard all the same.
+     * Releases the trial slot, because the endpoint has begun to answer and the rest takes as long
+     * as its reader likes: another call may now be a trial. This call's outcome still counts.
      */
     public void releaseTrialSlot() {
       if (trialSlotReleased
@@ -387,7 +414,7 @@ public final class EndpointCircuitBreaker {
       }
     }
 
-    /** The call ended in a way that says nothing. */
+    /** Returns the permit without an outcome, because the call says nothing about the endpoint. */
     public void release() {
       conclude(
           () -> {
@@ -397,6 +424,8 @@ public final class EndpointCircuitBreaker {
           });
     }
 
+    // Listeners are notified after the lock is released: they may block, or call back into the
+    // client.
     private void conclude(Runnable outcome) {
       if (concluded) {
         return;
@@ -411,20 +440,20 @@ public final class EndpointCircuitBreaker {
       stateTracker.deliver();
     }
 
-    /** Whether its outcome decides if the endpoint is back. */
+    /** Returns whether this call is the trial. */
     public boolean isTrial() {
       return isCurrent() && circuitBreaker.getState() == CircuitBreaker.State.HALF_OPEN;
     }
 
-    /** Whether the endpoint's state is still that in which the call was let in. */
+    /** Returns whether the endpoint's state is still the one in which the call was admitted. */
     public boolean isCurrent() {
       return !concluded && isOfThisGeneration();
     }
 
     /**
-     * After a pause, for a further try: lets the call in again if this permit is no longer good.
+     * Admits the call again after a back-off before a retry, if this permit is no longer current.
      *
-     * @throws AttemptException if the endpoint is down, or another call is its trial
+     * @throws AttemptException if the endpoint is DOWN, or another call is its trial
      */
     public void renew() throws AttemptException {
       if (!isCurrent()) {
@@ -440,9 +469,9 @@ public final class EndpointCircuitBreaker {
   }
 
   /**
-   * It is down, whatever it was.
+   * Takes the endpoint DOWN, unless it is DOWN already.
    *
-   * @param first what is done before listeners are told
+   * @param first runs before listeners are notified
    */
   public void forceOpen(AttemptException failure, Runnable first) {
     change(
@@ -456,10 +485,10 @@ public final class EndpointCircuitBreaker {
   }
 
   /**
-   * It is down for this reason, and if it was for another that counts in the same way, that was its
-   * symptom.
+   * Takes the endpoint DOWN, or, if it is DOWN for a failure that counts in the same way, replaces
+   * the reason: that failure was a symptom of this one.
    *
-   * @param first what is done before listeners are told
+   * @param first runs before listeners are notified
    */
   public void forceOpenFor(AttemptException failure, Runnable first) {
     change(
@@ -481,10 +510,10 @@ public final class EndpointCircuitBreaker {
   }
 
   /**
-   * Its settings are wrong, which from now on is what it is down for: an outage before that is
-   * over.
+   * Takes the endpoint DOWN until an operator acts, because its settings are wrong. This replaces
+   * an outage, whose reason is over.
    *
-   * @param first what is done before listeners are told
+   * @param first runs before listeners are notified
    */
   public void openUntilRepaired(AttemptException failure, Runnable first) {
     change(
@@ -524,7 +553,10 @@ public final class EndpointCircuitBreaker {
         : effects.apply(failure.kind());
   }
 
-  /** A router says so while a model is being loaded, and its own health check is well meanwhile. */
+  /**
+   * Returns whether the outage is likely to be short: a router answers so while a model is being
+   * loaded, although its own health check passes.
+   */
   private boolean isLikelyBrief(AttemptException failure) {
     HealthEffect effect = effectOf(failure);
     boolean ofServer = effect == HealthEffect.COUNT_FAILURE || effect == HealthEffect.COOL_DOWN;
@@ -532,7 +564,10 @@ public final class EndpointCircuitBreaker {
         || (effect == HealthEffect.OPEN && OUTAGE_ONCE_HEALTHY.contains(failure.kind()));
   }
 
-  /** How long it stays shut is decided here; the breaker's own wait is over at once. */
+  /**
+   * Opens the circuit. {@link BackoffState} decides for how long; Resilience4j's own wait is
+   * minimal, so that it never delays a trial.
+   */
   private void open() {
     if (circuitBreaker.getState() == CircuitBreaker.State.OPEN) {
       enterState(warming ? EndpointState.WARMING : EndpointState.DOWN);
@@ -542,13 +577,13 @@ public final class EndpointCircuitBreaker {
   }
 
   /**
-   * Its model is being loaded: no call goes there, until {@link #onModelLoaded} or {@link
-   * #forceOpen}.
+   * Marks the endpoint as WARMING, because its model is being loaded: no call is admitted until
+   * {@link #onModelLoaded} or {@link #forceOpen}. Does nothing while a back-off must be kept.
    *
-   * @param again whether it was loaded a short while ago, and yet is cold: then a pause has to be
-   *     kept that grows
-   * @param first what is done before listeners are told, if that is so
-   * @return whether that is so; not while a pause has to be kept
+   * @param again whether the model was loaded a short while ago and yet is cold; starts a growing
+   *     back-off then, so that an unstable server is not made to load without end
+   * @param first runs before listeners are notified, if the endpoint is now WARMING
+   * @return whether the endpoint is now WARMING
    */
   public boolean beginWarming(AttemptException why, boolean again, Runnable first) {
     change(
@@ -577,7 +612,10 @@ public final class EndpointCircuitBreaker {
     open();
   }
 
-  /** Its model is loaded: a long piece of work, done well. */
+  /**
+   * Ends WARMING: the endpoint is UP, or half-open if a trial had failed before. If the load has
+   * not cured the outage, the endpoint is DOWN as before.
+   */
   public void onModelLoaded() {
     change(
         () -> {
@@ -595,7 +633,10 @@ public final class EndpointCircuitBreaker {
         });
   }
 
-  /** A loaded model mends nothing that a person must, unless it is that it was missing. */
+  /**
+   * Returns whether the endpoint required operator action before the load, which a loaded model
+   * does not replace, unless the missing model was the reason.
+   */
   private boolean wasOpenUntilRepaired() {
     AttemptException before = failureBeforeWarming;
     return before != null
@@ -603,12 +644,15 @@ public final class EndpointCircuitBreaker {
         && effectOf(before) == HealthEffect.OPEN_UNTIL_REPAIRED;
   }
 
-  /** Whether it has no such model, as far as is known since it was made. */
+  /**
+   * Returns whether the endpoint is DOWN because it has no such model, and never had one as far as
+   * this client knows.
+   */
   public boolean isOpenUntilModelExists() {
     return isModelNotFound() && !everHealthy;
   }
 
-  /** Whether it was set aside because it has no such model. */
+  /** Returns whether the endpoint is DOWN because it has no such model. */
   public boolean isModelNotFound() {
     AttemptException last = lastFailure;
     return stateTracker.isDown() && last != null && last.kind() == FailureKind.MODEL_NOT_FOUND;
@@ -625,7 +669,8 @@ public final class EndpointCircuitBreaker {
   }
 
   /**
-   * There is evidence that it is back: the next call is the trial, unless a pause is to be kept.
+   * Makes the next call the trial, because a health check has passed, unless the back-off must be
+   * kept.
    */
   public void tryHalfOpen() {
     change(
@@ -635,14 +680,15 @@ public final class EndpointCircuitBreaker {
           }
           backoff.clearHold();
           if (canHalfOpen()) {
-            // What a gateway says from now on while the rest starts is no wrong setting either.
+            // A path or model that is missing from now on, while the rest behind a gateway starts,
+            // is an outage and no wrong setting.
             everHealthy = true;
             transition(circuitBreaker::transitionToHalfOpenState);
           }
         });
   }
 
-  /** A cold model is no reason any more to keep calls away. */
+  /** Ends the back-off if its only reason was a cold model that nobody loads. */
   public void endBackoffOfUnloadedModel() {
     AttemptException last = lastFailure;
     if (last != null && last.kind() == FailureKind.MODEL_COLD) {
@@ -650,7 +696,7 @@ public final class EndpointCircuitBreaker {
     }
   }
 
-  /** A person says that it is repaired, whatever the pause: the next call is the trial. */
+  /** Makes the next call the trial, whatever the back-off, because an operator reports a repair. */
   public void endBackoff() {
     change(
         () -> {
@@ -661,12 +707,15 @@ public final class EndpointCircuitBreaker {
         });
   }
 
-  /** Whether evidence that it is back is believed now. */
+  /** Returns whether a passing health check may make the next call the trial. */
   public boolean canHalfOpen() {
     return backoff.canEndEarly();
   }
 
-  /** There is evidence that it is not back: it stays shut, pause or no pause. */
+  /**
+   * Keeps the endpoint DOWN until {@code nanos}, beyond the end of its back-off, because a health
+   * check has failed.
+   */
   public void extendOpenUntil(long nanos) {
     lock.lock();
     try {
@@ -707,7 +756,10 @@ public final class EndpointCircuitBreaker {
     warming = false;
   }
 
-  /** Changes the state, of which {@link #onTransition} hears before Resilience4j writes its log. */
+  /**
+   * Changes Resilience4j's state. {@link #onTransition} is called before Resilience4j writes its
+   * log, so a log that throws loses no change.
+   */
   private static void transition(UserCode.Action transition) {
     UserCode.ignore(transition);
   }

@@ -12,8 +12,8 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The states of one endpoint, one after the other, and the telling of each change. Each begins a
- * new era. Changed under its breaker's lock; read by any thread.
+ * Holds the state of one endpoint and notifies each change. Each state is a new generation. Changed
+ * under the circuit breaker's lock; read by any thread.
  */
 final class EndpointStateTracker {
   private final String name;
@@ -21,7 +21,10 @@ final class EndpointStateTracker {
   private final MonotonicClock clock;
   private final AtomicInteger generation = new AtomicInteger();
 
-  /** Apart, because a listener may block. */
+  /**
+   * Separate from {@link #events}, because a listener of the application may block, and the
+   * client's own reaction must not wait for it.
+   */
   private final SerialEventDispatcher ownEvents;
 
   private final SerialEventDispatcher events;
@@ -54,18 +57,18 @@ final class EndpointStateTracker {
     return since;
   }
 
-  /** How long it has been so. */
+  /** Returns how long the endpoint has been in its state. */
   Duration stateDuration() {
     return Duration.between(since, clock.instant());
   }
 
-  /** A number that no earlier state had. */
+  /** Returns the number of the current state, which no earlier state had. */
   int generation() {
     return generation.get();
   }
 
-  /** To be told by the next {@link #deliver}. */
-  void enter(EndpointState to, @Nullable AttemptException why, Duration leftAlone) {
+  /** Enters a state; the next {@link #deliver} notifies it. */
+  void enter(EndpointState to, @Nullable AttemptException why, Duration backoff) {
     generation.incrementAndGet();
     EndpointState from = state;
     state = to;
@@ -78,24 +81,27 @@ final class EndpointStateTracker {
             to,
             why == null ? null : why.kind(),
             why == null ? "" : why.message(),
-            leftAlone);
+            backoff);
     ownEvents.enqueue(change);
     events.enqueue(change);
   }
 
-  /** The state is what it was, for a reason that is known only now; to be told likewise. */
-  void announce(AttemptException why, Duration leftAlone) {
+  /** Replaces the reason of the current state; the next {@link #deliver} notifies it. */
+  void announce(AttemptException why, Duration backoff) {
     events.enqueue(
-        new EndpointChange(name, origin, state, state, why.kind(), why.message(), leftAlone));
+        new EndpointChange(name, origin, state, state, why.kind(), why.message(), backoff));
   }
 
-  /** Tells what has changed. No lock may be held. */
+  /** Notifies the changes. The caller must hold no lock. */
   void deliver() {
     ownEvents.deliver();
     events.deliver();
   }
 
-  /** The same, once {@code first} is done, whoever else may be about to tell it. */
+  /**
+   * Runs {@code first}, then notifies the changes. A delivery that another thread has begun does
+   * not wait for {@code first}.
+   */
   void deliverAfter(Runnable first) {
     events.deliverAfter(
         () -> {

@@ -6,14 +6,15 @@ import java.util.Optional;
 import java.util.function.DoubleSupplier;
 
 /**
- * Pauses that double from failure to failure, up to a limit, with a fifth of jitter either way so
- * that many clients do not return at one moment.
+ * Computes back-offs that double from outage to outage up to a limit, with 20 % of jitter either
+ * way so that many clients do not return at one moment.
  *
  * <ul>
- *   <li>down: 15 s, up to 5 min
- *   <li>down by its own word, which costs a caller next to nothing: 2 s, up to 5 min
- *   <li>set aside: 1 min, up to 10 min
- *   <li>cooling down: what the server asked for, from 1 s to 10 min; 5 s if it named nothing
+ *   <li>outage: 15 s, up to 5 min
+ *   <li>outage that the server reports at once, which costs a caller next to nothing: 2 s, up to 5
+ *       min
+ *   <li>operator action required: 1 min, up to 10 min
+ *   <li>cool-down: what the server asked for, from 1 s to 10 min; 5 s if it named nothing
  * </ul>
  */
 public final class ExponentialBackoff implements BackoffPolicy {
@@ -28,7 +29,7 @@ public final class ExponentialBackoff implements BackoffPolicy {
 
   private final DoubleSupplier random;
 
-  /** Jitter from {@code random}, which gives numbers from 0 to 1. */
+  /** Creates a policy with jitter from {@code random}, which returns numbers from 0 to 1. */
   public ExponentialBackoff(DoubleSupplier random) {
     this.random = random;
   }
@@ -38,7 +39,8 @@ public final class ExponentialBackoff implements BackoffPolicy {
     return switch (effect) {
       case COOL_DOWN -> clamped(asked.orElse(COOL_DOWN), COOL_DOWN_MIN, COOL_DOWN_MAX);
       case OPEN_UNTIL_REPAIRED -> exponential(REPAIR, REPAIR_MAX, inARow);
-      // A tunnel that is down names a pause of its own; ours is shorter only at the beginning.
+      // A tunnel that is down names a wait of its own, which is shorter than ours at the beginning
+      // only.
       default -> atLeastOwn(exponential(DOWN, DOWN_MAX, inARow), asked);
     };
   }

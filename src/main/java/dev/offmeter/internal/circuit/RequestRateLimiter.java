@@ -7,8 +7,8 @@ import java.time.Duration;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * The most requests within any 60 s. It keeps the moment of each, so that the limit holds in every
- * minute and not only on average. Safe for use by many threads.
+ * Limits the requests within any 60 s. Keeps the time of each, so that the limit holds in every
+ * window and not only on average. Safe for use by many threads.
  */
 public final class RequestRateLimiter {
   private static final long MINUTE = Duration.ofMinutes(1).toNanos();
@@ -18,7 +18,7 @@ public final class RequestRateLimiter {
   private final long[] sentAt;
   private long count;
 
-  /** A limit; {@code MAX_VALUE} for none. */
+  /** Creates a limiter; {@code MAX_VALUE} is no limit. */
   public RequestRateLimiter(int limit) {
     this.limit = limit;
     this.sentAt = new long[limit == Integer.MAX_VALUE ? 0 : limit];
@@ -37,7 +37,7 @@ public final class RequestRateLimiter {
     }
   }
 
-  /** How long until a request may be sent; zero for now. */
+  /** Returns how long until a request may be sent; zero for now. */
   public Duration timeUntilFree(long now) {
     if (sentAt.length == 0) {
       return Duration.ZERO;

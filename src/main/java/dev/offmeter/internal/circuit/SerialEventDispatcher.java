@@ -8,9 +8,8 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
 /**
- * Changes of state on their way to the listeners, who are told in order, by one thread at a time,
- * while none has to wait: whoever finds another telling leaves its own change to it. Safe for use
- * by many threads.
+ * Delivers state changes to a listener in order, by one thread at a time. No thread waits for
+ * another: one that finds a delivery running leaves its change to it. Safe for use by many threads.
  */
 final class SerialEventDispatcher {
   private final Consumer<EndpointChange> listener;
@@ -21,19 +20,24 @@ final class SerialEventDispatcher {
     this.listener = listener;
   }
 
-  /** To be told by the next {@link #deliver}; may be called with any lock held. */
+  /** Adds a change for the next {@link #deliver}; may be called with any lock held. */
   void enqueue(EndpointChange change) {
     pending.add(change);
   }
 
-  /** Tells what is to be told. No lock may be held: a listener may do anything. */
+  /** Delivers what is pending. The caller must hold no lock, because a listener may do anything. */
   void deliver() {
+    // The condition is checked again after the lock is released: a change added by a thread that
+    // found it taken, after the holder's last poll, would stay undelivered.
     while (!pending.isEmpty() && tryLock()) {
       deliverLocked(() -> {});
     }
   }
 
-  /** Does {@code first} before anybody is told, on whatever thread. */
+  /**
+   * Runs {@code first} before the pending changes are delivered, if no delivery is running; else
+   * runs it at once, because what it does must not wait for a listener of another thread.
+   */
   void deliverAfter(Runnable first) {
     if (tryLock()) {
       deliverLocked(first);
@@ -43,7 +47,10 @@ final class SerialEventDispatcher {
     deliver();
   }
 
-  /** A listener that brings about a change itself hears of it when all have heard of the first. */
+  /**
+   * Takes the delivery lock. A listener that causes a change itself does not get it again, so all
+   * listeners see the first change before the second.
+   */
   private boolean tryLock() {
     return !deliveryLock.isHeldByCurrentThread() && deliveryLock.tryLock();
   }

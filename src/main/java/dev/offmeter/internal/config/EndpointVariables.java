@@ -46,7 +46,7 @@ public final class EndpointVariables {
     return get("URL") == null ? otherwise : require("URL");
   }
 
-  /** The kind of server, by default Ollama. */
+  /** Returns the kind of server, by default Ollama. */
   ServerType type(String key) {
     if (get(key) == null) {
       return ServerType.OLLAMA;
@@ -185,7 +185,9 @@ public final class EndpointVariables {
     };
   }
 
-  /** A value on one line: a line end of a file is seen, and does not overwrite the message. */
+  /**
+   * Returns a value on one line: a line end of a file is seen, and does not overwrite the message.
+   */
   static String shown(String value) {
     return value.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t");
   }

@@ -189,7 +189,7 @@ public final class Environment {
         OptionalInt.empty());
   }
 
-  /** The endpoints in order of preference. */
+  /** Returns the endpoints in order of preference. */
   public List<Endpoint> endpoints() {
     return endpoints;
   }
@@ -204,7 +204,7 @@ public final class Environment {
     return Optional.ofNullable(hedgeAfter);
   }
 
-  /** The most tokens of an answer, for requests that set none, if that is set. */
+  /** Returns the most tokens of an answer, for requests that set none, if that is set. */
   public OptionalInt maxTokens() {
     return maxTokens;
   }

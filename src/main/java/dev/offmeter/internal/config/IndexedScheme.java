@@ -44,7 +44,7 @@ final class IndexedScheme {
 
   private IndexedScheme() {}
 
-  /** The index in a variable's name; empty if the variable is not one of ours. */
+  /** Returns the index in a variable's name; empty if the variable is not one of ours. */
   static Optional<Integer> index(String name) {
     Matcher indexed = NAME.matcher(name);
     if (!indexed.matches()) {

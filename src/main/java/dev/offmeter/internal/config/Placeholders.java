@@ -79,18 +79,18 @@ public final class Placeholders {
 
   private Placeholders() {}
 
-  /** Whether a person was to put the key here. */
+  /** Returns whether a person was to put the key here. */
   static boolean isUnfilled(String value) {
     return TO_FILL_IN.matcher(value.strip()).matches();
   }
 
-  /** Whether it says that there is no key, or none yet. */
+  /** Returns whether it says that there is no key, or none yet. */
   public static boolean isNoKey(String value) {
     String word = word(value);
     return word.isEmpty() || isUnfilled(value) || NO_KEY.contains(word);
   }
 
-  /** Whether it is a key that many examples show. */
+  /** Returns whether it is a key that many examples show. */
   public static boolean isExample(String value) {
     return EXAMPLES.contains(word(value));
   }

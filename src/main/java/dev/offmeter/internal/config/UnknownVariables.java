@@ -98,7 +98,9 @@ final class UnknownVariables {
         .orElse("; Offmeter reads " + new TreeSet<>(known));
   }
 
-  /** A slip in a name, a name without its end, or the end of one whose beginning is another. */
+  /**
+   * Returns a slip in a name, a name without its end, or the end of one whose beginning is another.
+   */
   private static Optional<String> nearest(String name, Collection<String> known) {
     Optional<String> slip = NearestName.of(name, known);
     if (slip.isPresent()) {

@@ -81,7 +81,7 @@ final class AdaptiveConcurrencyLimit {
    */
   record EntrySnapshot(
       long sentAt, long served, int streaming, long begun, long ended, boolean alone) {
-    /** How many answers were coming. */
+    /** Returns how many answers were coming. */
     long answersInProgress() {
       return Math.max(0, begun - ended);
     }
@@ -133,22 +133,22 @@ final class AdaptiveConcurrencyLimit {
     }
   }
 
-  /** Whether more calls are there than would be let in now. */
+  /** Returns whether more calls are there than would be let in now. */
   boolean isOverLimit() {
     return inFlight.get() > limit;
   }
 
-  /** Whether a call that came now would be turned away. */
+  /** Returns whether a call that came now would be turned away. */
   boolean isFull() {
     return inFlight.get() >= limit;
   }
 
-  /** Whether anybody is turned away beyond some number. */
+  /** Returns whether anybody is turned away beyond some number. */
   boolean isActive() {
     return limit != NONE;
   }
 
-  /** How many are let in at once. */
+  /** Returns how many are let in at once. */
   int limit() {
     return limit;
   }
@@ -195,8 +195,8 @@ final class AdaptiveConcurrencyLimit {
   }
 
   /**
-   * Whether all that are let in are being answered, or so many answers have begun while one had to
-   * wait that, in the whole time it may wait, more would.
+   * Returns whether all that are let in are being answered, or so many answers have begun while one
+   * had to wait that, in the whole time it may wait, more would.
    */
   private boolean isRoomForMore(int most, EntrySnapshot entry, long since, long now) {
     long waited = Math.max(1, now - entry.sentAt());

@@ -56,7 +56,7 @@ final class AnswerRepair {
         : failure;
   }
 
-  /** Whether the endpoint is to be asked again, for a better version of what it gave. */
+  /** Returns whether the endpoint is to be asked again, for a better version of what it gave. */
   boolean tryRepair(AttemptException failure) {
     String answer = rejectedText;
     rejectedText = null;

@@ -22,7 +22,9 @@ public interface AnswerValidator {
    */
   void validate(ChatResponse answer) throws AttemptException;
 
-  /** The schema that the request itself has. A model that calls a tool has not answered yet. */
+  /**
+   * Returns the schema that the request itself has. A model that calls a tool has not answered yet.
+   */
   static AnswerValidator of(ChatRequest request) {
     String schema = request.answerSchema().orElse(null);
     return schema == null

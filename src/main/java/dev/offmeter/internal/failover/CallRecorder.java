@@ -151,7 +151,7 @@ final class CallRecorder {
     lastUnanswered = null;
   }
 
-  /** The answer as its caller would get it; nobody has been told of it yet. */
+  /** Returns the answer as its caller would get it; nobody has been told of it yet. */
   ChatResponse response(
       EndpointConfig config, ExchangeResult answer, long nanos, Duration first, long total) {
     String model = answer.model().isEmpty() ? config.model() : answer.model();
@@ -194,7 +194,7 @@ final class CallRecorder {
     return withLock(() -> ended ? null : complete(config, response));
   }
 
-  /** Whether it ends well. */
+  /** Returns whether it ends well. */
   boolean isAnswered() {
     return withLock(() -> answered);
   }
@@ -231,7 +231,10 @@ final class CallRecorder {
     return endCall(why, () -> new LlmException("the call was stopped: " + why, attempts));
   }
 
-  /** The answer broke off when some of it had been shown, and another may not take its place. */
+  /**
+   * Returns the answer broke off when some of it had been shown, and another may not take its
+   * place.
+   */
   LlmException streamBroken(String why, String shown) {
     String what = "the answer broke off after " + shown.length() + " characters: " + why;
     return endCall(why, () -> new LlmException(what, attempts, shown));

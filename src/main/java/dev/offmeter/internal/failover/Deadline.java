@@ -47,8 +47,8 @@ final class Deadline {
   }
 
   /**
-   * The deadline of a call whose caller has set none: all that its endpoints may take by their
-   * settings. Of a stream it covers the waits for an answer to begin, and not the delivery.
+   * Returns the deadline of a call whose caller has set none: all that its endpoints may take by
+   * their settings. Of a stream it covers the waits for an answer to begin, and not the delivery.
    *
    * @param repaired whether each endpoint may be asked once more to mend its answer
    */
@@ -71,7 +71,7 @@ final class Deadline {
     return needs;
   }
 
-  /** Whether the caller has set it. */
+  /** Returns whether the caller has set it. */
   boolean isSet() {
     return set;
   }
@@ -147,7 +147,7 @@ final class Deadline {
     return kept;
   }
 
-  /** How a time reads: in milliseconds, and a little of one as more than nothing. */
+  /** Returns how a time reads: in milliseconds, and a little of one as more than nothing. */
   static String text(long nanos) {
     return nanos > 0 && nanos < MILLI
         ? String.format(Locale.ROOT, "%.1f ms", nanos / (double) MILLI)
@@ -160,8 +160,8 @@ final class Deadline {
   }
 
   /**
-   * Whether the end of a share says more of the caller's hurry, or of the call's own waiting, than
-   * of the endpoint.
+   * Returns whether the end of a share says more of the caller's hurry, or of the call's own
+   * waiting, than of the endpoint.
    */
   boolean isExcuse(long share, Duration attempt) {
     long limit = attempt.toNanos();

@@ -28,8 +28,8 @@ final class DeadlineShare {
   }
 
   /**
-   * The share of an endpoint in its turn. If nobody has set a deadline it is never less than the
-   * endpoint's own limit, even if a listener has taken its time.
+   * Returns the share of an endpoint in its turn. If nobody has set a deadline it is never less
+   * than the endpoint's own limit, even if a listener has taken its time.
    */
   static DeadlineShare of(
       GuardedEndpoint endpoint, Deadline deadline, List<GuardedEndpoint> stillToCome) {
@@ -56,8 +56,9 @@ final class DeadlineShare {
   }
 
   /**
-   * Whether that is too little to send a request for: less than 100 ms, than the endpoint's own
-   * limit, and than a quarter of the whole deadline. A function is asked as long as there is any.
+   * Returns whether that is too little to send a request for: less than 100 ms, than the endpoint's
+   * own limit, and than a quarter of the whole deadline. A function is asked as long as there is
+   * any.
    */
   boolean isTooSmall() {
     return remaining() < minUseful;

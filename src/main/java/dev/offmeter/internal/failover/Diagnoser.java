@@ -189,7 +189,7 @@ final class Diagnoser {
     return failure != null && failure.kind() == FailureKind.MODEL_NOT_FOUND;
   }
 
-  /** Whether the way to the server was broken before this. */
+  /** Returns whether the way to the server was broken before this. */
   private static boolean isBroken(Topic topic, Map<Topic, Fact> facts) {
     return facts.values().stream()
         .filter(fact -> fact.topic().compareTo(Topic.ACCESS) <= 0)

@@ -97,7 +97,7 @@ public final class FailoverExecutor implements AutoCloseable {
     this.endpoints = List.copyOf(all);
   }
 
-  /** How the endpoints are. */
+  /** Returns how the endpoints are. */
   public ClientStatus status() {
     return new ClientStatus(endpoints.stream().map(GuardedEndpoint::status).toList());
   }
@@ -156,7 +156,7 @@ public final class FailoverExecutor implements AutoCloseable {
     }
   }
 
-  /** The Resilience4j registries behind the gates. */
+  /** Returns the Resilience4j registries behind the gates. */
   public Resilience4jRegistries registries() {
     return registries;
   }
@@ -191,7 +191,9 @@ public final class FailoverExecutor implements AutoCloseable {
         () -> newCall(request, deadline, token, StreamSink.NONE, validator, hedgingPolicy).run());
   }
 
-  /** The end of a call that was made then, and whose limit passed before a thread began it. */
+  /**
+   * Returns the end of a call that was made then, and whose limit passed before a thread began it.
+   */
   public LlmException notStarted(ChatRequest request, long made) {
     long now = context.time().nanos();
     CallRecorder recorder = newRecorder(request);

@@ -34,7 +34,7 @@ final class GraphemeBoundaries {
 
   private GraphemeBoundaries() {}
 
-  /** The end, not before {@code from}, of what can be shown of {@code text}. */
+  /** Returns the end, not before {@code from}, of what can be shown of {@code text}. */
   static int end(CharSequence text, int from) {
     return end(text, from, text.length());
   }
@@ -65,7 +65,7 @@ final class GraphemeBoundaries {
     return at;
   }
 
-  /** Whether the code point at {@code at} belongs to the one before it. */
+  /** Returns whether the code point at {@code at} belongs to the one before it. */
   private static boolean isJoined(CharSequence text, int at, int point) {
     int before = Character.codePointBefore(text, at);
     return isExtender(point)
@@ -110,7 +110,7 @@ final class GraphemeBoundaries {
     return flags;
   }
 
-  /** Whether hardly anything follows it that would belong to it. */
+  /** Returns whether hardly anything follows it that would belong to it. */
   private static boolean isStandalone(int point) {
     return Character.isIdeographic(point)
         || WHOLE.contains(Character.UnicodeScript.of(point))

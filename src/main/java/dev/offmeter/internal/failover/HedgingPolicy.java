@@ -57,7 +57,7 @@ public final class HedgingPolicy {
     }
   }
 
-  /** Whether one more call may be hedged, which is then used up. */
+  /** Returns whether one more call may be hedged, which is then used up. */
   boolean trySpend() {
     lock.lock();
     try {

@@ -28,7 +28,9 @@ interface StreamSink {
         }
       };
 
-  /** How many pieces must have come before any is shown; {@code MAX_VALUE} if none ever is. */
+  /**
+   * Returns how many pieces must have come before any is shown; {@code MAX_VALUE} if none ever is.
+   */
   int piecesBeforeFirst();
 
   /**
@@ -38,9 +40,9 @@ interface StreamSink {
    */
   void onProgress(TimedAttempt attempt) throws AttemptException;
 
-  /** Whether, after this attempt, another may be shown from its beginning. */
+  /** Returns whether, after this attempt, another may be shown from its beginning. */
   boolean tryRestart(Attempt failed);
 
-  /** The text on show. */
+  /** Returns the text on show. */
   String shown();
 }

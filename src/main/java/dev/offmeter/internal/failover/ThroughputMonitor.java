@@ -19,12 +19,15 @@ final class ThroughputMonitor {
     this.minimum = minimum;
   }
 
-  /** Whether anybody wants to know. */
+  /** Returns whether anybody wants to know. */
   boolean isEnabled() {
     return minimum != null;
   }
 
-  /** Whether, with these nanoseconds of waiting and what they brought, a window was too slow. */
+  /**
+   * Returns whether, with these nanoseconds of waiting and what they brought, a window was too
+   * slow.
+   */
   boolean recordAndTestSlow(long nanos, int brought) {
     waitedNanos += nanos;
     pieces += brought;

@@ -40,7 +40,7 @@ public final class EndpointActivity {
     }
   }
 
-  /** Whether any call or health check has been there. */
+  /** Returns whether any call or health check has been there. */
   public boolean isUsed() {
     return used;
   }
@@ -51,8 +51,8 @@ public final class EndpointActivity {
   }
 
   /**
-   * Whether a call other than the one whose last piece came at {@code own} is being served: it has
-   * had a piece since, and within half the stall limit. Streams that die together end within
+   * Returns whether a call other than the one whose last piece came at {@code own} is being served:
+   * it has had a piece since, and within half the stall limit. Streams that die together end within
    * moments of each other, and the last of them is no evidence of life.
    */
   public boolean isServingOthers(long now, long own) {
@@ -60,12 +60,12 @@ public final class EndpointActivity {
     return seen - own > 0 && now - seen < stall / 2;
   }
 
-  /** Whether any call has had a piece since. */
+  /** Returns whether any call has had a piece since. */
   public boolean hasServedSince(long then) {
     return lastPiece - then > 0;
   }
 
-  /** Whether a piece has come so lately that there is no need to ask whether it lives. */
+  /** Returns whether a piece has come so lately that there is no need to ask whether it lives. */
   boolean isRecentlyActive(long now) {
     return now - lastPiece < RECENT;
   }
@@ -82,7 +82,7 @@ public final class EndpointActivity {
     }
   }
 
-  /** How long the longest request was that got its whole answer, in characters. */
+  /** Returns how long the longest request was that got its whole answer, in characters. */
   long longestRequest() {
     return longestRequest;
   }
@@ -94,7 +94,7 @@ public final class EndpointActivity {
     }
   }
 
-  /** Whether something on the way holds answers back until they are whole. */
+  /** Returns whether something on the way holds answers back until they are whole. */
   public boolean isBuffered() {
     return buffered;
   }

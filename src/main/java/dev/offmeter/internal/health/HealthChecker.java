@@ -93,7 +93,7 @@ final class HealthChecker {
       return probeResult.failure();
     }
 
-    /** Whether nobody was asked: the client was closed. */
+    /** Returns whether nobody was asked: the client was closed. */
     boolean isSkipped() {
       return probeResult.equals(ProbeRunner.NOT_PROBED);
     }
@@ -103,7 +103,7 @@ final class HealthChecker {
       return status() == ProbeResult.Status.UNREACHABLE ? failure() : null;
     }
 
-    /** Whether the server is well, but its list has no such model. */
+    /** Returns whether the server is well, but its list has no such model. */
     boolean isModelUnlisted() {
       AttemptException failure = failure();
       return status() == ProbeResult.Status.READY
@@ -111,7 +111,7 @@ final class HealthChecker {
           && failure.kind() == FailureKind.MODEL_NOT_FOUND;
     }
 
-    /** Whether the server itself has replied, and is not busy with a load. */
+    /** Returns whether the server itself has replied, and is not busy with a load. */
     boolean isServerReply() {
       AttemptException failure = failure();
       boolean otherwise =
@@ -121,22 +121,22 @@ final class HealthChecker {
           || otherwise;
     }
 
-    /** Whether the server has replied, and does not say that it is not ready. */
+    /** Returns whether the server has replied, and does not say that it is not ready. */
     boolean isAlive() {
       return ALIVE.contains(status());
     }
 
-    /** Whether nothing at all speaks against a call. */
+    /** Returns whether nothing at all speaks against a call. */
     boolean isHealthy() {
       return status() == ProbeResult.Status.READY && failure() == null;
     }
 
-    /** Whether it began when what came then was not known yet. */
+    /** Returns whether it began when what came then was not known yet. */
     boolean isStartedBefore(long nanos) {
       return startedAt - nanos < 0;
     }
 
-    /** Whether it has been heard of since, whatever this look says. */
+    /** Returns whether it has been heard of since, whatever this look says. */
     boolean isContradicted() {
       AttemptException failure = failure();
       return failure != null && !isCertain(failure) && activity.hasServedSince(startedAt);
@@ -164,23 +164,23 @@ final class HealthChecker {
       return isContradicted() ? Evidence.IGNORED : Evidence.NEEDS_CONFIRMATION;
     }
 
-    /** Whether nobody is there now either, and nobody was served in between. */
+    /** Returns whether nobody is there now either, and nobody was served in between. */
     boolean isConfirmationOf(HealthCheckResult first) {
       return unreachableFailure() != null && !activity.hasServedSince(first.startedAt);
     }
   }
 
-  /** Whether it says that nobody is there, and no proxy is between that might be wrong. */
+  /** Returns whether it says that nobody is there, and no proxy is between that might be wrong. */
   static boolean isCertain(AttemptException failure) {
     return CERTAIN.contains(failure.kind());
   }
 
-  /** Whether a look has found the server well since. */
+  /** Returns whether a look has found the server well since. */
   boolean hasFoundHealthySince(long then) {
     return foundHealthy && lastHealthyAt - then > 0;
   }
 
-  /** Whether a look has found the server well, and its model in memory, since. */
+  /** Returns whether a look has found the server well, and its model in memory, since. */
   boolean hasFoundReadySince(long then) {
     return foundReady && lastReadyAt - then > 0;
   }
@@ -190,7 +190,7 @@ final class HealthChecker {
     return loadedDifferently;
   }
 
-  /** Whether a look has begun so lately that there is no need for another. */
+  /** Returns whether a look has begun so lately that there is no need for another. */
   boolean isRecent(long now) {
     return now - lastStartedAt < RECENT;
   }

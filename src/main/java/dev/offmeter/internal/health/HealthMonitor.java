@@ -67,12 +67,14 @@ public final class HealthMonitor {
     this.recovery = new RecoveryMonitor(this, breaker, time, checkInterval);
   }
 
-  /** Whether the endpoint can be asked how it is. */
+  /** Returns whether the endpoint can be asked how it is. */
   public boolean isProbed() {
     return probes.isSupported(Probe.Kind.LIVENESS);
   }
 
-  /** How long an attempt is silent before it is doubted: a third of its limit, at most 5 s. */
+  /**
+   * Returns how long an attempt is silent before it is doubted: a third of its limit, at most 5 s.
+   */
   public static long silenceThreshold(Duration firstToken) {
     return Math.min(firstToken.toNanos() / 3, MAX_SILENCE_THRESHOLD.toNanos());
   }
@@ -87,7 +89,7 @@ public final class HealthMonitor {
     attempts.remove(attempt);
   }
 
-  /** Whether any attempt is under way there. */
+  /** Returns whether any attempt is under way there. */
   boolean hasWaiters() {
     return !attempts.isEmpty();
   }
@@ -122,7 +124,7 @@ public final class HealthMonitor {
     }
   }
 
-  /** Whether a health check has found the server well since. */
+  /** Returns whether a health check has found the server well since. */
   public boolean isFoundHealthySince(long then) {
     return checker.hasFoundHealthySince(then);
   }
@@ -273,12 +275,18 @@ public final class HealthMonitor {
     return wedgeDetector;
   }
 
-  /** Whether an attempt is under way that was made before then: the server may work on that one. */
+  /**
+   * Returns whether an attempt is under way that was made before then: the server may work on that
+   * one.
+   */
   boolean hasEarlierAttempt(long then) {
     return attempts.stream().anyMatch(other -> other.isOlderThan(then));
   }
 
-  /** Whether its model is wedged, as far as a health check since then does not say otherwise. */
+  /**
+   * Returns whether its model is wedged, as far as a health check since then does not say
+   * otherwise.
+   */
   public boolean isWedged(long since) {
     return wedgeDetector.isWedged() && checker.hasFoundReadySince(since);
   }

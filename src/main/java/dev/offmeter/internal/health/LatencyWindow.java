@@ -43,7 +43,7 @@ public final class LatencyWindow {
     return sorted;
   }
 
-  /** The nearest rank. */
+  /** Returns the nearest rank. */
   private static long quantile(long[] sorted, double share) {
     return sorted.length == 0 ? 0 : sorted[(int) Math.ceil(share * sorted.length) - 1];
   }

@@ -27,7 +27,7 @@ final class ModelEvictionDetector {
   private volatile boolean leftToCalls;
   private volatile long leftToCallsUntil;
 
-  /** Whether the model is in memory, as far as is known. */
+  /** Returns whether the model is in memory, as far as is known. */
   boolean isLoaded() {
     return inMemory;
   }
@@ -70,7 +70,7 @@ final class ModelEvictionDetector {
     return tooOften;
   }
 
-  /** Whether the model is left to the calls to load. */
+  /** Returns whether the model is left to the calls to load. */
   boolean isLeftToCalls(long now) {
     return leftToCalls && now - leftToCallsUntil < 0;
   }

@@ -71,7 +71,7 @@ final class ModelLoad {
     lastRequestedAt = now;
   }
 
-  /** Whether no reply to the first request for it has come, and no other was sent. */
+  /** Returns whether no reply to the first request for it has come, and no other was sent. */
   synchronized boolean isRequestedOnce() {
     return requests == 1 && !ended;
   }
@@ -126,7 +126,7 @@ final class ModelLoad {
     return ReplyEffect.SETTLES;
   }
 
-  /** Whether no request is under way, but another is to come soon. */
+  /** Returns whether no request is under way, but another is to come soon. */
   synchronized boolean isToBeRepeated() {
     return repeatPending && !ended;
   }
@@ -142,13 +142,13 @@ final class ModelLoad {
     return news;
   }
 
-  /** Whether the reply to any request is still awaited. */
+  /** Returns whether the reply to any request is still awaited. */
   synchronized boolean isAwaited() {
     return awaited > 0;
   }
 
   /**
-   * How long it took, as far as that is known.
+   * Returns how long it took, as far as that is known.
    *
    * @param atOnce how long the reply takes at most of a server that has the model in memory
    */

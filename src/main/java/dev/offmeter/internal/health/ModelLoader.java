@@ -139,22 +139,25 @@ public final class ModelLoader {
     this.loadNotBefore = loadedAt;
   }
 
-  /** How long the last load took, in words. */
+  /** Returns how long the last load took, in words. */
   String lastLoadMessage() {
     return "the last load took " + Duration.ofNanos(loadNanos).toMillis() + " ms";
   }
 
-  /** How many nanoseconds the last load took; 0 if that is unknown. */
+  /** Returns how many nanoseconds the last load took; 0 if that is unknown. */
   long lastLoadNanos() {
     return loadNanos;
   }
 
-  /** How many nanoseconds nearly every answer takes. */
+  /** Returns how many nanoseconds nearly every answer takes. */
   long usualAnswerNanos() {
     return latencies.total95();
   }
 
-  /** Whether a call that has to wait for a load would miss its limits; false if that is unknown. */
+  /**
+   * Returns whether a call that has to wait for a load would miss its limits; false if that is
+   * unknown.
+   */
   boolean isLoadTooLong() {
     return loadNanos != UNKNOWN
         && (loadNanos > config.timeouts().firstToken().toNanos()
@@ -226,31 +229,33 @@ public final class ModelLoader {
     }
   }
 
-  /** Whether the model can be loaded beforehand. */
+  /** Returns whether the model can be loaded beforehand. */
   boolean canLoad() {
     return probes.isSupported(loadProbe) && time.nanos() - loadNotBefore >= 0 && !isLeftToCalls();
   }
 
-  /** Whether loading it in the background would only push out what pushes it out. */
+  /** Returns whether loading it in the background would only push out what pushes it out. */
   boolean isLeftToCalls() {
     return evictionDetector.isLeftToCalls(time.nanos());
   }
 
   /**
-   * Whether a load is what tells that the server is back: a token is worth it if it loads at all.
+   * Returns whether a load is what tells that the server is back: a token is worth it if it loads
+   * at all.
    */
   boolean canConfirm() {
     return canLoad() && (!isTokenNeeded() || loadNanos != UNKNOWN);
   }
 
-  /** Whether only a token can have the model loaded. */
+  /** Returns whether only a token can have the model loaded. */
   boolean isTokenNeeded() {
     return loadProbe == Probe.Kind.GENERATE_TOKEN;
   }
 
   /**
-   * Whether an attempt that got no byte may have waited for a load. Where only a token can tell,
-   * one is not asked for if others were served meanwhile, or if there was hardly time for a byte.
+   * Returns whether an attempt that got no byte may have waited for a load. Where only a token can
+   * tell, one is not asked for if others were served meanwhile, or if there was hardly time for a
+   * byte.
    *
    * @param since when the attempt was begun
    */
@@ -263,7 +268,8 @@ public final class ModelLoader {
   }
 
   /**
-   * An attempt got no byte in all its time. What a load that is over at once costs is nothing.
+   * Returns an attempt got no byte in all its time. What a load that is over at once costs is
+   * nothing.
    *
    * @return the load that finds out; null if there is none
    */
@@ -421,7 +427,7 @@ public final class ModelLoader {
     }
   }
 
-  /** Whether the server itself has said how it is with the model. */
+  /** Returns whether the server itself has said how it is with the model. */
   private static boolean isSettled(ProbeResult probeResult) {
     AttemptException failure = probeResult.failure();
     return probeResult.status() == ProbeResult.Status.READY

@@ -92,7 +92,7 @@ public final class ProbeRunner {
     }
   }
 
-  /** Whether the endpoint can be asked this. */
+  /** Returns whether the endpoint can be asked this. */
   boolean isSupported(Probe.Kind kind) {
     return kinds.contains(kind);
   }

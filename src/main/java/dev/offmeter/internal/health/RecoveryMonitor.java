@@ -176,7 +176,7 @@ public final class RecoveryMonitor {
     act(result, back, tooSilent);
   }
 
-  /** Whether that is evidence that it is back. */
+  /** Returns whether that is evidence that it is back. */
   private boolean evaluate(HealthChecker.HealthCheckResult result) {
     long delay = delayUntilNext();
     schedule(delay);
@@ -216,7 +216,7 @@ public final class RecoveryMonitor {
         || isUsableUnloaded(result);
   }
 
-  /** Whether a server that loads its model has given no sign of life for too long. */
+  /** Returns whether a server that loads its model has given no sign of life for too long. */
   private boolean recordSilence(HealthChecker.HealthCheckResult result) {
     AttemptException unreachable = result.unreachableFailure();
     boolean silent =

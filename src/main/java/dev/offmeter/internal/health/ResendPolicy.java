@@ -41,7 +41,7 @@ public final class ResendPolicy {
   }
 
   /**
-   * Whether a request is to be sent once more.
+   * Returns whether a request is to be sent once more.
    *
    * @param since since when it is silent
    * @param atLeast how long it must have been silent in any case
@@ -53,7 +53,10 @@ public final class ResendPolicy {
         && isAllowed();
   }
 
-  /** Whether it is longer than twice what is usual here, for a request that is not long for it. */
+  /**
+   * Returns whether it is longer than twice what is usual here, for a request that is not long for
+   * it.
+   */
   boolean isLongSilence(ChatRequest request, long since) {
     return time.nanos() - since >= 2 * median()
         && length(request) <= Math.max(SHORT, 2 * activity.longestRequest());

@@ -27,7 +27,7 @@ final class UnhealthyThreshold {
     this.activity = activity;
   }
 
-  /** Whether nothing was heard, where a refusal or a reset would be somebody's word. */
+  /** Returns whether nothing was heard, where a refusal or a reset would be somebody's word. */
   static boolean isSilent(AttemptException failure) {
     return failure.kind() == FailureKind.UNRESPONSIVE
         || failure.kind() == FailureKind.CONNECT_TIMEOUT;

@@ -77,7 +77,7 @@ public final class WedgedModelDetector {
     this.time = time;
   }
 
-  /** Whether it was found to be wedged, and nobody has been served since. */
+  /** Returns whether it was found to be wedged, and nobody has been served since. */
   boolean isWedged() {
     return wedged && !activity.hasServedSince(wedgedAt);
   }
@@ -114,7 +114,7 @@ public final class WedgedModelDetector {
     return odd && health.isProbed() && !byToken ? new SilentAttempt(began, now, onNew) : null;
   }
 
-  /** A caller in a greater hurry tells nothing, as with all other limits. */
+  /** Returns a caller in a greater hurry tells nothing, as with all other limits. */
   private long halfLimit() {
     return Math.max(INSTANT, config.timeouts().firstToken().toNanos() / 2);
   }

@@ -5,7 +5,7 @@ import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Ends a call from outside, wherever it is waiting. Every wait of a call is on a future that is
+ * Ends a call from outside, wherever it waits: every wait of a call is on a future that is
  * registered here. Safe for use by many threads.
  */
 public final class CancellationToken {
@@ -13,7 +13,7 @@ public final class CancellationToken {
   private volatile @Nullable CompletableFuture<?> pendingFuture;
   private volatile @Nullable Runnable cancelAction;
 
-  /** Ends the call; without effect once it has ended. */
+  /** Ends the call; has no effect once the call has ended. */
   public void cancel(String why) {
     if (reason == null) {
       reason = why;
@@ -28,18 +28,18 @@ public final class CancellationToken {
     }
   }
 
-  /** What is to be done when the call is cancelled while nobody waits for it. */
+  /** Registers what is to be done when the call is cancelled while it is not waiting. */
   public void onCancelled(Runnable then) {
     cancelAction = then;
   }
 
-  /** Why somebody wants the call to end; null while nobody does. */
+  /** Returns why the call is to end; null while there is no request. Ignores an interrupt. */
   @Nullable
   public String requestedReason() {
     return reason;
   }
 
-  /** The call now waits for {@code future}, which {@link #cancel} is to end. */
+  /** Registers the future on which the call now waits; {@link #cancel} completes it. */
   public void cancelWhenRequested(CompletableFuture<?> future) {
     pendingFuture = future;
     if (reason != null) {
@@ -47,7 +47,9 @@ public final class CancellationToken {
     }
   }
 
-  /** Why the call is to end; null while it is not. An interrupt of the calling thread counts. */
+  /**
+   * Returns why the call is to end; null if it is not. An interrupt of the calling thread counts.
+   */
   @Nullable
   public String reason() {
     if (reason == null && Thread.currentThread().isInterrupted()) {

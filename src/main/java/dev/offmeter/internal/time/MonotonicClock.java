@@ -7,8 +7,8 @@ import java.time.ZoneId;
 import java.time.ZoneOffset;
 
 /**
- * A calendar's time that never jumps. A breaker that waits by the wall clock stays open for as long
- * as the clock is set back.
+ * A clock that never jumps. A circuit breaker on the wall clock would stay open for as long as the
+ * clock is set back.
  */
 public final class MonotonicClock extends Clock {
   private final TimeSource time;

@@ -4,19 +4,19 @@ package dev.offmeter.internal.time;
 import java.time.Duration;
 
 /**
- * Time in which this process itself stood still: a laptop that slept, a long collection of garbage,
- * {@code SIGSTOP}, a virtual machine on the move. A clock that fires more than a second after it
- * was due shows it. What has come meanwhile is read first, and nobody is blamed. Used by the
- * timer's thread; read by any.
+ * Detects time in which this process itself stood still: a laptop that slept, a long garbage
+ * collection, {@code SIGSTOP}, a virtual machine that was migrated. A timer that fires more than a
+ * second late shows it. What arrived meanwhile is then read first, and no endpoint is blamed. Used
+ * by the timer's thread; read by any.
  */
 public final class ProcessPauseDetector {
-  /** No timer of a process that runs is so late. */
+  /** A timer of a running process is never as late as this. */
   private static final long LATE_AFTER = Duration.ofSeconds(1).toNanos();
 
-  /** Enough to read what has come, whatever else has run out meanwhile. */
+  /** Long enough to read what has arrived, whatever timeouts have passed meanwhile. */
   private static final long GRACE = Duration.ofSeconds(1).toNanos();
 
-  /** How often a clock has to fire for a pause to be seen. */
+  /** The longest interval between two timers, so that a pause is noticed. */
   public static final long TICK = Duration.ofSeconds(1).toNanos();
 
   private volatile long dueAt;
@@ -28,18 +28,21 @@ public final class ProcessPauseDetector {
     this.resumedAt = now;
   }
 
-  /** Whether a clock that was due then fires so late that the process must have stood still. */
+  /**
+   * Returns whether a timer due at {@code due} fires so late that the process must have stood
+   * still.
+   */
   public static boolean isLate(long due, long now) {
     return now - due > LATE_AFTER;
   }
 
-  /** A clock will fire then. */
+  /** Records when the next timer is due. */
   public void expect(long due) {
     this.dueAt = due;
   }
 
   /**
-   * Takes note of a pause, if the clock that is expected is late.
+   * Records a pause if the expected timer is late.
    *
    * @return whether it is
    */
@@ -47,9 +50,9 @@ public final class ProcessPauseDetector {
     return detect(now, dueAt);
   }
 
-  /** The same of a clock that was due then. */
+  /** Records a pause if a timer due at {@code due} is late. */
   public synchronized boolean detect(long now, long due) {
-    // What was due before a pause that is known of is late because of that one.
+    // A timer due before a known pause is late because of that pause, which must not count twice.
     long from = resumedAt - due > 0 ? resumedAt : due;
     if (!isLate(from, now)) {
       return false;
@@ -60,23 +63,29 @@ public final class ProcessPauseDetector {
     return true;
   }
 
-  /** Whether there has been any. */
+  /** Returns whether there has been a pause. */
   public boolean hasPaused() {
     return lostNanos > 0;
   }
 
-  /** How long they were in all, in nanoseconds; a little more than that in truth. */
+  /** Returns the total length of all pauses in nanoseconds; the real one is slightly longer. */
   public long lostNanos() {
     return lostNanos;
   }
 
-  /** When a clock runs out that was to run out then, with time to read what has come. */
+  /**
+   * Returns when a timeout that was to end at {@code ends} ends now, with time to read what has
+   * arrived.
+   */
   public long extend(long ends) {
     long grace = resumedAt + GRACE;
     return hasPaused() && grace - ends > 0 ? grace : ends;
   }
 
-  /** Since when it is silent that was silent since then: nothing could be heard in a pause. */
+  /**
+   * Returns since when an endpoint silent since {@code then} counts as silent: nothing could be
+   * heard in a pause.
+   */
   public long silentSince(long then) {
     return hasPaused() && resumedAt - then > 0 ? resumedAt : then;
   }

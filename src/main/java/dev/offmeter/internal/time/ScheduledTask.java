@@ -2,22 +2,22 @@
 package dev.offmeter.internal.time;
 
 /**
- * A task of a {@link TimeSource}'s timer that says what it is for. Whoever moves the time by hand
- * waits for what follows from it on other threads.
+ * A task of a {@link TimeSource}'s timer that names its purpose. A test that moves the time by hand
+ * waits for what such a task starts on other threads.
  */
 public interface ScheduledTask extends Runnable {
-  /** What falls due. */
+  /** The purpose of a task. */
   enum Purpose {
-    /** A health check begins. */
+    /** Starts a health check. */
     HEALTH_CHECK,
-    /** A health check, or a load, has taken too long. */
+    /** Ends a health check or a load that takes too long. */
     HEALTH_CHECK_LIMIT,
-    /** A load takes longer than the calls of its model may wait. */
+    /** Ends the wait of calls for a load that takes too long. */
     LOAD_LIMIT,
-    /** A call has found no thread that begins it. */
+    /** Fails a call that no thread has picked up. */
     HANDOVER_LIMIT
   }
 
-  /** Its purpose, which never changes. */
+  /** Returns the purpose, which never changes. */
   Purpose purpose();
 }

@@ -11,8 +11,9 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /** The machine's own time. */
 final class SystemTimeSource implements TimeSource {
   /**
-   * While calls come, a task that does nothing is always due within this time. A clock that is set
-   * for later than the first in the queue wakes nobody, so that setting one costs no thread switch.
+   * While calls come, a task that does nothing is always due within this time. A timer set for
+   * later than the first in the queue wakes no thread, so setting a call's timeout costs no thread
+   * switch.
    */
   private static final long BEAT_MILLIS = 50;
 
@@ -22,9 +23,10 @@ final class SystemTimeSource implements TimeSource {
 
   SystemTimeSource() {
     timer = new ScheduledThreadPoolExecutor(1, DetachedThreads.daemons("offmeter-timer"));
-    // A call that is overtaken by close() needs no clock any more: it is cancelled already.
+    // A call that is overtaken by close() needs no timer any more: it is cancelled already.
     timer.setRejectedExecutionHandler(new ThreadPoolExecutor.DiscardPolicy());
-    // A clock that did not fire must not stay in the queue until it would have.
+    // A cancelled timeout must not stay in the queue, and hold its call in memory, until it would
+    // have been due.
     timer.setRemoveOnCancelPolicy(true);
     // A client that is dropped without close() must not hold a thread for ever.
     timer.setKeepAliveTime(30, TimeUnit.SECONDS);

@@ -10,16 +10,16 @@ import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
-/** Where the clocks get their time from. Safe for use by many threads. */
+/** Provides the current time and a timer. Safe for use by many threads. */
 public interface TimeSource extends AutoCloseable {
-  /** Nanoseconds since some fixed point. */
+  /** Returns nanoseconds since some fixed point. */
   long nanos();
 
-  /** Runs what is due. */
+  /** Returns the executor that runs tasks when they are due. */
   ScheduledExecutorService timer();
 
   /**
-   * Waits on the calling thread until {@code event} is completed, in whatever way.
+   * Waits on the calling thread until {@code event} is completed, normally or not.
    *
    * @throws InterruptedException if the thread was interrupted
    */
@@ -27,14 +27,14 @@ public interface TimeSource extends AutoCloseable {
     try {
       Object unused = event.get();
     } catch (CancellationException | ExecutionException e) {
-      // Whoever waits looks at the event itself.
+      // The outcome is in the event; this method only waits for it.
     }
   }
 
   /**
-   * A task for later.
+   * Schedules a task.
    *
-   * @return null if the process has no thread for it; it then runs as soon as there is one
+   * @return null if the process can start no thread now; the task then runs as soon as it can
    */
   default @Nullable ScheduledFuture<?> schedule(long nanos, Runnable task) {
     try {
@@ -44,12 +44,12 @@ public interface TimeSource extends AutoCloseable {
     }
   }
 
-  /** Drops all that is still due. */
+  /** Drops all tasks that are still due. */
   @Override
   void close();
 
   /**
-   * The machine's own time, with one daemon thread that ends when nothing has been due for long.
+   * Returns the machine's own time, with one daemon thread that ends after a while without tasks.
    */
   static TimeSource system() {
     return new SystemTimeSource();

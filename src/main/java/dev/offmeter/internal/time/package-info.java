@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The clock, its timer, and what waits by them. Start with {@link
+ * Provides time, its timer, and waits that can be cancelled. Start with {@link
  * dev.offmeter.internal.time.TimeSource}.
  */
 @org.jspecify.annotations.NullMarked

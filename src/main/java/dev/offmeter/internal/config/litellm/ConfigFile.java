@@ -34,12 +34,12 @@ final class ConfigFile {
     this.notHonoured = notHonoured;
   }
 
-  /** The whole document. */
+  /** Returns the whole document. */
   static ConfigNode read(Path path, Map<String, String> environment) {
     return new ConfigFile(path, "", new HashMap<>(environment), new ArrayList<>()).root();
   }
 
-  /** A document beside this one, with the same variables. */
+  /** Returns a document beside this one, with the same variables. */
   ConfigNode include(String other) {
     Path beside = path.resolveSibling(other);
     return new ConfigFile(beside, other + ": ", variables, notHonoured).root();

@@ -44,7 +44,7 @@ final class ConfigNode {
     return new ConfigNode(file, below(key), value);
   }
 
-  /** The value of a key that must be there. */
+  /** Returns the value of a key that must be there. */
   ConfigNode require(String key) {
     ConfigNode value = field(key);
     if (value == null) {
@@ -58,7 +58,7 @@ final class ConfigNode {
     return value;
   }
 
-  /** The mapping under a key; an empty one if there is none. */
+  /** Returns the mapping under a key; an empty one if there is none. */
   ConfigNode section(String key) {
     ConfigNode section = field(key);
     return section == null || section.isEmpty()
@@ -110,7 +110,7 @@ final class ConfigNode {
     return mapping.entries();
   }
 
-  /** Whether there is nothing in it, in whatever form. */
+  /** Returns whether there is nothing in it, in whatever form. */
   boolean isEmpty() {
     if (item.value() instanceof YamlNode.Sequence sequence) {
       return sequence.items().isEmpty();
@@ -132,12 +132,12 @@ final class ConfigNode {
     return item.value() instanceof YamlNode.Sequence;
   }
 
-  /** The value with a variable replaced, blank or not. */
+  /** Returns the value with a variable replaced, blank or not. */
   String anyText() {
     return isFromVariable() ? value(variable()) : raw();
   }
 
-  /** The value, not blank, with a variable replaced. */
+  /** Returns the value, not blank, with a variable replaced. */
   String text() {
     String text = anyText();
     if (text.isBlank()) {
@@ -169,7 +169,7 @@ final class ConfigNode {
     return value;
   }
 
-  /** Whether it is a value, or a variable that is set. */
+  /** Returns whether it is a value, or a variable that is set. */
   boolean isKnown() {
     return !isFromVariable() || file.variable(variable()) != null;
   }
@@ -215,7 +215,7 @@ final class ConfigNode {
     }
   }
 
-  /** A number, or one in quotes, and with the underscores that YAML allows. */
+  /** Returns a number, or one in quotes, and with the underscores that YAML allows. */
   private BigDecimal decimal() {
     String text = text().strip();
     return new BigDecimal(
@@ -232,12 +232,12 @@ final class ConfigNode {
     }
   }
 
-  /** Whether a message names file and line already. */
+  /** Returns whether a message names file and line already. */
   boolean isPlaced(String message) {
     return message.startsWith(file.name() + " line ");
   }
 
-  /** A message without the value, if that came from a variable. */
+  /** Returns a message without the value, if that came from a variable. */
   String masked(String message) {
     return isFromVariable()
         ? message.replace(text(), "***").replaceFirst("(?s), was '.*'", ", was '***'")

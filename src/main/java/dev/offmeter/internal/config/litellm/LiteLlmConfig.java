@@ -46,7 +46,7 @@ public final class LiteLlmConfig {
     fallbacks = new Fallbacks(router, litellm);
   }
 
-  /** The file, then those that it includes. */
+  /** Returns the file, then those that it includes. */
   private static List<ConfigNode> documents(ConfigNode root) {
     List<ConfigNode> documents = new ArrayList<>(List.of(root));
     ConfigNode include = root.field("include");
@@ -113,7 +113,7 @@ public final class LiteLlmConfig {
   }
 
   /**
-   * The endpoints of a group and of its fallbacks, in order of preference.
+   * Returns the endpoints of a group and of its fallbacks, in order of preference.
    *
    * @param group its {@code model_name}; null for that of the first entry
    * @param field what the group is called in a message

@@ -50,8 +50,8 @@ enum Provider {
   }
 
   /**
-   * The address without the path of a call, which LiteLLM takes with or without it for the servers
-   * where that path stands here.
+   * Returns the address without the path of a call, which LiteLLM takes with or without it for the
+   * servers where that path stands here.
    */
   String root(String address) {
     String path =
@@ -63,7 +63,7 @@ enum Provider {
     return path.isEmpty() ? address : address.replaceFirst(path, "");
   }
 
-  /** The model as the server names it. */
+  /** Returns the model as the server names it. */
   String model(String model) {
     return model.substring(prefix.length());
   }

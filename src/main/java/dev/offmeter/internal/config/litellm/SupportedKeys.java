@@ -45,7 +45,7 @@ final class SupportedKeys {
 
   private SupportedKeys() {}
 
-  /** Whether a key is honoured in one section or another. */
+  /** Returns whether a key is honoured in one section or another. */
   static boolean isHonoured(String key) {
     return Stream.of(TOP, ENTRY, INFO, PARAMS, ROUTER, LITELLM)
         .anyMatch(keys -> keys.contains(key));
