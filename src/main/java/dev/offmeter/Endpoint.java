@@ -874,8 +874,8 @@ public final class Endpoint {
       }
       if (keepWarm && keepAlive != null && isTooShort(keepAlive)) {
         throw wrong(
-            "must have a keepAlive of at least 10 s to have keepWarm, which asks for the model every"
-                + " 5 s at most, was "
+            "must have a keepAlive of at least 10 s to have keepWarm, which asks for the model"
+                + " every 5 s at most, was "
                 + keepAlive);
       }
       if (keepWarm && new Endpoint(this, url).locality() == Locality.MANAGED) {

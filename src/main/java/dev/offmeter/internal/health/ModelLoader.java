@@ -219,11 +219,12 @@ public final class ModelLoader {
       UserCode.ignore(
           () ->
               LOG.warn(
-                  "endpoint {} has lost its model soon after a load, again and again: another model, or"
-                      + " this one with another num_ctx, pushes it out of the server's memory. It is no"
-                      + " longer loaded in the background, but by calls alone, for 10 min each time. Raise"
-                      + " OLLAMA_MAX_LOADED_MODELS as far as the models fit, or ask that server for one"
-                      + " model with one num_ctx; see docs/troubleshooting.md#{}; said once",
+                  "endpoint {} has lost its model soon after a load, again and again: another"
+                      + " model, or this one with another num_ctx, pushes it out of the server's"
+                      + " memory. It is no longer loaded in the background, but by calls alone, for"
+                      + " 10 min each time. Raise OLLAMA_MAX_LOADED_MODELS as far as the models"
+                      + " fit, or ask that server for one model with one num_ctx; see"
+                      + " docs/troubleshooting.md#{}; said once",
                   config.name(),
                   FailureKind.MODEL_COLD.anchor()));
     }

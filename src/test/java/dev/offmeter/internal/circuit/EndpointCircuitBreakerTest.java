@@ -175,7 +175,9 @@ class EndpointCircuitBreakerTest {
     time.advance(Duration.ofSeconds(16));
     breaker.acquirePermit();
     assertThatThrownBy(breaker::acquirePermit)
-        .hasMessage("not asked since TUNNEL_DOWN (nobody there), half-open: another trial is already running");
+        .hasMessage(
+            "not asked since TUNNEL_DOWN (nobody there), half-open: another trial is already"
+                + " running");
   }
 
   @Test
