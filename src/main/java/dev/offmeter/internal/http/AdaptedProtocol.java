@@ -9,8 +9,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * How one endpoint is asked: as configured, until its server refuses that and answers another way.
- * Safe for use by many threads.
+ * Holds the protocol by which one endpoint is asked: the configured one, until its server refuses a
+ * request of that and answers an adapted one. Safe for use by many threads.
  */
 final class AdaptedProtocol {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -30,25 +30,25 @@ final class AdaptedProtocol {
     return protocol;
   }
 
-  /** Whether the endpoint has ever answered. */
+  /** Returns whether the endpoint has ever answered. */
   boolean isKnown() {
     return known;
   }
 
-  /** Another way was found, and must not be tried now: the next request goes that way. */
+  /** Keeps an adaptation that must not be tried now, for the next request. */
   void postpone(Protocol.Adaptation other) {
     postponed.set(other);
   }
 
-  /** The other way that is to be tried, once; null for the usual one. */
+  /** Returns the postponed adaptation, and forgets it; null for the usual protocol. */
   Protocol.@Nullable Adaptation takePostponed() {
     return postponed.get() == null ? null : postponed.getAndSet(null);
   }
 
   /**
-   * Called when an answer has begun.
+   * Called when an answer has begun. An adaptation that led to it is used from then on.
    *
-   * @param adaptation the way it was asked; null if that is the usual one
+   * @param adaptation the adaptation of the request; null if there was none
    */
   void onAnswer(Protocol.@Nullable Adaptation adaptation) {
     if (!known) {

@@ -11,12 +11,12 @@ import dev.offmeter.internal.wire.StreamEnd;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Gathers the pieces of one answer and checks the whole. */
+/** Collects the deltas of one answer and checks the whole. */
 final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
-  /** A model's name goes into logs and metrics; a longer one is none. */
+  /** A model's name goes into logs and metrics; a longer one is not used. */
   private static final int LONGEST_MODEL = 200;
 
-  /** A stream shows all its thinking anew after each. */
+  /** Each withdrawal makes a stream show all its thinking again, so that they are bounded. */
   private static final int MOST_WITHDRAWALS = 8;
 
   private final SurrogateSafeText text = new SurrogateSafeText();
@@ -98,7 +98,7 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
   /**
    * Checks an answer whose text has not ended.
    *
-   * @throws AttemptException if the server goes on long after the request's limit
+   * @throws AttemptException if the server has gone far beyond the request's limit
    */
   void checkLimit() throws AttemptException {
     if (!textEnded) {
@@ -109,7 +109,7 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
   /**
    * Checks an answer that has not ended.
    *
-   * @throws AttemptException if it takes back again and again what it said
+   * @throws AttemptException if it has withdrawn its text too often
    */
   void checkWithdrawals() throws AttemptException {
     if (withdrawals > MOST_WITHDRAWALS) {
@@ -119,14 +119,14 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
     }
   }
 
-  /** All that the model has written so far. */
+  /** Returns all that the model has written so far, for the search for quotations of it. */
   List<CharSequence> writtenTexts() {
     List<CharSequence> said = new ArrayList<>(List.of(text, thinking));
     toolCalls.forEach(call -> said.add(call.arguments()));
     return said;
   }
 
-  /** How many characters the answer has so far. */
+  /** Returns the length of the answer so far, in characters. */
   long length() {
     return toolCallLength + text.length() + thinking.length();
   }
@@ -161,7 +161,7 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
         status);
   }
 
-  /** The name that a server gives its model, empty if it is not fit for a line of log. */
+  /** Returns the name that a server gives its model; empty if it is not fit for a log line. */
   private static String printableModel(String model) {
     if (model.length() > LONGEST_MODEL) {
       return "";

@@ -5,14 +5,14 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The clocks of one attempt.
+ * Holds the timeouts of one attempt.
  *
- * @param attempt one whole try
- * @param connect DNS, TCP and TLS
- * @param firstToken from dispatch to the first piece of answer or thinking
- * @param stall between two pieces, once the answer has begun
- * @param stream the delivery of one streamed answer, its reader's pauses not counted
- * @param minimumRate the slowest that it may then come, null for any
+ * @param attempt for the whole attempt
+ * @param connect for DNS, TCP and TLS
+ * @param firstToken from dispatch to the first delta of answer or thinking
+ * @param stall between two deltas, once the answer has begun
+ * @param stream for the delivery of one streamed answer, the reader's pauses not counted
+ * @param minimumRate the slowest rate of such an answer, null for any
  */
 public record AttemptTimeouts(
     Duration attempt,

@@ -16,24 +16,24 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A socket that fails once the server has sent too much of which nothing reaches the reader of a
- * body. A body is bounded by its reader; what stands around it (headers, chunk extensions,
- * trailers, interim replies, a handshake) is gathered by OkHttp, a chunk's line without any bound.
+ * Fails once the server has sent too many bytes of which nothing reaches the reader of a body. The
+ * reader of a body bounds the body; OkHttp collects what stands around it (headers, chunk
+ * extensions, trailers, interim replies, a handshake), the line of a chunk without any bound.
  *
- * <p>Costs one addition for each read of the network. Used by the thread that runs the exchange.
+ * <p>Costs one addition for each read from the network. Used by the thread that runs the exchange.
  */
 @SuppressWarnings("UnsynchronizedOverridesSynchronized") // The other socket has locks of its own.
 final class BoundedSocket extends Socket {
   /**
-   * Most bytes that may come with none for the reader of a body. Servers and proxies take 8 to 64
-   * KiB of headers, a TLS handshake with its certificates 4 to 30 KiB; OkHttp (5.5) gives up at 256
-   * KiB of headers, with the words for a connection that was lost.
+   * Most bytes that may come with none for the reader of a body. Servers and proxies send 8 to 64
+   * KiB of headers, a TLS handshake with its certificates takes 4 to 30 KiB; OkHttp (5.5) gives up
+   * at 256 KiB of headers, with the message of a lost connection.
    */
   static final int MOST_UNUSED = 128 * 1024;
 
   /**
-   * How many bytes may come for each byte of a body, in the long run. A server that sends every
-   * byte in a chunk and a TLS record of its own sends about 30; others less than 2.
+   * Most bytes that may come for each byte of a body, in the long run. A server that sends every
+   * byte in a chunk and a TLS record of its own sends about 30; others send less than 2.
    */
   private static final int MOST_FOR_EACH = 32;
 
@@ -48,19 +48,19 @@ final class BoundedSocket extends Socket {
     this.all = all;
   }
 
-  /** Counts anew: an exchange begins. */
+  /** Restarts the count when an exchange begins. */
   void reset() {
     unused = 0;
   }
 
-  /** Whether no exchange has asked this before. */
+  /** Marks the socket as used; returns whether no exchange had used it before. */
   boolean isFirstUse() {
     boolean first = !hasBeenUsed;
     hasBeenUsed = true;
     return first;
   }
 
-  /** Bytes of a body have reached their reader. */
+  /** Called when bytes of a body have reached their reader. */
   void onConsumed(long bytes) {
     unused = Math.max(0, unused - MOST_FOR_EACH * bytes);
   }
@@ -72,7 +72,7 @@ final class BoundedSocket extends Socket {
     }
   }
 
-  /** That too many bytes came of which none was for the reader of a body. */
+  /** Returns the exception for too many bytes of which none was for the reader of a body. */
   static TooLargeException tooManyUnread() {
     return new TooLargeException(
         "more than "
@@ -126,7 +126,7 @@ final class BoundedSocket extends Socket {
     return made;
   }
 
-  // All else is the other socket's.
+  // All other methods delegate to the socket below.
 
   @Override
   public void connect(SocketAddress endpoint) throws IOException {
@@ -278,7 +278,10 @@ final class BoundedSocket extends Socket {
     return below.getReuseAddress();
   }
 
-  /** The pool closes sockets in the midst of others' work, which an application's must not end. */
+  /**
+   * Closes the socket, and isolates the connection pool from it: the pool closes sockets in the
+   * middle of other calls' work, which an interrupt set by an application's socket must not end.
+   */
   @Override
   public void close() throws IOException {
     Throwable thrown = UserCode.tellWithoutInterrupt(below::close);

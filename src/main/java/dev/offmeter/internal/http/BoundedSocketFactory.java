@@ -8,7 +8,7 @@ import java.net.Socket;
 import javax.net.SocketFactory;
 import org.jspecify.annotations.Nullable;
 
-/** Sockets that are made elsewhere, each of which bounds what a server may send. */
+/** Makes sockets by another factory, each of which bounds what a server may send. */
 final class BoundedSocketFactory extends SocketFactory {
   private final SocketSource below;
   private volatile boolean counting = true;
@@ -16,7 +16,7 @@ final class BoundedSocketFactory extends SocketFactory {
   /** Makes the socket that is bounded. */
   @FunctionalInterface
   interface SocketSource {
-    /** One that is not connected. */
+    /** Opens a socket that is not connected. */
     Socket open() throws IOException;
   }
 
@@ -31,7 +31,7 @@ final class BoundedSocketFactory extends SocketFactory {
   }
 
   /**
-   * Lets all of them have what they like: nobody can tell them what reaches the reader of a body.
+   * Lifts the bound of all of them, where nobody can tell them what reaches the reader of a body.
    */
   void stopCounting() {
     counting = false;

@@ -11,8 +11,8 @@ import okhttp3.Response;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An HTTP call that any thread can end, wherever it waits: in a lookup, for a connection, for the
- * reply. Run by one thread; {@link #cancel()} by any.
+ * Runs an HTTP call that any thread can cancel, wherever it waits: in a DNS lookup, for a
+ * connection, for the reply. Run by one thread; {@link #cancel()} by any.
  */
 final class CancellableCall {
   private final OkHttpClient client;
@@ -27,7 +27,7 @@ final class CancellableCall {
     this.canceller = canceller;
   }
 
-  /** Sends the request, and waits for the head of the reply. */
+  /** Sends the request and waits for the head of the reply. */
   Response execute(Request http) throws IOException {
     OkioWatchdog.start();
     Call asking = client.newCall(http);
@@ -43,7 +43,7 @@ final class CancellableCall {
     }
   }
 
-  /** Closes the connection of the request that is under way; another may be sent. */
+  /** Closes the connection of the request in flight; another request may follow. */
   void closeConnection() {
     Call running = call;
     if (running != null) {
@@ -55,7 +55,7 @@ final class CancellableCall {
     return cancelled;
   }
 
-  /** Ends it, and what runs aside for it; closes the connection. */
+  /** Cancels the call and its offloaded task, and closes the connection. */
   void cancel() {
     cancelled = true;
     offloadedTask.cancel();

@@ -13,11 +13,11 @@ import okhttp3.Dns;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Lookups that a clock can end. Neither OkHttp's connect timeout nor {@code Call.cancel()} covers a
- * resolver that hangs.
+ * Makes DNS lookups cancellable. Neither OkHttp's connect timeout nor {@code Call.cancel()} covers
+ * a resolver that hangs.
  */
 final class CancellableDns implements Dns {
-  /** OkHttp resolves on the thread that runs the call, so the exchange that asks is known. */
+  /** The task of the current exchange: OkHttp resolves names on the thread that runs the call. */
   private static final ThreadLocal<@Nullable OffloadedTask> CURRENT = new ThreadLocal<>();
 
   private final Dns dns;
@@ -28,7 +28,7 @@ final class CancellableDns implements Dns {
     this.workers = workers;
   }
 
-  /** Lookups of the current thread can be ended through {@code aside} until {@link #unbind()}. */
+  /** Lets {@code offloadedTask} cancel the lookups of this thread until {@link #unbind()}. */
   static void bind(OffloadedTask offloadedTask) {
     CURRENT.set(offloadedTask);
   }
@@ -63,7 +63,10 @@ final class CancellableDns implements Dns {
     return name.equals("localhost") || name.endsWith(".localhost");
   }
 
-  /** Keys may go there in clear text, and what is for one's own hardware (RFC 6761, 6.3). */
+  /**
+   * Accepts loopback addresses only. A key may go there in clear text, and so may what must stay on
+   * one's own hardware (RFC 6761, section 6.3).
+   */
   private static List<InetAddress> onThisMachine(String host, List<InetAddress> found)
       throws UnknownHostException {
     List<InetAddress> own = found.stream().filter(InetAddress::isLoopbackAddress).toList();
@@ -73,7 +76,7 @@ final class CancellableDns implements Dns {
     return own;
   }
 
-  /** A name that belongs to this machine leads to another. */
+  /** Thrown when a name that belongs to this machine resolves to another. */
   static final class NotLoopbackException extends UnknownHostException {
     private static final long serialVersionUID = 1L;
 

@@ -20,9 +20,9 @@ import okio.Source;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Tells an exchange of its connection, new or used before, and keeps the status of a 407. Sends
- * nothing over a connection on which bytes lie that belong to nobody. Bounds what a server may send
- * beside a body.
+ * Reports to an exchange whether its connection is new or reused, and keeps the status of a 407.
+ * Sends nothing over a connection on which unread bytes lie. Bounds what a server may send beside a
+ * body.
  */
 final class ConnectionInterceptor implements Interceptor {
   /** Those whose socket is none of ours. */
@@ -53,7 +53,7 @@ final class ConnectionInterceptor implements Interceptor {
     }
     Response response = bounded(connection, socket, chain);
     if (response.code() == 407 && !isThroughProxy(chain)) {
-      // OkHttp would make a protocol error of it, and the status would be lost.
+      // OkHttp would turn a 407 into a protocol error, and the status would be lost.
       response.close();
       throw new ProxyAuthenticationException();
     }
@@ -61,8 +61,8 @@ final class ConnectionInterceptor implements Interceptor {
   }
 
   /**
-   * What comes beside the body is bounded here; the body is by whoever reads it. Where OkHttp makes
-   * a socket for a SOCKS proxy itself, it is not.
+   * Bounds what comes beside the body; the reader bounds the body itself. Does not cover a socket
+   * that OkHttp makes for a SOCKS proxy itself.
    */
   private Response bounded(
       @Nullable Connection connection, @Nullable BoundedSocket socket, Chain chain)
@@ -110,8 +110,8 @@ final class ConnectionInterceptor implements Interceptor {
   }
 
   /**
-   * Tells a socket of the bytes of a body that reach its reader. They are kept until it has taken
-   * them out of its buffer: it gathers a line there.
+   * Reports to a socket the bytes of a body that reach its reader: not before the reader has taken
+   * them out of its buffer, since it collects a whole line there.
    */
   private static final class CountingSource extends ForwardingSource {
     private final HeapBudget heapBudget = new HeapBudget();
@@ -150,7 +150,10 @@ final class ConnectionInterceptor implements Interceptor {
     return connection != null && connection.route().proxy().type() == Proxy.Type.HTTP;
   }
 
-  /** A kept connection is not the one that is wanted, or has bytes of nobody; nothing was sent. */
+  /**
+   * Thrown before anything was sent, when a pooled connection is of a dropped generation or has
+   * unread bytes.
+   */
   static final class UnusableConnectionException extends IOException {
     private static final long serialVersionUID = 1L;
 
@@ -159,7 +162,7 @@ final class ConnectionInterceptor implements Interceptor {
     }
   }
 
-  /** A 407 from a server that is no proxy of ours. */
+  /** Thrown for a 407 from a server that is not a proxy of this client. */
   static final class ProxyAuthenticationException extends IOException {
     private static final long serialVersionUID = 1L;
   }

@@ -31,11 +31,11 @@ import okhttp3.Protocol;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How far the first connection to a server has come: lookup, proxy, TCP, TLS. Several addresses may
- * be tried at once, each on a thread of its own.
+ * Records how far the first connection to a server has come: lookup, proxy, TCP, TLS. OkHttp may
+ * try several addresses at once, each on a thread of its own.
  */
 final class ConnectionPhases extends EventListener {
-  /** OkHttp's words where a certificate is another host's. */
+  /** Matches OkHttp's message for a certificate of another host. */
   private static final Pattern OTHER_NAMES = Pattern.compile("subjectAltNames: \\[(.*?)]");
 
   private static final Set<FailureKind> UNREACHED =
@@ -123,13 +123,13 @@ final class ConnectionPhases extends EventListener {
         + " days)";
   }
 
-  /** Whether a connection was made, so that a failure is the server's own. */
+  /** Returns whether a connection was made, so that a failure is the server's own. */
   synchronized boolean isConnected() {
     return connected;
   }
 
   /**
-   * What was found out.
+   * Returns the facts about the connection.
    *
    * @param failure why there is no connection; null if there is one
    */
@@ -160,7 +160,7 @@ final class ConnectionPhases extends EventListener {
     }
   }
 
-  /** An address as it stands needs none, and OkHttp then tells of none. */
+  /** Returns the fact about the lookup. OkHttp reports none for a host that is an address. */
   private @Nullable Fact lookup() {
     return lookedUpSince == 0 && address != null
         ? Fact.well(Topic.DNS, "not needed: the host is an address")

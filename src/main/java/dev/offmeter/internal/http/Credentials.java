@@ -12,7 +12,10 @@ import java.util.concurrent.ExecutionException;
 import java.util.function.Supplier;
 import okhttp3.Request;
 
-/** The headers of an endpoint, put on one request, and what in them must never be shown. */
+/**
+ * Applies an endpoint's headers to one request, and remembers their values, which must never be
+ * shown.
+ */
 final class Credentials {
   private static final String USER_AGENT = userAgent();
 
@@ -26,13 +29,13 @@ final class Credentials {
   }
 
   /**
-   * Puts them on.
+   * Applies the headers.
    *
-   * @throws AttemptException if a credential could not be had
+   * @throws AttemptException if a credential could not be obtained
    */
   Request apply(Request.Builder http, ExchangeListener listener) throws AttemptException {
     http.header("User-Agent", USER_AGENT)
-        // Compression would make a proxy hold the pieces back.
+        // Compression would make a proxy buffer a stream until it has enough to compress.
         .header("Accept-Encoding", "identity")
         .tag(ExchangeListener.class, listener);
     for (Header header : headers) {
@@ -41,7 +44,7 @@ final class Credentials {
     return http.build();
   }
 
-  /** The values that were put on. */
+  /** Returns the values of the headers that were applied. */
   List<String> secrets() {
     return secrets;
   }

@@ -24,21 +24,22 @@ import okio.Timeout;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A body that came compressed although it was asked for as it is. Some servers and proxies compress
- * whatever the request says; others say so and do not.
+ * Decompresses a body that came compressed although the request accepts no encoding. Some servers
+ * and proxies compress whatever the request says; others claim to and do not.
  */
 final class DecompressingSource implements Source {
   private static final Set<String> GZIP = Set.of("gzip", "x-gzip");
   private static final String DEFLATE = "deflate";
 
-  /** Names no encoding: what is meant for other headers, or nothing at all. */
+  /** Values that name no content encoding. */
   private static final Set<String> PLAIN =
       Set.of("", "identity", "none", "null", "utf-8", "utf8", "binary", "8bit", "text", "chunked");
 
   private static final Set<String> FRAMINGS = Set.of("", "chunked", "identity");
 
   /**
-   * Beginnings of a body that is not compressed: no text that was deflated has such bytes there.
+   * First bytes of a body that is not compressed whatever its header says: no deflated text has
+   * them.
    */
   private static final List<ByteString> BEGINNINGS =
       Stream.of("data:", "event:", "{\"", "[{\"", ": ").map(ByteString::encodeUtf8).toList();
@@ -57,9 +58,9 @@ final class DecompressingSource implements Source {
   }
 
   /**
-   * The body of a reply as it is without its encoding. What it takes is counted by whoever reads.
+   * Returns the body of a reply without its encoding. The reader counts what it takes.
    *
-   * @throws AttemptException if it has an encoding that is not known
+   * @throws AttemptException if the encoding is unknown
    */
   static ResponseBody body(Response response) throws AttemptException {
     throwUnlessFramed(response);
@@ -77,8 +78,8 @@ final class DecompressingSource implements Source {
   }
 
   /**
-   * No other transfer coding than chunked is asked for (RFC 9112, section 6.1). Of one that is not
-   * understood, sizes of chunks would stand in the text.
+   * Accepts chunked as the only transfer coding, which is all that HTTP/1.1 permits without a TE
+   * header (RFC 9112, section 6.1). With an unknown one, chunk sizes would stand in the text.
    */
   private static void throwUnlessFramed(Response response) throws AttemptException {
     for (String coding : response.headers("Transfer-Encoding")) {
@@ -118,8 +119,8 @@ final class DecompressingSource implements Source {
   }
 
   /**
-   * Coded bytes of which nothing has come out yet. The header of gzip may hold a name without end,
-   * and a body blocks in which nothing is.
+   * Bounds the coded bytes from which nothing has been decoded yet. A gzip header may hold a name
+   * without end, and a body may consist of empty blocks.
    */
   private final class CompressedSource extends ForwardingSource {
     CompressedSource() {
@@ -149,7 +150,7 @@ final class DecompressingSource implements Source {
     if (BEGINNINGS.stream().anyMatch(this::isStartedBy)) {
       return coded;
     }
-    // Half of the servers leave the header of RFC 1950 out.
+    // Half of the servers send raw deflate, without the zlib header of RFC 1950.
     boolean headed = (first & 0x0f) == 8 && ((first << 8) | second) % 31 == 0;
     return new InflaterSource(Okio.buffer(new CompressedSource()), new Inflater(!headed));
   }

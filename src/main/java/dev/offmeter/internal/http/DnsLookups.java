@@ -16,14 +16,12 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The DNS lookups of one endpoint: one of each host at a time, whose answer all who ask meanwhile
- * share, each within a clock of their own. One that hangs costs one thread, however many ask. Safe
- * for use by many threads.
+ * Runs the DNS lookups of one endpoint: one for each host at a time, whose result is shared by all
+ * who ask meanwhile, each with a timeout of their own. A lookup that hangs costs one thread,
+ * however many ask. Safe for use by many threads.
  */
 final class DnsLookups {
-  /**
-   * Of one that nobody waits for any more, and that has not returned for so long, none is hoped.
-   */
+  /** The age at which a lookup that nobody waits for any more counts as hung. */
   static final Duration HOPELESS = UnreturnedTasks.HOPELESS;
 
   private final LongSupplier nanos;
@@ -37,14 +35,14 @@ final class DnsLookups {
   /**
    * Waits for the addresses of a host.
    *
-   * @throws ExecutionException with what the lookup threw as the cause
-   * @throws OffloadedTask.EarlierTaskHangsException if an earlier one was given up and has not
+   * @throws ExecutionException with the exception of the lookup as its cause
+   * @throws OffloadedTask.EarlierTaskHangsException if an earlier lookup was abandoned and has not
    *     returned for long
    */
   List<InetAddress> find(
       String host, Callable<List<InetAddress>> lookup, OffloadedTask asking, Executor workers)
       throws ExecutionException, InterruptedException {
-    // One that was ended for those who had left is followed by one for those who came.
+    // A lookup that was interrupted when its last waiter left is repeated for those who came later.
     while (true) {
       Lookup shared = join(host, lookup, workers);
       try {
@@ -62,7 +60,7 @@ final class DnsLookups {
     }
   }
 
-  /** How many wait for the addresses of a host. */
+  /** Returns how many wait for the addresses of a host. */
   int waiting(String host) {
     lock.lock();
     try {
@@ -119,7 +117,7 @@ final class DnsLookups {
     private @Nullable Thread runner;
     private int waiting;
 
-    /** Nobody waited for it any more. */
+    /** Set when nobody waited for the lookup any more. */
     private volatile boolean interrupted;
 
     Lookup(String host, Callable<List<InetAddress>> lookup) {
@@ -134,7 +132,7 @@ final class DnsLookups {
     private void onAbandoned() {
       Thread running = runner;
       if (waiting == 0 && running == null) {
-        // No thread has begun it, and none need.
+        // No thread has begun it, and none needs to.
         underWay.remove(host);
       } else if (waiting == 0 && running != null) {
         interrupted = true;
@@ -153,7 +151,8 @@ final class DnsLookups {
         found.complete(addresses);
       } catch (Throwable e) {
         onReturn();
-        // A future asks what it is completed with for its text, which may throw again.
+        // CompletableFuture calls toString() of what completes it, which may throw again: hence the
+        // wrapper.
         found.completeExceptionally(new ExecutionException("foreign code threw", e));
       }
     }

@@ -8,23 +8,21 @@ import dev.offmeter.Message;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.wire.StreamEnd;
 
-/** Says why a reply that is complete has no text, and whose fault that is. */
+/** Decides why a complete reply has no text, and whose fault that is. */
 final class EmptyAnswerClassifier {
-  /**
-   * A model that was cut after so few tokens had no room left: no limit of a caller's is so low.
-   */
+  /** Output of a model that was cut because its context was full: no caller sets a limit so low. */
   private static final int HANDFUL = 8;
 
   /**
-   * The characters of a prompt that may be too long for a server that answers it with nothing: the
-   * smallest context that servers have by default, 512 tokens, holds no more.
+   * The length of a prompt, in characters, that may exceed the context of a server that answers
+   * with nothing: the smallest default context of servers, 512 tokens, holds no more.
    */
   private static final int LONG_PROMPT = 2000;
 
   private EmptyAnswerClassifier() {}
 
   /**
-   * The failure.
+   * Returns the failure.
    *
    * @param thought whether thinking came
    * @param called whether a call of a tool came that was not offered
@@ -41,7 +39,10 @@ final class EmptyAnswerClassifier {
         : stopped(request, thought);
   }
 
-  /** Thinking that is not shown counts against the limit all the same, as Gemini's does. */
+  /**
+   * Classifies a reply that was cut. Thinking counts against the limit even if it is not shown, as
+   * Gemini's does.
+   */
   private static AttemptException truncated(
       ChatRequest request, StreamEnd streamEnd, boolean thought) {
     int most = request.maxTokens();
@@ -53,7 +54,7 @@ final class EmptyAnswerClassifier {
           "the context was full after " + tokens + " of " + most + " tokens, before any text");
     }
     if (thought && early && tokens > HANDFUL) {
-      // The rest of its conversation does not fit, however much it may write.
+      // The rest of the conversation fills the context, whatever the limit for output is.
       return AttemptException.of(
           FailureKind.CONTEXT_OVERFLOW,
           "the context was full after " + tokens + " of " + most + " tokens, all of them thinking");
@@ -72,7 +73,7 @@ final class EmptyAnswerClassifier {
 
   private static AttemptException stopped(ChatRequest request, boolean thought) {
     if (!request.tools().isEmpty()) {
-      // Servers drop a call that they cannot read: Ollama one of a tool that was not offered.
+      // Servers drop a call that they cannot parse; Ollama also one of a tool that was not offered.
       return AttemptException.of(
           FailureKind.MODEL_STOPPED,
           "a complete reply without text or a call that can be read, though tools were offered");

@@ -11,26 +11,27 @@ import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * All that is known of one endpoint, checked and settled.
+ * Holds the validated settings of one endpoint.
  *
- * @param name its name, unique in a client
+ * @param name the endpoint's name, unique in a client
  * @param origin scheme, host and port; empty for an in-process function
  * @param model the model asked for, empty for an in-process function
- * @param locality on whose hardware it runs
- * @param onThisMachine whether its address is a loopback one
- * @param timeouts its clocks
- * @param maxConcurrent calls let in at once
+ * @param locality on whose hardware the endpoint runs
+ * @param onThisMachine whether the address is a loopback one
+ * @param timeouts the timeouts of an attempt
+ * @param maxConcurrent most concurrent calls
  * @param requestsPerMinute the most requests within 60 s, {@code MAX_VALUE} for any number
- * @param maxWait how long a call waits for a place before it goes on, zero for not at all
- * @param keepWarm whether its model is kept in the server's memory
- * @param unloadWhenWedged whether its server is asked to unload a model that hangs
- * @param modelKeepAlive how long the server keeps a model that is not used
- * @param retries further tries here before the next endpoint
+ * @param maxWait how long a call waits for a bulkhead slot before it moves on, zero for not at all
+ * @param keepWarm whether the model is kept in the server's memory
+ * @param unloadWhenWedged whether the server is asked to unload a model that hangs
+ * @param modelKeepAlive how long the server keeps an idle model
+ * @param retries further attempts here before the next endpoint
  * @param defaults fills in what a request leaves unset
  * @param headers sent with every request
  * @param protocol how a server is asked, null for an in-process function
  * @param function the in-process function, null for a server
- * @param answerWhileModelLoads whether a function answers while a model is being loaded that might
+ * @param answerWhileModelLoads whether a function answers while a model is being loaded that could
+ *     answer
  * @param optionTexts the texts in the options, which a server may repeat
  */
 public record EndpointConfig(
@@ -54,12 +55,15 @@ public record EndpointConfig(
     boolean answerWhileModelLoads,
     List<String> optionTexts) {
 
-  /** Whether it is a function in this process. */
+  /** Returns whether the endpoint is a function in this process. */
   public boolean isLocal() {
     return function != null;
   }
 
-  /** Whether it is a function that answers only when no model that is being loaded can. */
+  /**
+   * Returns whether the endpoint is a function that answers only if no model that is being loaded
+   * can.
+   */
   public boolean isLastResort() {
     return isLocal() && !answerWhileModelLoads;
   }

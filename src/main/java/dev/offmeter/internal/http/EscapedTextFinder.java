@@ -13,8 +13,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Finds one text in another whatever was done to it on the way: escaped for JSON, HTML or a URL, in
- * other quotes or other white space, with marks between its letters.
+ * Finds one text in another however it was changed on the way: escaped for JSON, HTML or a URL, in
+ * other quotes or white space, with marks between its letters.
  */
 final class EscapedTextFinder {
   private static final Pattern ESCAPED =
@@ -22,22 +22,25 @@ final class EscapedTextFinder {
           "\\\\{1,8}u([0-9a-fA-F]{4})|\\\\{1,8}[nrtbf]|&#(\\d{1,7});|&#x([0-9a-fA-F]{1,6});|&\\w{2,8};");
   private static final Pattern PERCENT = Pattern.compile("(?:%[0-9a-fA-F]{2}){1,40}");
 
-  /** So many digits are a number that is no coincidence. */
+  /** The length of a shared number that is no coincidence. */
   private static final int DIGITS = 8;
 
-  /** So many characters of Chinese or Japanese say as much as a run of letters does. */
+  /**
+   * The length of a shared run of Chinese or Japanese, whose characters each stand for a word or a
+   * syllable.
+   */
   private static final int DENSE = 6;
 
   private static final int HASHES = 1 << 16;
 
-  /** As in {@link String#hashCode()}. */
+  /** The factor of {@link String#hashCode()}. */
   private static final int FACTOR = 31;
 
   private static final Pattern OTHER = Pattern.compile("[^\\p{L}\\p{N}]+");
 
   private EscapedTextFinder() {}
 
-  /** The letters and digits of a text alone, unescaped and in lower case. */
+  /** Returns only the letters and digits of a text, unescaped and in lower case. */
   static String plain(String text) {
     String decoded = ESCAPED.matcher(text).replaceAll(EscapedTextFinder::character);
     decoded = PERCENT.matcher(decoded).replaceAll(EscapedTextFinder::percent);
@@ -46,8 +49,8 @@ final class EscapedTextFinder {
   }
 
   /**
-   * What is shown of a text, in plain form, and its two ends with as much of what was cut out
-   * behind the one and before the other as makes any run tell that begins or ends in what is shown.
+   * Returns the shown part of a text in plain form, and both its ends with enough of the hidden
+   * text next to them that a run which begins or ends in the shown part is found.
    */
   static List<String> withEdges(String text, String shown, int run) {
     int same = 0;
@@ -82,7 +85,7 @@ final class EscapedTextFinder {
       return quoted(Integer.parseInt(escaped.group(3), 16));
     }
     String name = escaped.group();
-    // An accented letter of HTML keeps its letter, as it does when its accent is taken off.
+    // An accented letter of HTML is reduced to its letter, as one with its accent is elsewhere.
     return name.matches("&[A-Za-z](?:uml|acute|grave|circ|tilde|cedil|ring|slash);")
         ? name.substring(1, 2)
         : " ";
@@ -99,9 +102,9 @@ final class EscapedTextFinder {
   }
 
   /**
-   * Whether two plain texts have a run of this length in common, or one of {@link #DIGITS} digits
-   * or of {@link #DENSE} characters that each stand for a word or a syllable; or the first holds
-   * the second whole, if that is shorter than the run but not than half of it.
+   * Returns whether two plain texts share a run of this length, or one of {@link #DIGITS} digits or
+   * of {@link #DENSE} dense characters; or whether the first contains all of the second, if that is
+   * shorter than the run but at least half as long.
    */
   static boolean isContained(String plain, String said, int run) {
     if (said.length() < run && said.length() >= run / 2 && plain.contains(said)) {
@@ -112,7 +115,7 @@ final class EscapedTextFinder {
         || hasSharedRun(plain, said, DENSE, EscapedTextFinder::isDense);
   }
 
-  /** In one pass over the second text, which may be long: its runs are looked up by their hash. */
+  /** Looks up all runs of the second text, which may be long, by a rolling hash, in one pass. */
   private static boolean hasSharedRun(
       String plain, String said, int run, Predicate<String> counts) {
     BitSet hashes = new BitSet(HASHES);

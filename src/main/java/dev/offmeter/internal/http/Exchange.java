@@ -4,50 +4,54 @@ package dev.offmeter.internal.http;
 import dev.offmeter.internal.AttemptException;
 import org.jspecify.annotations.Nullable;
 
-/** One try at one endpoint. Used by the thread that wants the answer, but for {@link #cancel()}. */
+/**
+ * Performs one attempt at one endpoint. Used by the thread that wants the answer, except for {@link
+ * #cancel()} and {@link #resend()}.
+ */
 public interface Exchange extends AutoCloseable {
   /**
-   * Asks if that is still to be done, and reads one more part of the answer. Holds no clock of its
-   * own: whoever reads calls {@link #cancel()} from another thread when time is up. Also ends at
-   * once when the reading thread is interrupted.
+   * Sends the request if that has not been done, and reads one more part of the answer. Has no
+   * timeout: the reader's timer calls {@link #cancel()} from another thread. Also ends at once when
+   * the reading thread is interrupted.
    *
    * @return the whole answer; null while there is more to come
    * @throws AttemptException if there is no complete answer
    */
   @Nullable ExchangeResult next() throws AttemptException;
 
-  /** What has come so far. */
+  /** Returns the part of the answer that has arrived. */
   PartialAnswer partialAnswer();
 
-  /** Ends {@link #next()} from any thread and closes the connection; else without effect. */
+  /** Ends {@link #next()} from any thread and closes the connection; otherwise without effect. */
   void cancel();
 
   /**
-   * Gives up a connection that had served an earlier call, if no byte of a reply has come over it,
-   * and sends the request once more over a new one. From any thread, once.
+   * Abandons a reused connection over which no byte of a reply has come, and sends the request once
+   * more over a new one. From any thread, at most once.
    *
-   * @return whether that is being done
+   * @return whether the request is sent again
    */
   default boolean resend() {
     return false;
   }
 
   /**
-   * Whether it failed without a byte on a kept connection in a way that says nothing of the server:
-   * the other end had closed it, or another of the same age had failed so before.
+   * Returns whether the exchange failed without a byte on a reused connection in a way that says
+   * nothing about the server: the other end had closed it, or another of the same age had failed so
+   * before.
    */
   default boolean isConnectionSuspect() {
     return false;
   }
 
-  /** Lets the connection go: back to the pool after a complete answer, else closed. */
+  /** Releases the connection: to the pool after a complete answer, else it is closed. */
   @Override
   void close();
 
   /**
-   * Lets the connection go.
+   * Releases the connection.
    *
-   * @param nanos the longest that may be waited for the end of a reply whose answer is whole
+   * @param nanos the longest to wait for the end of a reply whose answer is complete
    */
   default void close(long nanos) {
     close();

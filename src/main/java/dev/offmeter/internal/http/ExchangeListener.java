@@ -3,35 +3,38 @@ package dev.offmeter.internal.http;
 
 import dev.offmeter.internal.AttemptException;
 
-/** Hears how far an exchange has come, on the thread that runs it. */
+/** Receives the progress of an exchange, on the thread that runs it. */
 public interface ExchangeListener {
-  /** A connection is looked for from now on. */
+  /** Called before a connection is looked for. */
   void onConnecting();
 
-  /** A connection is there: made anew, or kept from an earlier call. */
+  /** Called when there is a connection, new or reused. */
   void onConnected();
 
-  /** The connection has served an earlier call, so that the server may have closed it by now. */
+  /**
+   * Called when the connection has served an earlier call, so that the server may have closed it by
+   * now.
+   */
   default void onConnectionReused() {}
 
-  /** Whether no connection will do that has served an earlier call. */
+  /** Returns whether the exchange needs a new connection, not a reused one. */
   default boolean isNewConnectionRequired() {
     return false;
   }
 
   /**
-   * The server has refused the request as it was, and one more is about to be sent.
+   * Called when the server has refused the request and another is about to be sent.
    *
-   * @throws AttemptException if there may be no more
+   * @throws AttemptException if none may be sent
    */
   default void onResend() throws AttemptException {}
 
-  /** The head of a reply has arrived that has an answer after it. */
+  /** Called when the head of a reply has arrived that has an answer after it. */
   default void onReply() {}
 
-  /** A piece of answer or thinking has arrived. */
+  /** Called for each delta of answer or thinking. */
   void onPiece();
 
-  /** The text is whole. What may still follow is a count of tokens, or nothing at all. */
+  /** Called when the text is complete. Only the count of tokens may follow. */
   default void onTextEnded() {}
 }

@@ -7,10 +7,10 @@ import dev.offmeter.Usage;
 import java.util.List;
 
 /**
- * One complete, checked answer.
+ * Holds one complete, checked answer.
  *
  * @param text the answer, blank only beside tool calls
- * @param thinking what came before it
+ * @param thinking the model's thinking before it
  * @param model the model as reported
  * @param usage the tokens as reported
  * @param finishReason why the model stopped
@@ -25,12 +25,12 @@ public record ExchangeResult(
     FinishReason finishReason,
     List<ToolCall> toolCalls,
     int status) {
-  /** A copy with another name for the model. */
+  /** Returns a copy with another name for the model. */
   ExchangeResult withModel(String other) {
     return new ExchangeResult(text, thinking, other, usage, finishReason, toolCalls, status);
   }
 
-  /** Lengths only. */
+  /** Shows lengths only, so that no answer gets into a log. */
   @Override
   public String toString() {
     return "Answer[" + text.length() + " chars, " + model + "]";

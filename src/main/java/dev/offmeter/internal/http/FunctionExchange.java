@@ -15,9 +15,9 @@ import java.util.concurrent.Executor;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/** One call of an in-process function. */
+/** Calls an in-process function. */
 final class FunctionExchange implements Exchange {
-  /** Far longer than a busy machine needs to begin it on another thread. */
+  /** Far longer than a busy machine needs to start a thread. */
   private static final Duration START_TIMEOUT = Duration.ofSeconds(1);
 
   private final Function<ChatRequest, String> function;
@@ -62,7 +62,10 @@ final class FunctionExchange implements Exchange {
     }
   }
 
-  /** The last resort must not want for a thread: better without a clock than not at all. */
+  /**
+   * Calls the function on this thread. It is the last resort, so it runs without a timeout rather
+   * than not at all.
+   */
   private @Nullable String callHere() throws AttemptException {
     try {
       return UserCode.call(() -> function.apply(request));

@@ -22,9 +22,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Tells an application's event listener of HTTP. OkHttp calls it in the midst of its own work, with
- * connections half made and half given back, and what it throws, or an interrupt that it sets,
- * would harm those; here it harms nothing, and is said once.
+ * Forwards HTTP events to an application's event listener and isolates OkHttp from it. OkHttp calls
+ * a listener while connections are half made or half released; an exception or an interrupt from it
+ * would damage those. Here either is ignored, and logged once.
  */
 final class GuardedEventListener extends EventListener {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -37,7 +37,7 @@ final class GuardedEventListener extends EventListener {
     this.logged = logged;
   }
 
-  /** The listeners of a factory, guarded. */
+  /** Returns a factory of guarded listeners. */
   static EventListener.Factory of(EventListener.Factory listeners) {
     AtomicBoolean said = new AtomicBoolean();
     return call -> {
@@ -61,7 +61,7 @@ final class GuardedEventListener extends EventListener {
     }
   }
 
-  /** The class only: a message may hold what the listener was told. */
+  /** Logs the class only: a message may hold what the listener was given. */
   private static void logThrown(AtomicBoolean said, String thrown) {
     if (said.compareAndSet(false, true)) {
       Throwable unused =

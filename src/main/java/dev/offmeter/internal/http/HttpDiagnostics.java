@@ -26,15 +26,16 @@ import okhttp3.Response;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds out of one server what can be found out: how it is reached, what it tells of itself, and
- * whether it answers. With the credentials of a call and to the same origin, over connections of
- * its own.
+ * Finds out how one server is reached, what it reports about itself, and whether it answers. Uses
+ * the credentials of a call and the same origin, over connections of its own.
  */
 final class HttpDiagnostics implements Transport.Diagnostics {
-  /** How long a server may take for what it tells of itself, once it is connected. */
+  /** How long a server may take to report about itself, once connected. */
   private static final Duration TELLING = Duration.ofSeconds(5);
 
-  /** Whoever answers so stands before the server: of that, nothing more is to be learnt. */
+  /**
+   * Failures of what stands before the server: nothing more can be learnt about the server itself.
+   */
   private static final Set<FailureKind> IN_BETWEEN =
       EnumSet.of(
           FailureKind.ACCESS_DENIED,
@@ -46,7 +47,7 @@ final class HttpDiagnostics implements Transport.Diagnostics {
           FailureKind.GATEWAY_TIMEOUT);
 
   /** One token may hold nothing to be seen; that it came is enough. */
-  private static final Set<FailureKind> SPOKE =
+  /** Failures after which the server counts as answering: one token may hold no visible text. */
       EnumSet.of(FailureKind.EMPTY_ANSWER, FailureKind.THINKING_ONLY);
 
   /** A list of models may be long. */
@@ -124,7 +125,7 @@ final class HttpDiagnostics implements Transport.Diagnostics {
     try {
       ask(infoRequest, call, credentials, facts);
     } catch (AttemptException e) {
-      // A credential that could not be had.
+      // A credential could not be obtained.
       facts.add(Fact.wrong(Topic.KEY, e));
       over = true;
     } catch (IOException e) {
@@ -181,7 +182,7 @@ final class HttpDiagnostics implements Transport.Diagnostics {
         || (first && refusal.kind() == FailureKind.UNEXPECTED_RESPONSE);
   }
 
-  /** That a server does not tell something is no fault of its. */
+  /** Records a refusal. A server that does not report something is not at fault. */
   private void onRefused(AttemptException refusal, InfoRequest infoRequest, List<Fact> facts) {
     switch (refusal.kind()) {
       case UNAUTHORIZED, QUOTA_EXCEEDED -> {
@@ -200,7 +201,10 @@ final class HttpDiagnostics implements Transport.Diagnostics {
     }
   }
 
-  /** Only of the first is it said how far it came; a later one leaves open what it was about. */
+  /**
+   * Records that the server was not reached. Only the first request reports how far it came; after
+   * a later one, its own topic stays unknown.
+   */
   private void onUnreached(InfoRequest infoRequest, IOException e, List<Fact> facts) {
     boolean connected = phases.isConnected();
     AttemptException failure = failure(e, connected);

@@ -26,7 +26,7 @@ import okhttp3.ResponseBody;
 import okio.BufferedSource;
 import org.jspecify.annotations.Nullable;
 
-/** One HTTP request and its reply, on the caller's own thread. */
+/** Performs one HTTP request and reads its reply, on the caller's own thread. */
 final class HttpExchange implements Exchange, ExchangeListener {
   private static final long REPLY_BYTES = 64 * 1024;
 
@@ -35,15 +35,18 @@ final class HttpExchange implements Exchange, ExchangeListener {
 
   private static final Headers NO_HEADERS = new Headers.Builder().build();
 
-  /** How long after it was sent a request may find that its connection had been closed before. */
+  /** How long after sending a request its connection may turn out to have been closed before. */
   private static final long STALE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
-  /** The same for a server that may bill both, and is reached over no tunnel of one's own. */
+  /**
+   * The shorter window for a server that may bill both requests and is not reached over a tunnel of
+   * one's own.
+   */
   private static final long STALE_NANOS_OF_MANAGED = TimeUnit.MILLISECONDS.toNanos(500);
 
   /**
-   * How long the end of a reply may take whose answer is whole. It comes at once or not at all; and
-   * a connection without it can be used no more.
+   * The longest wait for the end of a reply whose answer is complete. The end comes at once or not
+   * at all, and a connection without it cannot be reused.
    */
   private static final long MOST_FOR_THE_REST = TimeUnit.MILLISECONDS.toNanos(25);
 
@@ -63,14 +66,17 @@ final class HttpExchange implements Exchange, ExchangeListener {
   private boolean reused;
   private boolean retriedOnNewConnection;
 
-  /** Whether no byte has come over a kept connection, and whether that is being given up. */
+  /**
+   * Whether no byte has come over a reused connection, and whether that connection is being
+   * abandoned. The reading thread and {@link #resend()} race for it.
+   */
   private final AtomicReference<Wait> wait = new AtomicReference<>(Wait.NONE);
 
   private final IdleConnections connections;
   private int generation;
   private boolean sharesFate;
 
-  /** Whether the other end closed a kept connection before a byte of the reply. */
+  /** Whether the other end closed a reused connection before a byte of the reply. */
   private boolean stale;
 
   private long sent;
@@ -128,7 +134,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
       }
       return answer;
     } catch (AttemptException | LinkageError e) {
-      // A library that does not fit is named where all attempts end.
+      // FailoverCall explains a library that does not fit, for all attempts in one place.
       throw e;
     } catch (OutOfMemoryError e) {
       throw UserCode.isForThreads(e)
@@ -136,7 +142,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
           : AttemptException.of(
               FailureKind.RESPONSE_TOO_LARGE, "no memory was left for the answer");
     } catch (Throwable e) {
-      // Interceptors and all else that an OkHttpClient brings.
+      // Interceptors and whatever else an application's OkHttpClient brings may throw anything.
       UserCode.keepInterrupt(e);
       throw AttemptException.of(FailureKind.INTERNAL, UserCode.describe(e));
     }
@@ -206,7 +212,10 @@ final class HttpExchange implements Exchange, ExchangeListener {
     close(MOST_FOR_THE_REST);
   }
 
-  /** OkHttp reads a reply to its end when it is closed, as long as no clock of ours is sooner. */
+  /**
+   * Closes the exchange. On close, OkHttp reads a reply to its end unless a deadline on its source
+   * is sooner.
+   */
   @Override
   public void close(long nanos) {
     if (reused && response == null) {
@@ -218,7 +227,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
     if (head == null) {
       return;
     }
-    // The answer may have taken longer than a watchdog waits for work.
+    // Okio's watchdog thread may have ended for want of work while the answer came.
     OkioWatchdog.start();
     long until = System.nanoTime() + Math.max(0, Math.min(nanos, MOST_FOR_THE_REST));
     UserCode.ignore(() -> head.body().source().timeout().deadlineNanoTime(until));
@@ -228,7 +237,10 @@ final class HttpExchange implements Exchange, ExchangeListener {
     close(head);
   }
 
-  /** An interceptor may have put a body of its own into it. */
+  /**
+   * Closes a part of the response; an interceptor may have replaced the body, and its close may
+   * throw.
+   */
   private static void close(@Nullable AutoCloseable part) {
     if (part != null) {
       UserCode.ignore(part::close);
@@ -255,7 +267,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
                 .withStatus(408));
       }
       response = head;
-      // ngrok's page for browsers is an HTTP 200, which its header tells from the server's.
+      // ngrok sends its browser warning as HTTP 200, marked by this header.
       if (head.code() != 200 || head.header("ngrok-error-code") != null) {
         return sendAdapted(reply(head), head.request().url().encodedPath());
       }
@@ -270,7 +282,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
       if (endWait() || isUnsent(e)) {
         return sendOnNewConnection();
       }
-      // An interceptor of the application's own may say anything.
+      // An interceptor's message may hold anything.
       AttemptException failure = redacted(failure(e));
       if (!isStaleConnection(e)) {
         throw failure;
@@ -283,7 +295,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
     }
   }
 
-  /** Over a new connection; not if a rate leaves no room for a further request. */
+  /** Sends the request again over a new connection, unless a rate limit leaves no room for it. */
   private ReplyReader resendOnce(AttemptException lost) throws AttemptException {
     stale = true;
     try {
@@ -294,7 +306,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
     return sendOnNewConnection();
   }
 
-  /** While no other clock runs than that of the attempt: the text of a prompt may be long. */
+  /** Makes the request's body while only the attempt's timeout runs: a prompt may be long. */
   private void makeBody(Request http) throws AttemptException {
     try {
       Protocol.prepareBody(http, this::isUnwanted);
@@ -307,14 +319,17 @@ final class HttpExchange implements Exchange, ExchangeListener {
     return call.isCancelled() || Thread.currentThread().isInterrupted();
   }
 
-  /** Ends the wait for the first byte. */
+  /**
+   * Ends the wait for the first byte; returns whether the connection had been abandoned meanwhile.
+   */
   private boolean endWait() {
     return wait.getAndSet(Wait.NONE) == Wait.GIVEN_UP && !call.isCancelled();
   }
 
   /**
-   * Whether it is no reply to this request: HAProxy and others say HTTP 408 on a connection that
-   * has idled for too long, where it lies until the next request.
+   * Returns whether the reply is an HTTP 408 for the idle connection and not for this request:
+   * HAProxy and others send one when a connection has idled too long, and it is read as the reply
+   * to the next request.
    */
   private boolean isStaleTimeout(Response head) {
     return head.code() == 408
@@ -324,7 +339,9 @@ final class HttpExchange implements Exchange, ExchangeListener {
         && !call.isCancelled();
   }
 
-  /** Over a new connection: those that have idled beside the old one are dropped with it. */
+  /**
+   * Sends the request over a new connection, and drops the others that idled beside the old one.
+   */
   private ReplyReader sendOnNewConnection() throws AttemptException {
     retriedOnNewConnection = true;
     stale = false;
@@ -332,7 +349,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
     return send(credentials.apply(protocol.request(request), this));
   }
 
-  /** Asks once more, in a way that the refusal leaves open. */
+  /** Sends an adapted request if the refusal leaves one, else throws the refusal. */
   private ReplyReader sendAdapted(ErrorResponse reply, String path) throws AttemptException {
     AttemptException refused = redacted(withPath(protocol.refused(reply), path));
     Protocol.Adaptation other = adaptationFor(reply);
@@ -366,7 +383,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
     return send(credentials.apply(protocol.request(request), this));
   }
 
-  /** A request within a rate costs one more. */
+  /** Asks for permission to send another request, which counts against a rate limit. */
   private void requestPermission(Protocol.Adaptation other) throws AttemptException {
     try {
       listener.onResend();
@@ -376,7 +393,10 @@ final class HttpExchange implements Exchange, ExchangeListener {
     }
   }
 
-  /** That there is nothing at another path either is no news: the one that was meant is named. */
+  /**
+   * Returns the failure of the first path: that nothing answers at another path either adds
+   * nothing.
+   */
   private AttemptException firstPathFailure(AttemptException failure) {
     AttemptException before = refusal;
     boolean nowhere =
@@ -388,16 +408,17 @@ final class HttpExchange implements Exchange, ExchangeListener {
   }
 
   /**
-   * Whether a kept connection turned out to be closed: llama-server (as observed on 0.7.0) and
-   * others close theirs after a stream without saying so, and the next request crosses with it. The
-   * server has not read such a request, so it is sent once more, over a new connection.
+   * Returns whether a reused connection turned out to be closed. llama-server (as observed on
+   * 0.7.0) and others close theirs after a stream without announcing it, and the next request
+   * crosses with the close. The server has not read such a request, so it is sent once more, over a
+   * new connection.
    */
   private boolean isStaleConnection(IOException e) {
     boolean unheard = reused && response == null && !retriedOnNewConnection && !call.isCancelled();
     return unheard && IoFailureClassifier.isOfClosed(e) && !Thread.currentThread().isInterrupted();
   }
 
-  /** Each time one connection fewer is kept, so that this comes to an end. */
+  /** Returns whether nothing was sent. Each retry drops pooled connections, so that this ends. */
   private boolean isUnsent(IOException e) {
     return e instanceof ConnectionInterceptor.UnusableConnectionException && !call.isCancelled();
   }
@@ -432,13 +453,13 @@ final class HttpExchange implements Exchange, ExchangeListener {
     }
   }
 
-  /** An error where an answer should be is a refusal too. */
+  /** Treats an error in place of an answer as a refusal. */
   private static ErrorResponse inBandReply(AttemptException failure) {
     int status = failure.kind() == FailureKind.PATH_NOT_FOUND ? 404 : 200;
     return new ErrorResponse(status, NO_HEADERS, failure.message());
   }
 
-  /** The name of a model is the server's word too. */
+  /** Redacts the name of the model, which is the server's text too. */
   private ExchangeResult withPrintableModel(ExchangeResult answer) {
     return answer.model().equals(model)
         ? answer
@@ -458,19 +479,19 @@ final class HttpExchange implements Exchange, ExchangeListener {
     return connected ? IoFailureClassifier.waiting(e) : IoFailureClassifier.connecting(e);
   }
 
-  /** The beginning of a reply that is no answer. */
+  /** Reads the beginning of a reply that is not an answer. */
   static ErrorResponse reply(Response response) throws IOException {
     OkioWatchdog.start();
     response.body().source().timeout().deadline(1, TimeUnit.SECONDS);
     return patientReply(response);
   }
 
-  /** A reply whose body may take as long as its reader likes. */
+  /** Reads a reply whose body may take as long as its reader permits. */
   static ErrorResponse patientReply(Response response) throws IOException {
     return reply(response, REPLY_BYTES);
   }
 
-  /** A reply as far as it is to be read. */
+  /** Reads at most so many bytes of a reply. */
   static ErrorResponse reply(Response response, long most) throws IOException {
     return new ErrorResponse(response.code(), response.headers(), beginning(response, most));
   }
@@ -489,14 +510,14 @@ final class HttpExchange implements Exchange, ExchangeListener {
     try {
       source.request(most);
     } catch (IOException e) {
-      // Cut or without end: the status of an error and what has come say enough.
+      // Whether the body is cut or never ends: its status and what has come are enough.
       if (status == 200 && IoFailureClassifier.cause(e) instanceof TooLargeException) {
         throw e;
       }
     }
   }
 
-  /** Bytes that are no text are for no log. */
+  /** Replaces binary content, which must not get into a log. */
   private static String legible(String body) {
     long odd = body.chars().filter(HttpExchange::isOdd).count();
     boolean control = body.chars().anyMatch(c -> c < ' ' && "\t\n\f\r\u001b".indexOf(c) < 0);

@@ -14,9 +14,9 @@ import okhttp3.Request;
 import okhttp3.Response;
 
 /**
- * A check over HTTP, with the credentials of a call and to the same origin, but over a connection
- * of its own. One that a call has left may lead nowhere: a router or a tunnel forgets it without a
- * word, and the server would seem dead.
+ * Sends a probe over HTTP, with the credentials of a call and to the same origin, but over a
+ * connection of its own. A router or a tunnel may have dropped a pooled one silently, and the
+ * server would seem dead.
  */
 final class HttpProbe implements Probe, ExchangeListener {
   private final ProbeRequest probeRequest;
@@ -51,7 +51,7 @@ final class HttpProbe implements Probe, ExchangeListener {
     }
   }
 
-  /** The connection is not kept here, and so need not be kept there. */
+  /** Returns the request with {@code Connection: close}: a probe's connection is not reused. */
   private Request.Builder alone() {
     return probeRequest.request().get().header("Connection", "close");
   }

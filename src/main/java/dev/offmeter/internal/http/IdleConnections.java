@@ -7,17 +7,17 @@ import java.util.function.LongSupplier;
 import okhttp3.ConnectionPool;
 
 /**
- * The idle connections that are kept to one server, for all endpoints there. What is learnt of one
- * of them is true of all: they lead the same way, through the same routers, and have idled side by
- * side. So they are dropped together. Safe for use by many threads.
+ * Keeps the idle connections to one server, for all its endpoints. They take the same way through
+ * the same routers and have idled side by side, so when one turns out to be dead, all are dropped.
+ * Safe for use by many threads.
  */
 final class IdleConnections {
   private static final int MOST = 64;
 
-  /** Azure's load balancer forgets a connection after 4 min without a word, others sooner. */
+  /** Azure's load balancer drops an idle connection after 4 min, others sooner. */
   private static final long MINUTES = 2;
 
-  /** A calendar that is put right moves less; a machine that slept, more. */
+  /** A clock adjustment moves the clocks apart by less; a machine that slept, by more. */
   private static final long ASLEEP_MILLIS = 10_000;
 
   private final ConnectionPool pool = OkHttpThreads.pool(MOST, MINUTES, TimeUnit.MINUTES);
@@ -43,14 +43,14 @@ final class IdleConnections {
   }
 
   /**
-   * One is about to be used. Drops them if all have idled for too long, or the machine has slept:
-   * the clock that runs on in a sleep is then ahead.
+   * Called before a connection is used. Drops all if they have idled too long or the machine has
+   * slept: the wall clock, which runs on during sleep, is then ahead of the monotonic one.
    */
   void onUse() {
     long now = nanos.getAsLong();
     long apartNow = clockDrift();
     boolean slept = Math.abs(apartNow - clockDrift) > ASLEEP_MILLIS;
-    // OkHttp sees to that too, but late where this process has stood still.
+    // OkHttp evicts idle connections too, but late if this process stood still.
     boolean idled = now - lastUse > TimeUnit.MINUTES.toNanos(MINUTES);
     lastUse = now;
     clockDrift = slept ? apartNow : clockDrift;
@@ -63,15 +63,15 @@ final class IdleConnections {
     return calendarMillis.getAsLong() - TimeUnit.NANOSECONDS.toMillis(nanos.getAsLong());
   }
 
-  /** Which connections can be had now: those of another generation are no longer kept. */
+  /** Returns the current generation: connections of an earlier one are no longer kept. */
   int generation() {
     return generation.get();
   }
 
   /**
-   * One of a generation leads nowhere: drops all that idle.
+   * Drops all idle connections because one of this generation was dead.
    *
-   * @return whether it was the first of them that was found out
+   * @return whether the caller is the first to report that generation
    */
   boolean dropIdle(int found) {
     boolean first = generation.compareAndSet(found, found + 1);
@@ -81,7 +81,7 @@ final class IdleConnections {
     return first;
   }
 
-  /** Drops all that idle. */
+  /** Drops all idle connections. */
   void dropIdle() {
     dropIdle(generation());
   }

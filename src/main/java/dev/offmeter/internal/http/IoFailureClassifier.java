@@ -20,7 +20,7 @@ import java.util.regex.Pattern;
 import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 
-/** What an I/O exception means, by how far the exchange had come. */
+/** Classifies an I/O exception by how far the exchange had come. */
 final class IoFailureClassifier {
   private static final Pattern HOST = Pattern.compile("[\\p{Alnum}._:-]{1,253}");
 
@@ -69,8 +69,8 @@ final class IoFailureClassifier {
   }
 
   /**
-   * What a proxy means that does not let the connection to the server through. OkHttp (5.5) has no
-   * class for that, only words.
+   * Classifies the refusal of a proxy to connect to the server. OkHttp (5.5) has no exception class
+   * for it, only messages.
    */
   private static @Nullable AttemptException ofProxy(String message) {
     if (message.equals("Failed to authenticate with proxy")
@@ -110,13 +110,18 @@ final class IoFailureClassifier {
     };
   }
 
-  /** With a proxy it is the proxy's name. An interceptor's message may be anything but a name. */
+  /**
+   * Names the host, which may be the proxy's. The message of an interceptor may be anything but a
+   * host.
+   */
   private static String unresolved(@Nullable String host) {
     boolean named = host != null && HOST.matcher(host).matches();
     return "the host name " + (named ? host + " " : "") + "does not resolve";
   }
 
-  /** A channel's socket says so with a class that may mean anything. */
+  /**
+   * Returns whether there is no route. The socket of a channel reports that with a general class.
+   */
   private static boolean isNoRoute(IOException e) {
     return e instanceof SocketException && root(e).contains("unreachable");
   }
@@ -129,11 +134,11 @@ final class IoFailureClassifier {
       return AttemptException.of(FailureKind.UNAUTHORIZED, "a proxy wants a login").withStatus(407);
     }
     if (e instanceof ConnectException) {
-      // OkHttp has tried another address of the host by itself, where nobody need listen.
+      // OkHttp has tried another address of the host, where nothing needs to listen.
       return AttemptException.of(
           FailureKind.CONNECTION_LOST, "closed before an answer, and a new connection refused");
     }
-    // A protocol exception repeats what the server sent, so its message stays out.
+    // The message of a protocol exception repeats what the server sent, so it is left out.
     return e instanceof ProtocolException
         ? AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "the server does not speak HTTP")
         : AttemptException.told(
@@ -149,7 +154,7 @@ final class IoFailureClassifier {
         FailureKind.TRUNCATED, "closed in the middle of an answer (" + what + ")");
   }
 
-  /** The endpoint is not to blame for what others have taken. */
+  /** Converts the exception; the endpoint is not to blame if other answers have taken the heap. */
   private static AttemptException tooLarge(TooLargeException much) {
     AttemptException failure =
         AttemptException.of(
@@ -157,16 +162,16 @@ final class IoFailureClassifier {
     return much instanceof BudgetExhaustedException ? failure.asBlameless() : failure;
   }
 
-  /** Whether the other end has closed or reset the connection. */
+  /** Returns whether the other end has closed or reset the connection. */
   static boolean isOfClosed(IOException e) {
     Throwable root = cause(e);
-    // To write to a channel whose other end is gone fails with no class of its own.
+    // A write to a channel whose other end is gone fails with a plain IOException.
     return root instanceof SocketException
         || root instanceof EOFException
         || root.getClass() == IOException.class;
   }
 
-  /** What is at the bottom of it. */
+  /** Returns the root cause. */
   static Throwable cause(Throwable thrown) {
     return UserCode.root(thrown);
   }
@@ -174,7 +179,7 @@ final class IoFailureClassifier {
   private static String root(Throwable thrown) {
     Throwable root = cause(thrown);
     if (root instanceof EOFException) {
-      // Its message shows what a buffer held.
+      // The message of an EOFException shows what a buffer held.
       return "end of stream";
     }
     String message = UserCode.message(root);

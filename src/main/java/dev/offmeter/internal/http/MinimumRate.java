@@ -4,9 +4,9 @@ package dev.offmeter.internal.http;
 import java.time.Duration;
 
 /**
- * The slowest that an answer may come once it has begun.
+ * Sets the slowest rate at which an answer may arrive once it has begun.
  *
- * @param tokensPerSecond more than 0; a piece counts as a token
- * @param window over which it is measured, in time that the reader has waited
+ * @param tokensPerSecond more than 0; a delta counts as a token
+ * @param window the time over which the rate is measured; the reader's own pauses do not count
  */
 public record MinimumRate(double tokensPerSecond, Duration window) {}

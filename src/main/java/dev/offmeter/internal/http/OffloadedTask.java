@@ -17,8 +17,8 @@ import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Runs what nothing can interrupt (a DNS lookup, the application's own code) on another thread, so
- * that the thread that waits for it can always be freed. What is left behind runs to its own end;
+ * Runs what nothing can interrupt (a DNS lookup, code of callers and libraries) on another thread,
+ * so that the thread that waits for it can always be freed. An abandoned task runs to its own end;
  * Java offers no way to stop it.
  */
 final class OffloadedTask {
@@ -29,31 +29,31 @@ final class OffloadedTask {
   private volatile boolean cancelled;
 
   /**
-   * A place for work.
+   * Creates a task for code of the application.
    *
-   * @param unreturnedTasks what earlier calls have given up, and where this one's is noted
+   * @param unreturnedTasks the tasks of earlier calls, among which this one's is registered
    */
   OffloadedTask(Executor workers, UnreturnedTasks unreturnedTasks) {
     this(workers, unreturnedTasks, new DnsLookups(System::nanoTime));
   }
 
-  /** A place for work of an endpoint, which has lookups too. */
+  /** Creates a task that may also look up host names. */
   OffloadedTask(Executor workers, UnreturnedTasks unreturnedTasks, DnsLookups lookups) {
     this.workers = workers;
     this.unreturnedTasks = unreturnedTasks;
     this.lookups = lookups;
   }
 
-  /** Waits for the addresses of a host; throws likewise. */
+  /** Waits for the addresses of a host; throws as {@link #await} does. */
   List<InetAddress> lookUp(String host, Callable<List<InetAddress>> lookup)
       throws ExecutionException, InterruptedException {
     return lookups.find(host, lookup, this, workers);
   }
 
   /**
-   * Waits for what others may wait for too: {@link #cancel()} ends the wait, and not the work.
+   * Waits for a future that others may wait for too: {@link #cancel()} ends the wait, not the work.
    *
-   * @throws ExecutionException with what it threw as the cause
+   * @throws ExecutionException with the exception of the work as its cause
    * @throws CancellationException after {@link #cancel()}
    */
   <T> T await(CompletableFuture<T> shared) throws ExecutionException, InterruptedException {
@@ -72,21 +72,21 @@ final class OffloadedTask {
   }
 
   /**
-   * Waits for {@code work}, which may have to wait for its turn.
+   * Runs {@code work} and waits for it, after earlier work if need be.
    *
-   * @throws ExecutionException with what it threw as the cause
+   * @throws ExecutionException with the exception of the work as its cause
    * @throws CancellationException after {@link #cancel()}
-   * @throws EarlierTaskHangsException if earlier work was given up and has not returned for long
-   * @throws NoThreadException if there is no thread for it; it has not begun
+   * @throws EarlierTaskHangsException if earlier work was abandoned and has not returned for long
+   * @throws NoThreadException if there is no thread for it; the work has not begun
    */
   <T> T call(Callable<T> work) throws ExecutionException, InterruptedException {
     return call(work, null);
   }
 
   /**
-   * Waits for {@code work}, which must not want for a thread.
+   * Runs {@code work} and waits for it, if a thread begins it within that time.
    *
-   * @throws NoThreadException if none has begun it within that time; it has not begun, and will not
+   * @throws NoThreadException if none has begun it by then; it has not begun, and will not
    */
   <T> T call(Callable<T> work, @Nullable Duration within)
       throws ExecutionException, InterruptedException {
@@ -122,7 +122,10 @@ final class OffloadedTask {
     }
   }
 
-  /** A virtual thread for which no carrier can be had is made, and never runs. */
+  /**
+   * Waits for the start. A virtual thread for which no carrier can be had is created but never
+   * runs.
+   */
   private static <T> void awaitStart(
       FutureTask<T> task, UnreturnedTasks.Task<T> work, Duration within)
       throws ExecutionException, InterruptedException {
@@ -139,7 +142,7 @@ final class OffloadedTask {
     try {
       workers.execute(task);
     } catch (Throwable e) {
-      // An OutOfMemoryError mostly: the process may have no further thread.
+      // Mostly an OutOfMemoryError: the process may not be able to start another thread.
       if (cancelled) {
         throw new CancellationException("the call has ended");
       }
@@ -156,7 +159,7 @@ final class OffloadedTask {
     unreturnedTasks.onEnd();
   }
 
-  /** Work that is not begun, because no thread could be had for it. */
+  /** Thrown for work that has not begun, because no thread could be started for it. */
   static final class NoThreadException extends CancellationException {
     private static final long serialVersionUID = 1L;
 
@@ -165,7 +168,7 @@ final class OffloadedTask {
     }
   }
 
-  /** Work that is not begun, because earlier work of its endpoint has not returned. */
+  /** Thrown for work that has not begun, because earlier work of its endpoint has not returned. */
   static final class EarlierTaskHangsException extends CancellationException {
     private static final long serialVersionUID = 1L;
 

@@ -18,18 +18,19 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.LoggerFactory;
 
 /**
- * The threads on which OkHttp connects and closes idle connections. OkHttp's own are started by
- * whoever calls first and keep that thread's inheritable thread-locals and class loader for the
- * calls of others, and once one cannot be started OkHttp (5.5) waits for it for ever. These are
- * {@link DetachedThreads}, shared by all clients of the process, and end after ten idle seconds.
+ * Supplies the threads on which OkHttp connects and closes idle connections. OkHttp's own threads
+ * are started by the first caller and keep that caller's inheritable thread-locals and class loader
+ * for the calls of others; and once one cannot be started, OkHttp (5.5) waits for it for ever.
+ * These are {@link DetachedThreads}, shared by all clients of the process, and end after ten idle
+ * seconds.
  *
- * <p>No public method of OkHttp sets them. Where another version has no such internal one either,
- * its own threads remain.
+ * <p>No public method of OkHttp sets them. If another version does not have the internal method
+ * either, its own threads remain.
  */
 final class OkHttpThreads {
   private OkHttpThreads() {}
 
-  /** Lets a client connect on these threads. */
+  /** Makes a client connect on these threads. */
   static OkHttpClient.Builder configure(OkHttpClient.Builder builder) {
     try {
       return TaskRunners.configure(builder);
@@ -39,7 +40,7 @@ final class OkHttpThreads {
     }
   }
 
-  /** A pool that closes idle connections on these threads. */
+  /** Creates a pool that closes idle connections on these threads. */
   static ConnectionPool pool(int most, long keepAlive, TimeUnit unit) {
     try {
       return TaskRunners.pool(most, keepAlive, unit);
@@ -56,7 +57,10 @@ final class OkHttpThreads {
                 .debug("this OkHttp connects on threads of its own: {}", e.toString()));
   }
 
-  /** No thread could be had for a connection; OkHttp does not try again after an exception so. */
+  /**
+   * Thrown when no thread could be started for a connection. OkHttp does not retry after an {@link
+   * InterruptedIOException}.
+   */
   static final class NoConnectThreadException extends InterruptedIOException {
     private static final long serialVersionUID = 1L;
 
@@ -65,7 +69,10 @@ final class OkHttpThreads {
     }
   }
 
-  /** Linked when first used, so that a method that is missing can be done without. */
+  /**
+   * Holds the calls of internal methods, in a class of its own that is linked when first used: if
+   * one is missing, only this class fails.
+   */
   private static final class TaskRunners {
     private static final TaskRunner RUNNER = runner(new DetachedBackend());
 
@@ -83,11 +90,11 @@ final class OkHttpThreads {
     }
   }
 
-  /** OkHttp's own way to run tasks, but for where the threads come from. */
+  /** Runs tasks as OkHttp's own backend does, on other threads. */
   static final class DetachedBackend implements TaskRunner.Backend {
     private final TaskRunner.RealBackend real;
 
-    /** What no thread could be had for; until it runs, OkHttp begins no other. */
+    /** The task for which no thread could be started; OkHttp starts no other before it runs. */
     private final AtomicReference<@Nullable Runnable> unstarted = new AtomicReference<>();
 
     DetachedBackend() {
@@ -106,7 +113,7 @@ final class OkHttpThreads {
       }
     }
 
-    /** Tries again to have a thread for what waits for one. */
+    /** Tries again to start a thread for the task that waits for one. */
     private boolean retryUnstarted() {
       Runnable tasks = unstarted.getAndSet(null);
       if (tasks != null && UserCode.run(() -> real.getExecutor().execute(tasks)) != null) {
@@ -115,7 +122,7 @@ final class OkHttpThreads {
       return unstarted.get() != null;
     }
 
-    /** What comes of the connects of one call. */
+    /** Replaces the queue for the results of one call's connects. */
     @Override
     public <T> BlockingQueue<T> decorate(BlockingQueue<T> results) {
       return new Results<>();
@@ -136,12 +143,13 @@ final class OkHttpThreads {
       try {
         real.coordinatorWait(runner, nanos);
       } catch (InterruptedException e) {
-        // Set by foreign code, a socket factory say; OkHttp would drop everybody's tasks for it.
+        // The interrupt comes from code of callers and libraries, such as a socket factory. Passed
+        // on, it would make OkHttp drop the tasks of all calls.
         return;
       }
     }
 
-    /** Whoever waits for a connect that has no thread is told so at once. */
+    /** Fails at once for a connect that has no thread. */
     private final class Results<T> extends LinkedBlockingDeque<T> {
       private static final long serialVersionUID = 1L;
       private transient boolean awaited;

@@ -9,9 +9,9 @@ import java.util.concurrent.locks.ReentrantLock;
 import okio.AsyncTimeout;
 
 /**
- * Okio's one thread for timeouts, which ends after 60 idle seconds. Whoever sets the first timeout
- * starts it, and it would keep that thread's inheritable thread-locals and class loader; so it is
- * started from a {@link DetachedThreads detached} one beforehand.
+ * Starts Okio's only thread for timeouts, which ends after 60 idle seconds. The first to set a
+ * timeout starts it, and the thread would keep their inheritable thread-locals and class loader; so
+ * it is started beforehand from a {@link DetachedThreads detached} thread.
  */
 final class OkioWatchdog {
   private static final long FRESH_NANOS = TimeUnit.SECONDS.toNanos(30);
@@ -22,7 +22,7 @@ final class OkioWatchdog {
 
   private OkioWatchdog() {}
 
-  /** Lets it be there for the next 30 s at least. */
+  /** Ensures that the thread runs for the next 30 s at least. */
   static void start() {
     if (isFresh()) {
       return;

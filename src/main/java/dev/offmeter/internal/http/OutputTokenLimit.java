@@ -5,17 +5,19 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.internal.AttemptException;
 
 /**
- * Tells when a server goes on although its answer has long reached {@code maxTokens}. The bounds
- * are wide: no answer that keeps the limit may be lost because of them.
+ * Detects that a server goes on although its answer has long reached {@code maxTokens}. The bounds
+ * are wide: no answer within the limit may be lost because of them.
  */
 final class OutputTokenLimit {
-  /** A piece is one token or more; so many times as many pieces are no answer within the limit. */
+  /**
+   * A delta is one token or more; so many times as many deltas are not an answer within the limit.
+   */
   private static final int TIMES = 2;
 
-  /** A proxy may hand on single characters, of which a token of text has about four. */
+  /** A proxy may forward single characters, of which a token of text has about four. */
   private static final int TIMES_OF_CHARACTERS = 8;
 
-  /** For limits of a few tokens. */
+  /** Slack for limits of a few tokens. */
   private static final int MORE = 16;
 
   /**
@@ -30,7 +32,7 @@ final class OutputTokenLimit {
    */
   private static final int UNCOUNTED_THINKING = 32 * 1024;
 
-  /** The least that tells a token from a single character. */
+  /** The shortest length that tells a token from a single character. */
   private static final int CHARACTERS_OF_A_PART = 2;
 
   private final int maxTokens;
@@ -43,24 +45,24 @@ final class OutputTokenLimit {
     this.maxTokens = maxTokens;
   }
 
-  /** Part of a tool call has come, of a token or more. */
+  /** Counts part of a tool call, of a token or more. */
   void onToolCallPart() {
     onPiece(CHARACTERS_OF_A_PART);
   }
 
-  /** A piece of the answer has come. */
+  /** Counts a delta of the answer. */
   void onPiece(int length) {
     pieces++;
     characters += length;
   }
 
-  /** A piece of thinking has come. */
+  /** Counts a delta of thinking. */
   void onThinking(int length) {
     thoughts++;
     thoughtCharacters += length;
   }
 
-  /** What came as answer was thinking. */
+  /** Counts the answer so far as thinking. */
   void onTextWasThinking() {
     thoughts += pieces;
     thoughtCharacters += characters;
@@ -71,7 +73,7 @@ final class OutputTokenLimit {
   /**
    * Checks an answer that has not ended.
    *
-   * @throws AttemptException if it never will
+   * @throws AttemptException if it has gone far beyond the limit
    */
   void check() throws AttemptException {
     check("", pieces, characters, maxTokens);

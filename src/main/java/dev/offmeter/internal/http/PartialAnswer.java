@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.http;
 
-/** The part of an answer that has come so far, on the thread that reads it. */
+/** Gives access to the part of an answer that has arrived, on the thread that reads it. */
 public interface PartialAnswer {
-  /** Nothing, as of an in-process function before it returns. */
+  /** An empty answer, as of an in-process function before it returns. */
   PartialAnswer NOTHING =
       new PartialAnswer() {
         @Override
@@ -22,12 +22,12 @@ public interface PartialAnswer {
         }
       };
 
-  /** The answer. It grows, and starts anew with each withdrawal. */
+  /** Returns the answer, which grows, and starts anew with each withdrawal. */
   CharSequence text();
 
-  /** The thinking. It grows. */
+  /** Returns the thinking, which only grows. */
   CharSequence thinking();
 
-  /** How often the text before turned out to have been thinking. */
+  /** Returns how often the text so far turned out to have been thinking. */
   int withdrawals();
 }

@@ -14,28 +14,33 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Makes words that came from outside fit to be shown, and is the one place that all of them pass:
- * known secrets and what looks like one are masked, what the words quote is cut out of them, and
- * what still shares a run with the conversation is withheld whole.
+ * Makes text that came from outside fit to be shown. All of it passes here: known secrets and what
+ * looks like one are masked, quotations are cut out, and a message that still shares a run with the
+ * conversation is withheld as a whole.
  */
 final class Redactor {
   private static final int LONGEST = 300;
 
-  /** So many letters and digits in common with the conversation are no coincidence. */
+  /**
+   * The length of a run shared with the conversation that is no coincidence, in letters and digits.
+   */
   private static final int QUOTE = 16;
 
-  /** A conversation beyond this is not searched; the message is withheld unread. */
+  /** A longer conversation is not searched; the message is withheld instead. */
   private static final int SEARCHED = 256 * 1024;
 
-  /** As much of a message as is compared with what is shown of it. */
+  /** How much of a message is compared with what is shown of it. */
   private static final int LOOKED_AT = 4096;
 
-  /** As much of a message as is read at all: masked first, it is cut again. */
+  /** How much of a message is read; it is masked first and then cut again. */
   private static final int READ = 2 * LOOKED_AT;
 
   private static final int LONGEST_TITLE = 120;
 
-  /** White space, what could steer a terminal or the eye, and what is no character. */
+  /**
+   * Matches white space, control and format characters that could steer a terminal or mislead the
+   * eye, and non-characters.
+   */
   private static final Pattern UNPRINTABLE =
       Pattern.compile("[\\s\\p{Cc}\\p{Cf}\\p{Co}\\p{Cn}\\p{Cs}\\p{Zl}\\p{Zp}]+");
 
@@ -43,14 +48,17 @@ final class Redactor {
       Pattern.compile(
           "(?i)\\b(bearer\\s+\\S+|cfast_\\w+|sk-[\\w-]{8,}|AIza[\\w-]{20,}|[0-9a-f]{40,})");
 
-  /** The library's own words around the title of a page; the path that was asked may follow. */
+  /** Matches the library's own message with the title of a page; the requested path may follow. */
   private static final Pattern TITLED =
       Pattern.compile("an HTML page titled \"(.*)\"( \\(asked for \\S+\\))?");
 
-  /** A framework's page for programmers puts its exception there, with what it was about. */
+  /**
+   * Matches an exception in the title of a framework's debug page, and all behind it, which may
+   * quote the request.
+   */
   private static final Pattern EXCEPTION = Pattern.compile("(\\w*(?:Error|Exception))\\b.*");
 
-  /** Words of JSON Schema that are long enough to be taken for a quotation. */
+  /** Keywords of JSON Schema that are long enough to be taken for a quotation. */
   private static final Set<String> STANDARD =
       Set.of(
           "additionalItems",
@@ -83,14 +91,14 @@ final class Redactor {
           "writeOnly",
           "date-time");
 
-  /** Where bytes were no text. */
+  /** Stands in text that was decoded from binary content. */
   private static final String NO_TEXT = "\ufffd\ufffd";
 
   private final Secrets secrets;
   private final Set<String> known;
   private final List<CharSequence> conversation = new ArrayList<>();
 
-  /** For the words of a server that was told nothing of a conversation. */
+  /** Creates a redactor for a server that has seen no conversation. */
   Redactor(Collection<String> secrets) {
     this(secrets, Set.of());
   }
@@ -101,11 +109,11 @@ final class Redactor {
   }
 
   /**
-   * For the words of a server that knows a conversation.
+   * Creates a redactor for a server that knows a conversation.
    *
    * @param model the endpoint's model, which may be named
    * @param options texts in the endpoint's options, such as a grammar
-   * @param heard what has come of the answer
+   * @param heard the answer so far
    */
   Redactor(
       Collection<String> secrets,
@@ -119,7 +127,7 @@ final class Redactor {
     conversation.addAll(heard);
   }
 
-  /** All texts of the caller's; the names of tools are no part of what they say to a model. */
+  /** Adds all texts of the caller's; the names of tools are not content. */
   private void addConversation(ChatRequest request) {
     for (Message message : request.messages()) {
       conversation.add(message.content());
@@ -133,7 +141,7 @@ final class Redactor {
     conversation.addAll(request.stop());
   }
 
-  /** The words of a schema that are the caller's own, not the standard's. */
+  /** Adds the words of a schema that are the caller's own and not the standard's. */
   private void addSchema(String schema) {
     int open = schema.indexOf('"');
     while (open >= 0) {
@@ -162,8 +170,8 @@ final class Redactor {
   }
 
   /**
-   * The name if there is nothing in it to hide, else empty. Every answer has one, so that it is
-   * only compared with the conversation as it stands.
+   * Returns the name if there is nothing in it to hide, else the empty text. Every answer has one,
+   * so it is only compared with the conversation verbatim.
    */
   String harmless(String name) {
     boolean plain =
@@ -178,7 +186,10 @@ final class Redactor {
     return said.length() > SEARCHED || EscapedTextFinder.isContained(name, said.toString(), QUOTE);
   }
 
-  /** Our own words say nothing of a conversation; a value of a setting may stand in them. */
+  /**
+   * Masks secrets in the library's own message. That quotes no conversation, but may hold the value
+   * of a setting.
+   */
   private String ownMessage(String message) {
     return masked(folded(message));
   }
@@ -234,7 +245,7 @@ final class Redactor {
     if (conversation.isEmpty()) {
       return false;
     }
-    // Looked at a little beyond what is shown, or half a quotation could end or begin it.
+    // Compared a little beyond what is shown, since a quotation may be cut at either end.
     String near = shortened(shown, LONGEST + 2 * QUOTE);
     List<String> seen = EscapedTextFinder.withEdges(shortened(text, LOOKED_AT), near, QUOTE);
     for (CharSequence said : conversation) {

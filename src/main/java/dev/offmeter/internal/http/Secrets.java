@@ -14,20 +14,20 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The values that must never be shown, and their parts: the token behind a scheme, each cookie, the
- * two halves of a Basic login. They are found in any case, escaped for JSON, HTML or a URL, and cut
+ * Finds values that must never be shown, and their parts: the token behind a scheme, each cookie,
+ * the two halves of a Basic login. Finds them in any case, escaped for JSON, HTML or a URL, and cut
  * short.
  */
 final class Secrets {
   private static final String MASK = "***";
 
-  /** A value shorter than this is no secret, and masking it would blot out ordinary words. */
+  /** A shorter value is no secret, and masking it would blot out ordinary words. */
   private static final int SHORTEST = 4;
 
-  /** So much of the beginning or the end of a secret tells of it. */
+  /** How much of the beginning or the end of a secret gives it away. */
   private static final int END = 8;
 
-  /** So much from the middle of a secret tells of it. */
+  /** How much from the middle of a secret gives it away. */
   private static final int RUN = 16;
 
   private static final Pattern ESCAPED =
@@ -59,7 +59,7 @@ final class Secrets {
           Map.entry("lpar", "("),
           Map.entry("rpar", ")"));
 
-  /** Values are parted here: words, cookies, the parameters of a scheme. */
+  /** Separates the parts of a value: words, cookies, the parameters of a scheme. */
   private static final Pattern PARTED = Pattern.compile("[\\s,;]+");
 
   private static final Pattern BASIC = Pattern.compile("(?i)basic\\s+([A-Za-z0-9+/_=-]+)");
@@ -118,11 +118,11 @@ final class Secrets {
       all.add(login.substring(0, Math.max(0, colon)));
       all.add(login.substring(colon + 1));
     } catch (IllegalArgumentException e) {
-      // It is no Base64, and so no login: the whole is masked as it is.
+      // Not Base64, and so not a login: the value is masked as a whole.
     }
   }
 
-  /** The text with each secret masked, and what is left of one that was cut. */
+  /** Returns the text with each secret masked, whole or cut short. */
   String masked(String text) {
     if (forms.isEmpty()) {
       return text;
@@ -150,7 +150,10 @@ final class Secrets {
     return any;
   }
 
-  /** How much of a secret begins here in the text, 0 for too little to tell. */
+  /**
+   * Returns how much of a secret begins at this place of the text, 0 for too little to give it
+   * away.
+   */
   private static int shared(String secret, String text, int at) {
     if (secret.length() <= END || WEB.matcher(secret).matches()) {
       return text.startsWith(secret, at) ? secret.length() : 0;
@@ -171,8 +174,8 @@ final class Secrets {
   }
 
   /**
-   * A text unescaped, in lower case and without white space, and where in it each character came
-   * from.
+   * Holds a text unescaped, in lower case and without white space, with the position in the
+   * original from which each character came.
    */
   private static final class Flat {
     private final String text;
@@ -206,7 +209,7 @@ final class Secrets {
       return new Flat(text.toString(), starts, ends);
     }
 
-    /** The character, 0 for none. */
+    /** Returns the unescaped character, 0 for none. */
     private static int unescaped(Matcher escaped) {
       for (int group : new int[] {1, 2, 4, 6}) {
         if (escaped.group(group) != null) {
@@ -222,7 +225,7 @@ final class Secrets {
           : ENTITIES.getOrDefault(name.toLowerCase(Locale.ROOT), "\0").charAt(0);
     }
 
-    /** A header holds nothing but ASCII. */
+    /** Returns the character if it is visible ASCII, as a header's are, else 0. */
     private static int visible(int character) {
       return character <= ' ' || character > '~' || character == '\\' || character == '+'
           ? 0

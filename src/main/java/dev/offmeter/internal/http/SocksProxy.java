@@ -14,14 +14,14 @@ import okhttp3.EventListener;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A SOCKS proxy the sockets to which are made by a factory. OkHttp (5.5) asks none for such a
- * socket, only for one without a SOCKS proxy. So between its event that a connection is begun and
- * the making of the socket, on the same thread, this says that there is no proxy; before and after
- * that it is one like any other, and names are looked up behind it. An OkHttp without that event
+ * Lets a socket factory make the sockets to a SOCKS proxy. OkHttp (5.5) asks a factory only for
+ * sockets without a SOCKS proxy. So between OkHttp's event that a connection begins and the
+ * creation of its socket, on the same thread, this claims to be no proxy; before and after that it
+ * is an ordinary SOCKS proxy, which resolves host names. A version of OkHttp without that event
  * makes its sockets itself.
  */
 final class SocksProxy extends Proxy {
-  /** Tells of the connections of a call that has no other listener. */
+  /** Listens to the connections of a call that has no other listener. */
   static final EventListener EVENTS =
       new EventListener() {
         @Override
@@ -30,7 +30,7 @@ final class SocksProxy extends Proxy {
         }
       };
 
-  /** Through which the current thread is about to connect. */
+  /** The proxy through which the current thread is about to connect. */
   private static final ThreadLocal<@Nullable SocksProxy> CONNECTING = new ThreadLocal<>();
 
   private final Proxy target;
@@ -40,12 +40,12 @@ final class SocksProxy extends Proxy {
     this.target = target;
   }
 
-  /** The proxy, as one of these if it is for SOCKS. */
+  /** Wraps a SOCKS proxy; returns any other as it is. */
   static @Nullable Proxy of(@Nullable Proxy proxy) {
     return proxy != null && proxy.type() == Type.SOCKS ? new SocksProxy(proxy) : proxy;
   }
 
-  /** What another selects, with these for SOCKS. */
+  /** Wraps the SOCKS proxies that another selector returns. */
   static ProxySelector of(ProxySelector selector) {
     return new ProxySelector() {
       @Override
@@ -61,14 +61,14 @@ final class SocksProxy extends Proxy {
     };
   }
 
-  /** OkHttp makes a socket next, on this thread. */
+  /** Called before OkHttp makes a socket on this thread. */
   static void onConnectStart(Proxy through) {
     if (through instanceof SocksProxy socks) {
       CONNECTING.set(socks);
     }
   }
 
-  /** The socket that is to be made; null if it is not one through a SOCKS proxy. */
+  /** Opens the socket that is about to be made; null if it is not one through a SOCKS proxy. */
   static @Nullable Socket openIfConnecting() {
     SocksProxy now = connecting();
     CONNECTING.remove();
@@ -78,7 +78,7 @@ final class SocksProxy extends Proxy {
   private static @Nullable SocksProxy connecting() {
     SocksProxy now = CONNECTING.get();
     if (now == null) {
-      // To look has left something with the thread.
+      // get() has left an entry for this thread.
       CONNECTING.remove();
     }
     return now;

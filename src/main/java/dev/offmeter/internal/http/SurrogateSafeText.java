@@ -2,8 +2,8 @@
 package dev.offmeter.internal.http;
 
 /**
- * A text that grows by pieces and never keeps half a character: a surrogate without its other half
- * becomes U+FFFD. A high one at the very end waits for the next piece.
+ * Collects a text from deltas and never keeps half a character: a surrogate without its other half
+ * becomes U+FFFD. A high one at the very end waits for the next delta.
  */
 final class SurrogateSafeText implements CharSequence {
   private static final char REPLACEMENT = '\ufffd';
@@ -20,7 +20,7 @@ final class SurrogateSafeText implements CharSequence {
     }
   }
 
-  /** No more will come. */
+  /** Ends the text: a high surrogate that still waits becomes U+FFFD. */
   void finish() {
     int length = text.length();
     if (hasHalfAtEnd(length)) {

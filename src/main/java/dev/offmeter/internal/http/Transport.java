@@ -27,11 +27,14 @@ import org.jspecify.annotations.Nullable;
 /**
  * Opens exchanges. Safe for use by many threads.
  *
- * <p>An {@link OkHttpClient} of the caller's own keeps its TLS, proxy, DNS and interceptors; what
- * the library promises about redirects, clocks and connections is set here.
+ * <p>An {@link OkHttpClient} of the application's own keeps its TLS, proxy, DNS and interceptors;
+ * redirects, timeouts and connections are set here, as the library's promises require.
  */
 public final class Transport implements AutoCloseable {
-  /** By origin: what is learnt of one connection to a server holds for all its endpoints. */
+  /**
+   * Connections by origin: what is learnt about one connection to a server holds for all its
+   * endpoints.
+   */
   private final Map<String, IdleConnections> kept = new ConcurrentHashMap<>();
 
   private final @Nullable OkHttpClient applicationClient;
@@ -39,19 +42,19 @@ public final class Transport implements AutoCloseable {
   private final Executor canceller;
   private final LongSupplier nanos;
 
-  /** Null as long as there is no server: a client of functions alone does without OkHttp. */
+  /** Null as long as there is no server: a client of functions alone works without OkHttp. */
   private volatile @Nullable Shared shared;
 
   /**
-   * A transport on a client of the caller's own, or on a new one.
+   * Creates a transport on the application's own client, or on a new one.
    *
-   * @param nanos tells how long foreign code has been running
+   * @param nanos the time source for how long code of callers and libraries has been running
    */
   public Transport(@Nullable OkHttpClient applicationClient, Executor workers, LongSupplier nanos) {
     this.nanos = nanos;
     this.applicationClient = applicationClient;
     this.workers = workers;
-    // To cancel a call calls the application's event listener, which must not hold up the clocks.
+    // Cancelling a call calls the application's event listener, which must not hold up the timers.
     this.canceller = applicationClient == null ? Runnable::run : orDirect(workers);
   }
 
@@ -64,11 +67,9 @@ public final class Transport implements AutoCloseable {
     return made;
   }
 
-  /** What all servers have in common. */
+  /** Holds what all servers share. */
   private static final class Shared {
-    /**
-     * Keeps nothing, and has nothing of a call's: a check is to tell of the server as it is now.
-     */
+    /** Keeps no connection: a health check must report the server as it is now. */
     private final ConnectionPool probePool = OkHttpThreads.pool(0, 1, TimeUnit.SECONDS);
 
     private final @Nullable OkHttpClient callers;
@@ -82,8 +83,9 @@ public final class Transport implements AutoCloseable {
     }
 
     /**
-     * To set up TLS takes longer than all else before the first answer: it is done when there is an
-     * endpoint with it. A client of the caller's own is taken as it is.
+     * Returns the client for an origin. Setting up TLS takes longer than all else before the first
+     * answer, so it is done once there is an endpoint with TLS. The application's own client is used
+     * as it is.
      */
     OkHttpClient client(String origin) {
       if (callers == null && origin.startsWith("http:")) {
@@ -110,9 +112,9 @@ public final class Transport implements AutoCloseable {
           .cookieJar(CookieJar.NO_COOKIES)
           .cache(null)
           .eventListenerFactory(GuardedEventListener.of(base.eventListenerFactory()))
-          // One call, one connection: to abandon a call is to close its connection, at once.
+          // One call, one connection: a call is cancelled by closing its connection, at once.
           .protocols(List.of(okhttp3.Protocol.HTTP_1_1))
-          // Every wait has a clock of ours, which ends it by cancelling the call.
+          // Every wait has a timeout of this library, which cancels the call.
           .callTimeout(Duration.ZERO)
           .readTimeout(Duration.ZERO)
           .writeTimeout(Duration.ZERO)
@@ -127,14 +129,14 @@ public final class Transport implements AutoCloseable {
 
   private static Executor orDirect(Executor workers) {
     return task -> {
-      // The client may be closed, or the process without a further thread.
+      // The client may be closed, or the process unable to start another thread.
       if (UserCode.run(() -> workers.execute(task)) != null) {
         task.run();
       }
     };
   }
 
-  /** How exchanges with {@code spec} are opened. */
+  /** Returns the factory of exchanges with one endpoint. */
   public ExchangeFactory exchangesWith(EndpointConfig config) {
     if (config.isLocal()) {
       Function<ChatRequest, String> function = Objects.requireNonNull(config.function());
@@ -143,7 +145,7 @@ public final class Transport implements AutoCloseable {
     OkHttpClient.Builder here =
         shared().client(config.origin()).newBuilder().connectTimeout(config.timeouts().connect());
     if (config.onThisMachine()) {
-      // What is meant for this machine, and may be in clear text, goes through no other.
+      // A request for this machine, which may be in clear text, must not leave it through a proxy.
       here.proxy(Proxy.NO_PROXY);
     }
     IdleConnections connections =
@@ -200,7 +202,7 @@ public final class Transport implements AutoCloseable {
 
     @Override
     public @Nullable Probe probe(Probe.Kind kind) {
-      // Somebody else's server is not asked on the side: it may bill that, and count it.
+      // A server of a third party gets no requests beside calls: it may bill or count them.
       boolean ours = config.locality() == Locality.SELF_HOSTED;
       ServerProbes checks = ours ? adapted.get().checks() : ServerProbes.NONE;
       ProbeRequest probeRequest =
@@ -230,19 +232,19 @@ public final class Transport implements AutoCloseable {
 
   /** Opens an exchange with one endpoint. */
   public interface ExchangeFactory {
-    /** An exchange for {@code request} that tells {@code progress} how far it has come. */
+    /** Opens an exchange for {@code request} that reports its progress to {@code listener}. */
     Exchange open(ChatRequest request, ExchangeListener listener);
 
-    /** Drops the connections that idle, so that the next exchange has a new one. */
+    /** Drops the idle connections, so that the next exchange opens a new one. */
     default void dropIdleConnections() {}
 
-    /** A request on the side; null if the endpoint is never asked so. */
+    /** Returns a probe; null if the endpoint is never probed in that way. */
     default @Nullable Probe probe(Probe.Kind kind) {
       return null;
     }
 
     /**
-     * A look at all that can be found out of a server, managed or not; null for a function.
+     * Returns the diagnostics of a server, managed or not; null for a function.
      *
      * @param question asked at the end; null if nothing is to be generated
      */
@@ -252,23 +254,23 @@ public final class Transport implements AutoCloseable {
   }
 
   /**
-   * Finds out, one request after the other, how a server is. Used by one thread, but for {@link
-   * #cancel()}. Never throws for what is wrong with the server.
+   * Finds out about a server, one request after the other. Used by one thread, except for {@link
+   * #cancel()}. Never throws for a fault of the server.
    */
   public interface Diagnostics extends AutoCloseable {
-    /** Whether there is nothing more to be asked. */
+    /** Returns whether there is nothing more to ask. */
     boolean isOver();
 
-    /** The longest that {@link #next()} may take; whoever calls that sees to it. */
+    /** Returns the longest that {@link #next()} may take; its caller enforces that. */
     Duration limit();
 
-    /** Sends one request. */
+    /** Sends one request and returns what its reply says. */
     List<Protocol.Fact> next();
 
     /** Ends {@link #next()} from any thread. */
     void cancel();
 
-    /** Closes its connections. */
+    /** Closes the connections. */
     @Override
     void close();
   }

@@ -16,10 +16,10 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Bytes that lie unread on a connection that was used before. No request has asked for them, and
- * OkHttp would take them for the reply to the next one. It has no public way to see what it has
- * read ahead (5.5), so the fields of its connection are looked at, by their types. A connection
- * that cannot be looked at counts as having some.
+ * Finds unread bytes on a connection that was used before. They belong to no request, and OkHttp
+ * would take them for the reply to the next one. OkHttp (5.5) has no public way to see what it has
+ * read ahead, so the fields of its connection are read by reflection, by their types. A connection
+ * that cannot be inspected counts as having unread bytes.
  */
 final class UnreadBytesDetector {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -34,7 +34,7 @@ final class UnreadBytesDetector {
 
   private UnreadBytesDetector() {}
 
-  /** Whether there are any, or there may be. */
+  /** Returns whether there are unread bytes, or there may be. */
   static boolean hasUnread(Connection connection) {
     try {
       return FIELDS.get(connection.getClass()).hasUnread(connection);
@@ -43,7 +43,9 @@ final class UnreadBytesDetector {
     }
   }
 
-  /** The socket of ours that a connection reads from, with or without TLS; null if unknown. */
+  /**
+   * Returns the bounded socket that a connection reads from, with or without TLS; null if unknown.
+   */
   static @Nullable BoundedSocket bounded(Connection connection) {
     if (connection.socket() instanceof BoundedSocket plain) {
       return plain;
@@ -56,11 +58,11 @@ final class UnreadBytesDetector {
   }
 
   /**
-   * Where a class of connections keeps its bytes.
+   * Locates the fields in which a class of connections keeps its bytes.
    *
-   * @param sockets its sockets, the one below TLS among them
-   * @param buffered what reads from them; null if it is not known
-   * @param source has the buffer of {@code buffered}; null if that is one
+   * @param sockets the sockets, including the one below TLS
+   * @param buffered the reader of the sockets; null if unknown
+   * @param source the getter of the buffer of {@code buffered}; null if that is a buffer itself
    */
   private record Fields(List<Field> sockets, @Nullable Field buffered, @Nullable Method source) {
     static Fields of(Class<?> type) {
@@ -92,7 +94,10 @@ final class UnreadBytesDetector {
       return BufferedSource.class.isAssignableFrom(type);
     }
 
-    /** From OkHttp 5.2 on, source and sink are one. */
+    /**
+     * Returns the getter of the source in a type that combines source and sink, as OkHttp 5.2 and
+     * later have.
+     */
     private static @Nullable Method bufferedSource(Class<?> type) {
       for (Method method : type.getMethods()) {
         if (method.getName().equals("getSource")
@@ -110,7 +115,7 @@ final class UnreadBytesDetector {
         member.setAccessible(true);
         return true;
       } catch (RuntimeException e) {
-        // Its module does not open it.
+        // The module of the type does not open it.
         return false;
       }
     }

@@ -13,21 +13,21 @@ import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 
 /**
- * The suppliers of one endpoint's credentials that have been asked and have not returned. One is
- * asked at a time: each that hangs costs a thread that nothing can end, and the next would hang
- * like it. The value is for the attempt that asked and no other, since it may be a signature or
- * hold a nonce; so where many ask a supplier that takes its time, each that returns lets one more
- * run beside the others, and a supplier of 200 ms serves 64 attempts in 1.4 s and not in 13. None
- * begins while one is {@link #OVERDUE}. Safe for use by many threads.
+ * Tracks the credential suppliers of one endpoint that were called and have not returned. One is
+ * called at a time at first, because each that hangs costs a thread that nothing can end, and the
+ * next would hang too. A value is for one attempt only, since it may be a signature or hold a
+ * nonce; so where many call a slow supplier, each that returns lets one more run in parallel, and a
+ * supplier of 200 ms serves 64 attempts in 1.4 s instead of 13. None begins while one is {@link
+ * #OVERDUE}. Safe for use by many threads.
  */
 final class UnreturnedTasks {
-  /** One that is quicker serves all in turn: nobody need run beside it. */
+  /** A quicker supplier serves all in sequence: none needs to run in parallel. */
   static final Duration QUICK = Duration.ofMillis(10);
 
-  /** Far longer than a token takes. */
+  /** Far longer than fetching a token takes. */
   static final Duration OVERDUE = Duration.ofSeconds(1);
 
-  /** Of what was given up and has not returned for so long, no answer is waited for. */
+  /** The age at which an abandoned supplier that has not returned fails the next ones at once. */
   static final Duration HOPELESS = Duration.ofSeconds(3);
 
   private final LongSupplier nanos;
@@ -47,7 +47,7 @@ final class UnreturnedTasks {
     this.nanos = nanos;
   }
 
-  /** How many wait for their turn. */
+  /** Returns how many wait to begin. */
   int waiting() {
     lock.lock();
     try {
@@ -57,7 +57,7 @@ final class UnreturnedTasks {
     }
   }
 
-  /** Those that wait look again whether they have ended. */
+  /** Wakes those that wait, to check whether their calls have ended. */
   void onEnd() {
     lock.lock();
     try {
@@ -85,7 +85,7 @@ final class UnreturnedTasks {
     changed.signalAll();
   }
 
-  /** Work that waits for its turn, and tells when it has returned. */
+  /** Waits until it may begin, and reports when it has returned. */
   final class Task<T> implements Callable<T> {
     private final Callable<T> work;
     private boolean started;
@@ -96,10 +96,10 @@ final class UnreturnedTasks {
     }
 
     /**
-     * Waits until it may begin.
+     * Waits until the work may begin.
      *
-     * @throws CancellationException once its caller has {@code ended}
-     * @throws OffloadedTask.EarlierTaskHangsException if there is no hope that its turn will come
+     * @throws CancellationException once the caller has {@code ended}
+     * @throws OffloadedTask.EarlierTaskHangsException if the work would hardly ever begin
      */
     void awaitTurn(BooleanSupplier ended) throws InterruptedException {
       lock.lockInterruptibly();
@@ -125,9 +125,10 @@ final class UnreturnedTasks {
     }
 
     /**
-     * Runs it.
+     * Runs the work.
      *
-     * @throws ExecutionException with what it threw, of which nothing is asked: it may throw again
+     * @throws ExecutionException with the exception of the work, of which no method is called: it
+     * may throw again
      */
     @Override
     public T call() throws ExecutionException {
@@ -158,7 +159,7 @@ final class UnreturnedTasks {
       try {
         unreturned -= abandoned ? 1 : 0;
         Long since = running.get(this);
-        // One that returns is a sign that the next will.
+        // One that returns is a sign that the next will, too.
         if (since != null && nanos.getAsLong() - since > QUICK.toNanos()) {
           maxParallel = Math.min(maxParallel + 1, running.size() + waiting);
         }
@@ -168,7 +169,7 @@ final class UnreturnedTasks {
       }
     }
 
-    /** Keeps it from beginning; false if it has begun. */
+    /** Keeps the work from beginning; returns false if it has begun. */
     boolean tryWithdraw() {
       lock.lock();
       try {
@@ -182,7 +183,7 @@ final class UnreturnedTasks {
       }
     }
 
-    /** Nobody waits for it any more. */
+    /** Called when nobody waits for the work any more. */
     void onAbandoned() {
       lock.lock();
       try {

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.http;
 
-/** What a reader would see of a text. */
+/** Tells which characters of a text are visible. */
 final class VisibleText {
   /**
-   * Letters and symbols by their category, drawn as nothing: Hangul fillers, the blank of Braille.
+   * Letters and symbols by their category that are drawn as nothing: Hangul fillers, blank Braille.
    */
   private static final String FILLERS = "\u115f\u1160\u3164\uffa0\u2800";
 
   private VisibleText() {}
 
   /**
-   * Whether there is nothing to be seen. {@code isBlank} would let NUL, a no-break space and a
-   * zero-width one pass for text. Ends at the first visible character, which is nearly always the
-   * first of all.
+   * Returns whether nothing of the text is visible. {@code isBlank} would accept NUL, a no-break
+   * space and a zero-width one as text. Ends at the first visible character, which is nearly always
+   * the first of all.
    */
   static boolean isBlank(CharSequence text) {
     for (int at = 0; at < text.length(); ) {
@@ -26,7 +26,7 @@ final class VisibleText {
     return true;
   }
 
-  /** Whether the code point is to be seen when it stands alone. */
+  /** Returns whether the code point is visible when it stands alone. */
   static boolean isVisible(int codePoint) {
     return switch (Character.getType(codePoint)) {
       case Character.CONTROL,
