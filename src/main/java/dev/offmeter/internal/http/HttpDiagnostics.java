@@ -46,8 +46,8 @@ final class HttpDiagnostics implements Transport.Diagnostics {
           FailureKind.ORIGIN_UNREACHABLE,
           FailureKind.GATEWAY_TIMEOUT);
 
-  /** One token may hold nothing to be seen; that it came is enough. */
   /** Failures after which the server counts as answering: one token may hold no visible text. */
+  private static final Set<FailureKind> SPOKE =
       EnumSet.of(FailureKind.EMPTY_ANSWER, FailureKind.THINKING_ONLY);
 
   /** A list of models may be long. */

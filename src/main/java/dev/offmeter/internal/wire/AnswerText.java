@@ -9,25 +9,29 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The text of one answer, put together from what its server sends: deltas, a snapshot of the whole
- * beside or after them, or pieces that each hold all before them. No text is ever doubled: what
- * repeats all that was said adds nothing, what looks so is held back until the next piece tells,
- * and where nothing tells, the text is doubtful and the attempt fails.
+ * Puts the text of one answer together from what its server sends: deltas, a snapshot of the whole
+ * beside or after them, or pieces that each repeat all before them. No text is ever doubled: a
+ * piece that repeats all the text so far adds nothing, a piece that may be such a repetition is
+ * held back until the next piece decides, and if nothing decides, the text is ambiguous and the
+ * attempt fails.
  *
  * <p>Snapshots are compared without their white space, which servers strip.
  */
 public final class AnswerText {
-  /** So long a repetition of all before it, of so many different characters, is no coincidence. */
+  /**
+   * A repetition of all the text so far that is this long, in as many different characters, is no
+   * coincidence.
+   */
   private static final int TELLING = 12;
 
   private static final int TELLING_LETTERS = 5;
 
-  /** A shorter one may be one; "ha", "haha" is none. */
+  /** A shorter repetition may be one: "ha" after "ha" is not. */
   private static final int SUSPICIOUS = 4;
 
   private static final int SUSPICIOUS_LETTERS = 3;
 
-  /** More pieces than a server needs to show what it sends. */
+  /** More pieces than a server needs to show how it sends. */
   private static final int MOST_HELD = 32;
 
   private static final long PRIME = 1_000_003;
@@ -38,15 +42,15 @@ public final class AnswerText {
   private final Consumer<String> sink;
   private final Runnable onHeld;
 
-  /** Whether a doubt costs the answer: of thinking it does not. */
+  /** Whether an ambiguity fails the attempt; in thinking it does not. */
   private final boolean strict;
 
   private int pieces;
 
-  /** How much white space the text begins with. */
+  /** The length of the white space at the beginning of the text. */
   private int blanksBefore;
 
-  /** Of all that was handed on, without white space. */
+  /** The length of all emitted text, without white space. */
   private int length;
 
   private long hash;
@@ -61,22 +65,22 @@ public final class AnswerText {
   private boolean withEnd;
   private final List<String> held = new ArrayList<>(0);
 
-  /** What the server began with, of which nobody knows yet whether the deltas say it again. */
+  /** The text that came with the opening message; the deltas may repeat it. */
   private String opening = "";
 
   private int matched;
 
-  /** The last message that came in the place of a delta. */
+  /** The last message that came in place of a delta. */
   private String message = "";
 
-  /** Whether one held all of the one before it. */
+  /** Whether a message contained all of the one before it. */
   private boolean grown;
 
   /**
-   * An answer's text.
+   * Creates the text of one answer.
    *
-   * @param sink takes what is handed on
-   * @param onHeld run for each piece that is held back: it has come all the same
+   * @param sink receives the emitted text
+   * @param onHeld run for each piece that is held back, which counts as progress all the same
    */
   public AnswerText(Consumer<String> sink, Runnable onHeld, boolean strict) {
     this.sink = sink;
@@ -84,12 +88,12 @@ public final class AnswerText {
     this.strict = strict;
   }
 
-  /** Whether anything was said that can be seen. */
+  /** Returns whether any visible text has come. */
   public boolean hasVisibleText() {
     return length > 0 || !opening.isEmpty();
   }
 
-  /** How many characters are kept beside what was handed on. */
+  /** Returns how many characters are kept beside the emitted text. */
   public long kept() {
     long kept = (long) previous.length() + opening.length() + message.length();
     for (String piece : held) {
@@ -98,7 +102,7 @@ public final class AnswerText {
     return kept;
   }
 
-  /** One more piece; not empty. */
+  /** Adds a piece, which is not empty. */
   public void onDelta(String piece) throws AttemptException {
     if (!opening.isEmpty()) {
       afterOpening(piece);
@@ -115,13 +119,13 @@ public final class AnswerText {
     }
   }
 
-  /** A piece that comes with the end marker. */
+  /** Adds a piece that comes with the end marker. */
   public void onLastDelta(String piece) throws AttemptException {
     withEnd = true;
     onDelta(piece);
   }
 
-  /** Whether the pieces so far are each the beginning of the next. */
+  /** Checks whether the pieces so far each begin with the one before. */
   private void chain(String piece, String begun) {
     boolean again = !held.isEmpty() && piece.equals(previous);
     boolean longer = piece.length() > previous.length() && piece.startsWith(previous);
@@ -154,7 +158,7 @@ public final class AnswerText {
   private void append(String piece) {
     boolean repeat = canRepeat(piece);
     if (!repeat && !(repeats && piece.isBlank()) && !held.isEmpty()) {
-      // What was held back was no snapshot, but this may be one of all with it.
+      // What was held back was no snapshot, but this piece may be a snapshot of all including it.
       release();
       repeat = canRepeat(piece);
     }
@@ -165,11 +169,14 @@ public final class AnswerText {
     }
     release();
     emit(piece);
-    // The first piece once more: a model may well say it twice, but then it goes on.
+    // The first piece once more: a model may well repeat it, but then it goes on.
     doubled = repeat || (doubled && piece.isBlank());
   }
 
-  /** A snapshot has all white space of the beginning, or none; a new word has its own. */
+  /**
+   * Returns whether the piece may be a snapshot: one has all white space of the beginning, or none;
+   * a new word has its own.
+   */
   private boolean canRepeat(String piece) {
     int begins = blanks(piece);
     return (begins == 0 || begins == blanksBefore) && isAllEmitted(piece) && isSuspicious(piece);
@@ -184,13 +191,14 @@ public final class AnswerText {
   }
 
   /**
-   * Whether to wait for what comes next: not for one that repeats a single piece, or comes often.
+   * Returns whether to wait for the next piece: not for a repetition of a single piece, nor for
+   * frequent ones.
    */
   private boolean mayBeSnapshot(String piece) {
     return withEnd || (pieces > 1 && (!repeats || isTelling(piece)) && held.size() < MOST_HELD);
   }
 
-  /** A text that is meant to be all of the answer. */
+  /** Adds a snapshot of the whole answer. */
   public void onWholeText(String text) throws AttemptException {
     if (!hasVisibleText()) {
       onDelta(text);
@@ -202,7 +210,7 @@ public final class AnswerText {
     }
   }
 
-  /** What is held may have been a snapshot, or part of the text. */
+  /** Decides whether the held pieces were snapshots or part of the text. */
   private void settleHeld(String text) throws AttemptException {
     if (first != null && !held.isEmpty() && isSame(text, previous)) {
       cumulative = true;
@@ -216,7 +224,7 @@ public final class AnswerText {
     }
   }
 
-  /** A message where others send a delta: a piece, or all so far. */
+  /** Adds a message that comes in place of a delta: a piece, or all the text so far. */
   public void onMessage(String text, boolean withEnd) throws AttemptException {
     if (message.isEmpty()) {
       if (withEnd) {
@@ -247,7 +255,7 @@ public final class AnswerText {
     }
   }
 
-  /** A text after the end marker, where none belongs. */
+  /** Handles a text after the end marker, where none belongs. */
   public void afterEnd(String text) throws AttemptException {
     if (text.isBlank()) {
       return;
@@ -264,7 +272,7 @@ public final class AnswerText {
     return end < 0 ? text : text.substring(end + THINKING_ENDS.length());
   }
 
-  /** The server begins with this where others begin with nothing. */
+  /** Handles a text in the opening message, which is empty from most servers. */
   public void onOpening(String text) throws AttemptException {
     settleOpening();
     if (text.isBlank()) {
@@ -296,7 +304,7 @@ public final class AnswerText {
     }
   }
 
-  /** The deltas have not said all of it again: they go on from it. */
+  /** Decides that the opening text is not repeated by the deltas but continued. */
   public void settleOpening() throws AttemptException {
     String said = opening;
     opening = "";
@@ -313,7 +321,7 @@ public final class AnswerText {
     }
   }
 
-  /** No more will come. */
+  /** Ends the text. */
   public void onEnd() throws AttemptException {
     settleOpening();
     if (doubled) {
@@ -365,7 +373,7 @@ public final class AnswerText {
     sink.accept(piece);
   }
 
-  /** Whether the text is all that was handed on. */
+  /** Returns whether the text is all that was emitted. */
   private boolean isAllEmitted(String text) {
     if (text.length() < length) {
       return false;

@@ -6,14 +6,14 @@ import java.io.IOException;
 import okhttp3.Headers;
 import okio.BufferedSource;
 
-/** The first look at the body of an HTTP 200: a page shows itself there. */
+/** Inspects the beginning of the body of an HTTP 200, which may be an HTML page. */
 public final class BodySniffer {
-  /** As much of a page as is needed to name it. */
+  /** How much of a page is needed for its title. */
   private static final long PAGE_BYTES = 64 * 1024;
 
   private BodySniffer() {}
 
-  /** The first byte after a byte order mark and white space, -1 if there is none. */
+  /** Returns the first byte after a byte order mark and white space, -1 if there is none. */
   public static int of(BufferedSource source) throws IOException {
     for (long i = 0; i == 0 ? isThere(source) : source.request(i + 1); i++) {
       int next = source.getBuffer().getByte(i) & 0xff;
@@ -27,15 +27,15 @@ public final class BodySniffer {
   }
 
   /**
-   * Whether there is a byte. OkHttp asks {@code request} of its own buffer beneath for every chunk;
-   * asked of both, it is compiled with the whole chain of sources in itself, again and again.
+   * Returns whether there is a byte. OkHttp calls {@code request} on its own buffer beneath for every
+   * chunk; if this did too, the JIT would inline the whole chain of sources into it, repeatedly.
    */
   static boolean isThere(BufferedSource source) throws IOException {
-    // A source of somebody else's may read none and not be at its end.
+    // A third party's source may read no byte without being at its end.
     return !source.exhausted() && (source.getBuffer().size() > 0 || source.request(1));
   }
 
-  /** What the page is that begins here. */
+  /** Returns the failure for the page that begins here. */
   public static AttemptException page(BufferedSource source) throws IOException {
     source.request(PAGE_BYTES);
     String page = source.getBuffer().snapshot().utf8().replace('\ufffd', '?');

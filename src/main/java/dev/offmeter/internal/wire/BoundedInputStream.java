@@ -7,11 +7,11 @@ import java.io.IOException;
 import java.io.InputStream;
 
 /**
- * A body that fails once it is larger than it may be, or once a single line of it is. Counted in
- * bytes after any content decoding.
+ * Fails once a body, or a single line of it, is larger than permitted. Counts bytes after any
+ * content decoding.
  */
 public final class BoundedInputStream extends InputStream {
-  /** How far a parser may read ahead of the line that it is in. */
+  /** How far a parser may read beyond the current line. */
   private static final int READ_AHEAD = 16 * 1024;
 
   static final String NO_UTF8 = "the answer has bytes that are no UTF-8";
@@ -32,7 +32,7 @@ public final class BoundedInputStream extends InputStream {
     this.maxBody = maxBody;
   }
 
-  /** The line that began at the end of the last one ends at {@code offset}. */
+  /** Called when a line ends at {@code offset}, where the next begins. */
   public void onLineEnd(long offset) throws AttemptException {
     if (offset - lineStart > maxLine) {
       throw tooLarge("a line", maxLine);
@@ -41,12 +41,12 @@ public final class BoundedInputStream extends InputStream {
     lineStart = offset + 1;
   }
 
-  /** Nothing of it is kept any more. */
+  /** Releases the heap budget of the body. */
   public void release() {
     heapBudget.release();
   }
 
-  /** Whether there was an attempt to read beyond the end. */
+  /** Returns whether there was an attempt to read beyond the end. */
   public boolean isEnded() {
     return isEnded;
   }
@@ -62,8 +62,8 @@ public final class BoundedInputStream extends InputStream {
     if (broken) {
       throw notUtf8();
     }
-    // One byte more than may be, and only once all the others were asked for: what a parser reads
-    // ahead of the last line is no part of the answer.
+    // At most one byte beyond the limit, and only after all others were read: what a parser reads
+    // ahead of the last line is not part of the answer.
     int count = body.read(bytes, offset, (int) Math.min(length, Math.max(1, maxBody - read)));
     isEnded |= count < 0;
     if (count > 0) {
@@ -80,7 +80,10 @@ public final class BoundedInputStream extends InputStream {
     return count;
   }
 
-  /** How many of the bytes are text: a parser that reads ahead may not need the others. */
+  /**
+   * Returns how many of the bytes are valid UTF-8: a parser that reads ahead may not need the
+   * others.
+   */
   private int utf8(byte[] bytes, int offset, int count) throws UnreadableReplyException {
     int text = utf8.read(bytes, offset, offset + count) - offset;
     broken = text < count;

@@ -7,9 +7,9 @@ import dev.offmeter.internal.AttemptException;
 import java.util.Locale;
 
 /**
- * Content that comes as a list of typed parts where others send one text, as Mistral does. Parts
- * without text, such as references, say nothing; text in a part of unknown type may be the answer
- * or not, so it is a failure.
+ * Holds content that comes as a list of typed parts where others send one text, as from Mistral.
+ * Parts without text, such as references, are ignored; text in a part of unknown type may or may
+ * not belong to the answer, so it is a failure.
  *
  * @param text the parts of the answer, joined
  * @param thinking the parts of thinking, joined
@@ -17,7 +17,7 @@ import java.util.Locale;
 public record ContentParts(String text, String thinking) {
   static final ContentParts NONE = new ContentParts("", "");
 
-  /** The content of a field that may be missing, a text, a part, or a list of parts. */
+  /** Reads a field that may be missing, a text, a part, or a list of parts. */
   public static ContentParts of(JsonNode value) throws AttemptException {
     if (value.isTextual()) {
       return new ContentParts(value.textValue(), "");
@@ -88,7 +88,7 @@ public record ContentParts(String text, String thinking) {
     return "";
   }
 
-  /** Thinking as a text or as parts; in any other shape it is none, and costs no answer. */
+  /** Reads thinking as a text or as parts; any other value is ignored, since it costs no answer. */
   public static String informal(JsonNode value) {
     if (value.isTextual()) {
       return value.textValue();

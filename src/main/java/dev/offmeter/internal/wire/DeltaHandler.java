@@ -3,26 +3,28 @@ package dev.offmeter.internal.wire;
 
 import dev.offmeter.ChatResponse.ToolCall;
 
-/** Takes the pieces of an answer as they arrive, on the thread that reads. */
+/** Receives the deltas of an answer as they arrive, on the thread that reads. */
 public interface DeltaHandler {
-  /** A piece of the answer; not empty. */
+  /** Called for a delta of the answer; not empty. */
   void onText(String piece);
 
-  /** A piece of thinking; not empty. */
+  /** Called for a delta of thinking; not empty. */
   void onThinking(String piece);
 
-  /** Part of something that is shown only when it is whole, such as a tool call; not empty. */
+  /** Called for a part of something that is shown only when complete, such as a tool call. */
   void onPart();
 
-  /** A call of a tool, whole. */
+  /** Called for a complete tool call. */
   void onToolCall(ToolCall call);
 
-  /** A call of a tool although the request offers none. It is not read. */
+  /** Called for a tool call although the request offers no tools; the call is not read. */
   default void onCallNotOffered() {}
 
-  /** All text so far was thinking: its end came without its beginning. */
+  /**
+   * Called when all text so far turns out to be thinking: its end tag came without its start tag.
+   */
   void onTextWasThinking();
 
-  /** The text is whole. What may still follow is a count of tokens, or nothing at all. */
+  /** Called when the text is complete. Only the count of tokens may follow. */
   default void onTextEnded() {}
 }

@@ -11,10 +11,11 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Whether an end marker makes an answer of one server whole without a finish reason. By default it
- * does not, for vLLM, TGI and LocalAI send theirs after an error too. Some servers never give a
- * reason: one whose replies have ended so twice in a row, each with its body ended in good order,
- * is taken for such, from the second of them on, until it gives one. Safe for use by many threads.
+ * Decides whether an end marker without a finish reason completes the answers of one server. By
+ * default it does not, because vLLM, TGI and LocalAI send theirs after an error too. Some servers
+ * never send a reason: if two replies in a row end so, each with a cleanly ended body, the server
+ * counts as one of those, from the second reply on, until it sends a reason. Safe for use by many
+ * threads.
  */
 public final class EndMarkerPolicy {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -32,16 +33,16 @@ public final class EndMarkerPolicy {
     this.always = server.endMarkerIsEnough();
   }
 
-  /** Whether the marker alone is enough. */
+  /** Returns whether the marker alone is enough. */
   public synchronized boolean isMarkerEnough() {
     return always || (alone >= ENOUGH && !reasons);
   }
 
   /**
-   * The reason of a reply that ended with its marker, in good order.
+   * Returns the reason of a reply that ended with its marker and a cleanly ended body.
    *
-   * @param any whether it is an answer to anything
-   * @throws AttemptException if there is none and the marker is not enough
+   * @param any whether the reply has any answer
+   * @throws AttemptException if there is no reason and the marker is not enough
    */
   public FinishReason reason(FinishReasonTracker given, boolean any, Usage usage, int maxTokens)
       throws AttemptException {
@@ -72,7 +73,7 @@ public final class EndMarkerPolicy {
     }
   }
 
-  /** A reply has ended with neither. */
+  /** Called when a reply has ended with neither. */
   public synchronized void onMissing() {
     alone = alone < ENOUGH ? 0 : alone;
   }

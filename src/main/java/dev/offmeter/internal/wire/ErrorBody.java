@@ -11,12 +11,12 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What the body of an error says, whatever its shape: {@code {"error":"text"}}, {@code
+ * Holds what the body of an error says, whatever its shape: {@code {"error":"text"}}, {@code
  * {"error":{"message":…,"type":…}}}, either of them as JSON inside the error string (Ollama 0.30
  * and later forwards its engine's errors so) or behind a few words (LiteLLM), the same in an array
  * of one (Gemini), {@code {"error":"text","error_type":"overloaded"}} (TGI), {@code
  * {"object":"error","message":…}} (older vLLM), the lists of FastAPI and of Cloudflare's Workers
- * AI, or RFC 9457 fields. What it means is {@link ErrorClassifier}'s affair.
+ * AI, or RFC 9457 fields. {@link ErrorClassifier} decides what the error means.
  *
  * @param json whether the body was JSON with an error in it
  * @param message the text, empty if there was none
@@ -24,7 +24,7 @@ import java.util.regex.Pattern;
  * @param code the error's code, in digits or words; empty if there was none
  */
 record ErrorBody(boolean json, String message, String type, String code) {
-  /** Where frameworks put their words, the most telling first. */
+  /** Fields in which frameworks put their message, the most specific first. */
   private static final String[] FIELDS = {
     "message",
     "detail",
@@ -39,24 +39,26 @@ record ErrorBody(boolean json, String message, String type, String code) {
 
   private static final ErrorBody NONE = new ErrorBody(false, "", "", "");
 
-  /** The type of a list of validation errors, which have types of their own. */
+  /** The type of a list of validation errors, each of which has a type of its own. */
   private static final String VALIDATION = "validation_error";
 
-  /** Words before an error in JSON that was passed on. */
+  /** The most characters before an error in JSON that was forwarded. */
   private static final int LONGEST_LEAD = 200;
 
-  /** What frameworks put into {@code error} beside a {@code message} that says more. */
+  /**
+   * Reason phrases that frameworks put into {@code error} beside a {@code message} that says more.
+   */
   private static final Pattern REASON_PHRASE =
       Pattern.compile(
           "(?i)bad request|not found|forbidden|unauthorized|unprocessable \\w+|not implemented|"
               + "internal server error|service unavailable|bad gateway|gateway timeout|"
               + "too many requests|payload too large|content too large|conflict");
 
-  /** The source of the chat template that llama-server prints before what went wrong in it. */
+  /** Matches the source of the chat template that llama-server prints before the error in it. */
   private static final Pattern TEMPLATE_SOURCE =
       Pattern.compile("(?s)^.{0,40}While executing .{0,3000}\\bError: (?=\\S)");
 
-  /** An error as Python prints it, which LiteLLM passes on. */
+  /** Matches an error as Python prints it, which LiteLLM forwards. */
   private static final Pattern PRINTED =
       Pattern.compile(
           "(?s)^[^{]{0,80}\\{'(?:error': \\{'message|error|detail)': (['\"])(.{1,2000}?)\\1[,}].*");
@@ -86,17 +88,17 @@ record ErrorBody(boolean json, String message, String type, String code) {
       return listed(error, "", code(node));
     }
     ErrorBody told = described(node);
-    // A status alone is said of good things too.
+    // A status alone also occurs in replies without an error.
     return told.message().isEmpty() && !node.path("type").isTextual() ? NONE : told;
   }
 
-  /** What an error's text says, which may be JSON once more. */
+  /** Parses an error's text, which may be JSON once more. */
   static ErrorBody ofText(String text) {
     JsonNode quoted = text.startsWith("\"") ? Json.tree(text) : MissingNode.getInstance();
     return unwrapped(quoted.toString().equals(text) ? quoted.asText() : text, "", "");
   }
 
-  /** A text that is not JSON, for what it is worth. */
+  /** Returns an error of plain text, without JSON. */
   static ErrorBody ofPlain(String text) {
     return new ErrorBody(false, text, "", "");
   }
@@ -125,7 +127,7 @@ record ErrorBody(boolean json, String message, String type, String code) {
     return printed.matches() ? printed.group(2) : text;
   }
 
-  /** An error in JSON may have words behind it, too. */
+  /** Returns the JSON of a forwarded error, which may have words before and behind it. */
   private static String passedOn(String text) {
     int end = text.lastIndexOf(text.startsWith("[") ? ']' : '}');
     return end < 0 ? "" : text.substring(0, end + 1);
@@ -164,7 +166,7 @@ record ErrorBody(boolean json, String message, String type, String code) {
     return told(list.path(0), type, code);
   }
 
-  /** OpenRouter passes on what its provider said; of its own it says no more than that. */
+  /** Returns the provider's error if OpenRouter forwards one; its own message then says nothing. */
   private static ErrorBody passedOnBy(JsonNode node, ErrorBody own) {
     JsonNode raw = node.path("metadata").path("raw");
     ErrorBody inner = raw.isTextual() ? parse(raw.asText()) : NONE;
@@ -172,7 +174,7 @@ record ErrorBody(boolean json, String message, String type, String code) {
     return nothing && inner.json() && !inner.message().isEmpty() ? inner : own;
   }
 
-  /** Google's {@code status} is a word, and stands for a type. */
+  /** Uses Google's {@code status}, which is a word, as the type. */
   private static ErrorBody status(ErrorBody error, JsonNode node) {
     String status = node.path("status").isTextual() ? node.path("status").asText() : "";
     return error.type().isEmpty()
@@ -191,7 +193,10 @@ record ErrorBody(boolean json, String message, String type, String code) {
     return status.isInt() && status.asInt() >= 400 ? status.asText() : "";
   }
 
-  /** Ollama 0.11 puts its words into the name of the field: {@code "error parsing tool call"}. */
+  /**
+   * Returns a message that is the name of a field, as from Ollama 0.11: {@code "error parsing tool
+   * call"}.
+   */
   private static String oddlyNamed(JsonNode node) {
     Iterator<String> names = node.fieldNames();
     while (names.hasNext()) {

@@ -8,11 +8,11 @@ import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * Decides what an error means by what its server says, wherever it stands: in the body of an HTTP
- * status, in an event of a stream, in a line of Ollama's.
+ * Classifies an error by its server's words, wherever they stand: in the body of an HTTP status, in
+ * an event of a stream, in a line of Ollama's.
  *
- * <p>What the error quotes is cut out first. A prompt or an answer that speaks of quotas must not
- * set an endpoint aside.
+ * <p>Quotations are cut out first: a prompt or an answer that mentions quotas must not suspend an
+ * endpoint.
  */
 final class ErrorClassifier {
   private static final Set<String> OVERFLOW_TYPES =
@@ -58,7 +58,10 @@ final class ErrorClassifier {
           "permission_denied",
           "invalid_api_key");
 
-  /** Also a {@code validation} of TGI's, whose error in a stream has no status of its own. */
+  /**
+   * Types of errors of the request, with TGI's {@code validation}, whose error in a stream has no
+   * status.
+   */
   private static final Set<String> REQUEST_TYPES =
       Set.of(
           "invalid_request_error",
@@ -97,7 +100,7 @@ final class ErrorClassifier {
     this.error = error;
     this.words =
         QuotationStripper.cut(error.message())
-            // A quotation ends no clause.
+            // A quotation does not end a clause.
             .replace("...", "_")
             .replaceAll("https?://\\S+", "")
             .replaceAll("\\s+", " ")
@@ -109,22 +112,25 @@ final class ErrorClassifier {
   }
 
   /**
-   * What the words and the type say that outweighs every status: the account, or a filter.
+   * Returns a failure that outweighs every status: of the account, or of a content filter.
    *
-   * @param dated whether the server says when to come again
+   * @param dated whether the server says when to retry
    */
   Optional<FailureKind> refusal(boolean dated) {
     if (isQuotaExceeded(dated)) {
       return Optional.of(FailureKind.QUOTA_EXCEEDED);
     }
-    // A filter that does not work refuses nothing.
+    // A filter that is out of order has refused nothing.
     boolean filtered = hasWords(ErrorPhrases.FILTERED) && !hasWords(ErrorPhrases.SERVER);
     return filtered || error.isOneOf(FILTER_TYPES)
         ? Optional.of(FailureKind.CONTENT_FILTERED)
         : Optional.empty();
   }
 
-  /** A quota of Google's may be one of a minute, which {@link GoogleErrorDetails} tells apart. */
+  /**
+   * Returns whether a quota is used up. Google's may be a quota per minute, which {@link
+   * GoogleErrorDetails} decides.
+   */
   private boolean isQuotaExceeded(boolean dated) {
     if (error.isOneOf(QUOTA_TYPES)) {
       return true;
@@ -136,9 +142,9 @@ final class ErrorClassifier {
   }
 
   /**
-   * Whether a limit is meant that will soon be over.
+   * Returns whether the limit is one that soon ends.
    *
-   * @param dated whether the server names a time to ask again
+   * @param dated whether the server says when to retry
    */
   boolean isShortTerm(boolean dated) {
     return dated
@@ -147,7 +153,7 @@ final class ErrorClassifier {
         || hasWords(ErrorPhrases.SHORT_TERM);
   }
 
-  /** What the words and the type say of the request, of the model's output, or of the model. */
+  /** Returns a failure of the request, of the model's output, or of the model. */
   Optional<FailureKind> request() {
     if (error.isOneOf(OVERFLOW_TYPES)) {
       return Optional.of(FailureKind.CONTEXT_OVERFLOW);
@@ -167,7 +173,7 @@ final class ErrorClassifier {
     return hasWords(ErrorPhrases.REQUEST) ? Optional.of(FailureKind.BAD_REQUEST) : Optional.empty();
   }
 
-  /** Whether the type or the code alone calls it the request's fault. */
+  /** Returns whether the type or the code alone blames the request. */
   boolean isRequestByType() {
     boolean typed =
         error.isOneOf(REQUEST_TYPES)
@@ -176,7 +182,7 @@ final class ErrorClassifier {
     return typed && !hasWords(ErrorPhrases.SERVER);
   }
 
-  /** What an HTTP 404, or a code of 404, means. */
+  /** Classifies an HTTP 404, or a code of 404. */
   FailureKind notFound() {
     Optional<FailureKind> request = request();
     if (request.isPresent()) {
@@ -189,7 +195,7 @@ final class ErrorClassifier {
     return page ? FailureKind.PATH_NOT_FOUND : FailureKind.BAD_REQUEST;
   }
 
-  /** What an HTTP 403, or a code of 403, with an error in JSON means. */
+  /** Classifies an HTTP 403, or a code of 403, with an error in JSON. */
   FailureKind forbidden() {
     boolean door = words.isBlank() || hasWords(ErrorPhrases.DOOR) || error.isOneOf(KEY_TYPES);
     if (door) {
@@ -198,7 +204,7 @@ final class ErrorClassifier {
     return request().orElse(FailureKind.BAD_REQUEST);
   }
 
-  /** What an error means that has no status of its own, for it stands in an answer. */
+  /** Classifies an error without a status of its own, in place of an answer. */
   FailureKind inBand(boolean dated) {
     return refusal(dated)
         .or(this::passing)
@@ -232,28 +238,28 @@ final class ErrorClassifier {
   }
 
   /**
-   * Whether the words or the type speak of too much load; a code that repeats the status does not.
+   * Returns whether the words or the type report overload; a code that repeats the status does not.
    */
   boolean hasOverloadWords() {
     return error.isOneOf(OVERLOAD_TYPES) || words.contains("overloaded");
   }
 
-  /** A gateway may pass on with HTTP 400 that a key was rejected. */
+  /** Returns whether a key was rejected, which a gateway may report with HTTP 400. */
   boolean isKeyRejected() {
     return error.isOneOf(KEY_TYPES) || hasWords(ErrorPhrases.KEY);
   }
 
-  /** LM Studio answers the crash of a model with HTTP 400. */
+  /** Returns whether a model crashed, which LM Studio reports with HTTP 400. */
   boolean isCrash() {
     return hasWords(ErrorPhrases.CRASHED);
   }
 
-  /** LM Studio answers a path that it does not know with HTTP 200 and words like these. */
+  /** Returns whether the path is unknown, which LM Studio reports with HTTP 200 and these words. */
   private boolean isUnknownPath() {
     return words.startsWith("unexpected endpoint");
   }
 
-  /** Whether a machine, an engine or a proxy is at fault. */
+  /** Returns whether a machine, an engine or a proxy is at fault. */
   boolean isServer() {
     return hasWords(ErrorPhrases.SERVER);
   }
@@ -263,8 +269,8 @@ final class ErrorClassifier {
   }
 
   /**
-   * The words to show. Of what the model wrote, the server's own first clause is all: what follows
-   * describes the text.
+   * Returns the message to show. Of an error in the model's output only the server's own first
+   * clause is shown, because the rest describes the output.
    */
   static String shown(FailureKind kind, String message) {
     if (kind != FailureKind.MODEL_STOPPED) {

@@ -4,13 +4,13 @@ package dev.offmeter.internal.wire;
 import java.util.regex.Pattern;
 
 /**
- * The words by which servers say what went wrong, in lower case, from their documentation, their
+ * Holds the phrases by which servers report errors, in lower case, from their documentation, their
  * source and reports of what they sent: Ollama, llama-server, vLLM, TGI, LocalAI, LM Studio,
  * LiteLLM, OpenRouter, OpenAI, Azure, Groq, Mistral, Gemini, Anthropic, Cloudflare's Workers AI.
- * How they are weighed is decided in {@link ErrorClassifier}.
+ * {@link ErrorClassifier} decides which outweighs which.
  */
 final class ErrorPhrases {
-  /** A content filter refused, explicitly. */
+  /** A content filter refused the request explicitly. */
   static final Pattern FILTERED =
       any(
           "content filter",
@@ -31,7 +31,7 @@ final class ErrorPhrases {
           "inappropriate content",
           "content exists risk");
 
-  /** The account is at its end, and waiting a minute will not help. */
+  /** The account has reached its limit, and waiting a minute will not help. */
   static final Pattern SPENT =
       any(
           "usage limit",
@@ -60,7 +60,10 @@ final class ErrorPhrases {
           "account (is not active|has been (suspended|deactivated|disabled))",
           "account_deactivated");
 
-  /** As those, unless the server says when to come again: Google words a full minute so too. */
+  /**
+   * The account has reached a quota, unless the server says when to retry: Google reports a limit
+   * per minute in the same words.
+   */
   static final Pattern QUOTA =
       any(
           "quota exceeded",
@@ -69,7 +72,7 @@ final class ErrorPhrases {
           "insufficient[ _]quota",
           "quota (has been |is )?(reached|exhausted|used up)");
 
-  /** A limit of a short time. */
+  /** A limit for a short time was reached. */
   static final Pattern SHORT_TERM =
       any(
           "rate[ _-]?limit",
@@ -79,7 +82,7 @@ final class ErrorPhrases {
           "too many requests",
           "requests per");
 
-  /** When to come again. */
+  /** The server says when to retry. */
   static final Pattern DATED = any("(retry|try again) (in|after) ");
 
   /** The conversation is longer than the model's context. */
@@ -140,7 +143,7 @@ final class ErrorPhrases {
           "deploymentnotfound",
           "requested entity was not found");
 
-  /** The model wrote what the server cannot read, or did not end. */
+  /** The server cannot parse what the model wrote, or the model did not end. */
   static final Pattern OUTPUT =
       any(
           "pars(e|ing) (of )?(the )?(model'?s? )?(tool|function)[ _-]?calls?",
@@ -236,7 +239,7 @@ final class ErrorPhrases {
           "not (a )?multimodal",
           "without vision");
 
-  /** What a machine, an engine or a proxy lacks, whatever else is said. */
+  /** A machine, an engine or a proxy lacks something, whatever else is said. */
   static final Pattern SERVER =
       any(
           "out of memory",
@@ -286,7 +289,7 @@ final class ErrorPhrases {
               + " token|auth token|credentials|username or password)",
           "api[ _-]?key (is |has |was )?(not valid|invalid|missing|expired|required|rejected|revoked)");
 
-  /** A path, a route or a page that is not there. */
+  /** A path, a route or a page does not exist. */
   static final Pattern PATH =
       any(
           "^\\W*(\\d{3})?\\W*((the )?(requested |request )?(file|page|path|route|endpoint|resource|url|uri)"
@@ -296,7 +299,7 @@ final class ErrorPhrases {
           "(get|post) /",
           "(^|[\\s\"'`(])/[a-z][\\w-]*(/|\\b)");
 
-  /** A key, an account or a rule that keeps this caller out. */
+  /** A key, an account or a rule keeps this caller out. */
   static final Pattern DOOR =
       any(
           "\\b(api[ _-]?)?keys?\\b",

@@ -4,10 +4,10 @@ package dev.offmeter.internal.wire;
 import okhttp3.Headers;
 
 /**
- * A reply that is no answer, as far as it is worth reading.
+ * Holds a reply that is not an answer, as far as it is read.
  *
  * @param status the HTTP status
- * @param headers its headers
+ * @param headers the headers of the reply
  * @param body the beginning of its body
  */
 public record ErrorResponse(int status, Headers headers, String body) {}

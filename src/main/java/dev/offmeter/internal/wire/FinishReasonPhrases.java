@@ -9,9 +9,10 @@ import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * The words by which servers say why an answer ended, for all protocols, in any case and with any
- * separator. From the documentation and sources of OpenAI, Anthropic, Gemini, Ollama, vLLM, TGI,
- * Mistral, Together AI and DeepSeek, and from public reports of servers that imitate them.
+ * Classifies the words by which servers say why an answer ended, for all protocols, in any case and
+ * with any separator. From the documentation and sources of OpenAI, Anthropic, Gemini, Ollama,
+ * vLLM, TGI, Mistral, Together AI and DeepSeek, and from public reports of servers that imitate
+ * them.
  */
 public final class FinishReasonPhrases {
   private static final Set<String> NONE =
@@ -56,7 +57,7 @@ public final class FinishReasonPhrases {
           "eom_id",
           "im_end",
           "end_of_message",
-          // What is left of </s>.
+          // Left over from </s>.
           "s",
           "tool_calls",
           "tool_call",
@@ -77,7 +78,7 @@ public final class FinishReasonPhrases {
           "output_length",
           "truncated");
 
-  /** A full context is said in many ways, but hardly without one of these. */
+  /** A full context is reported in many ways, but hardly without one of these. */
   private static final Pattern OVERFLOW =
       Pattern.compile(".*(context|prompt_too_long|input_too_long|prompt_length).*");
 
@@ -122,31 +123,31 @@ public final class FinishReasonPhrases {
           "killed",
           "preempt");
 
-  /** A word as a person would write one; anything else may be part of an answer. */
+  /** Matches a plain word; anything else may be part of an answer and is not shown. */
   private static final Pattern PLAIN = Pattern.compile("[A-Za-z][A-Za-z0-9_.-]{0,39}");
 
   private static final Pattern SEPARATORS = Pattern.compile("[\\s.:-]+");
 
-  /** The name of the field or of its type before the word, which a program prints so. */
+  /** Matches the name of the field or of its type before the word, as a program prints it. */
   private static final Pattern NAMED = Pattern.compile("(?:finish|stop)_?reason_(?=.)");
 
-  /** Marks around the word: of a quotation, of a token of the model's own. */
+  /** Matches marks around the word: quotation marks, or those of a special token. */
   private static final Pattern MARKS = Pattern.compile("^\\W+|\\W+$");
 
-  /** The token that ends a text, whatever is said of it. */
+  /** Matches the token that ends a text, whatever else is said about it. */
   private static final Pattern TOKEN = Pattern.compile("(?:.*_)?(?:eos|eot)(?:_.*)?");
 
   private static final Pattern HUMP = Pattern.compile("(?<=[a-z])(?=[A-Z])");
 
   private FinishReasonPhrases() {}
 
-  /** What a word means for its answer; each outweighs those before it. */
+  /** The meaning of a word for its answer; each outweighs those before it. */
   public enum Meaning {
     /** There is no reason yet. */
     NOTHING,
-    /** Nobody here knows the word: a reason in the model, or a word for not having ended. */
+    /** An unknown word: a reason in the model, or a word for not having ended. */
     UNKNOWN,
-    /** The model has said what it wanted to say. */
+    /** The model has ended its answer. */
     STOP,
     /** A limit of tokens was reached. */
     LENGTH,
@@ -160,9 +161,9 @@ public final class FinishReasonPhrases {
     ERROR
   }
 
-  /** What the word means. */
+  /** Returns the meaning of the word. */
   public static Meaning of(String reason) {
-    // What nearly every answer ends with costs nothing.
+    // The fast path for the reason of nearly every answer.
     if (reason.equals("stop")) {
       return Meaning.STOP;
     }
@@ -204,7 +205,7 @@ public final class FinishReasonPhrases {
     return TOKEN.matcher(word).matches() ? Meaning.STOP : Meaning.UNKNOWN;
   }
 
-  /** The failure that a word stands for which is no good end. */
+  /** Returns the failure for a word that is not a regular end. */
   static AttemptException failure(Meaning meaning, String word) {
     String told = PLAIN.matcher(word.strip()).matches() ? ": " + word.strip() : "";
     return switch (meaning) {

@@ -6,14 +6,14 @@ import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.wire.FinishReasonPhrases.Meaning;
 
 /**
- * All that one reply says of why it ended. A blank reason takes nothing back, and a worse one
- * outweighs a better: a proxy may say {@code stop} of what its own server calls an error.
+ * Collects all that one reply says about why it ended. A blank reason overrides nothing, and a
+ * worse one outweighs a better: a proxy may say {@code stop} of what its own server calls an error.
  */
 public final class FinishReasonTracker {
   private String word = "";
   private Meaning meaning = Meaning.NOTHING;
 
-  /** The reason in the field that is meant for it; blank for none. */
+  /** Adds the reason in the field that is meant for it; blank for none. */
   public void add(String reason) {
     Meaning added = reason.isEmpty() ? Meaning.NOTHING : FinishReasonPhrases.of(reason);
     if (added.compareTo(meaning) > 0) {
@@ -22,7 +22,7 @@ public final class FinishReasonTracker {
     }
   }
 
-  /** A reason in another field, which ends no answer but may say that it went wrong. */
+  /** Adds a reason in another field, which ends no answer but may report an error. */
   public void addSecondary(String reason) {
     Meaning added = reason.isEmpty() ? Meaning.NOTHING : FinishReasonPhrases.of(reason);
     Meaning least = isEnd() ? Meaning.STOP : Meaning.LENGTH;
@@ -31,12 +31,12 @@ public final class FinishReasonTracker {
     }
   }
 
-  /** Whether any reason has come. */
+  /** Returns whether any reason has come. */
   public boolean hasReason() {
     return meaning != Meaning.NOTHING;
   }
 
-  /** Whether a reason has come that ends the answer, well or not. */
+  /** Returns whether a reason has come that ends the answer, regularly or not. */
   public boolean isEnd() {
     return meaning.compareTo(Meaning.STOP) >= 0;
   }

@@ -8,23 +8,26 @@ import dev.offmeter.internal.json.Json;
 import java.time.Duration;
 import java.util.Optional;
 
-/** The details of a Google error ({@code google.rpc.Status}), where its meaning may stand alone. */
+/**
+ * Reads the details of a Google error ({@code google.rpc.Status}), which alone may hold its
+ * meaning.
+ */
 public final class GoogleErrorDetails {
-  /** A quota of a day comes back in hours. For how long it is heeded is bounded elsewhere. */
+  /** A daily quota comes back in hours. The caller bounds how much of this time is honoured. */
   private static final Duration DAILY = Duration.ofHours(1);
 
   private static final double LONGEST_SECONDS = 24 * 3600;
 
   private GoogleErrorDetails() {}
 
-  /** The failure with what only the details say; Gemini's compatible endpoint has them too. */
+  /** Refines a failure by its details; Gemini's OpenAI-compatible endpoint sends them too. */
   public static AttemptException refined(AttemptException failure, ErrorResponse reply) {
     String text = reply.body().strip();
     boolean json = text.startsWith("{") || text.startsWith("[");
     return json ? refined(failure, Json.tree(text)) : failure;
   }
 
-  /** The failure of an error in an answer, which stands alone or in an array of one. */
+  /** Refines a failure of an error in an answer, which stands alone or in an array of one. */
   static AttemptException refined(AttemptException failure, JsonNode body) {
     JsonNode error = (body.isArray() ? body.path(0) : body).path("error");
     if (failure.kind() == FailureKind.BAD_REQUEST && isForAPerson(error)) {
@@ -36,8 +39,8 @@ public final class GoogleErrorDetails {
   }
 
   /**
-   * Whether only a person can mend it: an invalid key is HTTP 400 here, not 401, and so is a free
-   * tier that the region does not have.
+   * Returns whether the error requires operator action: an invalid key is HTTP 400 here, not 401,
+   * and so is a free tier that is not offered in the region.
    */
   private static boolean isForAPerson(JsonNode error) {
     if (error.path("status").asText("").equals("FAILED_PRECONDITION")) {
@@ -51,7 +54,7 @@ public final class GoogleErrorDetails {
     return false;
   }
 
-  /** There is no {@code Retry-After}: the pause stands in {@code RetryInfo} alone. */
+  /** Reads the back-off from {@code RetryInfo}: Google sends no {@code Retry-After}. */
   private static Optional<Duration> retryDelay(JsonNode error) {
     Optional<Duration> delay = Optional.empty();
     for (JsonNode detail : error.path("details")) {
@@ -67,7 +70,9 @@ public final class GoogleErrorDetails {
     return delay;
   }
 
-  /** A {@code google.protobuf.Duration} in JSON: seconds with a fraction, and an {@code s}. */
+  /**
+   * Reads a {@code google.protobuf.Duration} in JSON: seconds with a fraction, and an {@code s}.
+   */
   private static Optional<Duration> seconds(String text) {
     if (!text.matches("\\d{1,9}(\\.\\d{1,9})?s")) {
       return Optional.empty();

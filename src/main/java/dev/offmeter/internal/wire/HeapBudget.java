@@ -5,23 +5,23 @@ import java.io.IOException;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * The part of the heap that one answer may fill. Many endpoints may send much at once, each within
- * its own limit: what is kept of all that are being read in this process has a limit together. One
- * may take as much as is left by all, so that a few that never end leave room for others. What has
- * been read and is no longer kept takes nothing.
+ * Limits the part of the heap that one answer may fill. Many endpoints may send much at once, each
+ * within its own limit: so all answers that are being read in this process share a limit. One may
+ * take as much as is left, so that a few that never end leave room for others. What has been read
+ * and is no longer kept counts no more.
  *
  * <p>Used by the thread that reads the answer.
  */
 public final class HeapBudget {
-  /** Hardly any answer keeps more, and none that keeps less is counted. */
+  /** Hardly any answer keeps more than this, and none that keeps less is counted. */
   public static final int FREE = 256 * 1024;
 
   private static final int STEP = 64 * 1024;
   private static final int VALUE = 20;
 
   /**
-   * A sixteenth of the heap. The text of a long line is there as bytes, as what the parser made of
-   * it, and as the answer: up to six bytes for each of the body.
+   * The limit of all answers, a sixteenth of the heap. The text of a long line is kept as bytes, as
+   * the parser's copy, and as the answer: up to six bytes for each byte of the body.
    */
   private static final long ALL_OF_PROCESS = Runtime.getRuntime().maxMemory() / 16;
 
@@ -32,7 +32,7 @@ public final class HeapBudget {
   private long kept;
   private long taken;
 
-  /** Nothing yet, of the heap of this process. */
+  /** Creates an empty budget on the heap of this process. */
   public HeapBudget() {
     this(OF_PROCESS, ALL_OF_PROCESS);
   }
@@ -42,24 +42,24 @@ public final class HeapBudget {
     this.all = all;
   }
 
-  /** A value of a tree takes about 120 bytes, beside its text. */
+  /** Adds a value of a tree, which takes about 120 bytes beside its text. */
   void growByValue() throws TooLargeException {
     grow(VALUE);
   }
 
   /**
-   * So many more bytes of it are kept.
+   * Adds bytes.
    *
-   * @throws TooLargeException if it takes more than all leave
+   * @throws TooLargeException if all answers leave less
    */
   public void grow(long bytes) throws TooLargeException {
     keep(kept + bytes);
   }
 
   /**
-   * So many bytes of it are kept now, however many there were.
+   * Sets how many bytes are kept now.
    *
-   * @throws TooLargeException if it takes more than all leave
+   * @throws TooLargeException if all answers leave less
    */
   public void keep(long bytes) throws TooLargeException {
     kept = bytes;
@@ -90,23 +90,23 @@ public final class HeapBudget {
     }
   }
 
-  /** Nothing of it is kept any more. */
+  /** Releases all of it. */
   public void release() {
     giveBack(taken);
     kept = 0;
   }
 
-  /** A server sends more than may be read of it; the message says of what. */
+  /** Thrown when a server sends more than may be read; the message says of what. */
   public static class TooLargeException extends IOException {
     private static final long serialVersionUID = 1L;
 
-    /** So much is too much. */
+    /** Creates the exception with a message that names the limit. */
     public TooLargeException(String message) {
       super(message);
     }
   }
 
-  /** Others have taken the heap that there is: the server may have sent little. */
+  /** Thrown when other answers have taken the heap: this server may have sent little. */
   public static final class BudgetExhaustedException extends TooLargeException {
     private static final long serialVersionUID = 1L;
 

@@ -11,8 +11,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Names a reply that is no answer for what it is. First the marks of Cloudflare's edge, which may
- * hide the server's own status, then the status.
+ * Classifies a reply that is not an answer: first by the marks of Cloudflare's edge, which may
+ * replace the server's own status, then by the status.
  *
  * <p>Sources: Cloudflare's documentation of its 1xxx and 5xx errors, of {@code cf-mitigated}, of
  * Access service tokens and of RFC 9457 error bodies; cloudflared's source for the empty bodies of
@@ -22,12 +22,14 @@ public final class HttpErrorClassifier {
   private static final Pattern TITLE =
       Pattern.compile("<title[^<>]*>([^<]{0,4000})", Pattern.CASE_INSENSITIVE);
 
-  /** The longest text without a form that is shown. */
+  /** The longest plain text that is shown. */
   private static final int PLAIN = 200;
 
   private static final Pattern EDGE_CODE = Pattern.compile("error code: (1\\d{3})");
 
-  /** llama-server, and the routers that start one for each model. */
+  /**
+   * The words of llama-server, and of routers that start one for each model, while a model loads.
+   */
   private static final Set<String> LOADING =
       Set.of("loading model", "model is loading", "model is being loaded", "model_loading");
 
@@ -40,7 +42,9 @@ public final class HttpErrorClassifier {
     return isDefinite(reply) ? dated.asDefinite() : dated;
   }
 
-  /** A short text that is not JSON speaks for itself: llama-swap and Go's servers send such. */
+  /**
+   * Reads the error, which may be a short text without JSON, as from llama-swap and Go's servers.
+   */
   private static ErrorBody error(ErrorResponse reply) {
     ErrorBody error = ErrorBody.parse(reply.body());
     String text = reply.body().strip();
@@ -49,8 +53,9 @@ public final class HttpErrorClassifier {
   }
 
   /**
-   * OpenAI and Anthropic say so, and their own clients heed it. A page under HTTP 200 is somebody
-   * else's, who will be there the next time too.
+   * Returns whether a retry is pointless. OpenAI and Anthropic say so in {@code x-should-retry},
+   * which their own clients heed. A page under HTTP 200 comes from another server, and will come
+   * again.
    */
   private static boolean isDefinite(ErrorResponse reply) {
     return "false".equalsIgnoreCase(reply.headers().get("x-should-retry"))
@@ -81,7 +86,7 @@ public final class HttpErrorClassifier {
     return TunnelErrorPages.of(reply, error).orElseGet(() -> byWordsOrStatus(reply, error));
   }
 
-  /** What a server says in so many words outweighs its status. */
+  /** Classifies by the server's words, which outweigh its status. */
   private static AttemptException byWordsOrStatus(ErrorResponse reply, ErrorBody error) {
     ErrorClassifier words = ErrorClassifier.of(error);
     boolean dated = RetryAfter.of(reply.headers()).isPresent();
@@ -96,20 +101,20 @@ public final class HttpErrorClassifier {
     return byStatus(reply, error, words);
   }
 
-  /** Whether the status leaves room for a fault of the request, the model or its output. */
+  /** Returns whether the status may also report a fault of the request, the model or its output. */
   private static boolean isOfRequest(int status, boolean json, boolean shortTerm) {
     return switch (status) {
-      // These name a door, and are taken at their word; 403 and 404 are weighed apart.
+      // The status alone decides 401 and 407; 403 and 404 are classified elsewhere.
       case 401, 403, 404, 407 -> false;
       case 429 -> json && !shortTerm;
       case 500, 501, 502, 503 -> true;
-      // A path, a clock or a proxy, unless the server itself has something to say.
+      // A path, a timeout or a proxy, unless the server itself explains it in JSON.
       case 405, 408, 425 -> json;
       default -> status / 100 == 4 || (status / 100 == 5 && json);
     };
   }
 
-  /** Cloudflare's own 1xxx number, from a plain body or from an RFC 9457 one; 0 when none. */
+  /** Returns Cloudflare's own 1xxx number, from a plain body or from an RFC 9457 one; 0 if none. */
   private static int edgeCode(ErrorResponse reply) {
     Matcher plain = EDGE_CODE.matcher(reply.body().strip());
     if (plain.matches()) {
@@ -158,13 +163,13 @@ public final class HttpErrorClassifier {
       case 408, 504, 524 ->
           worded(FailureKind.GATEWAY_TIMEOUT, reply, error, "the server was too slow");
       case 425 -> worded(FailureKind.SERVER_BUSY, reply, error, "too early");
-      // TGI fails a request that it was working on with 424.
+      // TGI sends 424 when generation fails.
       case 424 -> worded(FailureKind.SERVER_ERROR, reply, error, "generation failed");
       case 429 -> tooManyRequests(reply, error, words);
       case 502, 520, 521, 522, 523, 525, 526 ->
           worded(FailureKind.ORIGIN_UNREACHABLE, reply, error, "the server is not reachable");
       case 503 -> unavailable(reply, error, words);
-      // Anthropic's own status for too much load.
+      // 529 is Anthropic's own status for overload.
       case 529 -> worded(FailureKind.SERVER_BUSY, reply, error, "overloaded");
       default -> byClass(reply, error, words);
     };
@@ -180,7 +185,7 @@ public final class HttpErrorClassifier {
     };
   }
 
-  /** A router tells in words that the server behind it is not there yet, or loads its model. */
+  /** Classifies a router's words: the server behind it is not there yet, or loads its model. */
   private static FailureKind failed(String told) {
     String text = told.toLowerCase(Locale.ROOT);
     if (text.startsWith("proxy error") || text.contains("could not establish connection")) {
@@ -199,7 +204,9 @@ public final class HttpErrorClassifier {
     return words.isCrash() ? FailureKind.SERVER_ERROR : FailureKind.BAD_REQUEST;
   }
 
-  /** A 501 with words, or a type that says so, is about what the request wants. */
+  /**
+   * Classifies a 5xx. A 501 with words, or a type that says so, is about what the request asks for.
+   */
   private static AttemptException serverError(
       ErrorResponse reply, ErrorBody error, ErrorClassifier words) {
     boolean wanted = reply.status() == 501 && error.json() && !words.isServer();
@@ -217,12 +224,12 @@ public final class HttpErrorClassifier {
     if (error.json()) {
       return worded(words.forbidden(), reply, error, "forbidden");
     }
-    // A 403 page is Access without its marks, or a firewall rule: for a person, either way.
+    // A 403 page is Access without its marks, or a firewall rule: either requires operator action.
     FailureKind kind = isHtml(reply.body()) ? FailureKind.ACCESS_DENIED : FailureKind.UNAUTHORIZED;
     return worded(kind, reply, error, "forbidden");
   }
 
-  /** TGI says 429 when it is full, whoever asks. */
+  /** Classifies a 429, which TGI also sends when it is at capacity, whoever asks. */
   private static AttemptException tooManyRequests(
       ErrorResponse reply, ErrorBody error, ErrorClassifier words) {
     FailureKind kind = words.isOverload() ? FailureKind.SERVER_BUSY : FailureKind.RATE_LIMITED;
@@ -234,7 +241,7 @@ public final class HttpErrorClassifier {
     return worded(words.notFound(), reply, error, "no such path, empty body");
   }
 
-  /** In the server's own words, or else in ours. */
+  /** Returns the failure in the server's words, or else in the library's. */
   private static AttemptException worded(
       FailureKind kind, ErrorResponse reply, ErrorBody error, String otherwise) {
     String told = message(reply, error);
@@ -261,7 +268,7 @@ public final class HttpErrorClassifier {
         busy ? FailureKind.SERVER_BUSY : FailureKind.SERVER_ERROR, reply, error, "unavailable");
   }
 
-  /** The server's own words, or the title of its page; empty if there are none. */
+  /** Returns the server's own words, or the title of its page; empty if there are none. */
   private static String message(ErrorResponse reply, ErrorBody error) {
     if (!error.message().isBlank()) {
       return error.message().strip();

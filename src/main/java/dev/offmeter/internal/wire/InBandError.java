@@ -8,30 +8,33 @@ import java.util.Locale;
 import java.util.Set;
 
 /**
- * An error that comes where an answer should, after HTTP 200. What it is stands in its own words,
- * type and code: vLLM, TGI, LocalAI and Anthropic send errors so that would else have had a status.
- * TGI's {@code http_status_code} is not read: its source says 422 of every error in a stream.
+ * Reads an error that comes in place of an answer, after HTTP 200. Its words, type and code decide
+ * what it is: vLLM, TGI, LocalAI and Anthropic send errors so that would otherwise have a status.
+ * TGI's {@code http_status_code} is not read: by its source it is 422 for every error in a stream.
  */
 public final class InBandError {
-  /** What only a reply has; beside these, a field that may belong to an error does not make one. */
+  /**
+   * Fields that only a reply has; beside these, a field that may belong to an error does not make
+   * one.
+   */
   private static final Set<String> REPLY =
       Set.of(
           "choices", "candidates", "usageMetadata", "promptFeedback", "delta", "done", "content");
 
-  /** Other names for the field {@code error}. */
+  /** Other names of the field {@code error}. */
   private static final Set<String> NAMES = Set.of("error_msg", "error_message", "errorMessage");
 
-  /** Says that nothing went wrong. */
+  /** Values that say that nothing went wrong. */
   private static final Set<String> NONE =
       Set.of("", "0", "0.0", "200", "false", "null", "none", "nil", "ok", "success");
 
-  /** Says that nothing has gone wrong yet. */
+  /** Values that say that nothing has gone wrong yet. */
   private static final Set<String> UNDER_WAY =
       Set.of("connected", "started", "pending", "queued", "processing", "running", "in_progress");
 
   private InBandError() {}
 
-  /** Whether the object holds an error, or is one, or an array of one does. */
+  /** Returns whether the object holds an error or is one, or is an array of one such object. */
   public static boolean isIn(JsonNode node) {
     JsonNode single = node.isArray() && node.size() == 1 ? node.get(0) : node;
     if (!single.isObject()) {
@@ -44,12 +47,15 @@ public final class InBandError {
     return !isNothing(error) || !isPart(single);
   }
 
-  /** Whether an object has what only a reply has. */
+  /** Returns whether an object has a field that only a reply has. */
   static boolean isPart(JsonNode node) {
     return REPLY.stream().anyMatch(node::has);
   }
 
-  /** Some servers have the field in every chunk: false, empty, zero, or a word for none. */
+  /**
+   * Returns whether the value says that there is no error: some servers send the field in every
+   * chunk, as false, empty, zero, or a word for none.
+   */
   private static boolean isNothing(JsonNode error) {
     if (!error.isContainerNode()) {
       return NONE.contains(error.asText().toLowerCase(Locale.ROOT));
@@ -62,12 +68,15 @@ public final class InBandError {
     return true;
   }
 
-  /** Whether a field for a code or a status says that something went wrong. */
+  /** Returns whether a field for a code or a status reports an error. */
   private static boolean isCoded(JsonNode code) {
     return !isNothing(code) && !UNDER_WAY.contains(code.asText().toLowerCase(Locale.ROOT));
   }
 
-  /** An error without the field {@code error}, which looks like no part of a reply. */
+  /**
+   * Returns whether the object is an error without the field {@code error}, and not part of a
+   * reply.
+   */
   private static boolean isError(JsonNode node) {
     if (node.path("object").asText("").equals("error")) {
       return true;
@@ -81,7 +90,7 @@ public final class InBandError {
     boolean listed = isFilled(node.path("detail")) || isFilled(node.path("errors"));
     boolean nested = message.has("detail") || message.has("error");
     boolean problem = node.has("title") && node.path("status").asInt() >= 400;
-    // A message alone could be part of an answer, unless a server is known to word an error so.
+    // A message alone could be part of an answer, unless a server is known to report errors so.
     boolean coded =
         isCoded(node.path("code")) || isCoded(node.path("status")) || type.equals("error");
     boolean told = message.isTextual() && (coded || isWorded(node));
@@ -106,7 +115,7 @@ public final class InBandError {
     return GoogleErrorDetails.refined(of(ErrorBody.of(node)), node);
   }
 
-  /** An error that is a text, or JSON in a text. */
+  /** Reads an error that is a text, or JSON in a text. */
   static AttemptException ofText(String text) {
     return of(ErrorBody.ofText(text));
   }

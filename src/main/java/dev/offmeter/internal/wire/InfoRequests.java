@@ -20,14 +20,14 @@ import java.util.function.Predicate;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 
-/** What several kinds of servers are asked about themselves. */
+/** Creates the requests for information that several kinds of servers have in common. */
 public final class InfoRequests {
-  /** As many names of a list as a person reads. */
+  /** The most names of a list that are shown. */
   private static final int MOST_NAMES = 5;
 
   private InfoRequests() {}
 
-  /** A request without a body. */
+  /** Creates a request without a body. */
   public static InfoRequest get(
       HttpUrl url, BiConsumer<JsonNode, List<Fact>> reader, Topic... about) {
     return new InfoRequest(
@@ -42,7 +42,7 @@ public final class InfoRequests {
     return facts;
   }
 
-  /** A list of models, in which the endpoint's own is looked for. */
+  /** Requests the list of models, and looks for the endpoint's own in it. */
   public static InfoRequest models(HttpUrl url, Predicate<String> isOurs, boolean nameMatters) {
     return get(
         url,
@@ -75,7 +75,9 @@ public final class InfoRequests {
     }
   }
 
-  /** vLLM, llama-server (what the model was trained for), and routers. */
+  /**
+   * Adds the context as vLLM, llama-server (for which the model was trained) and routers report it.
+   */
   private static void context(JsonNode model, List<Fact> facts) {
     for (String name : List.of("max_model_len", "context_length", "context_window")) {
       int tokens = JsonFields.count(model, name);
@@ -107,7 +109,7 @@ public final class InfoRequests {
     return names.isEmpty() ? "none" : String.join(", ", names) + more;
   }
 
-  /** A field that names the server's version. */
+  /** Requests a field that holds the server's version. */
   public static InfoRequest version(HttpUrl url, String field) {
     return get(
         url,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.wire;
 
-/** Finds where JSON that comes in parts is whole: where its last bracket closes. */
+/** Finds the end of JSON that comes in parts: where its last bracket closes. */
 final class JsonEndDetector {
   private int depth;
   private boolean begun;
   private boolean text;
   private boolean escaped;
 
-  /** Reads on. */
+  /** Reads the next part. */
   void read(byte[] bytes) {
     for (byte next : bytes) {
       if (text) {
@@ -34,7 +34,7 @@ final class JsonEndDetector {
     }
   }
 
-  /** Whether all brackets are closed, of which there was at least one. */
+  /** Returns whether all brackets are closed, of which there was at least one. */
   boolean isWhole() {
     return begun && depth <= 0 && !text;
   }

@@ -8,11 +8,11 @@ import dev.offmeter.internal.AttemptException;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Fields of a reply that may be missing or null. */
+/** Reads fields of a reply that may be missing or null. */
 public final class JsonFields {
   private JsonFields() {}
 
-  /** A value of another type would be text lost, so it is a failure. */
+  /** Reads a text. A value of another type is a failure, since text would be lost. */
   public static String text(JsonNode node, String field) throws AttemptException {
     JsonNode value = node.path(field);
     if (value.isMissingNode() || value.isNull()) {
@@ -24,13 +24,16 @@ public final class JsonFields {
     return value.textValue();
   }
 
-  /** A text that costs no answer by itself: a value of another type is none. */
+  /** Reads a text that no answer depends on: a value of another type is ignored. */
   public static String informal(JsonNode node, String field) {
     JsonNode value = node.path(field);
     return value.isTextual() ? value.textValue() : "";
   }
 
-  /** An object, missing where there is none; anything else in its place would be text lost. */
+  /**
+   * Reads an object, missing if there is none. A value of another type is a failure, since text
+   * would be lost.
+   */
   public static JsonNode object(JsonNode node, String field) throws AttemptException {
     JsonNode value = node.path(field);
     if (value.isNull()) {
@@ -43,7 +46,10 @@ public final class JsonFields {
     return value;
   }
 
-  /** A list of objects, empty where there is none; likewise. A null in it carries nothing. */
+  /**
+   * Reads a list of objects, empty if there is none. Other elements are a failure, except null,
+   * which carries nothing.
+   */
   public static List<JsonNode> objects(JsonNode node, String field) throws AttemptException {
     JsonNode value = node.path(field);
     List<JsonNode> objects = new ArrayList<>(value.size());
@@ -60,19 +66,25 @@ public final class JsonFields {
     return objects;
   }
 
-  /** Which of several answers it belongs to; what is no number belongs to the one that is read. */
+  /**
+   * Returns the index of the choice, of several; an index that is not a number counts as that of
+   * {@code read}.
+   */
   public static int index(JsonNode node, int read) {
     JsonNode value = node.path("index");
     return value.isMissingNode() || value.canConvertToInt() ? value.asInt() : Math.max(0, read);
   }
 
-  /** Which part of an answer it belongs to; a number that is too large for that tells nothing. */
+  /**
+   * Returns the position of a part of the answer, or {@code otherwise} if there is no number or too
+   * large a one.
+   */
   public static int position(JsonNode node, int otherwise) {
     JsonNode value = node.path("index");
     return value.isNumber() && !value.canConvertToInt() ? otherwise : value.asInt(otherwise);
   }
 
-  /** A count, 0 where there is none; see {@link TokenCount#of(JsonNode)}. */
+  /** Reads a count, 0 if there is none; see {@link TokenCount#of(JsonNode)}. */
   public static int count(JsonNode node, String field) {
     return TokenCount.of(node.path(field));
   }

@@ -12,7 +12,7 @@ import java.util.TreeMap;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 
-/** A POST whose body is JSON written by hand. */
+/** Creates a POST whose body is JSON written by hand. */
 public final class JsonRequest {
   private JsonRequest() {}
 
@@ -34,7 +34,10 @@ public final class JsonRequest {
     return new Request.Builder().url(url).header("Accept", accept).post(json);
   }
 
-  /** What the request says outweighs what the endpoint fixes; a server without a seed gets none. */
+  /**
+   * Writes the sampling settings. The request overrides the endpoint's options; a server without a
+   * seed gets none.
+   */
   public static void sampling(
       ProtocolDescriptor.ServerConfig server, ChatRequest request, Names names, JsonGenerator out)
       throws IOException {
@@ -54,7 +57,9 @@ public final class JsonRequest {
     options(all, out);
   }
 
-  /** What a protocol calls the settings of a request; an empty name is none. */
+  /**
+   * Names the fields of a protocol for the settings of a request; an empty name for no such field.
+   */
   public record Names(String topP, String seed, String stop) {}
 
   public static void options(Map<String, Object> options, JsonGenerator out) throws IOException {
@@ -64,7 +69,7 @@ public final class JsonRequest {
     }
   }
 
-  /** The tools as OpenAI and Ollama want them. */
+  /** Writes the tools in the shape of OpenAI and Ollama. */
   public static void functions(ChatRequest request, JsonGenerator out) throws IOException {
     if (request.tools().isEmpty()) {
       return;

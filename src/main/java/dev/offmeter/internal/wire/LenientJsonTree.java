@@ -15,23 +15,23 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The JSON of a reply as a tree, tolerant of what costs no answer: NaN, a number beyond measure, a
- * property that comes twice. Of such a one the last counts that says anything.
+ * Reads the JSON of a reply as a tree, and tolerates what costs no answer: NaN, a number out of
+ * range, a duplicate property, of which the last that is not empty counts.
  */
 public final class LenientJsonTree {
-  /** Numbers are kept as they are written: a tool's argument may have more digits than a double. */
+  /** Keeps numbers as they are written: a tool's argument may have more digits than a double. */
   private static final JsonNodeFactory NODES = new JsonNodeFactory(true);
 
   private final HeapBudget heapBudget = new HeapBudget();
   private int left = Json.MOST_TOKENS;
 
-  /** Counts anew. */
+  /** Restarts the count of values. */
   public void reset() {
     left = Json.MOST_TOKENS;
     heapBudget.release();
   }
 
-  /** The next value; null when there is none. Nested no deeper than the parser permits. */
+  /** Reads the next value; null when there is none. Nested no deeper than the parser permits. */
   static @Nullable JsonNode next(JsonParser parser) throws IOException {
     JsonToken token = parser.nextToken();
     return token == null ? null : value(parser, token);
@@ -83,7 +83,7 @@ public final class LenientJsonTree {
     return object;
   }
 
-  /** What a property says that comes twice: of each field of an object too. */
+  /** Merges a duplicate property into the one before, and each field of objects likewise. */
   private static JsonNode mergeDuplicate(JsonNode before, JsonNode after) {
     if (isEmptyValue(after)) {
       return before;
@@ -108,7 +108,7 @@ public final class LenientJsonTree {
     return array;
   }
 
-  /** Whether it is null, or an empty text, list or object. */
+  /** Returns whether the value is null, or an empty text, list or object. */
   public static boolean isEmptyValue(JsonNode value) {
     return value.isNull()
         || (value.isTextual() && value.textValue().isEmpty())
@@ -138,7 +138,10 @@ public final class LenientJsonTree {
     return parser.getTextLength() > Json.LONGEST_NUMBER;
   }
 
-  /** No null: where a text belongs, it would be skipped as if nothing stood there. */
+  /**
+   * Reads a number as it is written. Never null: in place of a text, null would be skipped as
+   * missing.
+   */
   private static JsonNode asWritten(JsonParser parser) throws IOException {
     return NODES.rawValueNode(new RawValue(parser.getText()));
   }

@@ -9,8 +9,9 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /**
- * A conversation as turns of two, for Gemini and Anthropic: what follows one another from the same
- * side is one turn, the results of tools are the user's, and the system's words stand elsewhere.
+ * Groups a conversation into alternating turns, for Gemini and Anthropic: successive messages of
+ * the same side are one turn, results of tools belong to the user, and system messages are left
+ * out.
  */
 public final class MessageTurns {
   private MessageTurns() {}

@@ -4,20 +4,22 @@ package dev.offmeter.internal.wire;
 import java.util.List;
 
 /**
- * A field of a request that can be left out without changing what is asked for.
+ * Describes a field of a request that can be omitted without changing what is asked for.
  *
- * @param name as it stands in the request
+ * @param name the name of the field in the request
  * @param use who decides its value, and so what a server's complaint about it means
- * @param otherNames what servers call it in their errors, as a part of it or in plain words
+ * @param otherNames what servers call the field in their errors, as a part of it or in plain words
  */
 public record OmissibleField(String name, Use use, List<String> otherNames) {
-  /** Who decides the value of a field. */
+  /** The origin of the value of a field. */
   enum Use {
-    /** The library, so that any complaint about it is a reason to leave it out. */
+    /** The library sets it, so that any complaint about it is a reason to omit it. */
     OURS,
-    /** The request. Left out if the server does not know it, but not if its value is wrong. */
+    /**
+     * The request sets it. Omitted if the server does not know it, but not if its value is wrong.
+     */
     CALLERS,
-    /** The request, for which it is no nicety. Left out by a setting only. */
+    /** The request sets it and depends on it. Omitted by a setting only. */
     BY_SETTING
   }
 

@@ -13,9 +13,9 @@ import okio.BufferedSink;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A JSON body that is written once: OkHttp may still replace a connection that was found dead
- * before sending, but never sends a prompt a second time by itself. Its text is made by {@link
- * #prepare}, or when it is first wanted.
+ * Holds a JSON body that is written once: OkHttp may still replace a dead connection before
+ * sending, but never sends a prompt a second time by itself. {@link #prepare} makes its text, or
+ * else the first use does.
  */
 final class OneShotRequestBody extends RequestBody {
   private static final MediaType JSON = MediaType.get("application/json");
@@ -33,7 +33,7 @@ final class OneShotRequestBody extends RequestBody {
     this.text = text;
   }
 
-  /** Makes the text, unless it turns out meanwhile that nobody wants it. */
+  /** Makes the text, unless the request is abandoned meanwhile. */
   void prepare(BooleanSupplier unwanted) throws InterruptedIOException {
     Buffer unused = take(unwanted);
   }
@@ -81,7 +81,7 @@ final class OneShotRequestBody extends RequestBody {
     return made;
   }
 
-  /** A prompt may have so much text that to encode it takes longer than the call has time. */
+  /** Aborts the encoding, which takes longer for a very long prompt than the call may have time. */
   private static final class AbortableOutputStream extends OutputStream {
     private final OutputStream to;
     private final BooleanSupplier unwanted;

@@ -7,12 +7,12 @@ import okhttp3.HttpUrl;
 import okhttp3.Request;
 
 /**
- * A request on the side and what its reply says.
+ * Describes a probe and how to read its reply.
  *
- * @param request the request as HTTP; credentials are added by others
- * @param reader what a reply means
- * @param loading whether the model is loaded for it, so that the body of its reply may take long
- *     too
+ * @param request the request as HTTP; credentials are added elsewhere
+ * @param reader reads the reply
+ * @param loading whether the request loads the model, so that the body of its reply may take long
+ * too
  */
 public record ProbeRequest(
     Supplier<Request.Builder> request,

@@ -11,14 +11,14 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a check found out.
+ * Holds the result of a probe.
  *
- * @param status in one word
- * @param failure what went wrong; null if it is well, unless all that is wrong is that the model is
- *     not in its list or is there with another context, which need not be so
+ * @param status the result in one word
+ * @param failure the failure; null for none. A model that is missing from the list, or loaded with
+ * another context, has a failure although it may well answer
  */
 public record ProbeResult(Status status, @Nullable AttemptException failure) {
-  /** How a server is. */
+  /** The state of a server according to a probe. */
   public enum Status {
     /** The server answers, and would answer a call. */
     READY,
@@ -26,20 +26,17 @@ public record ProbeResult(Status status, @Nullable AttemptException failure) {
     MODEL_NOT_LOADED,
     /** The server answers that it is not ready: it is loading, or its engine is dead. */
     NOT_READY,
-    /** Nobody answers, or a proxy that cannot reach it. */
+    /** Nothing answers, or a proxy answers that it cannot reach the server. */
     UNREACHABLE,
-    /** It wants a key, or a login; of its health that says nothing. */
+    /** The server requires a key or a login, which says nothing about its health. */
     UNAUTHORIZED,
-    /**
-     * The server answers with HTTP 200 and JSON that is not known: a server, and perhaps another
-     * make.
-     */
+    /** The server answers HTTP 200 with unknown JSON, and may be of another make. */
     UNRECOGNIZED,
-    /** It has no such check, or the answer came from somebody else or was cut too soon. */
+    /** The server has no such check, or the answer came from something else or was truncated. */
     UNKNOWN
   }
 
-  /** All is well. */
+  /** The result of a server that is well. */
   public static final ProbeResult READY = new ProbeResult(Status.READY, null);
 
   private static final Set<FailureKind> UNREACHABLE_KINDS =
@@ -55,12 +52,12 @@ public record ProbeResult(Status status, @Nullable AttemptException failure) {
           FailureKind.HOST_REJECTED,
           FailureKind.REDIRECTED);
 
-  /** Not well, for this reason. */
+  /** Returns a result with a failure. */
   public static ProbeResult of(Status status, AttemptException failure) {
     return new ProbeResult(status, failure);
   }
 
-  /** The server was not reached, unless it is a proxy on the way that wants a login. */
+  /** Returns that the server was not reached, unless a proxy on the way requires a login. */
   public static ProbeResult withoutReply(AttemptException failure) {
     return new ProbeResult(
         UNAUTHORIZED_KINDS.contains(failure.kind()) ? Status.UNAUTHORIZED : Status.UNREACHABLE,
@@ -68,7 +65,7 @@ public record ProbeResult(Status status, @Nullable AttemptException failure) {
   }
 
   /**
-   * What a reply says.
+   * Returns the result for a reply.
    *
    * @param own whether the body of an HTTP 200 is the server's own, and not a login page's
    */
@@ -82,12 +79,15 @@ public record ProbeResult(Status status, @Nullable AttemptException failure) {
     return ofError(HttpErrorClassifier.of(reply));
   }
 
-  /** What an error says. */
+  /** Returns the result for an error. */
   public static ProbeResult ofError(AttemptException failure) {
     return of(status(failure.kind()), failure);
   }
 
-  /** LM Studio answers any path it does not know with HTTP 200 and an error. */
+  /**
+   * Returns whether the body is a JSON object without an error: LM Studio answers unknown paths
+   * with HTTP 200 and an error.
+   */
   private static boolean isObject(String body) {
     JsonNode tree = Json.tree(body);
     return tree.isObject() && !tree.has("error");

@@ -12,16 +12,21 @@ import okhttp3.Request;
 import okhttp3.ResponseBody;
 import org.jspecify.annotations.Nullable;
 
-/** How one server is asked and how its reply is read. Safe for use by many threads. */
+/**
+ * Speaks to one server: writes its requests and reads its replies. Safe for use by many threads.
+ */
 public interface Protocol {
-  /** The request as HTTP: URL, method, body and {@code Accept}; credentials are added by others. */
+  /**
+   * Creates the HTTP request: URL, method, body and {@code Accept}; credentials are added
+   * elsewhere.
+   */
   Request.Builder request(ChatRequest request);
 
   /**
    * Makes the text of a request's body, which takes a while for a long prompt.
    *
-   * @param unwanted whether nobody wants it any more; asked again and again
-   * @throws InterruptedIOException if that is so
+   * @param unwanted whether the request was abandoned; called repeatedly
+   * @throws InterruptedIOException if it was
    */
   static void prepareBody(Request request, BooleanSupplier unwanted) throws InterruptedIOException {
     if (request.body() instanceof OneShotRequestBody json) {
@@ -29,40 +34,40 @@ public interface Protocol {
     }
   }
 
-  /** Begins to read the body of an HTTP 200 to {@code request}, handing on each piece. */
+  /** Begins to read the body of an HTTP 200 to {@code request}; deltas go to {@code handler}. */
   ReplyReader read(ChatRequest request, ResponseBody body, DeltaHandler handler);
 
-  /** Whether the server is told how long the answer may be. */
+  /** Returns whether the server is told how long the answer may be. */
   default boolean isOutputLimited() {
     return true;
   }
 
-  /** What a reply with any other status means. */
+  /** Classifies a reply with any other status. */
   AttemptException refused(ErrorResponse reply);
 
   /**
-   * How a request that was refused may be made acceptable: without a field that the server does not
-   * take, or at another path.
+   * Returns how to adapt a request that was refused: without a field that the server does not
+   * accept, or at another path.
    *
-   * @param refusal the reply; of an error after HTTP 200 its words alone
-   * @param known whether the server has answered before, so that its path is the right one
+   * @param refusal the reply; for an error after HTTP 200 its words alone
+   * @param known whether the server has answered before, so that its path is right
    * @return null if there is no such way
    */
   default @Nullable Adaptation adapted(ChatRequest request, ErrorResponse refusal, boolean known) {
     return null;
   }
 
-  /** How such a server is looked at on the side. */
+  /** Returns the probes of such a server. */
   default ServerProbes checks() {
     return ServerProbes.NONE;
   }
 
-  /** What such a server can be asked about itself without a token, in the order of asking. */
+  /** Returns the requests for information that generate no token, in the order of asking. */
   default List<InfoRequest> infoRequests() {
     return List.of();
   }
 
-  /** What is found out of a server, in the order in which it is told. */
+  /** The topics of diagnostics, in the order in which they are shown. */
   enum Topic {
     ADDRESS,
     DNS,
@@ -79,30 +84,30 @@ public interface Protocol {
   }
 
   /**
-   * One thing that was found out.
+   * Holds one fact that was found out.
    *
-   * @param detail in words; a server's own are not yet redacted
-   * @param failure what is wrong; null if nothing is
+   * @param detail the fact in words; a server's own are not yet redacted
+   * @param failure the failure; null if nothing is wrong
    */
   record Fact(Topic topic, String detail, @Nullable AttemptException failure) {
-    /** A fact that is as it should be. */
+    /** Creates a fact without a failure. */
     public static Fact well(Topic topic, String detail) {
       return new Fact(topic, detail, null);
     }
 
-    /** A fact that is not. */
+    /** Creates a fact with a failure. */
     public static Fact wrong(Topic topic, AttemptException failure) {
       return new Fact(topic, failure.message(), failure);
     }
   }
 
   /**
-   * A request for what a server tells of itself. It generates nothing.
+   * Describes a request for information about a server, which generates nothing.
    *
    * @param topics the topics that its reply may settle
-   * @param request the request as HTTP; credentials are added by others
-   * @param reader what a reply says that is a JSON object under HTTP 200; a topic that is not in it
-   *     stays unknown
+   * @param request the request as HTTP; credentials are added elsewhere
+   * @param reader reads a reply that is a JSON object under HTTP 200; a topic it does not return
+   * stays unknown
    */
   record InfoRequest(
       List<Topic> topics,
@@ -110,10 +115,10 @@ public interface Protocol {
       Function<ErrorResponse, List<Fact>> reader) {}
 
   /**
-   * Another way to ask a server that has refused the usual one.
+   * Describes another way to ask a server that has refused the usual one.
    *
-   * @param protocol asks so
-   * @param change in what it differs, in words for a log
+   * @param protocol the protocol that asks so
+   * @param change the difference, in words for a log
    */
   record Adaptation(Protocol protocol, String change) {}
 }

@@ -11,17 +11,17 @@ import okhttp3.HttpUrl;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What sets one kind of server apart when an endpoint is built. Each protocol has one, in its own
+ * Describes one kind of server for the building of endpoints. Each protocol declares one in its own
  * file.
  *
  * @param keyHeader the header that carries the key
- * @param keyPrefix what stands before the key in it
- * @param ownOptions fields that the library writes itself, so that no option may fix them, beside
- *     those that are its own everywhere; each with what to do instead
+ * @param keyPrefix the text before the key in that header
+ * @param ownOptions fields that the library writes itself, so that no option may set them, beside
+ * those of all protocols; each with what to do instead
  * @param omissible fields that a request can do without
  * @param notTheRoot a pattern of paths that show a base URL to be more than a root
- * @param managed whether such servers are somebody else's
- * @param maker makes the protocol for one endpoint
+ * @param managed whether a third party runs such servers
+ * @param maker creates the protocol of one endpoint
  */
 public record ProtocolDescriptor(
     String keyHeader,
@@ -38,7 +38,10 @@ public record ProtocolDescriptor(
   public static final String MESSAGE = "use ChatRequest.message";
   public static final String ONE_ANSWER = "every call has one answer";
 
-  /** Fields of one protocol that users set at another too, where they would be lost in silence. */
+  /**
+   * Fields of one protocol that users also set at another, where they would silently have no
+   * effect.
+   */
   private static final Map<String, String> EVERYWHERE =
       Map.of(
           "model", "use Endpoint.model",
@@ -50,8 +53,8 @@ public record ProtocolDescriptor(
           "tools", "use ChatRequest.tool");
 
   /**
-   * There is one for each protocol. A record of its own accord compares its fields, with methods
-   * that the JDK makes of some 60 classes when they are first called.
+   * Compares by identity: there is one descriptor for each protocol, and the generated methods of a
+   * record load some 60 classes of the JDK when they are first called.
    */
   @Override
   public boolean equals(@Nullable Object other) {
@@ -63,35 +66,35 @@ public record ProtocolDescriptor(
     return System.identityHashCode(this);
   }
 
-  /** What to do instead of setting an option; null if it may be set. */
+  /** Returns what to do instead of setting an option; null if it may be set. */
   public @Nullable String insteadOf(String option) {
     String own = ownOptions.get(option);
     return own != null ? own : EVERYWHERE.get(option);
   }
 
-  /** The names of the fields that can be left out. */
+  /** Returns the names of the fields that can be omitted. */
   public List<String> omissibleNames() {
     return omissible.stream().map(OmissibleField::name).toList();
   }
 
-  /** Makes the protocol for one endpoint. */
+  /** Creates the protocol of one endpoint. */
   public interface ProtocolFactory {
-    /** The protocol of one model on one server. */
+    /** Returns the protocol of one model on one server. */
     Protocol make(ServerConfig server);
   }
 
   /**
-   * One model on one server.
+   * Configures one model on one server.
    *
-   * @param baseUrl its root
+   * @param baseUrl the root of the server
    * @param model the model's name
    * @param options sent with every request
    * @param keepAlive how long the model stays loaded, negative for ever, null for the server's own
    * @param dialect how an OpenAI-compatible server differs from others
-   * @param variant in what its requests differ from those of other servers
+   * @param variant how its requests differ from those of other servers
    * @param maxLineBytes the most bytes of one line of a reply
    * @param maxAnswerBytes the most bytes of a whole reply
-   * @param endMarkerIsEnough whether its end marker makes an answer whole without a finish reason
+   * @param endMarkerIsEnough whether its end marker completes an answer without a finish reason
    */
   public record ServerConfig(
       HttpUrl baseUrl,
@@ -107,12 +110,15 @@ public record ProtocolDescriptor(
       return new SseReader.SizeLimits(maxLineBytes, maxAnswerBytes);
     }
 
-    /** Whether a field is left out of its requests. */
+    /** Returns whether a field is omitted from its requests. */
     public boolean isOmitted(String field) {
       return variant.omitted().contains(field);
     }
 
-    /** Ollama's own API behind its compatible one: there, an option is no option of Ollama's. */
+    /**
+     * Returns the configuration for Ollama's own API behind its compatible one, without the
+     * options, which are not Ollama's.
+     */
     public ServerConfig at(HttpUrl root) {
       return new ServerConfig(
           root,
@@ -141,13 +147,13 @@ public record ProtocolDescriptor(
   }
 
   /**
-   * In what the requests to one server differ from those to others of its protocol.
+   * Describes how the requests to one server differ from those to others of its protocol.
    *
-   * @param omitted fields that are left out
-   * @param path of a call below the base URL; empty for the protocol's own
+   * @param omitted fields that are omitted
+   * @param path the path of a call below the base URL; empty for the protocol's own
    */
   public record RequestVariant(Set<String> omitted, String path) {
-    /** In nothing. */
+    /** No difference. */
     public static final RequestVariant STANDARD = new RequestVariant(Set.of(), "");
 
     RequestVariant omitting(String field) {

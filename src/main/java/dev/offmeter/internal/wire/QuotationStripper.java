@@ -6,21 +6,21 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Cuts out of a server's words what they quote. Servers repeat in their errors what they were sent
- * and what the model wrote, and only the rest of their words is for an operator's eyes: Ollama's
- * {@code error parsing tool call: raw='...'}, llama-server's {@code messages = [...]} and {@code
- * last read: '...'}, pydantic's {@code input_value=...}, Google's echo of a broken payload.
+ * Cuts quotations out of a server's message. Servers repeat in their errors what they were sent and
+ * what the model wrote, and only the rest is for an operator's eyes: Ollama's {@code error parsing
+ * tool call: raw='...'}, llama-server's {@code messages = [...]} and {@code last read: '...'},
+ * pydantic's {@code input_value=...}, Google's echo of a broken payload.
  *
  * <p>What is not known to be harmless is cut: better a short message than a customer's name.
  */
 public final class QuotationStripper {
-  /** Stands where something was cut. */
+  /** Marks where something was cut. */
   private static final String CUT = "...";
 
-  /** As much of a message as is looked at; no server needs more to say what is wrong. */
+  /** How much of a message is read; no server needs more to say what is wrong. */
   private static final int READ = 4096;
 
-  /** After these words and a colon or an equals sign, the rest is content. */
+  /** Matches words behind which, with a colon or an equals sign, the rest is content. */
   private static final Pattern LEAD =
       Pattern.compile(
           "(?i)((?:\\b(?:raw|input(?:_value)?|prompt|content|text|body|payload|last read|got|received|"
@@ -38,19 +38,19 @@ public final class QuotationStripper {
               + "must |cannot |can't |should |at least|is required|too (?:long|short|many)|your prompt))"
               + "\\s*\\S");
 
-  /** Here a sentence that the server wrote ends and a quoted list of the conversation begins. */
+  /** Matches the end of a server's own sentence before a quoted list of the conversation. */
   private static final Pattern LISTED =
       Pattern.compile(
           "(?i)\\b(?:messages?|tools?|functions?|contents?)\\s{0,3}[:=]\\s{0,3}[\"'\\[{(]");
 
-  /** An object, or a list of objects or texts. */
+  /** Matches an object, or a list of objects or texts. */
   private static final Pattern JSON = Pattern.compile("\\{|\\[\\s{0,8}[\"'\\[{]");
 
-  /** A tag: the names of elements are the model's own words in a tool call that is XML. */
+  /** Matches a tag: in a tool call in XML the model chooses the names of elements. */
   private static final Pattern TAG =
       Pattern.compile("<[^<>]{1,300}>(?:[^<>\\s,.;:)'\"][^<>]{0,4096})?");
 
-  /** Here the model's own words begin: a call, a thought, a token of its own. */
+  /** Matches the beginning of the model's own output: a call, a thought, a special token. */
   private static final Pattern OWN =
       Pattern.compile("(?i)<(?:tool_call|tool_response|think|function=|parameter=|invoke|\\|)");
 
@@ -60,41 +60,46 @@ public final class QuotationStripper {
               + "|\\b[A-Z]{2}\\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\\b"
               + "|(?<![\\d.])\\+?\\d(?:[ -]?\\d){11,30}");
 
-  /** Marks as they are written in HTML, in JSON and in a URL. */
+  /** Matches quotation marks as they are written in HTML, in JSON and in a URL. */
   private static final Pattern ENTITY =
       Pattern.compile(
           "&(?:quot|#0*34|#x0*22|apos|#0*39|#x0*27);|\\\\{1,8}u002[27]|%2[27]",
           Pattern.CASE_INSENSITIVE);
 
-  /** Several marks in a row are one. */
+  /** Matches several marks in a row, which count as one. */
   private static final Pattern RUN =
       Pattern.compile("(['\"`])\\1{1,8}(?=\\w)|(?<=\\w)(['\"`])\\2{1,8}");
 
-  /** A mark that opens, and one that closes; an apostrophe within a word is neither. */
+  /** Matches a mark that opens, and one that closes; an apostrophe within a word is neither. */
   private static final Pattern QUOTE =
       Pattern.compile(
           "(?<!\\w)'|'(?!\\w)|[\"`\u201c\u201d\u201e\u201f\u00ab\u00bb\u2018\u2039\u203a\u300c\u300e]");
 
-  /** Says nothing of a conversation: the character that a parser met, a flag of a program. */
+  /**
+   * Matches what reveals nothing of a conversation: the character that a parser met, a program's
+   * flag.
+   */
   private static final Pattern MARK =
       Pattern.compile("\\\\?[\\x21-\\x7e]{0,2}|--[a-z]{2,20}(?:-[a-z]{2,20}){0,4}");
 
   private static final Pattern NAME = Pattern.compile("[\\w./:@+-]{1,80}");
 
-  /** Before the name of a model or of a setting, which an operator has chosen. */
+  /**
+   * Matches what stands before the name of a model or of a setting, which an operator has chosen.
+   */
   private static final Pattern NAMED =
       Pattern.compile(
           "(?i)\\b(?:model|models|model=|deployment|option|setting|field|parser)\\W{0,3}$");
 
-  /** After the name of a model. */
+  /** Matches what stands after the name of a model. */
   private static final Pattern MODEL =
       Pattern.compile("(?i)^\\W?\\s*(?:does not support|is not a valid model|is not available)");
 
-  /** The path of a field in a request, such as {@code messages[0].content}. */
+  /** Matches the path of a field in a request, such as {@code messages[0].content}. */
   private static final Pattern PATH =
       Pattern.compile("[a-z_]+(?:\\[\\d{1,5}]|\\.[a-z_]+|\\.\\d{1,5}){0,20}");
 
-  /** What fields are called in the requests of these servers. */
+  /** Names of fields in the requests to these servers. */
   private static final Set<String> FIELDS =
       Set.of(
           "model",
@@ -153,13 +158,13 @@ public final class QuotationStripper {
 
   private QuotationStripper() {}
 
-  /** The words without what they quote. */
+  /** Returns the words without quotations. */
   public static String cut(String words) {
     return cut(words, Set.of());
   }
 
   /**
-   * The words without what they quote.
+   * Returns the words without quotations.
    *
    * @param known names that may stand in quotes: of the model and of the tools
    */

@@ -14,8 +14,8 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * Finds the field that a server refuses by name. Servers say so in the words of the library that
- * checks their requests: pydantic ({@code extra_forbidden} with a {@code loc}), Go and serde
+ * Finds the field that a server refuses by name. Servers use the words of the library that
+ * validates their requests: pydantic ({@code extra_forbidden} with a {@code loc}), Go and serde
  * ({@code unknown field "x"}), Google ({@code Unknown name "x"}), OpenAI ({@code Unsupported
  * parameter: 'x'}, {@code Unrecognized request argument supplied: x}), JSON Schema, zod, Python's
  * keyword arguments.
@@ -34,11 +34,11 @@ final class RejectedFieldFinder {
           "unrecognized_keys",
           "additionalproperties");
 
-  /** Where a server names the field beside its words. */
+  /** Fields in which a server names the refused field beside its message. */
   private static final List<String> PLACES =
       List.of("param", "loc", "field", "parameter", "keys", "path", "additionalProperty");
 
-  /** Where it may quote the request, all of whose fields stand there. */
+  /** Fields in which it may quote the request, and so all of the request's fields. */
   private static final Set<String> QUOTES = Set.of("input", "ctx", "body", "request", "url");
 
   private static final String THING =
@@ -46,7 +46,7 @@ final class RejectedFieldFinder {
           + "(?:argument|parameter|param|field|name|key|property|properties|option|value|input)"
           + "(?:s|\\(s\\))?(?: supplied| provided| in object| in body| in request)?";
 
-  /** Words before a name, which may be one of several. */
+  /** Matches words before a name, which may be one of several. */
   private static final String BEFORE =
       "(?:(?:unknown|unrecogni[sz]ed|unsupported|unexpected|extra|extraneous|additional) "
           + THING
@@ -64,27 +64,27 @@ final class RejectedFieldFinder {
           + "|forbidden|deprecated|no longer supported|does not support|doesn't support"
           + "|cannot (?:both )?be (?:used|set|specified))";
 
-  /** A value that is wrong, which is a complaint too if it is ours. */
+  /** Matches a wrong value, which counts as a refusal if the library set the value. */
   private static final String WRONG_VALUE = "\\W{0,4}(?:must be|should be|has to be|is invalid)";
 
-  /** A model that takes one value only, which is its own. */
+  /** Matches the refusal of a model that takes one value only, its own. */
   private static final Pattern FIXED =
       Pattern.compile(
           "only (?:the default )?\\(?[\\d.]+\\)? (?:value )?(?:is|are) (?:allowed|supported|accepted)"
               + "|only supports? (?:the default|[\\d.]+)|(?:may|can) only be (?:set to )?[\\d.]+");
 
-  /** Words of which one is enough beside a name that nothing else has. */
+  /** Matches words of which one is enough beside an unmistakable name. */
   private static final Pattern COMPLAINT =
       Pattern.compile(
           "\\b(?:not|no|cannot|can't|doesn't|un\\w+|invalid|illegal|extra|forbidden|disallowed|deprecated)\\b"
               + "|不支持|未知|无效|不允许");
 
-  /** What a server would take instead is listed behind these words. */
+  /** Matches the words before the list of what the server would accept instead. */
   private static final Pattern LIST =
       Pattern.compile(
           "(?:expected|must be|should be) one of|\\b(?:known|valid|allowed|supported) \\w+");
 
-  /** A server that takes the field, but not this value of it. */
+  /** Matches a server that accepts the field, but not this value of it. */
   private static final Pattern OUT_OF_RANGE =
       Pattern.compile(
           "must be|should be|between|less than|greater than|at most|at least|too large|too small"
@@ -94,7 +94,7 @@ final class RejectedFieldFinder {
 
   private RejectedFieldFinder() {}
 
-  /** Those of {@code fields} that the reply refuses. */
+  /** Returns those of {@code fields} that the reply refuses. */
   static List<OmissibleField> in(ErrorResponse reply, List<OmissibleField> fields) {
     if (!STATUSES.contains(reply.status()) || fields.isEmpty()) {
       return List.of();
@@ -172,7 +172,7 @@ final class RejectedFieldFinder {
         .anyMatch(name -> isRefused(name, ours, words));
   }
 
-  /** A name that is no word of any language. */
+  /** Returns whether the name is not a word of any language. */
   private static boolean isUnmistakable(String name) {
     return name.contains("_") || !name.equals(lowerCase(name));
   }

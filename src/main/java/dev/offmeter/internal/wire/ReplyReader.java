@@ -6,12 +6,12 @@ import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A reply that is being read, on the thread that wants it and no faster than it wants it: what
- * nobody asks for stays in the socket, and the server waits. Not safe for use by several threads.
+ * Reads a reply on the thread that wants it and no faster than it is wanted: the rest stays in the
+ * socket, and the server waits. Not safe for use by several threads.
  */
 public interface ReplyReader extends AutoCloseable {
   /**
-   * Reads one more part and hands its pieces on; there may be none in it.
+   * Reads one more part and hands on its deltas, of which there may be none.
    *
    * @return how the answer ended; null while there is more to come
    * @throws AttemptException if it is no complete answer
@@ -20,12 +20,12 @@ public interface ReplyReader extends AutoCloseable {
   @Nullable StreamEnd next() throws AttemptException, IOException;
 
   /**
-   * How many characters are kept until the answer ends, beside what was handed on: arguments of a
-   * call that come in pieces, a text that is held back.
+   * Returns how many characters are kept until the answer ends, beside the deltas: arguments of a
+   * tool call that come in parts, a text that is held back.
    */
   long kept();
 
-  /** Lets go of buffers; the body is closed by whoever opened it. */
+  /** Releases buffers; whoever opened the body closes it. */
   @Override
   void close();
 }

@@ -9,11 +9,11 @@ import java.util.Objects;
 import okhttp3.Request;
 import org.jspecify.annotations.Nullable;
 
-/** Ways to ask a server that refuses a field of a request. */
+/** Adapts requests for a server that refuses a field. */
 public final class RequestAdaptations {
   private RequestAdaptations() {}
 
-  /** The request without the field that was refused; null if none of ours was. */
+  /** Returns the request without the refused field; null if none of the library's was refused. */
   public static Protocol.@Nullable Adaptation without(
       ProtocolDescriptor.ServerConfig server,
       Protocol asked,
@@ -35,7 +35,10 @@ public final class RequestAdaptations {
     return null;
   }
 
-  /** What an endpoint fixes by an option is wanted, and the limit goes under one of its names. */
+  /**
+   * Returns whether a field may be omitted: not if the endpoint sets it by an option, and the token
+   * limit only while another of its names remains.
+   */
   private static boolean mayBeOmitted(
       OmissibleField field, ProtocolDescriptor.ServerConfig server) {
     boolean limit = field.name().startsWith("max_");
@@ -47,7 +50,7 @@ public final class RequestAdaptations {
         && !renamed;
   }
 
-  /** A request of the same size never had the field. */
+  /** Returns the size of a request: one of the same size never had the field. */
   private static long size(Request.Builder request) {
     try {
       return Objects.requireNonNull(request.build().body()).contentLength();

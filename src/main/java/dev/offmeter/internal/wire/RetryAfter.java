@@ -10,11 +10,11 @@ import okhttp3.Headers;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The pause that a server asks for: {@code Retry-After-Ms}, or {@code Retry-After} in seconds or as
- * a date (RFC 9110, section 10.2.3).
+ * Reads the back-off that a server asks for: {@code Retry-After-Ms}, or {@code Retry-After} in
+ * seconds or as a date (RFC 9110, section 10.2.3).
  */
 final class RetryAfter {
-  /** Bounds the arithmetic; what is made of the figure is the caller's affair. */
+  /** Bounds the arithmetic; the caller decides how much of it to honour. */
   private static final Duration AT_MOST = Duration.ofDays(1);
 
   private RetryAfter() {}
@@ -40,7 +40,7 @@ final class RetryAfter {
     }
   }
 
-  /** Measured against the server's own clock, where it gives one. */
+  /** Measures against the server's own clock, if it sends its time. */
   private static Duration until(Instant then, @Nullable String date) {
     Duration pause = Duration.between(date(date).orElseGet(Instant::now), then);
     if (pause.isNegative()) {

@@ -4,16 +4,16 @@ package dev.offmeter.internal.wire;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What one kind of server can be asked on the side.
+ * Holds the probes of one kind of server; null for each that it does not have.
  *
- * @param liveness whether it lives; null if it cannot be asked
- * @param modelLoaded whether the model is in its memory; changes nothing there
+ * @param liveness checks that the server lives
+ * @param modelLoaded checks that the model is in memory; changes nothing there
  * @param loadModel loads the model, and takes as long as that takes
- * @param unloadModel has the model dropped from memory
- * @param generateToken generates one token, for which a server that has to load the model does so;
- *     asked for where {@code load} is null or refused
- * @param detectOllama whether it is an Ollama, which has a better API than the one that it is asked
- *     by; null where that is known, or cannot be
+ * @param unloadModel unloads the model
+ * @param generateToken generates one token, for which a server loads the model if need be; used if
+ * {@code loadModel} is null or refused
+ * @param detectOllama checks for an Ollama, whose own API is better than the one it is asked by;
+ * null where that is known, or cannot be
  */
 public record ServerProbes(
     @Nullable ProbeRequest liveness,
@@ -22,6 +22,6 @@ public record ServerProbes(
     @Nullable ProbeRequest unloadModel,
     @Nullable ProbeRequest generateToken,
     @Nullable ProbeRequest detectOllama) {
-  /** For a server that is not to be asked on the side. */
+  /** No probes, for a server that gets no requests beside calls. */
   public static final ServerProbes NONE = new ServerProbes(null, null, null, null, null, null);
 }

@@ -21,16 +21,16 @@ import okio.ByteString;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A reply of server-sent events (WHATWG HTML, section 9.2), each with JSON as its data, read event
- * by event. The names of the events are not read, but for those of a keepalive and of an error:
- * each protocol's data says the same.
+ * Reads a reply of server-sent events (WHATWG HTML, section 9.2), each with JSON as its data, event
+ * by event. Event names are ignored, except those of a keepalive and of an error: each protocol
+ * repeats them in the data.
  *
- * <p>JSON that stands there without {@code data:} is an event where its last bracket closes: a
- * server that does not stream answers so, others forget the field, and Gemini sends errors over
- * several lines so, also in the middle of a stream.
+ * <p>JSON without {@code data:} is an event that ends where its last bracket closes: a server that
+ * does not stream answers so, others forget the field, and Gemini sends errors over several lines
+ * so, also in the middle of a stream.
  *
- * <p>Events without content are skipped wherever they come. A new object in a line of data begins
- * an event, whether a blank line came before it or not.
+ * <p>Events without content are skipped everywhere. A new object in a line of data begins an event,
+ * whether a blank line came before it or not.
  */
 public final class SseReader implements ReplyReader {
   private static final ByteString DATA = ByteString.encodeUtf8("data:");
@@ -46,7 +46,7 @@ public final class SseReader implements ReplyReader {
   private static final int BYTE_ORDER_MARK = 3;
   private static final int LONGEST_KEEPALIVE = 40;
 
-  /** A longer line names an event that is no keepalive and no error. */
+  /** A longer line names an event that is neither a keepalive nor an error. */
   private static final int LONGEST_NAME = 20;
 
   private static final Set<String> KEEPALIVES =
@@ -56,13 +56,15 @@ public final class SseReader implements ReplyReader {
   private final SizeLimits sizes;
   private final EventHandler events;
 
-  /** Gives its memory back after each line: the next one, or another stream, takes that. */
+  /**
+   * Holds the current line. Its memory is returned after each, for the next one or another stream.
+   */
   private final Buffer line = new Buffer();
 
   private final Buffer data = new Buffer();
   private JsonEndDetector dataEnd = new JsonEndDetector();
 
-  /** How much of the data was looked at for its end. */
+  /** How much of the data was searched for its end. */
   private long bytesSeen;
 
   private final Buffer bare = new Buffer();
@@ -70,15 +72,15 @@ public final class SseReader implements ReplyReader {
   private String name = "";
 
   /**
-   * A name that came behind the data: of the same event, or of the next if no blank line parts
-   * them.
+   * A name that came after the data: it belongs to the same event, or to the next if no blank line
+   * separates them.
    */
   private String later = "";
 
-  /** Of lines before the one that is in the source. */
+  /** The budget for lines before the one that is in the source. */
   private final HeapBudget heapBudget = new HeapBudget();
 
-  /** What is in the source of the line that is read, up to its new line. */
+  /** The length of what is in the source of the current line, up to its line feed. */
   private long ahead;
 
   private long read;
@@ -88,31 +90,33 @@ public final class SseReader implements ReplyReader {
   /** The most bytes of one line of a reply, and of a whole reply. */
   record SizeLimits(long line, long answer) {}
 
-  /** What a protocol makes of the data. */
+  /** Interprets the data of events, for one protocol. */
   public interface EventHandler {
     /**
-     * The data of one event, or a reply that came whole.
+     * Called with the data of one event, or a reply that came whole.
      *
      * @return how the answer ended; null while there is more to come
      */
     @Nullable StreamEnd onEvent(JsonNode data) throws AttemptException;
 
-    /** How many characters are kept beyond the event, beside what was handed on. */
+    /** Returns how many characters are kept beyond the event, beside the deltas. */
     long kept();
 
-    /** Whether the end of the text has come, so that nothing but an error can spoil it. */
+    /** Returns whether the end of the text has come, so that only an error can still spoil it. */
     boolean isWhole();
 
     /**
-     * {@code [DONE]} has come.
+     * Called for {@code [DONE]}.
      *
-     * @return how the answer ended; null if the end of the body is to be seen as well
+     * @return how the answer ended; null if the end of the body is needed as well
      */
     default @Nullable StreamEnd onDone() throws AttemptException {
       return onEnd();
     }
 
-    /** The body has ended in good order, or the answer is whole and nothing more is wanted. */
+    /**
+     * Called when the body has ended cleanly, or the answer is complete and nothing more is wanted.
+     */
     StreamEnd onEnd() throws AttemptException;
   }
 
@@ -157,8 +161,8 @@ public final class SseReader implements ReplyReader {
   }
 
   /**
-   * The next line with its end; false when there is none. A carriage return alone ends a line as
-   * well, and what follows it must not go down with that line.
+   * Reads the next line with its end; returns false when there is none. A carriage return alone
+   * ends a line as well, and what follows it must not be lost with that line.
    */
   private boolean readLine() throws IOException {
     if (ahead == 0) {
@@ -176,7 +180,7 @@ public final class SseReader implements ReplyReader {
     return true;
   }
 
-  /** How many bytes there are to the next new line, with it; without one, to the end. */
+  /** Returns the number of bytes to the next line feed, with it; without one, to the end. */
   private long untilNewLine() throws IOException {
     if (data.exhausted() && bare.exhausted() && name.isEmpty() && later.isEmpty()) {
       skipBlankLines();
@@ -189,7 +193,7 @@ public final class SseReader implements ReplyReader {
     return end < 0 ? source.getBuffer().size() : end + 1;
   }
 
-  /** Nothing is in front of them that they could end. */
+  /** Skips blank lines before an event, which they cannot end. */
   private void skipBlankLines() throws IOException {
     while (BodySniffer.isThere(source) && source.getBuffer().getByte(0) == '\n') {
       source.skip(1);
@@ -228,7 +232,7 @@ public final class SseReader implements ReplyReader {
       throw InBandError.ofText(line.readUtf8().strip());
     }
     if (first != ':' && !line.rangeEquals(0, ID) && line.indexOfElement(BRACES) >= 0) {
-      // What has lost its "data:" on the way may have been the answer.
+      // JSON that has lost its "data:" on the way may have been the answer.
       throw junk("JSON in a line that is no data");
     }
     if (line.size() <= LONGEST_NAME && line.rangeEquals(0, EVENT)) {
@@ -246,7 +250,9 @@ public final class SseReader implements ReplyReader {
     }
   }
 
-  /** Several lines of one event are one text, unless that was whole before. */
+  /**
+   * Adds a line of data. Several lines of one event are one text, unless that was complete before.
+   */
   private @Nullable StreamEnd takeData(Buffer line) throws AttemptException, IOException {
     line.skip(DATA.size());
     if (!line.exhausted() && line.getByte(0) == ' ') {
@@ -269,7 +275,7 @@ public final class SseReader implements ReplyReader {
     return line.size() <= 3 && line.snapshot().utf8().isBlank();
   }
 
-  /** Whether the data so far is a value, so that the line begins another event. */
+  /** Returns whether the data so far is a complete value, so that the line begins another event. */
   private boolean isWhole(Buffer line) {
     byte first = data.getByte(0);
     if (first != '{' && first != '[') {
@@ -311,14 +317,15 @@ public final class SseReader implements ReplyReader {
   }
 
   /**
-   * Whether it is part of a reply, that another event has lent its name for want of a blank line.
+   * Returns whether the event is part of a reply, to which another event gave its name for want of
+   * a blank line between them.
    */
   private static boolean isPart(byte[] event) {
     return event[0] == '{'
         && InBandError.isPart(Json.tree(new String(event, StandardCharsets.UTF_8)));
   }
 
-  /** JSON that is no field of an event. */
+  /** Reads JSON that is not in a field of an event. */
   private @Nullable StreamEnd readBare(Buffer line) throws AttemptException, IOException {
     StreamEnd streamEnd = bare.exhausted() ? dispatch(false) : null;
     byte[] bytes = line.readByteArray();
@@ -331,7 +338,7 @@ public final class SseReader implements ReplyReader {
     return read(bare.readByteArray(), "", false);
   }
 
-  /** One event, or several that stand in one line; {@code [DONE]} may stand behind them. */
+  /** Reads one event, or several that stand in one line; {@code [DONE]} may stand after them. */
   private @Nullable StreamEnd read(byte[] event, String named, boolean atEnd)
       throws AttemptException, IOException {
     int length = stripped(event, event.length);
@@ -351,7 +358,7 @@ public final class SseReader implements ReplyReader {
     return done ? events.onDone() : null;
   }
 
-  /** What an error says is read all the same. */
+  /** Checks the UTF-8 of an event, except of an error, which is read in any case. */
   private static void throwUnlessText(byte[] event, int length, boolean atEnd)
       throws AttemptException, IOException {
     if (Utf8Validator.isValid(event, length)) {
@@ -379,7 +386,9 @@ public final class SseReader implements ReplyReader {
     return from >= 0 && Arrays.equals(event, from, length, DONE, 0, DONE.length);
   }
 
-  /** Text in the place of JSON that some servers send to keep the connection open. */
+  /**
+   * Returns whether the event is plain text, which some servers send to keep the connection open.
+   */
   private static boolean isKeepalive(byte[] event, int length) {
     if (event[0] == '{' || length > LONGEST_KEEPALIVE) {
       return false;
@@ -456,7 +465,10 @@ public final class SseReader implements ReplyReader {
     }
   }
 
-  /** Half a word or half a character at the end is not the parser's end of input. */
+  /**
+   * Returns whether the JSON is truncated: half a word or half a character at the end is not what
+   * the parser calls end of input.
+   */
   private static boolean isTruncated(Exception e, byte[] json, int length) {
     boolean opens = json[0] == '{' || json[0] == '[';
     boolean closes = json[length - 1] == '}' || json[length - 1] == ']';

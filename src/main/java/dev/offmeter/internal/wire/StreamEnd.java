@@ -5,16 +5,16 @@ import dev.offmeter.FinishReason;
 import dev.offmeter.Usage;
 
 /**
- * What the end marker of an answer said.
+ * Holds what the end marker of an answer said.
  *
  * @param model the model that the server says it used, empty if it did not say
  * @param usage the tokens
  * @param finishReason why the model stopped
  * @param atOwnLimit whether {@code LENGTH} can only mean the request's own limit; other servers use
- *     the same word for a context that is full
+ * the same word for a full context
  */
 public record StreamEnd(String model, Usage usage, FinishReason finishReason, boolean atOwnLimit) {
-  /** An ending at the model's own word, or at a limit that may be the context's. */
+  /** Creates an end by the model's own decision, or at a limit that may be the context's. */
   public StreamEnd(String model, Usage usage, FinishReason finishReason) {
     this(model, usage, finishReason, false);
   }

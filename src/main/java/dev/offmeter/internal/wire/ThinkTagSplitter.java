@@ -5,13 +5,13 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.internal.AttemptException;
 
 /**
- * Parts what a model wrote between {@code <think>} and {@code </think>} from its answer, however
- * the tags are split over the pieces. Qwen-style models leave the tags in the content when the
- * server does not take them out (observed on Ollama with {@code think:false}); a template that
- * opens the block in the prompt leaves only the closing one.
+ * Separates what a model wrote between {@code <think>} and {@code </think>} from its answer,
+ * however the tags are split over the deltas. Qwen-style models leave the tags in the content if
+ * the server does not remove them (observed on Ollama with {@code think:false}); a template that
+ * opens the block in the prompt leaves only the closing tag.
  *
  * <p>So a closing tag without an opening one is ambiguous by nature: an answer that merely quotes
- * {@code </think>} loses what came before it to the thinking.
+ * {@code </think>} loses the text before it to the thinking.
  */
 public final class ThinkTagSplitter {
   private static final String OPEN = "<think>";
@@ -24,7 +24,9 @@ public final class ThinkTagSplitter {
   private boolean strayed;
   private boolean said;
 
-  /** White space between the thinking and the answer belongs to neither. */
+  /**
+   * Whether white space is skipped, which between the thinking and the answer belongs to neither.
+   */
   private boolean skipBlank;
 
   public ThinkTagSplitter(DeltaHandler handler) {
@@ -42,17 +44,17 @@ public final class ThinkTagSplitter {
   }
 
   /**
-   * Whether nobody can tell which is the answer: thinking began after some of it and swallowed the
-   * rest, or ended twice, so that what lies between may be either.
+   * Returns whether the answer is ambiguous: thinking began after some of it and swallowed the
+   * rest, or ended twice, so that the text between may be either.
    */
   boolean isAnswerAmbiguous() {
     return (inside && said) || strayed;
   }
 
   /**
-   * The answer is whole.
+   * Called when the answer is complete.
    *
-   * @throws AttemptException if nobody can tell which part of it is the answer
+   * @throws AttemptException if the answer is ambiguous
    */
   public void endAnswer() throws AttemptException {
     end();
@@ -63,12 +65,12 @@ public final class ThinkTagSplitter {
     }
   }
 
-  /** No more will come: what looked like the beginning of a tag was none. */
+  /** Ends the text: what looked like the beginning of a tag was none. */
   void end() {
     emit(0, held.length());
   }
 
-  /** In one pass over what is held: a model in a loop may repeat its tags without end. */
+  /** Processes the held text in one pass: a model in a loop may repeat its tags without end. */
   private void drain() {
     int from = 0;
     int tag = held.indexOf("<");

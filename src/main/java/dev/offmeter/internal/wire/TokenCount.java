@@ -8,25 +8,28 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 
 /**
- * Numbers of tokens as servers write them. A value is a count if it is a number without a fraction,
- * not negative and not beyond what any model reads; all else is as good as no count, and costs no
- * answer.
+ * Reads numbers of tokens as servers write them. A value is a count if it is a number without a
+ * fraction, not negative and not beyond what any model reads; any other value counts as unknown,
+ * and costs no answer.
  */
 public final class TokenCount {
-  /** What stands for a count that is not known. */
+  /** Stands for an unknown count. */
   static final int UNKNOWN = 0;
 
-  /** Ten times the largest context that is sold, and few enough for a sum of several. */
+  /** Ten times the largest context on the market, and few enough that a sum does not overflow. */
   static final int MOST = 100_000_000;
 
   private TokenCount() {}
 
-  /** A count; {@link #UNKNOWN} if it is none. */
+  /** Returns a count; {@link #UNKNOWN} if the value is none. */
   public static int of(JsonNode value) {
     return value.isNumber() ? of(value.doubleValue()) : UNKNOWN;
   }
 
-  /** The count that the parser is at; {@link #UNKNOWN} if it is none, which is skipped then. */
+  /**
+   * Returns the count that the parser is at; {@link #UNKNOWN} if the value is none, which is
+   * skipped then.
+   */
   public static int of(JsonParser parser, JsonToken value) throws IOException {
     if (value == JsonToken.VALUE_NUMBER_INT && parser.getNumberType() == NumberType.INT) {
       return of(parser.getIntValue());
@@ -43,7 +46,9 @@ public final class TokenCount {
     return count ? (int) number : UNKNOWN;
   }
 
-  /** The sum of those that are there; {@link #UNKNOWN} if one of them is no count. */
+  /**
+   * Returns the sum of the counts that are present; {@link #UNKNOWN} if one of them is no count.
+   */
   public static int sum(JsonNode counts, String... fields) {
     int sum = 0;
     for (String field : fields) {

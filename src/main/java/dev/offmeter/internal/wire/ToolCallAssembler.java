@@ -12,9 +12,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Calls of tools whose arguments come in pieces, as JSON text that is whole only at the end, or as
- * whole objects, of which the first may be an empty placeholder. What is no call in the end is the
- * model's fault.
+ * Assembles tool calls whose arguments come in parts, as JSON text that is complete only at the
+ * end, or as whole objects, of which the first may be an empty placeholder. A call that is
+ * incomplete in the end is the model's fault.
  */
 public final class ToolCallAssembler {
   private final List<PartialCall> calls = new ArrayList<>(0);
@@ -22,7 +22,7 @@ public final class ToolCallAssembler {
 
   private long keptCharacters;
 
-  /** Far more than any answer has. */
+  /** Far more calls than any answer has. */
   private static final int MOST = 1000;
 
   private static final class PartialCall {
@@ -80,19 +80,19 @@ public final class ToolCallAssembler {
     }
   }
 
-  /** How many characters of them are kept. */
+  /** Returns how many characters are kept. */
   public long keptCharacters() {
     return keptCharacters;
   }
 
-  /** Whether there are any. */
+  /** Returns whether there are any calls. */
   public boolean hasAny() {
     return !calls.isEmpty();
   }
 
   /**
-   * More of the call with this number; a text may be empty. Not every server counts: another id is
-   * another call, and so is another name after a whole call.
+   * Adds to the call with this index; a text may be empty. Not every server counts: another id
+   * starts another call, and so does another name after a complete call.
    */
   public void add(int index, String id, String name, String arguments) throws AttemptException {
     PartialCall call = open.get(index);
@@ -115,7 +115,7 @@ public final class ToolCallAssembler {
 
   private void add(PartialCall call, String id, String name, String arguments) {
     long before = call.length();
-    // Some servers say the id and the name again with each piece.
+    // Some servers repeat the id and the name with each part.
     if (call.id.isEmpty()) {
       call.id = id;
     }
@@ -127,10 +127,10 @@ public final class ToolCallAssembler {
   }
 
   /**
-   * A call that comes whole. One with the same id is the same; so is one with the same number and
-   * name if there was but a placeholder before, for not every server counts.
+   * Adds a call that comes complete. One with the same id is the same call; so is one with the same
+   * index and name if there was only a placeholder before, since not every server counts.
    *
-   * @param index its number, negative if it has none
+   * @param index the index of the call, negative if there is none
    */
   public void addWhole(int index, String id, String name, JsonNode arguments)
       throws AttemptException {
@@ -151,7 +151,7 @@ public final class ToolCallAssembler {
     add(same, id, name, text(arguments));
   }
 
-  /** A call, by its position, in a snapshot of all that were made. */
+  /** Adds a call, by its position, from a snapshot of all calls. */
   public void addSnapshot(int position, String id, String name, String arguments)
       throws AttemptException {
     if (position >= calls.size()) {
@@ -163,17 +163,16 @@ public final class ToolCallAssembler {
     add(call, id, name, arguments);
   }
 
-  /** Arguments as text: most servers send them so, others as an object. */
+  /** Returns arguments as text: most servers send a text, others an object. */
   public static String text(JsonNode arguments) {
     boolean none = arguments.isMissingNode() || arguments.isNull();
     return none ? "" : arguments.isTextual() ? arguments.textValue() : arguments.toString();
   }
 
   /**
-   * Hands all on; they are whole now.
+   * Hands on all calls, which are complete now.
    *
-   * @param cut whether the answer reached its limit: then no arguments may be some that were to
-   *     come
+   * @param cut whether the answer reached its limit: then missing arguments may be lost ones
    */
   public void emit(DeltaHandler handler, boolean cut) throws AttemptException {
     for (PartialCall call : calls) {

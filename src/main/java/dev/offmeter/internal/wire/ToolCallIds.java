@@ -10,9 +10,9 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Names for the tool calls of one conversation, for servers that want each call and its result to
- * carry the same. A call that came from a server which names none (Ollama) is given one; its
- * results follow in the order of the calls.
+ * Assigns ids to the tool calls of one conversation, for servers that require the same id in a call
+ * and its result. A call from a server without ids (Ollama) gets a new one; its results follow in
+ * the order of the calls.
  */
 public final class ToolCallIds {
   private final List<ToolCall> openCalls = new ArrayList<>();
@@ -26,7 +26,7 @@ public final class ToolCallIds {
     }
   }
 
-  /** The call's own name, or a new one. */
+  /** Returns the call's own id, or a new one. */
   public String ofCall(ToolCall call) {
     String id = call.id().isEmpty() ? newId() : call.id();
     openCalls.add(call);
@@ -34,7 +34,7 @@ public final class ToolCallIds {
     return id;
   }
 
-  /** The name of the call that the message answers. */
+  /** Returns the id of the call that the message answers. */
   public String ofResult(Message message) {
     ToolCall answered = message.toolCalls().get(0);
     int position = answered.id().isEmpty() ? positionOf(answered) : given.indexOf(answered.id());
@@ -45,7 +45,10 @@ public final class ToolCallIds {
     return given.remove(position);
   }
 
-  /** A result from a history that was kept elsewhere may know of its call no more than the tool. */
+  /**
+   * Returns the position of the answered call. A result from a history that was kept elsewhere may
+   * know only the tool of its call.
+   */
   private int positionOf(ToolCall answered) {
     int same = openCalls.indexOf(answered);
     List<String> names = openCalls.stream().map(ToolCall::name).toList();

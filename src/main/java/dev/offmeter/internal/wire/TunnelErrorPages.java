@@ -9,20 +9,21 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Knows the replies of tunnels' own gateways, whatever their status, by their documented marks.
+ * Recognizes the replies of tunnels' own gateways, whatever their status, by their documented
+ * marks.
  *
  * <p>Sources: ngrok's reference of its errors ({@code ngrok-error-code} and {@code ERR_NGROK_...}
  * in the page); frp's source, {@code pkg/util/vhost/resource.go}; localtunnel's server, {@code
  * server.js}, which answers a name without a tunnel with {@code 404} alone, and reports of its
  * {@code 503 - Tunnel Unavailable}; reports of localhost.run's {@code no tunnel here :(}. Serveo,
- * Pinggy, zrok and Microsoft's dev tunnels document no words, so that only a page that says in so
- * many words that the tunnel is not there is known. Bore and Tailscale Funnel have no page: there
- * the connection fails. Cloudflare's are in {@link HttpErrorClassifier}.
+ * Pinggy, zrok and Microsoft's dev tunnels document no words, so only a page that states that the
+ * tunnel is missing is recognized. Bore and Tailscale Funnel have no page: their connections fail.
+ * {@link HttpErrorClassifier} knows Cloudflare's.
  */
 final class TunnelErrorPages {
   private static final Pattern NGROK = Pattern.compile("ERR_NGROK_(\\d{1,6})");
 
-  /** As much of a page as is read; ngrok's is 3 KB, its code at the end. */
+  /** How much of a page is read; ngrok's is 3 KB, with the code at its end. */
   private static final int READ = 16 * 1024;
 
   private static final Pattern GONE =
@@ -79,7 +80,7 @@ final class TunnelErrorPages {
           Optional.of(
               AttemptException.of(FailureKind.RATE_LIMITED, name + ": too many requests a minute"));
       default -> {
-        // 3000 and on are its gateway's, 8000 and on its agent's.
+        // Codes from 3000 on are of ngrok's gateway, from 8000 on of its agent.
         boolean gateway = (code >= 3000 && code < 3300) || (code >= 8000 && code < 8100);
         yield gateway
             ? Optional.of(

@@ -5,9 +5,9 @@ import dev.offmeter.internal.AttemptException;
 import java.io.IOException;
 
 /**
- * Bytes that cannot be part of an answer. It is no {@link AttemptException} by itself: after the
- * end of the answer it matters to nobody. Also carries one through a parser that lets only I/O
- * exceptions pass.
+ * Reports bytes that cannot be part of an answer. Not an {@link AttemptException}, because after
+ * the end of the answer they do no harm. Also carries one through a parser that passes only I/O
+ * exceptions on.
  */
 public final class UnreadableReplyException extends IOException {
   private static final long serialVersionUID = 1L;

@@ -6,26 +6,26 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
 /**
- * Finds bytes that are no UTF-8 (RFC 3629): a byte out of place, a form longer than needed, half of
- * a surrogate pair, a number beyond Unicode. Jackson takes the last three for characters. A
- * character may be split over several reads.
+ * Finds bytes that are not UTF-8 (RFC 3629): a byte out of place, an overlong form, half of a
+ * surrogate pair, a number beyond Unicode. Jackson accepts the last three. A character may be split
+ * over several reads.
  */
 final class Utf8Validator {
   private static final VarHandle EIGHT =
       MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
 
-  /** The bit of each of eight bytes that ASCII does not have. */
+  /** The high bit of each of eight bytes, which ASCII does not have. */
   private static final long BEYOND_ASCII = 0x8080_8080_8080_8080L;
 
   /** How many bytes of the character are still to come. */
   private int open;
 
-  /** The least and the greatest that the next of them may be. */
+  /** The least and the greatest value that the next byte may have. */
   private int least;
 
   private int greatest;
 
-  /** The position of the first byte that cannot be there; {@code to} if there is none. */
+  /** Returns the position of the first byte that is invalid; {@code to} if there is none. */
   int read(byte[] bytes, int from, int to) {
     int at = from;
     while (at < to) {
@@ -38,7 +38,7 @@ final class Utf8Validator {
     return to;
   }
 
-  /** Nearly all of JSON is passed over here. */
+  /** Skips ASCII, eight bytes at a time, which is nearly all of JSON. */
   private static int afterAscii(byte[] bytes, int from, int to) {
     int at = from;
     while (to - at >= Long.BYTES && ((long) EIGHT.get(bytes, at) & BEYOND_ASCII) == 0) {
@@ -50,7 +50,7 @@ final class Utf8Validator {
     return at;
   }
 
-  /** Whether the last character has come to its end. */
+  /** Returns whether the last character is complete. */
   boolean isWhole() {
     return open == 0;
   }
@@ -69,7 +69,7 @@ final class Utf8Validator {
     return next >= 0xc2 && next <= 0xf4;
   }
 
-  /** Whether a text is whole, and UTF-8. */
+  /** Returns whether a text is complete and valid UTF-8. */
   static boolean isValid(byte[] bytes, int length) {
     Utf8Validator utf8 = new Utf8Validator();
     return utf8.read(bytes, 0, length) == length && utf8.isWhole();

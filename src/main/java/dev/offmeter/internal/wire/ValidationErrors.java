@@ -7,22 +7,22 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The errors of a validation, as pydantic and FastAPI list them. Each also holds the input that it
- * rejects, and so the prompt: only where, what and its type are taken.
+ * Reads validation errors as pydantic and FastAPI list them. Each also holds the input that it
+ * rejects, and so the prompt: only the place, the message and the type are read.
  */
 final class ValidationErrors {
   private static final int MOST = 3;
   private static final Pattern PLACE = Pattern.compile("[A-Za-z0-9_\\-\\[\\]]{1,40}");
   private static final Pattern TYPE = Pattern.compile("[a-z_.]{1,40}");
 
-  /** A list of such details as Python prints it, which vLLM sends as a message. */
+  /** Matches such a detail as Python prints it, which vLLM sends as a message. */
   private static final Pattern PRINTED =
       Pattern.compile(
           "\\[\\{'type': '([a-z_.]{1,40})', 'loc': \\(([^()]{0,120})\\), 'msg': (['\"])(.{0,160}?)\\3,");
 
   private ValidationErrors() {}
 
-  /** In words, empty if the list is none of this form. */
+  /** Returns the errors in words, empty if the list has another form. */
   static String of(JsonNode list) {
     StringJoiner all = new StringJoiner("; ");
     for (int i = 0; i < Math.min(MOST, list.size()); i++) {
@@ -35,7 +35,7 @@ final class ValidationErrors {
     return all.toString();
   }
 
-  /** The message, or what stands in it if it is such a list in print. */
+  /** Returns the message, or the errors in it if it is such a list in print. */
   static String ofPrinted(String message) {
     Matcher printed = PRINTED.matcher(message);
     if (!message.startsWith("[{'") || !printed.lookingAt()) {
