@@ -153,7 +153,7 @@ final class DnsLookups {
         onReturn();
         // CompletableFuture calls toString() of what completes it, which may throw again: hence the
         // wrapper.
-        found.completeExceptionally(new ExecutionException("foreign code threw", e));
+        found.completeExceptionally(new ExecutionException("the DNS lookup threw", e));
       }
     }
 

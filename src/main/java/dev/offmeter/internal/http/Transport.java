@@ -84,8 +84,8 @@ public final class Transport implements AutoCloseable {
 
     /**
      * Returns the client for an origin. Setting up TLS takes longer than all else before the first
-     * answer, so it is done once there is an endpoint with TLS. The application's own client is used
-     * as it is.
+     * answer, so it is done once there is an endpoint with TLS. The application's own client is
+     * used as it is.
      */
     OkHttpClient client(String origin) {
       if (callers == null && origin.startsWith("http:")) {

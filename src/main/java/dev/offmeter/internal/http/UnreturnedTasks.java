@@ -128,7 +128,7 @@ final class UnreturnedTasks {
      * Runs the work.
      *
      * @throws ExecutionException with the exception of the work, of which no method is called: it
-     * may throw again
+     *     may throw again
      */
     @Override
     public T call() throws ExecutionException {
@@ -138,7 +138,7 @@ final class UnreturnedTasks {
       try {
         return work.call();
       } catch (Throwable e) {
-        throw new ExecutionException("foreign code threw", e);
+        throw new ExecutionException("code of the application threw", e);
       } finally {
         onReturn();
       }

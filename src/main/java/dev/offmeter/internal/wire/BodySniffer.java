@@ -27,8 +27,9 @@ public final class BodySniffer {
   }
 
   /**
-   * Returns whether there is a byte. OkHttp calls {@code request} on its own buffer beneath for every
-   * chunk; if this did too, the JIT would inline the whole chain of sources into it, repeatedly.
+   * Returns whether there is a byte. OkHttp calls {@code request} on its own buffer beneath for
+   * every chunk; if this did too, the JIT would inline the whole chain of sources into it,
+   * repeatedly.
    */
   static boolean isThere(BufferedSource source) throws IOException {
     // A third party's source may read no byte without being at its end.

@@ -12,7 +12,7 @@ import okhttp3.Request;
  * @param request the request as HTTP; credentials are added elsewhere
  * @param reader reads the reply
  * @param loading whether the request loads the model, so that the body of its reply may take long
- * too
+ *     too
  */
 public record ProbeRequest(
     Supplier<Request.Builder> request,

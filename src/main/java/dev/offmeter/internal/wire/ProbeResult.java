@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param status the result in one word
  * @param failure the failure; null for none. A model that is missing from the list, or loaded with
- * another context, has a failure although it may well answer
+ *     another context, has a failure although it may well answer
  */
 public record ProbeResult(Status status, @Nullable AttemptException failure) {
   /** The state of a server according to a probe. */

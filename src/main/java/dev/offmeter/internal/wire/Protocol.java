@@ -107,7 +107,7 @@ public interface Protocol {
    * @param topics the topics that its reply may settle
    * @param request the request as HTTP; credentials are added elsewhere
    * @param reader reads a reply that is a JSON object under HTTP 200; a topic it does not return
-   * stays unknown
+   *     stays unknown
    */
   record InfoRequest(
       List<Topic> topics,

@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param keyHeader the header that carries the key
  * @param keyPrefix the text before the key in that header
  * @param ownOptions fields that the library writes itself, so that no option may set them, beside
- * those of all protocols; each with what to do instead
+ *     those of all protocols; each with what to do instead
  * @param omissible fields that a request can do without
  * @param notTheRoot a pattern of paths that show a base URL to be more than a root
  * @param managed whether a third party runs such servers

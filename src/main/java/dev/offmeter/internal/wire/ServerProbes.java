@@ -11,9 +11,9 @@ import org.jspecify.annotations.Nullable;
  * @param loadModel loads the model, and takes as long as that takes
  * @param unloadModel unloads the model
  * @param generateToken generates one token, for which a server loads the model if need be; used if
- * {@code loadModel} is null or refused
+ *     {@code loadModel} is null or refused
  * @param detectOllama checks for an Ollama, whose own API is better than the one it is asked by;
- * null where that is known, or cannot be
+ *     null where that is known, or cannot be
  */
 public record ServerProbes(
     @Nullable ProbeRequest liveness,

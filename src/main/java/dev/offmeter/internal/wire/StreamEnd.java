@@ -11,7 +11,7 @@ import dev.offmeter.Usage;
  * @param usage the tokens
  * @param finishReason why the model stopped
  * @param atOwnLimit whether {@code LENGTH} can only mean the request's own limit; other servers use
- * the same word for a full context
+ *     the same word for a full context
  */
 public record StreamEnd(String model, Usage usage, FinishReason finishReason, boolean atOwnLimit) {
   /** Creates an end by the model's own decision, or at a limit that may be the context's. */
