@@ -6,6 +6,7 @@ import static dev.offmeter.observe.Diagnosis.Outcome.OK;
 import static dev.offmeter.observe.Diagnosis.Outcome.SKIPPED;
 import static dev.offmeter.observe.Diagnosis.Outcome.UNKNOWN;
 import static dev.offmeter.testing.Loopback.awaitSoon;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -332,7 +333,7 @@ class DiagnosisTest {
       assertThat(client.diagnose().isHealthy()).isFalse();
     }
 
-    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.UP);
     assertThat(client.status().endpoints().get(0).asked()).isFalse();
   }
 
@@ -344,7 +345,7 @@ class DiagnosisTest {
     node.respondWith(OllamaReplies.answering("O"));
 
     assertThatStep(client.diagnose(), Step.ANSWER, OK, "tokens/s");
-    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
   }
 
   @Test

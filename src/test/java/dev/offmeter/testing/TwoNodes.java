@@ -71,7 +71,7 @@ public final class TwoNodes {
 
   /** Returns a client of both nodes, with {@code settings} on the primary's endpoint. */
   public LlmClient client(UnaryOperator<Endpoint.Builder> settings) {
-    return client(settings.apply(endpoint()));
+    return loopback.client(builder(settings));
   }
 
   /** Returns a client that tries {@code primary}, of whatever protocol, before the fallback. */
@@ -82,6 +82,11 @@ public final class TwoNodes {
   /** Returns a builder with both endpoints, for {@link Loopback#client} to build. */
   public LlmClient.Builder builder() {
     return builder(endpoint());
+  }
+
+  /** Returns a builder with both endpoints and {@code settings} on the primary's. */
+  public LlmClient.Builder builder(UnaryOperator<Endpoint.Builder> settings) {
+    return builder(settings.apply(endpoint()));
   }
 
   /** Returns a builder with {@code primary}, of whatever protocol, before the fallback. */

@@ -18,6 +18,7 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import io.github.resilience4j.bulkhead.Bulkhead;
 import java.net.InetSocketAddress;
 import java.net.Proxy;
@@ -48,13 +49,11 @@ class CustomHttpClientTest {
 
   private static final Duration SHORT = Duration.ofMillis(50);
 
-  private LlmClient client(OkHttpClient own, Node primary) {
-    Node fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-    return loopback.client(
-        LlmClient.builder()
-            .httpClient(own)
-            .endpoint(ollama("primary", primary).build())
-            .endpoint(ollama("fallback", fallback).build()));
+  private final TwoNodes nodes = TwoNodes.inRealTime(loopback);
+  private final Node primary = nodes.primary();
+
+  private LlmClient client(OkHttpClient own) {
+    return loopback.client(nodes.builder().httpClient(own));
   }
 
   private static void longerThanTheClock() {
@@ -85,7 +84,7 @@ class CustomHttpClientTest {
                   }
                 })
             .build();
-    Node primary = loopback.node(OllamaReplies.hanging());
+    primary.respondWith(OllamaReplies.hanging());
     LlmClient client =
         loopback.client(
             LlmClient.builder()
@@ -118,13 +117,12 @@ class CustomHttpClientTest {
   @Test
   void noProxyHearsWhatIsMeantForThisMachine() {
     Node proxy = loopback.node(OllamaReplies.answering("from a proxy"));
-    Node primary = loopback.node(OllamaReplies.answering("PRIMARY"));
     InetSocketAddress address =
         new InetSocketAddress("127.0.0.1", URI.create(proxy.url()).getPort());
     OkHttpClient proxied =
         new OkHttpClient.Builder().proxy(new Proxy(Proxy.Type.HTTP, address)).build();
 
-    assertThat(client(proxied, primary).chat("a reminder").text()).isEqualTo("PRIMARY");
+    assertThat(client(proxied).chat("a reminder").text()).isEqualTo("PRIMARY");
     assertThat(proxy.requests()).isEmpty();
   }
 
@@ -137,30 +135,25 @@ class CustomHttpClientTest {
   @ParameterizedTest
   @MethodSource("clocksThatASlowAnswerOutlasts")
   void theirClocksDoNotEndASlowAnswer(UnaryOperator<OkHttpClient.Builder> clock) {
-    Node primary =
-        loopback.node(
-            (connection, request) -> {
-              longerThanTheClock();
-              OllamaReplies.answering("PRIMARY").answer(connection, request);
-            });
+    primary.respondWith(
+        (connection, request) -> {
+          longerThanTheClock();
+          OllamaReplies.answering("PRIMARY").answer(connection, request);
+        });
 
-    assertThat(
-            client(clock.apply(new OkHttpClient.Builder()).build(), primary)
-                .chat("a reminder")
-                .text())
+    assertThat(client(clock.apply(new OkHttpClient.Builder()).build()).chat("a reminder").text())
         .isEqualTo("PRIMARY");
   }
 
   /** The node reads the second request late, and its size fills every buffer on the way. */
   @Test
   void theirWriteTimeoutDoesNotEndASlowRequest() {
-    Node primary =
-        loopback.node(
-            (connection, request) -> {
-              OllamaReplies.answering("PRIMARY").answer(connection, request);
-              longerThanTheClock();
-            });
-    LlmClient client = client(new OkHttpClient.Builder().writeTimeout(SHORT).build(), primary);
+    primary.respondWith(
+        (connection, request) -> {
+          OllamaReplies.answering("PRIMARY").answer(connection, request);
+          longerThanTheClock();
+        });
+    LlmClient client = client(new OkHttpClient.Builder().writeTimeout(SHORT).build());
     client.chat("a reminder");
 
     assertThat(client.chat("a long story ".repeat(1_500_000)).text()).isEqualTo("PRIMARY");
@@ -193,7 +186,6 @@ class CustomHttpClientTest {
                   return chain.proceed(chain.request());
                 })
             .build();
-    Node primary = loopback.node(OllamaReplies.answering("PRIMARY"));
     Ends ends = new Ends();
     ManualTime time = loopback.manualTime();
     LlmClient client =

@@ -18,6 +18,7 @@ import dev.offmeter.testing.Connection;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -36,6 +37,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 @Timeout(20)
 class FaultPhaseTest {
   @RegisterExtension final Loopback loopback = new Loopback();
+
+  private final TwoNodes nodes = TwoNodes.inRealTime(loopback);
+  private final Node primary = nodes.primary();
+  private final Node fallback = nodes.fallback();
 
   /** The first call of a process loads classes for longer than these tests wait. */
   @BeforeEach
@@ -165,9 +170,9 @@ class FaultPhaseTest {
   @ParameterizedTest(name = "{0} {1}")
   @MethodSource("everyFaultInEveryPhase")
   void theFallbackAnswersAlone(Fault fault, Phase phase) {
-    Node primary = loopback.node(failing(fault, phase));
-    Node fallback = loopback.node(OllamaReplies.answering("FALLBACK", " answers"));
-    LlmClient client = loopback.client(twoEndpoints(primary, fallback));
+    primary.respondWith(failing(fault, phase));
+    fallback.respondWith(OllamaReplies.answering("FALLBACK", " answers"));
+    LlmClient client = impatientClient();
 
     ChatResponse response = client.chat("draft a reminder");
 
@@ -242,9 +247,9 @@ class FaultPhaseTest {
   }
 
   private Read read(Fault fault, Phase phase, StreamRecovery recovery) {
-    Node primary = loopback.node(failing(fault, phase));
-    Node fallback = loopback.node(OllamaReplies.answering("FALLBACK", " answers"));
-    LlmClient client = loopback.client(twoEndpoints(primary, fallback));
+    primary.respondWith(failing(fault, phase));
+    fallback.respondWith(OllamaReplies.answering("FALLBACK", " answers"));
+    LlmClient client = impatientClient();
     Read read = new Read();
     ChatRequest request =
         ChatRequest.builder().user("draft a reminder").onBrokenStream(recovery).build();
@@ -263,17 +268,15 @@ class FaultPhaseTest {
   @ParameterizedTest
   @EnumSource(Fault.class)
   void afterTheEndMarkerNothingOfAStreamIsLost(Fault fault) {
-    Node primary =
-        loopback.node(
-            (connection, request) -> {
-              connection.send(
-                  OllamaReplies.STREAM_HEAD
-                      + OllamaReplies.tokens("PRIMARY")
-                      + OllamaReplies.end("stop", 1));
-              fault.strike(connection);
-            });
-    Node fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-    LlmClient client = loopback.client(twoEndpoints(primary, fallback));
+    primary.respondWith(
+        (connection, request) -> {
+          connection.send(
+              OllamaReplies.STREAM_HEAD
+                  + OllamaReplies.tokens("PRIMARY")
+                  + OllamaReplies.end("stop", 1));
+          fault.strike(connection);
+        });
+    LlmClient client = impatientClient();
 
     try (ChatStream stream = client.stream(ChatRequest.builder().user("draft").build())) {
       assertThat(stream.response().text()).isEqualTo("PRIMARY");
@@ -284,17 +287,15 @@ class FaultPhaseTest {
   @ParameterizedTest
   @EnumSource(Fault.class)
   void afterTheEndMarkerNothingIsLost(Fault fault) {
-    Node primary =
-        loopback.node(
-            (connection, request) -> {
-              connection.send(
-                  OllamaReplies.STREAM_HEAD
-                      + OllamaReplies.tokens("PRIMARY")
-                      + OllamaReplies.end("stop", 1));
-              fault.strike(connection);
-            });
-    Node fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-    LlmClient client = loopback.client(twoEndpoints(primary, fallback));
+    primary.respondWith(
+        (connection, request) -> {
+          connection.send(
+              OllamaReplies.STREAM_HEAD
+                  + OllamaReplies.tokens("PRIMARY")
+                  + OllamaReplies.end("stop", 1));
+          fault.strike(connection);
+        });
+    LlmClient client = impatientClient();
 
     assertThat(client.chat("draft a reminder").text()).isEqualTo("PRIMARY");
     assertThat(fallback.requests()).isEmpty();
@@ -303,31 +304,22 @@ class FaultPhaseTest {
   @ParameterizedTest
   @EnumSource(Phase.class)
   void aHangIsNamedForItsPhase(Phase phase) {
-    Node primary = loopback.node(failing(Fault.HANG, phase));
-    Node fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
+    primary.respondWith(failing(Fault.HANG, phase));
     LlmClient client =
-        loopback.client(
-            LlmClient.builder()
-                .endpoint(
-                    ollama("primary", primary)
-                        .timeout(Duration.ofSeconds(15))
-                        .firstTokenTimeout(Duration.ofMillis(150))
-                        .stallTimeout(Duration.ofMillis(150))
-                        .build())
-                .endpoint(ollama("fallback", fallback).build()));
+        nodes.client(
+            primary ->
+                primary
+                    .timeout(Duration.ofSeconds(15))
+                    .firstTokenTimeout(Duration.ofMillis(150))
+                    .stallTimeout(Duration.ofMillis(150)));
 
     Set<Phase> silent = EnumSet.of(Phase.BEFORE_HEADERS, Phase.AFTER_HEADERS);
     assertThat(client.chat("draft a reminder").attempts().get(0).failure())
         .contains(silent.contains(phase) ? FailureKind.FIRST_TOKEN_TIMEOUT : FailureKind.STALLED);
   }
 
-  private static LlmClient.Builder twoEndpoints(Node primary, Node fallback) {
-    return LlmClient.builder()
-        .endpoint(
-            ollama("primary", primary)
-                .timeout(Duration.ofMillis(300))
-                .stallTimeout(Duration.ofMillis(300))
-                .build())
-        .endpoint(ollama("fallback", fallback).build());
+  private LlmClient impatientClient() {
+    return nodes.client(
+        primary -> primary.timeout(Duration.ofMillis(300)).stallTimeout(Duration.ofMillis(300)));
   }
 }

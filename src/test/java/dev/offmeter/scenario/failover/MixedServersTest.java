@@ -23,11 +23,11 @@ import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
 import dev.offmeter.testing.ServerReplies;
+import dev.offmeter.testing.TwoNodes;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -39,22 +39,12 @@ import org.junit.jupiter.params.provider.MethodSource;
 class MixedServersTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
-  private Node node;
-  private Node fallback;
-
-  @BeforeEach
-  void twoNodes() {
-    node = loopback.node(ServerReplies.openAi("RESERVE"));
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-  }
-
-  private LlmClient client(Endpoint.Builder first) {
-    return loopback.client(
-        LlmClient.builder().endpoint(first.build()).endpoint(ollama("fallback", fallback).build()));
-  }
+  private final TwoNodes nodes = TwoNodes.inRealTime(loopback);
+  private final Node primary = nodes.primary().respondWith(ServerReplies.openAi("PRIMARY"));
+  private final Node fallback = nodes.fallback();
 
   private Endpoint.Builder openAi() {
-    return Endpoint.openAi("reserve", node.url()).model("m").apiKey("the-key");
+    return Endpoint.openAi("primary", primary.url()).model("m").apiKey("the-key");
   }
 
   private static ChatRequest.Builder request() {
@@ -99,13 +89,13 @@ class MixedServersTest {
   void theKeyGoesWhereEachServerLooksForIt(String header, String value) {
     Endpoint.Builder builder =
         switch (header) {
-          case "x-goog-api-key" -> Endpoint.gemini("reserve", node.url());
-          case "x-api-key" -> Endpoint.anthropic("reserve", node.url());
-          default -> Endpoint.openAi("reserve", node.url());
+          case "x-goog-api-key" -> Endpoint.gemini("primary", primary.url());
+          case "x-api-key" -> Endpoint.anthropic("primary", primary.url());
+          default -> Endpoint.openAi("primary", primary.url());
         };
-    client(builder.model("m").apiKey("the-key")).chat("draft a reminder");
+    nodes.client(builder.model("m").apiKey("the-key")).chat("draft a reminder");
 
-    Connection.Request asked = node.requests().get(0);
+    Connection.Request asked = primary.requests().get(0);
     assertThat(asked.header(header)).isEqualTo(value);
     assertThat(asked.head().stream().filter(line -> line.contains("the-key"))).hasSize(1);
     assertThat(asked.line()).doesNotContain("the-key");
@@ -126,14 +116,15 @@ class MixedServersTest {
   @ParameterizedTest
   @MethodSource("refusals")
   void anExplicitRefusalStopsTheCallAndIsReportedAsSuch(Node.Script refusal) {
-    node.respondWith(refusal);
+    primary.respondWith(refusal);
 
     LlmException stopped =
-        catchThrowableOfType(LlmException.class, () -> client(openAi()).chat("draft a reminder"));
+        catchThrowableOfType(
+            LlmException.class, () -> nodes.client(openAi()).chat("draft a reminder"));
 
     assertThat(stopped)
         .isNotInstanceOf(AllEndpointsFailedException.class)
-        .hasMessageStartingWith("the call was stopped: endpoint 'reserve' refuses: ")
+        .hasMessageStartingWith("the call was stopped: endpoint 'primary' refuses: ")
         .hasMessageNotContaining("cannot help");
     assertThat(stopped.failure()).contains(FailureKind.CONTENT_FILTERED);
     assertThat(fallback.requests()).isEmpty();
@@ -142,9 +133,10 @@ class MixedServersTest {
   @ParameterizedTest
   @MethodSource("refusals")
   void aCallerMayChooseToGoOnAfterARefusal(Node.Script refusal) {
-    node.respondWith(refusal);
+    primary.respondWith(refusal);
 
-    ChatResponse response = client(openAi()).chat(request().continueWhenFiltered(true).build());
+    ChatResponse response =
+        nodes.client(openAi()).chat(request().continueWhenFiltered(true).build());
 
     assertThat(response.text()).isEqualTo("FALLBACK");
     assertThat(response.attempts().get(0).failure()).contains(FailureKind.CONTENT_FILTERED);
@@ -152,13 +144,13 @@ class MixedServersTest {
 
   @Test
   void aRefusalSaysNothingOfTheServersHealth() {
-    node.respondWith(ServerReplies.events(ServerReplies.openAiEnd("content_filter")));
-    LlmClient client = client(openAi());
+    primary.respondWith(ServerReplies.events(ServerReplies.openAiEnd("content_filter")));
+    LlmClient client = nodes.client(openAi());
     for (int i = 0; i < 5; i++) {
       assertThatThrownBy(() -> client.chat("draft a reminder")).isInstanceOf(LlmException.class);
     }
 
-    assertThat(node.requests()).hasSize(5);
+    assertThat(primary.requests()).hasSize(5);
   }
 
   @Test
@@ -170,27 +162,27 @@ class MixedServersTest {
                 .endpoint(openAi().requestsPerMinute(2).build())
                 .endpoint(ollama("fallback", fallback).build()));
 
-    assertThat(client.chat("x").text()).isEqualTo("RESERVE");
+    assertThat(client.chat("x").text()).isEqualTo("PRIMARY");
     time.advance(Duration.ofSeconds(30));
-    assertThat(client.chat("x").text()).isEqualTo("RESERVE");
+    assertThat(client.chat("x").text()).isEqualTo("PRIMARY");
     ChatResponse third = client.chat("x");
     assertThat(third.text()).isEqualTo("FALLBACK");
     assertThat(third.attempts().get(0).failure()).contains(FailureKind.CLIENT_RATE_LIMITED);
     assertThat(third.attempts().get(0).message())
         .isEqualTo("all 2 requests of the last minute are used up");
     time.advance(Duration.ofSeconds(30));
-    assertThat(client.chat("x").text()).isEqualTo("RESERVE");
+    assertThat(client.chat("x").text()).isEqualTo("PRIMARY");
     assertThat(client.chat("x").text()).isEqualTo("FALLBACK");
     time.advance(Duration.ofSeconds(29));
     assertThat(client.chat("x").text()).isEqualTo("FALLBACK");
     time.advance(Duration.ofSeconds(1));
-    assertThat(client.chat("x").text()).isEqualTo("RESERVE");
+    assertThat(client.chat("x").text()).isEqualTo("PRIMARY");
   }
 
   @Test
   void aRetryThatTheRateForbidsHidesNoFailure() {
     ManualTime time = loopback.manualTime();
-    node.respondWith(OllamaReplies.status(500, "", ""));
+    primary.respondWith(OllamaReplies.status(500, "", ""));
     LlmClient client =
         loopback.client(
             ClientInternals.builder(time)
@@ -208,7 +200,7 @@ class MixedServersTest {
   @Test
   void aServerMaySayThatARetryIsNoUse() {
     ManualTime time = loopback.manualTime();
-    node.respondWith(OllamaReplies.status(500, "", "", "x-should-retry: false"));
+    primary.respondWith(OllamaReplies.status(500, "", "", "x-should-retry: false"));
     LlmClient client =
         loopback.client(
             ClientInternals.builder(time)
@@ -216,18 +208,18 @@ class MixedServersTest {
                 .endpoint(ollama("fallback", fallback).build()));
 
     assertThat(client.chat("x").attempts()).hasSize(2);
-    assertThat(node.requests()).hasSize(1);
+    assertThat(primary.requests()).hasSize(1);
   }
 
   @Test
   void thinkingThatOpenAiKeepsToItselfIsNamedAndBlamesNobody() {
-    node.respondWith(
+    primary.respondWith(
         ServerReplies.events(
             ServerReplies.openAiEnd("length"),
             "{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1024,"
                 + "\"completion_tokens_details\":{\"reasoning_tokens\":1024}}}",
             "[DONE]"));
-    LlmClient client = client(openAi());
+    LlmClient client = nodes.client(openAi());
     for (int i = 0; i < 4; i++) {
       assertThat(client.chat("x").attempts().get(0).failure()).contains(FailureKind.THINKING_ONLY);
     }
@@ -235,29 +227,29 @@ class MixedServersTest {
 
   @Test
   void anAccountWithoutMoneyRequiresOperatorActionAndTheNextEndpointIsAsked() {
-    node.respondWith(
+    primary.respondWith(
         OllamaReplies.status(
             429,
             "application/json",
             "{\"error\":{\"message\":\"You exceeded your quota\",\"type\":\"insufficient_quota\"}}"));
-    LlmClient client = client(openAi());
+    LlmClient client = nodes.client(openAi());
 
     ChatResponse first = client.chat("x");
     assertThat(first.attempts().get(0).failure()).contains(FailureKind.QUOTA_EXCEEDED);
     assertThat(client.chat("x").attempts().get(0).failure()).contains(FailureKind.CIRCUIT_OPEN);
-    assertThat(node.requests()).hasSize(1);
+    assertThat(primary.requests()).hasSize(1);
   }
 
   @Test
   void aStreamGoesOverToAnotherKindOfServer() {
-    node.respondWith(
+    primary.respondWith(
         (connection, request) -> {
           connection.send(
               ServerReplies.EVENTS_HEAD
                   + OllamaReplies.chunk("data: " + ServerReplies.openAiPiece("half") + "\n\n"));
           connection.reset();
         });
-    try (ChatStream stream = client(openAi()).stream(request().build())) {
+    try (ChatStream stream = nodes.client(openAi()).stream(request().build())) {
       ChatResponse response = stream.response();
 
       assertThat(response.text()).isEqualTo("FALLBACK");
@@ -334,8 +326,8 @@ class MixedServersTest {
 
   @Test
   void anOptionMayBeAMap() {
-    client(openAi().option("extra", Map.of("depth", Map.of("n", 1)))).chat("x");
+    nodes.client(openAi().option("extra", Map.of("depth", Map.of("n", 1)))).chat("x");
 
-    assertThat(node.requests().get(0).body()).contains("\"extra\":{\"depth\":{\"n\":1}}");
+    assertThat(primary.requests().get(0).body()).contains("\"extra\":{\"depth\":{\"n\":1}}");
   }
 }

@@ -2,6 +2,7 @@
 package dev.offmeter.scenario.failover;
 
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
@@ -217,7 +218,7 @@ class PooledConnectionTest {
     ChatResponse response = client.chat("hello");
 
     assertThat(response.attempts().get(0).failure()).contains(FailureKind.CONNECTION_REFUSED);
-    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
   }
 
   /** It has read the request, and may bill it. */
@@ -417,7 +418,7 @@ class PooledConnectionTest {
                 .endpoint(Loopback.ollama("node", node).build())
                 .endpoint(template()));
     client.chat("one");
-    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
     time.advance(Duration.ofSeconds(20));
 
     client.chat("two");

@@ -3,6 +3,7 @@ package dev.offmeter.scenario.failover;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -106,7 +107,7 @@ class SilentPooledConnectionTest {
   }
 
   private static EndpointState state(LlmClient client) {
-    return client.status().endpoints().get(0).state();
+    return primaryState(client);
   }
 
   @Test

@@ -3,6 +3,7 @@ package dev.offmeter.scenario.failover;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -137,7 +138,7 @@ class StaleConnectionPoolTest {
   }
 
   private static EndpointState state(LlmClient client) {
-    return client.status().endpoints().get(0).state();
+    return primaryState(client);
   }
 
   private static void isAnsweredAtHome(ChatResponse response) {

@@ -3,6 +3,7 @@ package dev.offmeter.scenario.failover;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -820,7 +821,7 @@ class UserCodeFailureTest {
     }
 
     assertThat(node.requests()).hasSize(2);
-    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
     assertThat(client.status().endpoints().get(0).inFlight()).isZero();
   }
 
@@ -841,7 +842,7 @@ class UserCodeFailureTest {
         });
 
     assertThat(node.requests()).hasSize(2);
-    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
   }
 
   @Test

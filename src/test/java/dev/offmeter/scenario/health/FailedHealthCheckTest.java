@@ -3,6 +3,7 @@ package dev.offmeter.scenario.health;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -108,7 +109,7 @@ class FailedHealthCheckTest {
   }
 
   private EndpointState state() {
-    return client.status().endpoints().get(0).state();
+    return primaryState(client);
   }
 
   /** Time passes, and every health check has its say. */

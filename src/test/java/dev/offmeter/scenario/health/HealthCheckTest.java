@@ -2,7 +2,7 @@
 package dev.offmeter.scenario.health;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
-import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
@@ -20,6 +20,7 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import java.net.InetAddress;
 import java.time.Duration;
 import java.util.List;
@@ -28,7 +29,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 import okhttp3.OkHttpClient;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Named;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -50,22 +50,13 @@ class HealthCheckTest {
       OllamaReplies.status(530, "text/plain", "error code: 1033");
   private static final Node.Script WELL = OllamaReplies.status(200, "application/json", "{}");
 
-  private ManualTime time;
-  private Node node;
-  private Node fallback;
-
-  @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    node = loopback.node(TUNNEL_DOWN);
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-  }
+  private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
+  private final ManualTime time = nodes.time();
+  private final Node primary = nodes.primary().respondWith(TUNNEL_DOWN);
+  private final Node fallback = nodes.fallback();
 
   private LlmClient newClientOf(Endpoint.Builder endpoint) {
-    return loopback.client(
-        ClientInternals.builder(time)
-            .endpoint(endpoint.model("m").build())
-            .endpoint(ollama("fallback", fallback).build()));
+    return nodes.client(endpoint.model("m"));
   }
 
   /** A client that has just learnt that its first endpoint is down. */
@@ -76,19 +67,15 @@ class HealthCheckTest {
   }
 
   private Endpoint.Builder endpoint() {
-    return Endpoint.ollama("node", node.url());
-  }
-
-  private static EndpointState state(LlmClient client) {
-    return client.status().endpoints().get(0).state();
+    return Endpoint.ollama("primary", primary.url());
   }
 
   /** The next look, and whatever it leads to. */
   private void look() {
-    int before = node.probes().size();
+    int before = primary.probes().size();
     // After half a minute the looks are up to 1.8 s apart.
     time.advance(Duration.ofMillis(1850));
-    awaitSoon(() -> node.probes().size() > before && !time.isProbing());
+    awaitSoon(() -> primary.probes().size() > before && !time.isProbing());
   }
 
   private static Node.Script ollamaWith(String models) {
@@ -114,27 +101,27 @@ class HealthCheckTest {
     "GENERIC, /v1beta/openai, /v1beta/openai/models"
   })
   void everyServerIsAskedInItsOwnWay(Dialect dialect, String path, String asked) {
-    node.respondToProbesWith(WELL);
-    clientOf(Endpoint.openAi("node", node.url() + path).dialect(dialect));
+    primary.respondToProbesWith(WELL);
+    clientOf(Endpoint.openAi("primary", primary.url() + path).dialect(dialect));
 
     look();
 
-    assertThat(node.probes().get(0).line()).isEqualTo("GET " + asked + " HTTP/1.1");
+    assertThat(primary.probes().get(0).line()).isEqualTo("GET " + asked + " HTTP/1.1");
   }
 
   /** A host often has two addresses, of which OkHttp tries the other by itself. */
   @Test
   void aNodeThatIsKilledWhileItIsAskedIsSaidToRefuseANewConnection() throws Exception {
-    Node node = loopback.node(OllamaReplies.answering("NODE"));
-    node.respondToProbesWith((connection, request) -> node.close());
+    Node primary = loopback.node(OllamaReplies.answering("NODE"));
+    primary.respondToProbesWith((connection, request) -> primary.close());
     List<InetAddress> addresses =
         List.of(InetAddress.getByName("127.0.0.1"), InetAddress.getByName("127.0.0.2"));
     OkHttpClient http = new OkHttpClient.Builder().dns(host -> addresses).build();
-    String url = node.url().replace("127.0.0.1", "localhost");
+    String url = primary.url().replace("127.0.0.1", "localhost");
     LlmClient client =
         loopback.client(
             LlmClient.builder()
-                .endpoint(Endpoint.ollama("node", url).model("m").build())
+                .endpoint(Endpoint.ollama("primary", url).model("m").build())
                 .httpClient(http));
 
     EndpointStatus found = client.warmUp().get().endpoints().get(0);
@@ -145,13 +132,13 @@ class HealthCheckTest {
 
   @Test
   void ollamaIsAskedForItsVersionAndForWhatItHasInMemory() {
-    node.respondToProbesWith(ollamaWith("{\"name\":\"m:latest\"}"));
-    LlmClient client = clientOf(Endpoint.ollama("node", node.url() + "/llm"));
+    primary.respondToProbesWith(ollamaWith("{\"name\":\"m:latest\"}"));
+    LlmClient client = clientOf(Endpoint.ollama("primary", primary.url() + "/llm"));
 
     look();
-    awaitSoon(() -> state(client) == EndpointState.TRIAL);
+    awaitSoon(() -> primaryState(client) == EndpointState.TRIAL);
 
-    assertThat(node.probes())
+    assertThat(primary.probes())
         .extracting(Connection.Request::line)
         .containsExactly(
             "GET /llm/api/version HTTP/1.1",
@@ -162,21 +149,22 @@ class HealthCheckTest {
   @Test
   void aListOfModelsMayBeLongerThanWhatIsReadOfIt() {
     String model = "{\"id\":\"some-organisation/some-model\",\"object\":\"model\"},";
-    node.respondToProbesWith(
+    primary.respondToProbesWith(
         OllamaReplies.status(
             200,
             "application/json",
             "{\"object\":\"list\",\"data\":[" + model.repeat(2000) + "{}]}"));
-    LlmClient client = clientOf(Endpoint.openAi("node", node.url()).dialect(Dialect.LM_STUDIO));
+    LlmClient client =
+        clientOf(Endpoint.openAi("primary", primary.url()).dialect(Dialect.LM_STUDIO));
 
     look();
 
-    awaitSoon(() -> state(client) == EndpointState.TRIAL);
+    awaitSoon(() -> primaryState(client) == EndpointState.TRIAL);
   }
 
   @Test
   void credentialsAreThoseOfACall() {
-    node.respondToProbesWith(ollamaWith(""));
+    primary.respondToProbesWith(ollamaWith(""));
     clientOf(
         endpoint()
             .apiKey("a-key")
@@ -185,7 +173,7 @@ class HealthCheckTest {
 
     look();
 
-    Connection.Request check = node.probes().get(0);
+    Connection.Request check = primary.probes().get(0);
     assertThat(check.header("Authorization")).isEqualTo("Bearer a-key");
     assertThat(check.header("CF-Access-Client-Id")).isEqualTo("an-id");
     assertThat(check.header("CF-Access-Client-Secret")).isEqualTo("a-secret");
@@ -195,7 +183,7 @@ class HealthCheckTest {
   @Test
   void credentialsDoNotFollowARedirect() {
     Node elsewhere = loopback.node(WELL).respondToProbesWith(WELL);
-    node.respondToProbesWith(
+    primary.respondToProbesWith(
         OllamaReplies.status(302, "", "", "Location: " + elsewhere.url() + "/api/version"));
     LlmClient client = clientOf(endpoint().apiKey("a-key"));
 
@@ -203,7 +191,7 @@ class HealthCheckTest {
 
     assertThat(elsewhere.probes()).isEmpty();
     assertThat(elsewhere.requests()).isEmpty();
-    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
   }
 
   /** A router may forget a connection that is kept, and then drops without a word what it sends. */
@@ -211,12 +199,12 @@ class HealthCheckTest {
   void aCheckNeverWaitsOnAConnectionThatACallHasLeft() {
     Set<Connection> forgotten = ConcurrentHashMap.newKeySet();
     Set<Connection> checked = ConcurrentHashMap.newKeySet();
-    node.respondWith(
+    primary.respondWith(
         (connection, request) -> {
           OllamaReplies.answering("NODE").answer(connection, request);
           forgotten.add(connection);
         });
-    node.respondToProbesWith(
+    primary.respondToProbesWith(
         (connection, request) -> {
           checked.add(connection);
           if (forgotten.contains(connection)) {
@@ -231,64 +219,65 @@ class HealthCheckTest {
 
     assertThat(client.warmUp()).succeedsWithin(Duration.ofSeconds(5));
 
-    assertThat(node.probes()).as("alive, resident, load").hasSize(3);
+    assertThat(primary.probes()).as("alive, resident, load").hasSize(3);
     assertThat(checked).hasSize(3).doesNotContainAnyElementsOf(forgotten);
-    awaitSoon(() -> node.openConnections() == 1);
+    awaitSoon(() -> primary.openConnections() == 1);
   }
 
   @Test
   void aManagedEndpointIsNeverProbed() {
-    node.respondToProbesWith(WELL);
-    LlmClient client = clientOf(Endpoint.openAi("node", node.url()).locality(Locality.MANAGED));
+    primary.respondToProbesWith(WELL);
+    LlmClient client =
+        clientOf(Endpoint.openAi("primary", primary.url()).locality(Locality.MANAGED));
 
     time.advance(Duration.ofMinutes(5));
     client.warmUp().join();
 
-    assertThat(node.probes()).isEmpty();
-    node.respondWith(OllamaReplies.answering("not SSE, but asked"));
+    assertThat(primary.probes()).isEmpty();
+    primary.respondWith(OllamaReplies.answering("not SSE, but asked"));
     client.chat(REQUEST);
-    assertThat(node.requests()).as("its pause alone brings it back").hasSize(2);
+    assertThat(primary.requests()).as("its pause alone brings it back").hasSize(2);
   }
 
   @Test
   void aServerWithoutSuchAPathIsAskedAgainAndComesBackAfterItsBackOff() {
     LlmClient client = clientOf(endpoint());
     look();
-    node.respondWith(OllamaReplies.answering("BACK"));
+    primary.respondWith(OllamaReplies.answering("BACK"));
 
     pass(Duration.ofSeconds(9));
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
     pass(Duration.ofSeconds(8));
 
-    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node");
-    assertThat(node.probes()).hasSizeGreaterThan(5);
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
+    assertThat(primary.probes()).hasSizeGreaterThan(5);
   }
 
   @ParameterizedTest
   @ValueSource(ints = {401, 403, 407, 302})
   void aCheckThatIsRefusedKeepsNothingShut(int status) {
-    node.respondToProbesWith(OllamaReplies.status(status, "text/html", "<html>a login</html>"));
+    primary.respondToProbesWith(OllamaReplies.status(status, "text/html", "<html>a login</html>"));
     LlmClient client = clientOf(endpoint());
-    node.respondWith(OllamaReplies.answering("BACK"));
+    primary.respondWith(OllamaReplies.answering("BACK"));
 
     pass(Duration.ofSeconds(18));
 
-    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node");
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
   }
 
   @ParameterizedTest
   @ValueSource(ints = {401, 407})
   void aSlowCallGoesOnWhereChecksAreRefused(int status) throws Exception {
-    node.respondWith(OllamaReplies.hanging());
-    node.respondToProbesWith(OllamaReplies.status(status, "text/html", "<html>a login</html>"));
+    primary.respondWith(OllamaReplies.hanging());
+    primary.respondToProbesWith(OllamaReplies.status(status, "text/html", "<html>a login</html>"));
     LlmClient client = newClientOf(endpoint());
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
-    node.awaitFirstRequest();
+    primary.awaitFirstRequest();
 
     time.advance(Duration.ofSeconds(5));
-    awaitSoon(() -> node.probes().size() == 1 && !time.isProbing());
+    awaitSoon(() -> primary.probes().size() == 1 && !time.isProbing());
 
-    assertThat(state(client)).isEqualTo(EndpointState.UP);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.UP);
     assertThat(call).isNotDone();
   }
 
@@ -307,21 +296,22 @@ class HealthCheckTest {
   @ParameterizedTest
   @MethodSource("oddReplies")
   void oneOddReplyDoesNotEndTheHealthChecks(Node.Script odd) {
-    node.respondToProbesWith(odd);
-    LlmClient client = clientOf(Endpoint.openAi("node", node.url()).dialect(Dialect.LM_STUDIO));
+    primary.respondToProbesWith(odd);
+    LlmClient client =
+        clientOf(Endpoint.openAi("primary", primary.url()).dialect(Dialect.LM_STUDIO));
     look();
-    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
-    node.respondToProbesWith(
+    assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
+    primary.respondToProbesWith(
         OllamaReplies.status(200, "application/json", "{\"object\":\"list\",\"data\":[]}"));
 
     look();
 
-    awaitSoon(() -> state(client) == EndpointState.TRIAL);
+    awaitSoon(() -> primaryState(client) == EndpointState.TRIAL);
   }
 
   @Test
   void whatIsStillDeadIsNotAskedByACallWhenItsBackOffIsOver() {
-    node.respondToProbesWith(TUNNEL_DOWN);
+    primary.respondToProbesWith(TUNNEL_DOWN);
     LlmClient client = clientOf(endpoint());
 
     for (int second = 0; second < 120; second++) {
@@ -329,8 +319,8 @@ class HealthCheckTest {
       assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
     }
 
-    assertThat(node.requests()).as("paid once").hasSize(1);
-    assertThat(node.probes()).hasSizeBetween(30, 90);
+    assertThat(primary.requests()).as("paid once").hasSize(1);
+    assertThat(primary.probes()).hasSizeBetween(30, 90);
     assertThat(client.chat(REQUEST).attempts().get(0).message())
         .contains("TUNNEL_DOWN")
         .contains("asked again when a health check finds it well");
@@ -338,14 +328,14 @@ class HealthCheckTest {
 
   /** A call every ten seconds; how many of them were let through. */
   private int callsThatReach(LlmClient client, Duration during) {
-    int before = node.requests().size();
+    int before = primary.requests().size();
     for (int second = 0; second < during.toSeconds(); second++) {
       pass(Duration.ofSeconds(1));
       if (second % 10 == 9) {
         client.chat(REQUEST);
       }
     }
-    return node.requests().size() - before;
+    return primary.requests().size() - before;
   }
 
   /** Time in which every look has its reply. */
@@ -358,21 +348,21 @@ class HealthCheckTest {
 
   @Test
   void aHealthPathThatIsAlwaysIllKeepsAServerShutForTenMinutesOnly() {
-    node.respondWith(OllamaReplies.status(500, "", ""));
-    node.respondToProbesWith(OllamaReplies.status(503, "text/plain", "no"));
+    primary.respondWith(OllamaReplies.status(500, "", ""));
+    primary.respondToProbesWith(OllamaReplies.status(503, "text/plain", "no"));
     LlmClient client = clientOf(endpoint());
     client.chat(REQUEST);
-    node.respondWith(OllamaReplies.answering("BACK"));
+    primary.respondWith(OllamaReplies.answering("BACK"));
 
     assertThat(callsThatReach(client, Duration.ofMinutes(9))).isZero();
     assertThat(callsThatReach(client, Duration.ofMinutes(3))).isGreaterThan(3);
-    assertThat(state(client)).isEqualTo(EndpointState.UP);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.UP);
   }
 
   @Test
   void whereTheLoadIsForbiddenACallHasTheModelLoaded() {
     Node.Script cold = ollamaWith("");
-    node.respondToProbesWith(
+    primary.respondToProbesWith(
         (connection, request) -> {
           if (request.line().startsWith("POST")) {
             OllamaReplies.status(403, "text/plain", "forbidden").answer(connection, request);
@@ -381,56 +371,57 @@ class HealthCheckTest {
           }
         });
     LlmClient client = clientOf(endpoint());
-    node.respondWith(OllamaReplies.answering("BACK"));
+    primary.respondWith(OllamaReplies.answering("BACK"));
 
     assertThat(callsThatReach(client, Duration.ofMinutes(1))).isGreaterThan(3);
   }
 
   @Test
   void aServerThatIsLoadingIsSkippedUntilItIsReady() {
-    node.respondToProbesWith(
+    primary.respondToProbesWith(
         OllamaReplies.status(
             503, "application/json", "{\"error\":{\"message\":\"Loading model\"}}"));
-    node.respondWith(
+    primary.respondWith(
         OllamaReplies.status(
             503, "application/json", "{\"error\":{\"message\":\"Loading model\"}}"));
-    LlmClient client = clientOf(Endpoint.openAi("node", node.url()).dialect(Dialect.LLAMA_SERVER));
+    LlmClient client =
+        clientOf(Endpoint.openAi("primary", primary.url()).dialect(Dialect.LLAMA_SERVER));
     for (int second = 0; second < 30; second++) {
       pass(Duration.ofSeconds(1));
       client.chat(REQUEST);
     }
-    assertThat(node.requests()).hasSize(1);
+    assertThat(primary.requests()).hasSize(1);
 
-    node.respondToProbesWith(WELL);
+    primary.respondToProbesWith(WELL);
     look();
 
-    awaitSoon(() -> state(client) == EndpointState.TRIAL);
+    awaitSoon(() -> primaryState(client) == EndpointState.TRIAL);
   }
 
   @Test
   void aRetryAfterIsKeptWithoutAHealthCheck() {
-    node.respondToProbesWith(WELL);
-    node.respondWith(OllamaReplies.status(429, "text/plain", "slow down", "Retry-After: 60"));
+    primary.respondToProbesWith(WELL);
+    primary.respondWith(OllamaReplies.status(429, "text/plain", "slow down", "Retry-After: 60"));
     LlmClient client = clientOf(endpoint());
 
     time.advance(Duration.ofSeconds(59));
 
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
-    assertThat(node.probes()).isEmpty();
+    assertThat(primary.probes()).isEmpty();
   }
 
   @Test
   void aHealthCheckFromBeforeAnOutageIsNoEvidenceOfItsEnd() {
     CompletableFuture<Void> held = new CompletableFuture<>();
     Node.Script well = ollamaWith("{\"name\":\"m:latest\"}");
-    node.respondToProbesWith(
+    primary.respondToProbesWith(
         (connection, request) -> {
           held.join();
           well.answer(connection, request);
         });
     LlmClient client = newClientOf(endpoint());
     CompletableFuture<?> warm = client.warmUp();
-    awaitSoon(() -> node.probes().size() == 1);
+    awaitSoon(() -> primary.probes().size() == 1);
     time.advance(Duration.ofMillis(100));
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
     time.advance(Duration.ofMillis(1250));
@@ -439,7 +430,7 @@ class HealthCheckTest {
     warm.join();
     awaitSoon(() -> !time.isProbing());
 
-    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
   }
 
   @Test
@@ -447,40 +438,40 @@ class HealthCheckTest {
     Node.Script login =
         OllamaReplies.status(
             302, "", "", "Location: https://x.cloudflareaccess.com/cdn-cgi/access/login");
-    node.respondWith(login);
-    node.respondToProbesWith(login);
+    primary.respondWith(login);
+    primary.respondToProbesWith(login);
     LlmClient client = clientOf(endpoint());
     look();
-    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
 
-    node.respondToProbesWith(ollamaWith("{\"name\":\"m:latest\"}"));
+    primary.respondToProbesWith(ollamaWith("{\"name\":\"m:latest\"}"));
     look();
 
-    awaitSoon(() -> state(client) == EndpointState.TRIAL);
+    awaitSoon(() -> primaryState(client) == EndpointState.TRIAL);
   }
 
   @Test
   void noCheckIsSentAfterClose() {
-    node.respondToProbesWith(TUNNEL_DOWN);
+    primary.respondToProbesWith(TUNNEL_DOWN);
     LlmClient client = clientOf(endpoint());
     look();
-    int asked = node.probes().size();
+    int asked = primary.probes().size();
 
     client.close();
     time.advance(Duration.ofMinutes(30));
 
-    assertThat(node.probes()).hasSize(asked);
+    assertThat(primary.probes()).hasSize(asked);
   }
 
   @Test
   void nothingIsAskedWhileAllIsWell() {
-    node.respondWith(OllamaReplies.answering("PRIMARY"));
+    primary.respondWith(OllamaReplies.answering("PRIMARY"));
     LlmClient client =
         loopback.client(ClientInternals.builder(time).endpoint(endpoint().model("m").build()));
     assertThat(client.chat(REQUEST).text()).isEqualTo("PRIMARY");
 
     time.advance(Duration.ofHours(1));
 
-    assertThat(node.probes()).isEmpty();
+    assertThat(primary.probes()).isEmpty();
   }
 }

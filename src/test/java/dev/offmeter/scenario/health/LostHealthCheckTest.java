@@ -2,14 +2,12 @@
 package dev.offmeter.scenario.health;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
-import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatEvent;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.ChatStream;
-import dev.offmeter.ClientInternals;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
 import dev.offmeter.observe.EndpointChange;
@@ -21,6 +19,7 @@ import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
 import dev.offmeter.testing.SocketReader;
+import dev.offmeter.testing.TwoNodes;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -52,32 +51,25 @@ class LostHealthCheckTest {
 
   private final List<EndpointChange> changes = new CopyOnWriteArrayList<>();
   private final Semaphore tokens = new Semaphore(1);
-  private ManualTime time;
-  private LoadingNode home;
-  private Node fallback;
-  private LlmClient client;
+  private final ManualTime time = loopback.manualTime();
+  private LoadingNode home =
+      new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofMillis(500))
+          .preloadModel();
+  private TwoNodes nodes = TwoNodes.behind(home, loopback, time);
+  private final Node fallback = nodes.fallback();
+  private LlmClient client = client(endpoint -> endpoint);
 
   @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    home =
-        new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofMillis(500))
-            .listModelWhileLoading(listsLoads)
-            .preloadModel();
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-    client = client(endpoint -> endpoint);
+  void listModel() {
+    home.listModelWhileLoading(listsLoads);
   }
 
   private LlmClient client(UnaryOperator<Endpoint.Builder> settings) {
-    return loopback.client(
-        ClientInternals.builder(time)
-            .endpoint(settings.apply(ollama("home", home.node())).build())
-            .endpoint(ollama("fallback", fallback).build())
-            .listener(ChangeRecorder.recordInto(changes)));
+    return loopback.client(nodes.builder(settings).listener(ChangeRecorder.recordInto(changes)));
   }
 
   private EndpointState state() {
-    return client.status().endpoints().get(0).state();
+    return TwoNodes.primaryState(client);
   }
 
   private CompletableFuture<ChatResponse> ask() {
@@ -274,6 +266,7 @@ class LostHealthCheckTest {
         new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofSeconds(20))
             .listModelWhileLoading(listsLoads)
             .preloadModel();
+    nodes = TwoNodes.behind(home, loopback, time);
     client = client(endpoint -> endpoint.timeout(Duration.ofMinutes(2)));
     List<String> answeredBy = new ArrayList<>();
 

@@ -2,14 +2,12 @@
 package dev.offmeter.scenario.health;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
-import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatEvent;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.ChatStream;
-import dev.offmeter.ClientInternals;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.observe.EndpointChange;
@@ -22,6 +20,7 @@ import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
 import dev.offmeter.testing.SocketReader;
+import dev.offmeter.testing.TwoNodes;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -50,38 +49,34 @@ class OutageTest {
   private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
 
   private final List<EndpointChange> changes = new CopyOnWriteArrayList<>();
-  private ManualTime time;
-  private LoadingNode home;
-  private Node fallback;
-  private LlmClient client;
+  private final ManualTime time = loopback.manualTime();
+  private final LoadingNode home =
+      new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofMillis(500))
+          .preloadModel();
+  private final TwoNodes nodes = TwoNodes.behind(home, loopback, time);
+  private final Node fallback = nodes.fallback();
   private final List<CompletableFuture<ChatResponse>> asking = new ArrayList<>();
   private volatile Runnable beforeHearing = () -> {};
+  private final LlmClient client =
+      loopback.client(
+          nodes
+              .builder()
+              .listener(
+                  new LlmListener() {
+                    @Override
+                    public void onEndpointChanged(EndpointChange change) {
+                      beforeHearing.run();
+                      changes.add(change);
+                    }
+                  }));
 
   @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    home =
-        new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofMillis(500))
-            .listModelWhileLoading(listsLoads)
-            .preloadModel();
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-    client =
-        loopback.client(
-            ClientInternals.builder(time)
-                .endpoint(ollama("home", home.node()).build())
-                .endpoint(ollama("fallback", fallback).build())
-                .listener(
-                    new LlmListener() {
-                      @Override
-                      public void onEndpointChanged(EndpointChange change) {
-                        beforeHearing.run();
-                        changes.add(change);
-                      }
-                    }));
+  void listModel() {
+    home.listModelWhileLoading(listsLoads);
   }
 
   private EndpointStatus status() {
-    return client.status().endpoints().get(0);
+    return TwoNodes.primaryStatus(client);
   }
 
   /** A call that has come as far as it can without more time. */

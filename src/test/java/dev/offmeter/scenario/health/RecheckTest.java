@@ -3,6 +3,7 @@ package dev.offmeter.scenario.health;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -48,7 +49,7 @@ class RecheckTest {
                 .endpoint(settings.apply(ollama("primary", primary)).build())
                 .endpoint(template()));
     assertThat(client.chat("a reminder").text()).isEqualTo("TEMPLATE");
-    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.DOWN);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
     return client;
   }
 
@@ -71,7 +72,7 @@ class RecheckTest {
 
     assertThat(status.state()).isEqualTo(EndpointState.TRIAL);
     assertThat(client.chat("a reminder").text()).isEqualTo("PRIMARY");
-    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.UP);
   }
 
   @Test

@@ -2,11 +2,10 @@
 package dev.offmeter.scenario.health;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
-import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
-import dev.offmeter.ClientInternals;
 import dev.offmeter.Dialect;
 import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
@@ -20,10 +19,10 @@ import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
 import dev.offmeter.testing.ServerReplies;
+import dev.offmeter.testing.TwoNodes;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -55,31 +54,18 @@ class TransientFailureTest {
   private static final Node.Script OF_ANOTHER_MAKE = OllamaReplies.status(200, "text/plain", "{}");
 
   private final List<EndpointChange> changes = new CopyOnWriteArrayList<>();
-  private ManualTime time;
-  private Node node;
-  private Node fallback;
-
-  @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    node = loopback.node(ServerReplies.openAi("NODE"));
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-  }
+  private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
+  private final ManualTime time = nodes.time();
+  private final Node primary = nodes.primary().respondWith(ServerReplies.openAi("PRIMARY"));
+  private final Node fallback = nodes.fallback();
 
   private LlmClient client(Endpoint.Builder endpoint) {
     return loopback.client(
-        ClientInternals.builder(time)
-            .endpoint(endpoint.model("m").build())
-            .endpoint(ollama("fallback", fallback).build())
-            .listener(ChangeRecorder.recordInto(changes)));
+        nodes.builder(endpoint.model("m")).listener(ChangeRecorder.recordInto(changes)));
   }
 
   private Endpoint.Builder openAi() {
-    return Endpoint.openAi("node", node.url());
-  }
-
-  private static EndpointState state(LlmClient client) {
-    return client.status().endpoints().get(0).state();
+    return Endpoint.openAi("primary", primary.url());
   }
 
   /** Time in which every look has its reply. */
@@ -107,108 +93,108 @@ class TransientFailureTest {
   @ParameterizedTest
   @ValueSource(booleans = {true, false})
   void aGatewayThatKnowsNoPathYetIsHealthCheckedUntilItDoes(boolean known) {
-    node.respondWith(NOT_FOUND);
-    node.respondToProbesWith(NOT_FOUND);
+    primary.respondWith(NOT_FOUND);
+    primary.respondToProbesWith(NOT_FOUND);
     LlmClient client = client(openAi());
     isAsked(client, "fallback");
     pass(Duration.ofSeconds(10));
-    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
 
-    node.respondWith(ServerReplies.openAi("NODE"));
-    node.respondToProbesWith(known ? WELL : OF_ANOTHER_MAKE);
+    primary.respondWith(ServerReplies.openAi("PRIMARY"));
+    primary.respondToProbesWith(known ? WELL : OF_ANOTHER_MAKE);
     pass(Duration.ofMillis(1500));
 
-    isAsked(client, "node");
+    isAsked(client, "primary");
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"path", "model", "method"})
   void whatHasAnsweredHasTheRightPathAndModelAndIsBackAtOnce(String missing) {
-    node.respondToProbesWith(WELL);
+    primary.respondToProbesWith(WELL);
     LlmClient client = client(openAi());
-    isAsked(client, "node");
-    node.respondWith(named(missing));
+    isAsked(client, "primary");
+    primary.respondWith(named(missing));
     isAsked(client, "fallback", "fallback");
     assertThat(changes.get(0).backoff()).isLessThan(Duration.ofSeconds(3));
 
-    node.respondWith(ServerReplies.openAi("NODE"));
+    primary.respondWith(ServerReplies.openAi("PRIMARY"));
     pass(Duration.ofMillis(1500));
 
-    isAsked(client, "node");
+    isAsked(client, "primary");
   }
 
   @Test
   void theSameHoldsForOllama() {
-    node.respondWith(OllamaReplies.answering("NODE"));
-    LlmClient client = client(Endpoint.ollama("node", node.url()));
-    isAsked(client, "node");
-    node.respondWith(NOT_FOUND);
+    primary.respondWith(OllamaReplies.answering("PRIMARY"));
+    LlmClient client = client(Endpoint.ollama("primary", primary.url()));
+    isAsked(client, "primary");
+    primary.respondWith(NOT_FOUND);
     isAsked(client, "fallback");
 
-    node.respondWith(OllamaReplies.answering("NODE"));
-    node.respondToProbesWith(OllamaReplies.probes(OllamaReplies.loadCompleted(), "m:latest"));
+    primary.respondWith(OllamaReplies.answering("PRIMARY"));
+    primary.respondToProbesWith(OllamaReplies.probes(OllamaReplies.loadCompleted(), "m:latest"));
     pass(Duration.ofMillis(2500));
 
-    isAsked(client, "node");
+    isAsked(client, "primary");
   }
 
   @Test
   void aCheckThatWasKnownAndIsNotFoundKeepsItShut() {
-    node.respondToProbesWith(WELL);
+    primary.respondToProbesWith(WELL);
     LlmClient client = client(openAi());
-    isAsked(client, "node");
-    node.respondWith(NOT_FOUND);
+    isAsked(client, "primary");
+    primary.respondWith(NOT_FOUND);
     isAsked(client, "fallback");
     pass(Duration.ofMillis(1250));
-    int asked = node.requests().size();
+    int asked = primary.requests().size();
     isAsked(client, "fallback");
-    assertThat(node.requests()).as("believed once").hasSize(asked + 1);
+    assertThat(primary.requests()).as("believed once").hasSize(asked + 1);
 
-    node.respondToProbesWith(NOT_FOUND);
+    primary.respondToProbesWith(NOT_FOUND);
     pass(Duration.ofMinutes(2));
     isAsked(client, "fallback");
 
-    assertThat(node.requests()).hasSize(asked + 1);
+    assertThat(primary.requests()).hasSize(asked + 1);
   }
 
   @ParameterizedTest
   @CsvSource({"LLAMA_SERVER, 500", "GENERIC, 502", "LOCAL_AI, 503"})
   void aRouterWhoseOwnHealthIsWellIsTriedAgainSoon(Dialect dialect, int status) {
-    node.respondToProbesWith(WELL);
-    node.respondWith(
+    primary.respondToProbesWith(WELL);
+    primary.respondWith(
         status == 500 ? STILL_STARTING : OllamaReplies.status(status, "text/plain", "starting"));
     LlmClient client = client(openAi().dialect(dialect));
     isAsked(client, "fallback", "fallback");
-    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
 
-    node.respondWith(ServerReplies.openAi("NODE"));
+    primary.respondWith(ServerReplies.openAi("PRIMARY"));
     pass(Duration.ofMillis(2500));
 
-    isAsked(client, "node");
+    isAsked(client, "primary");
   }
 
   @Test
   void aLoadOfAMinuteCostsARouterNoLongBackOff() {
-    node.respondToProbesWith(WELL);
-    node.respondWith(STILL_STARTING);
+    primary.respondToProbesWith(WELL);
+    primary.respondWith(STILL_STARTING);
     LlmClient client = client(openAi().dialect(Dialect.LLAMA_SERVER));
     for (int second = 0; second < 60; second++) {
       isAsked(client, "fallback");
       pass(Duration.ofSeconds(1));
     }
-    assertThat(node.requests()).hasSizeBetween(5, 8);
+    assertThat(primary.requests()).hasSizeBetween(5, 8);
 
     // The pause that has begun by now is of 32 s, or of 64 s by jitter, and a fifth more at most.
-    node.respondWith(ServerReplies.openAi("NODE"));
+    primary.respondWith(ServerReplies.openAi("PRIMARY"));
     pass(Duration.ofSeconds(78));
 
-    isAsked(client, "node");
+    isAsked(client, "primary");
   }
 
   @Test
   void aFailureThatTookLongHasTheLongBackOff() {
-    node.respondToProbesWith(WELL);
-    node.respondWith(
+    primary.respondToProbesWith(WELL);
+    primary.respondWith(
         (connection, request) -> {
           time.advance(Duration.ofSeconds(1));
           STILL_STARTING.answer(connection, request);
@@ -223,8 +209,8 @@ class TransientFailureTest {
   @Test
   void somebodyElsesServerIsNotAskedSooner() {
     LlmClient client = client(openAi().locality(Locality.MANAGED));
-    isAsked(client, "node");
-    node.respondWith(NO_SUCH_MODEL);
+    isAsked(client, "primary");
+    primary.respondWith(NO_SUCH_MODEL);
     isAsked(client, "fallback");
 
     assertThat(changes.get(0).backoff()).isBetween(Duration.ofSeconds(12), Duration.ofSeconds(18));
@@ -232,50 +218,50 @@ class TransientFailureTest {
 
   @Test
   void aGatewayWhoseHealthPathIsThereFirstIsTriedAgainSoon() {
-    node.respondWith(NOT_FOUND);
-    node.respondToProbesWith(NOT_FOUND);
+    primary.respondWith(NOT_FOUND);
+    primary.respondToProbesWith(NOT_FOUND);
     LlmClient client = client(openAi());
     isAsked(client, "fallback");
     pass(Duration.ofMillis(1500));
-    node.respondToProbesWith(WELL);
+    primary.respondToProbesWith(WELL);
     pass(Duration.ofMillis(1500));
     assertThat(client.chat(REQUEST).attempts().get(0).failure())
         .contains(FailureKind.PATH_NOT_FOUND);
 
-    node.respondWith(ServerReplies.openAi("NODE"));
+    primary.respondWith(ServerReplies.openAi("PRIMARY"));
     pass(Duration.ofSeconds(5));
 
-    isAsked(client, "node");
+    isAsked(client, "primary");
   }
 
   @Test
   void aModelThatComesToBeListedIsThere() {
-    node.respondWith(NO_SUCH_MODEL);
-    node.respondToProbesWith(listing("another"));
+    primary.respondWith(NO_SUCH_MODEL);
+    primary.respondToProbesWith(listing("another"));
     LlmClient client = client(openAi());
     isAsked(client, "fallback");
     pass(Duration.ofSeconds(20));
-    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
 
-    node.respondWith(ServerReplies.openAi("NODE"));
-    node.respondToProbesWith(listing("another\"},{\"id\":\"m"));
+    primary.respondWith(ServerReplies.openAi("PRIMARY"));
+    primary.respondToProbesWith(listing("another\"},{\"id\":\"m"));
     pass(Duration.ofSeconds(2));
 
-    isAsked(client, "node");
+    isAsked(client, "primary");
   }
 
   /** A server may know a model by more names than it lists. */
   @Test
   void aListWithoutTheModelKeepsNothingShutThatWasDownForAnotherCause() {
-    node.respondWith(OllamaReplies.status(530, "text/plain", "error code: 1033"));
-    node.respondToProbesWith(listing("another"));
+    primary.respondWith(OllamaReplies.status(530, "text/plain", "error code: 1033"));
+    primary.respondToProbesWith(listing("another"));
     LlmClient client = client(openAi());
     isAsked(client, "fallback");
 
-    node.respondWith(ServerReplies.openAi("NODE"));
+    primary.respondWith(ServerReplies.openAi("PRIMARY"));
     pass(Duration.ofSeconds(2));
 
-    isAsked(client, "node");
+    isAsked(client, "primary");
   }
 
   private static Node.Script listing(String id) {
@@ -285,7 +271,7 @@ class TransientFailureTest {
 
   @Test
   void theTitleOfAPageAtAWrongPathIsShownWithThePath() {
-    node.respondWith(
+    primary.respondWith(
         OllamaReplies.status(404, "text/html", "<html><title>404 Not Found</title></html>"));
 
     assertThat(client(openAi().path("/no/such")).chat(REQUEST).attempts().get(0).message())

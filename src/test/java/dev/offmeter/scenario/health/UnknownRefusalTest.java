@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.scenario.health;
 
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -62,7 +63,7 @@ class UnknownRefusalTest {
   }
 
   private EndpointState state() {
-    return client.status().endpoints().get(0).state();
+    return primaryState(client);
   }
 
   @Test

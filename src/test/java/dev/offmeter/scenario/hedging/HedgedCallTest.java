@@ -3,6 +3,7 @@ package dev.offmeter.scenario.hedging;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -299,7 +300,7 @@ class HedgedCallTest {
   }
 
   private static EndpointState state(LlmClient client) {
-    return client.status().endpoints().get(0).state();
+    return primaryState(client);
   }
 
   @Test

@@ -3,6 +3,7 @@ package dev.offmeter.scenario.limits;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -556,7 +557,7 @@ class DeadlineTest {
     assertThat(last.failure()).contains(FailureKind.DEADLINE_EXCEEDED);
     assertThat(last.message()).isEqualTo("the deadline left it 60 ms, too little to ask");
     assertThat(first.requests()).hasSize(1);
-    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.UP);
   }
 
   @ParameterizedTest
@@ -583,7 +584,7 @@ class DeadlineTest {
         .hasMessageEndingWith("#deadline-exceeded");
     assertThatThrownBy(streamed::get)
         .hasMessageContaining("no first token in " + millis + " ms, and the deadline has passed");
-    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.UP);
   }
 
   @Test

@@ -12,7 +12,6 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.ChatStream;
 import dev.offmeter.ClientInternals;
-import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.Locality;
@@ -24,6 +23,7 @@ import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
 import dev.offmeter.testing.SocketReader;
+import dev.offmeter.testing.TwoNodes;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -31,8 +31,6 @@ import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.function.UnaryOperator;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -51,22 +49,10 @@ class OverloadTest {
 
   private static final int IN_TIME = 30;
 
-  private ManualTime time;
-  private LoadingNode home;
-
-  @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    home = new LoadingNode(loopback, time, Duration.ofSeconds(1), WORK).preloadModel();
-  }
-
-  private LlmClient client(UnaryOperator<Endpoint.Builder> more) {
-    Node fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-    return loopback.client(
-        ClientInternals.builder(time)
-            .endpoint(more.apply(ollama("home", home.node())).build())
-            .endpoint(ollama("fallback", fallback).build()));
-  }
+  private final ManualTime time = loopback.manualTime();
+  private final LoadingNode home =
+      new LoadingNode(loopback, time, Duration.ofSeconds(1), WORK).preloadModel();
+  private final TwoNodes nodes = TwoNodes.behind(home, loopback, time);
 
   private LlmClient alone() {
     return loopback.client(
@@ -131,7 +117,7 @@ class OverloadTest {
 
   @Test
   void afterTheFirstCrowdTheExcessGoesOnAtOnce() {
-    LlmClient client = client(e -> e);
+    LlmClient client = nodes.client();
     overload(client);
 
     List<CompletableFuture<ChatResponse>> calls = come(client, 64);
@@ -157,7 +143,7 @@ class OverloadTest {
 
   @Test
   void theStatusSaysSo() {
-    LlmClient client = client(e -> e);
+    LlmClient client = nodes.client();
     assertThat(client.status().endpoints().get(0).message()).isEmpty();
 
     overload(client);
@@ -195,7 +181,7 @@ class OverloadTest {
 
   @Test
   void theNextCrowdsLoseNothingEither() {
-    LlmClient client = client(e -> e);
+    LlmClient client = nodes.client();
     overload(client);
 
     for (int crowd = 0; crowd < 3; crowd++) {
@@ -210,7 +196,7 @@ class OverloadTest {
 
   @Test
   void itEndsWhenForAMinuteNobodyWasTurnedAway() {
-    LlmClient client = client(e -> e);
+    LlmClient client = nodes.client();
     overload(client);
     time.advance(Duration.ofSeconds(61));
     answers(1, come(client, 1));
@@ -264,7 +250,7 @@ class OverloadTest {
 
   @Test
   void aManagedEndpointIsLeftToItsOwnLimits() {
-    LlmClient client = client(e -> e.locality(Locality.MANAGED));
+    LlmClient client = nodes.client(e -> e.locality(Locality.MANAGED));
     overload(client);
 
     assertThat(come(client, 64)).noneMatch(CompletableFuture::isDone);
@@ -273,14 +259,14 @@ class OverloadTest {
 
   @Test
   void aMaxConcurrentThatIsLessIsWhatCounts() {
-    LlmClient client = client(e -> e.maxConcurrent(31).maxWait(LIMIT));
+    LlmClient client = nodes.client(e -> e.maxConcurrent(31).maxWait(LIMIT));
     List<CompletableFuture<ChatResponse>> calls = come(client, 31);
     answers(IN_TIME, calls);
     time.advance(LIMIT.minus(WORK.multipliedBy(IN_TIME)));
     assertThat(from("fallback", calls)).as("one was overloaded").hasSize(1);
     assertThat(client.status().endpoints().get(0).message()).contains("30 calls");
 
-    LlmClient small = client(e -> e.maxConcurrent(2));
+    LlmClient small = nodes.client(e -> e.maxConcurrent(2));
     awaitSoon(() -> !home.isAnswering());
     List<CompletableFuture<ChatResponse>> two = come(small, 2);
     awaitSoon(home::isAnswering);

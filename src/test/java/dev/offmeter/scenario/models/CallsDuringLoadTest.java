@@ -2,19 +2,18 @@
 package dev.offmeter.scenario.models;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
-import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
-import dev.offmeter.ClientInternals;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.testing.LoadingNode;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
-import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -40,27 +39,14 @@ class CallsDuringLoadTest {
   private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
   private static final Duration LOAD = Duration.ofSeconds(6);
 
-  private ManualTime time;
-  private LoadingNode home;
-  private LlmClient client;
+  private final ManualTime time = loopback.manualTime();
+  private LoadingNode home = new LoadingNode(loopback, time, LOAD, Duration.ofMillis(500));
+  private TwoNodes nodes = TwoNodes.behind(home, loopback, time);
+  private LlmClient client = nodes.client();
 
   @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    home =
-        new LoadingNode(loopback, time, LOAD, Duration.ofMillis(500))
-            .listModelWhileLoading(listsLoads);
-    client =
-        loopback.client(
-            ClientInternals.builder(time)
-                .endpoint(ollama("home", home.node()).build())
-                .endpoint(
-                    ollama("fallback", loopback.node(OllamaReplies.answering("FALLBACK")))
-                        .build()));
-  }
-
-  private EndpointState state() {
-    return client.status().endpoints().get(0).state();
+  void listModel() {
+    home.listModelWhileLoading(listsLoads);
   }
 
   /** In small steps, with each one's consequences; how long it took. */
@@ -96,7 +82,7 @@ class CallsDuringLoadTest {
     }
     assertThat(took).isLessThan(LOAD.plusSeconds(2));
     assertThat(home.loadsStarted()).isOne();
-    for (int second = 0; second < 8 && state() != EndpointState.UP; second++) {
+    for (int second = 0; second < 8 && primaryState(client) != EndpointState.UP; second++) {
       time.advance(Duration.ofSeconds(1));
       awaitSoon(() -> !time.isProbing());
     }
@@ -112,11 +98,11 @@ class CallsDuringLoadTest {
     awaitSoon(() -> home.waitingRequests() == 1);
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
     time.advance(Duration.ofMillis(1));
-    awaitSoon(() -> listsLoads || state() == EndpointState.WARMING);
+    awaitSoon(() -> listsLoads || primaryState(client) == EndpointState.WARMING);
 
     untilAllAreDone(List.of(taken));
 
-    awaitSoon(() -> listsLoads || state() == EndpointState.UP);
+    awaitSoon(() -> listsLoads || primaryState(client) == EndpointState.UP);
   }
 
   @Test
@@ -153,13 +139,8 @@ class CallsDuringLoadTest {
     home =
         new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofMillis(500))
             .listModelWhileLoading(listsLoads);
-    client =
-        loopback.client(
-            ClientInternals.builder(time)
-                .endpoint(ollama("home", home.node()).build())
-                .endpoint(
-                    ollama("fallback", loopback.node(OllamaReplies.answering("FALLBACK")))
-                        .build()));
+    nodes = TwoNodes.behind(home, loopback, time);
+    client = nodes.client();
     CompletableFuture<ChatResponse> first = client.chatAsync(REQUEST);
     awaitSoon(() -> home.waitingRequests() == 1);
     time.advance(Duration.ofSeconds(8));
@@ -170,8 +151,8 @@ class CallsDuringLoadTest {
 
     assertThat(second.get().endpoint()).isEqualTo("fallback");
     assertThat(second.get().attempts().get(0).failure()).contains(FailureKind.MODEL_COLD);
-    while (state() != EndpointState.UP) {
-      awaitSoon(() -> home.isLoading() || state() == EndpointState.UP);
+    while (primaryState(client) != EndpointState.UP) {
+      awaitSoon(() -> home.isLoading() || primaryState(client) == EndpointState.UP);
       time.advance(Duration.ofSeconds(1));
     }
     assertThat(Duration.ofNanos(time.nanos())).isLessThan(Duration.ofSeconds(45));

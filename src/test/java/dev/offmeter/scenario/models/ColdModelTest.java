@@ -3,6 +3,8 @@ package dev.offmeter.scenario.models;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
+import static dev.offmeter.testing.TwoNodes.primaryStatus;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -11,7 +13,6 @@ import dev.offmeter.Attempt;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.ClientInternals;
-import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
@@ -24,12 +25,12 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -52,45 +53,28 @@ class ColdModelTest {
 
   private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
 
-  private ManualTime time;
-  private LoadingNode home;
-  private Node fallback;
+  private final ManualTime time = loopback.manualTime();
+  private LoadingNode home =
+      new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofMillis(500));
+  private TwoNodes nodes = TwoNodes.behind(home, loopback, time);
+  private final Node fallback = nodes.fallback();
 
   @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    home =
-        new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofMillis(500))
-            .listModelWhileLoading(listsLoads);
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-  }
-
-  private LlmClient client(UnaryOperator<Endpoint.Builder> settings) {
-    return loopback.client(
-        ClientInternals.builder(time)
-            .endpoint(settings.apply(ollama("home", home.node())).build())
-            .endpoint(ollama("fallback", fallback).build()));
-  }
-
-  private LlmClient client() {
-    return client(home -> home);
-  }
-
-  private static EndpointStatus status(LlmClient client) {
-    return client.status().endpoints().get(0);
+  void listModel() {
+    home.listModelWhileLoading(listsLoads);
   }
 
   private static void becomes(LlmClient client, EndpointState state) {
-    awaitSoon(() -> status(client).state() == state);
+    awaitSoon(() -> primaryState(client) == state);
   }
 
   private static boolean isBack(LlmClient client) {
-    EndpointState state = status(client).state();
+    EndpointState state = primaryState(client);
     return state == EndpointState.UP || state == EndpointState.TRIAL;
   }
 
   private static boolean isDown(LlmClient client) {
-    return status(client).state() == EndpointState.DOWN;
+    return primaryState(client) == EndpointState.DOWN;
   }
 
   /** The first caller cannot know; his limit passes, and the load that he owned is lost. */
@@ -100,7 +84,7 @@ class ColdModelTest {
     time.advance(Duration.ofSeconds(15));
     assertThat(call.get().endpoint()).isEqualTo("fallback");
     awaitSoon(() -> home.loadRequests() == 1 && home.loadsStarted() == 2);
-    if (status(client).state() != EndpointState.WARMING) {
+    if (primaryState(client) != EndpointState.WARMING) {
       // The look was quicker than the news that the first load had been given up.
       time.advance(Duration.ofSeconds(2));
     }
@@ -120,7 +104,7 @@ class ColdModelTest {
 
   @Test
   void itServesWithinTwoLoadTimesAndNoFurtherCallerWaits() throws Exception {
-    LlmClient client = client();
+    LlmClient client = nodes.client();
     firstCallFindsItCold(client);
 
     for (int second = 0; second < 17; second++) {
@@ -139,10 +123,10 @@ class ColdModelTest {
 
   @Test
   void statusSaysThatItIsBeingLoadedAndSoDoesACallThatPassesItOver() throws Exception {
-    LlmClient client = client();
+    LlmClient client = nodes.client();
     firstCallFindsItCold(client);
 
-    assertThat(status(client).cause()).contains(FailureKind.MODEL_COLD);
+    assertThat(primaryStatus(client).cause()).contains(FailureKind.MODEL_COLD);
     Attempt passedOver = client.chat(REQUEST).attempts().get(0);
     assertThat(passedOver.failure()).contains(FailureKind.CIRCUIT_OPEN);
     assertThat(passedOver.message()).contains("MODEL_COLD").contains("being loaded");
@@ -150,7 +134,7 @@ class ColdModelTest {
 
   @Test
   void onceItIsKnownHowLongALoadTakesNobodyWaitsForTheNext() throws Exception {
-    LlmClient client = client();
+    LlmClient client = nodes.client();
     firstCallFindsItCold(client);
     time.advance(Duration.ofSeconds(20));
     becomes(client, EndpointState.UP);
@@ -183,8 +167,9 @@ class ColdModelTest {
         new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofSeconds(6))
             .listModelWhileLoading(listsLoads)
             .preloadModel();
+    nodes = TwoNodes.behind(home, loopback, time);
     LlmClient client =
-        client(
+        nodes.client(
             home -> home.timeout(Duration.ofSeconds(25)).firstTokenTimeout(Duration.ofSeconds(22)));
     assertThat(answer(client, Duration.ofSeconds(6)).endpoint()).isEqualTo("home");
     home.unloadModel();
@@ -205,7 +190,7 @@ class ColdModelTest {
 
   @Test
   void aCallAtANodeWhoseModelIsNotLoadedFailsOverWhenItIsBeingLoaded() throws Exception {
-    LlmClient client = client();
+    LlmClient client = nodes.client();
     CompletableFuture<ChatResponse> first = client.chatAsync(REQUEST);
     home.node().awaitFirstRequest();
     time.advance(Duration.ofSeconds(14));
@@ -222,17 +207,17 @@ class ColdModelTest {
     assertThat(second.get().endpoint()).isEqualTo("fallback");
     assertThat(second.get().elapsed()).isEqualTo(Duration.ofSeconds(listsLoads ? 3 : 1));
     assertThat(second.get().attempts().get(0).failure()).contains(FailureKind.MODEL_COLD);
-    assertThat(status(client).state()).isEqualTo(EndpointState.WARMING);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.WARMING);
   }
 
   @Test
   void warmUpLoadsItBeforeAnybodyWaits() throws Exception {
-    LlmClient client = client();
+    LlmClient client = nodes.client();
     CompletableFuture<ClientStatus> warm = client.warmUp();
     awaitSoon(() -> home.loadRequests() == 1);
 
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
-    assertThat(status(client).state()).isEqualTo(EndpointState.WARMING);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.WARMING);
     time.advance(Duration.ofSeconds(20));
 
     assertThat(warm.get().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
@@ -281,7 +266,7 @@ class ColdModelTest {
   @Test
   void theLoadHasTheOptionsOfACallAndNoPrompt() throws Exception {
     LlmClient client =
-        client(home -> home.option("num_ctx", 8192).keepAlive(Duration.ofSeconds(-1)));
+        nodes.client(home -> home.option("num_ctx", 8192).keepAlive(Duration.ofSeconds(-1)));
     client.warmUp();
     awaitSoon(() -> home.loadRequests() == 1);
 
@@ -297,7 +282,7 @@ class ColdModelTest {
   @Test
   void warmUpLearnsThatNobodyIsThere() throws Exception {
     home.setOff(true);
-    LlmClient client = client();
+    LlmClient client = nodes.client();
 
     ClientStatus status = client.warmUp().get();
 
@@ -337,7 +322,7 @@ class ColdModelTest {
   @Test
   void soDoesACallWhoseOtherEndpointsFail() throws Exception {
     fallback.respondWith(OllamaReplies.status(530, "text/plain", "error code: 1033"));
-    LlmClient client = client();
+    LlmClient client = nodes.client();
     client.warmUp();
     awaitSoon(() -> home.loadRequests() == 1);
 
@@ -375,7 +360,7 @@ class ColdModelTest {
   @Test
   void aCallThatWaitsForALoadIsEndedByItsDeadline() throws Exception {
     fallback.respondWith(OllamaReplies.status(530, "text/plain", "error code: 1033"));
-    LlmClient client = client();
+    LlmClient client = nodes.client();
     client.warmUp();
     awaitSoon(() -> home.loadRequests() == 1);
 
@@ -418,7 +403,7 @@ class ColdModelTest {
 
   @Test
   void aNodeThatDiesWhileItLoadsIsKnownToBeDown() throws Exception {
-    LlmClient client = client();
+    LlmClient client = nodes.client();
     client.warmUp();
     awaitSoon(() -> home.loadRequests() == 1);
     home.freeze();
@@ -429,7 +414,7 @@ class ColdModelTest {
     }
 
     becomes(client, EndpointState.DOWN);
-    assertThat(status(client).cause()).contains(FailureKind.UNRESPONSIVE);
+    assertThat(primaryStatus(client).cause()).contains(FailureKind.UNRESPONSIVE);
   }
 
   @Test
@@ -439,12 +424,12 @@ class ColdModelTest {
             OllamaReplies.probes(
                 OllamaReplies.status(
                     500, "application/json", "{\"error\":\"not enough memory\"}")));
-    LlmClient client = client();
+    LlmClient client = nodes.client();
     client.warmUp().get();
 
-    assertThat(status(client).state()).isEqualTo(EndpointState.DOWN);
-    assertThat(status(client).cause()).contains(FailureKind.SERVER_ERROR);
-    assertThat(status(client).message()).contains("not enough memory");
+    assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
+    assertThat(primaryStatus(client).cause()).contains(FailureKind.SERVER_ERROR);
+    assertThat(primaryStatus(client).message()).contains("not enough memory");
     for (int second = 0; second < 120; second++) {
       time.advance(Duration.ofSeconds(1));
       awaitSoon(() -> !time.isProbing());
@@ -456,7 +441,7 @@ class ColdModelTest {
   @Test
   void afterAnOutageItIsLoadedBeforeACallGoesThere() throws Exception {
     home.setOff(true);
-    LlmClient client = client();
+    LlmClient client = nodes.client();
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
     home.setOff(false);
 
@@ -500,7 +485,7 @@ class ColdModelTest {
 
   @Test
   void oneLostHealthCheckEndsNoLoad() throws Exception {
-    LlmClient client = client();
+    LlmClient client = nodes.client();
     client.warmUp();
     awaitSoon(() -> home.loadRequests() == 1);
     home.dropHealthChecks(true);
@@ -509,7 +494,7 @@ class ColdModelTest {
     time.advance(Duration.ofSeconds(2));
     home.dropHealthChecks(false);
 
-    assertThat(status(client).state()).isEqualTo(EndpointState.WARMING);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.WARMING);
     time.advance(Duration.ofSeconds(17));
     becomes(client, EndpointState.UP);
     assertThat(home.loadsStarted()).isOne();
@@ -530,7 +515,7 @@ class ColdModelTest {
 
   @Test
   void lostHealthChecksThatAreNotInARowEndNoLoad() throws Exception {
-    LlmClient client = client();
+    LlmClient client = nodes.client();
     client.warmUp();
     awaitSoon(() -> home.loadRequests() == 1);
     for (int pair = 0; pair < 2; pair++) {
@@ -542,7 +527,7 @@ class ColdModelTest {
       awaitSoon(() -> !time.isHealthChecking());
     }
 
-    assertThat(status(client).state()).isEqualTo(EndpointState.WARMING);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.WARMING);
     home.dropHealthChecks(false);
     time.advance(Duration.ofSeconds(20));
     becomes(client, EndpointState.UP);
@@ -555,7 +540,8 @@ class ColdModelTest {
     home =
         new LoadingNode(loopback, time, Duration.ofSeconds(12), Duration.ofMillis(500))
             .listModelWhileLoading(listsLoads);
-    LlmClient client = client();
+    nodes = TwoNodes.behind(home, loopback, time);
+    LlmClient client = nodes.client();
     client.warmUp();
     awaitSoon(() -> home.loadsStarted() == 1);
     home.dropHealthChecks(true);
@@ -567,14 +553,14 @@ class ColdModelTest {
       home.dropHealthChecks(!isDown(client));
     }
 
-    assertThat(isBack(client)).as("%s", status(client)).isTrue();
+    assertThat(isBack(client)).as("%s", primaryStatus(client)).isTrue();
     assertThat(home.loadsStarted()).as("loads, the first of which was given up").isBetween(2, 3);
   }
 
   @Test
   void aKeepAliveOfSixHundredYearsIsForEver() {
     home.preloadModel();
-    LlmClient client = client(home -> home.keepAlive(Duration.ofDays(220_000)));
+    LlmClient client = nodes.client(home -> home.keepAlive(Duration.ofDays(220_000)));
 
     assertThat(client.warmUp().join().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
   }
@@ -582,7 +568,7 @@ class ColdModelTest {
   @Test
   void keepWarmAsksForItTwiceInEveryKeepAlive() throws Exception {
     home.preloadModel();
-    LlmClient client = client(home -> home.keepWarm(true).keepAlive(Duration.ofMinutes(1)));
+    LlmClient client = nodes.client(home -> home.keepWarm(true).keepAlive(Duration.ofMinutes(1)));
     assertThat(answer(client).endpoint()).isEqualTo("home");
 
     for (int i = 1; i <= 4; i++) {
@@ -591,7 +577,7 @@ class ColdModelTest {
       awaitSoon(() -> home.loadRequests() == times && !time.isProbing());
     }
 
-    assertThat(status(client).state()).isEqualTo(EndpointState.UP);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.UP);
     client.close();
     time.advance(Duration.ofMinutes(10));
     assertThat(home.loadRequests()).isEqualTo(4);
@@ -599,7 +585,7 @@ class ColdModelTest {
 
   @Test
   void aClientThatWasClosedWarmsNothing() {
-    LlmClient client = client();
+    LlmClient client = nodes.client();
     client.close();
 
     assertThatThrownBy(client::warmUp)

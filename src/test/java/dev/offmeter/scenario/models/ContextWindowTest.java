@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.scenario.models;
 
-import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ch.qos.logback.classic.Level;
@@ -17,6 +16,7 @@ import dev.offmeter.testing.LoggedEvents;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import java.util.List;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
@@ -32,6 +32,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ContextWindowTest {
   @RegisterExtension final Loopback loopback = new Loopback();
   @RegisterExtension final LoggedEvents log = new LoggedEvents(Level.WARN);
+
+  private final TwoNodes nodes = TwoNodes.inRealTime(loopback);
+  private final Node primary = nodes.primary();
 
   private static Node.Script ollamaReply(String reason, int prompt, int answer) {
     String last =
@@ -50,21 +53,13 @@ class ContextWindowTest {
     return (connection, request) -> connection.send(reply);
   }
 
-  private LlmClient client(Node node, UnaryOperator<Endpoint.Builder> more) {
-    Node fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-    return loopback.client(
-        LlmClient.builder()
-            .endpoint(more.apply(ollama("home", node)).build())
-            .endpoint(ollama("fallback", fallback).build()));
-  }
-
   private static Node.Script listing(int context) {
     return (connection, request) ->
         OllamaReplies.status(
                 200,
                 "application/json",
                 request.line().contains("/api/ps")
-                    ? "{\"models\":[{\"name\":\"home-model:latest\",\"context_length\":"
+                    ? "{\"models\":[{\"name\":\"primary-model:latest\",\"context_length\":"
                         + context
                         + "}]}"
                     : "{\"version\":\"0.33.0\",\"done\":true}")
@@ -74,8 +69,8 @@ class ContextWindowTest {
   @ParameterizedTest
   @CsvSource({"3476, 1024, 4096", "1000, 1049, 2000", "1, 300, 256"})
   void anAnswerThatOutgrewTheContextAndWasCutIsNoAnswer(int prompt, int answer, int context) {
-    Node node = loopback.node(ollamaReply("length", prompt, answer));
-    LlmClient client = client(node, e -> e.option("num_ctx", context));
+    primary.respondWith(ollamaReply("length", prompt, answer));
+    LlmClient client = nodes.client(e -> e.option("num_ctx", context));
 
     ChatResponse response =
         client.chat(ChatRequest.builder().user("a reminder").maxTokens(answer).build());
@@ -100,20 +95,20 @@ class ContextWindowTest {
   })
   void whatFitsOrEndsByItselfOrIsNotCountedIsAnAnswer(
       String reason, int prompt, int answer, int context) {
-    Node node = loopback.node(ollamaReply(reason, prompt, answer));
-    LlmClient client = client(node, e -> e.option("num_ctx", context));
+    primary.respondWith(ollamaReply(reason, prompt, answer));
+    LlmClient client = nodes.client(e -> e.option("num_ctx", context));
 
     ChatResponse response =
         client.chat(ChatRequest.builder().user("a reminder").maxTokens(answer).build());
 
-    assertThat(response.endpoint()).isEqualTo("home");
+    assertThat(response.endpoint()).isEqualTo("primary");
   }
 
   @ParameterizedTest
   @CsvSource({"length, 223, 600", "length, 3000, 1024"})
   void anAnswerThatEndsBeforeItsLimitIsNoneEither(String reason, int answer, int limit) {
-    Node node = loopback.node(ollamaReply(reason, 33, answer));
-    LlmClient client = client(node, e -> e);
+    primary.respondWith(ollamaReply(reason, 33, answer));
+    LlmClient client = nodes.client();
     int most = Math.max(limit, answer + 1);
 
     ChatResponse response =
@@ -124,10 +119,10 @@ class ContextWindowTest {
 
   @Test
   void theContextIsKnownFromTheListOfModelsToo() {
-    Node node = loopback.node(ollamaReply("length", 3476, 1024)).respondToProbesWith(listing(4096));
-    LlmClient client = client(node, e -> e);
+    primary.respondWith(ollamaReply("length", 3476, 1024)).respondToProbesWith(listing(4096));
+    LlmClient client = nodes.client();
     ChatRequest request = ChatRequest.builder().user("a reminder").maxTokens(1024).build();
-    assertThat(client.chat(request).endpoint()).as("nobody has asked").isEqualTo("home");
+    assertThat(client.chat(request).endpoint()).as("nobody has asked").isEqualTo("primary");
 
     client.warmUp().join();
 
@@ -137,15 +132,15 @@ class ContextWindowTest {
 
   @Test
   void whatIsAskedForCountsMoreThanWhatAnotherClientHasLoaded() {
-    Node node = loopback.node(ollamaReply("length", 3476, 1024)).respondToProbesWith(listing(4096));
-    LlmClient client = client(node, e -> e.option("num_ctx", 8192));
+    primary.respondWith(ollamaReply("length", 3476, 1024)).respondToProbesWith(listing(4096));
+    LlmClient client = nodes.client(e -> e.option("num_ctx", 8192));
     client.warmUp().join();
 
     assertThat(
             client
                 .chat(ChatRequest.builder().user("a reminder").maxTokens(1024).build())
                 .endpoint())
-        .isEqualTo("home");
+        .isEqualTo("primary");
   }
 
   private LlmClient compatible(int prompt, UnaryOperator<Endpoint.Builder> more) {

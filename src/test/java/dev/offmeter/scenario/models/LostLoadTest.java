@@ -3,6 +3,7 @@ package dev.offmeter.scenario.models;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -89,7 +90,7 @@ class LostLoadTest {
   }
 
   private static EndpointState state(LlmClient client) {
-    return client.status().endpoints().get(0).state();
+    return primaryState(client);
   }
 
   /** Seconds until it is neither warming nor down, if that is within ten minutes. */

@@ -2,11 +2,9 @@
 package dev.offmeter.scenario.models;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
-import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatRequest;
-import dev.offmeter.ClientInternals;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.observe.EndpointChange;
@@ -17,6 +15,7 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -32,30 +31,27 @@ class ModelNotFoundTest {
 
   private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
   private static final Node.Script NO_SUCH_MODEL =
-      OllamaReplies.status(404, "application/json", "{\"error\":\"model 'home-model' not found\"}");
+      OllamaReplies.status(
+          404, "application/json", "{\"error\":\"model 'primary-model' not found\"}");
 
   private final List<EndpointChange> changes = new CopyOnWriteArrayList<>();
-  private ManualTime time;
-  private Node home;
-  private LlmClient client;
+  private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
+  private final ManualTime time = nodes.time();
+  private final Node primary =
+      nodes
+          .primary()
+          .respondWith(NO_SUCH_MODEL)
+          .respondToProbesWith(OllamaReplies.probes(NO_SUCH_MODEL));
+  private final LlmClient client =
+      loopback.client(nodes.builder().listener(ChangeRecorder.recordInto(changes)));
 
-  /** A client that has just learnt of it. */
   @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    home = loopback.node(NO_SUCH_MODEL).respondToProbesWith(OllamaReplies.probes(NO_SUCH_MODEL));
-    client =
-        loopback.client(
-            ClientInternals.builder(time)
-                .endpoint(ollama("home", home).build())
-                .endpoint(
-                    ollama("fallback", loopback.node(OllamaReplies.answering("OTHER"))).build())
-                .listener(ChangeRecorder.recordInto(changes)));
+  void learnThatTheModelIsMissing() {
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
   }
 
   private EndpointStatus status() {
-    return client.status().endpoints().get(0);
+    return TwoNodes.primaryStatus(client);
   }
 
   /** Time in which every look and load has its reply. */
@@ -67,8 +63,8 @@ class ModelNotFoundTest {
   }
 
   private void isGot() {
-    home.respondWith(OllamaReplies.answering("HOME"));
-    home.respondToProbesWith(OllamaReplies.probes(OllamaReplies.loadCompleted()));
+    primary.respondWith(OllamaReplies.answering("PRIMARY"));
+    primary.respondToProbesWith(OllamaReplies.probes(OllamaReplies.loadCompleted()));
   }
 
   @Test
@@ -77,10 +73,10 @@ class ModelNotFoundTest {
 
     assertThat(status().state()).isEqualTo(EndpointState.DOWN);
     assertThat(status().cause()).contains(FailureKind.MODEL_NOT_FOUND);
-    assertThat(home.loadRequests()).isGreaterThan(10);
+    assertThat(primary.loadRequests()).isGreaterThan(10);
     assertThat(changes).hasSize(1);
     assertThat(changes.get(0).backoff()).isBetween(Duration.ofSeconds(48), Duration.ofSeconds(72));
-    assertThat(home.requests()).as("calls that touched it").hasSize(1);
+    assertThat(primary.requests()).as("calls that touched it").hasSize(1);
   }
 
   @Test
@@ -91,7 +87,7 @@ class ModelNotFoundTest {
     pass(Duration.ofSeconds(2));
 
     assertThat(status().state()).isEqualTo(EndpointState.TRIAL);
-    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("home");
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
   }
 
   @Test

@@ -2,13 +2,11 @@
 package dev.offmeter.scenario.models;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
-import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.ChatEvent;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatStream;
-import dev.offmeter.ClientInternals;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
 import dev.offmeter.observe.EndpointChange;
@@ -21,6 +19,7 @@ import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
 import dev.offmeter.testing.SocketReader;
+import dev.offmeter.testing.TwoNodes;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Iterator;
@@ -50,31 +49,24 @@ class SharedModelTest {
   private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
 
   private final List<EndpointChange> changes = new CopyOnWriteArrayList<>();
-  private ManualTime time;
-  private LoadingNode home;
-  private Node fallback;
-  private LlmClient client;
+  private final ManualTime time = loopback.manualTime();
+  private final LoadingNode home =
+      new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofMillis(500));
+  private final TwoNodes nodes = TwoNodes.behind(home, loopback, time);
+  private final Node fallback = nodes.fallback();
+  private LlmClient client = client(endpoint -> endpoint);
 
   @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    home =
-        new LoadingNode(loopback, time, Duration.ofSeconds(20), Duration.ofMillis(500))
-            .listModelWhileLoading(listsLoads);
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-    client = client(endpoint -> endpoint);
+  void listModel() {
+    home.listModelWhileLoading(listsLoads);
   }
 
   private LlmClient client(UnaryOperator<Endpoint.Builder> settings) {
-    return loopback.client(
-        ClientInternals.builder(time)
-            .endpoint(settings.apply(ollama("home", home.node())).build())
-            .endpoint(ollama("fallback", fallback).build())
-            .listener(ChangeRecorder.recordInto(changes)));
+    return loopback.client(nodes.builder(settings).listener(ChangeRecorder.recordInto(changes)));
   }
 
   private EndpointState state() {
-    return client.status().endpoints().get(0).state();
+    return TwoNodes.primaryState(client);
   }
 
   private void anotherClientLoadsIt() {

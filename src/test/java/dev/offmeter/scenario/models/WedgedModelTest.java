@@ -10,7 +10,6 @@ import dev.offmeter.ChatEvent;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.ChatStream;
-import dev.offmeter.ClientInternals;
 import dev.offmeter.Dialect;
 import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
@@ -26,6 +25,7 @@ import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
 import dev.offmeter.testing.SocketReader;
+import dev.offmeter.testing.TwoNodes;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Iterator;
@@ -34,7 +34,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Semaphore;
 import java.util.function.UnaryOperator;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -54,17 +53,12 @@ class WedgedModelTest {
   private static final Duration LIMIT = Duration.ofSeconds(15);
 
   private final List<EndpointChange> changes = new CopyOnWriteArrayList<>();
-  private ManualTime time;
-  private Node node;
-  private Node fallback;
+  private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
+  private final ManualTime time = nodes.time();
+  private final Node primary =
+      nodes.primary().respondWith(OllamaReplies.hanging()).respondToProbesWith(this::aside);
+  private final Node fallback = nodes.fallback();
   private volatile boolean resident = true;
-
-  @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    node = loopback.node(OllamaReplies.hanging()).respondToProbesWith(this::aside);
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-  }
 
   private void aside(Connection connection, Connection.Request request) throws IOException {
     boolean unloads = request.body().contains("\"keep_alive\":0");
@@ -76,25 +70,21 @@ class WedgedModelTest {
             ? OllamaReplies.status(
                 200, "application/json", "{\"done\":true,\"done_reason\":\"unload\"}")
             : resident
-                ? OllamaReplies.probes(OllamaReplies.loadCompleted(), "node-model:latest")
+                ? OllamaReplies.probes(OllamaReplies.loadCompleted(), "primary-model:latest")
                 : OllamaReplies.probes(OllamaReplies.loadCompleted());
     answer.answer(connection, request);
   }
 
   private LlmClient client(UnaryOperator<Endpoint.Builder> more) {
-    return clientOf(more.apply(ollama("node", node)));
+    return clientOf(more.apply(ollama("primary", primary)));
   }
 
   private LlmClient clientOf(Endpoint.Builder endpoint) {
-    return loopback.client(
-        ClientInternals.builder(time)
-            .endpoint(endpoint.build())
-            .endpoint(ollama("fallback", fallback).build())
-            .listener(ChangeRecorder.recordInto(changes)));
+    return loopback.client(nodes.builder(endpoint).listener(ChangeRecorder.recordInto(changes)));
   }
 
   private static EndpointStatus status(LlmClient client) {
-    return client.status().endpoints().get(0);
+    return TwoNodes.primaryStatus(client);
   }
 
   /** Lets time pass, and health checks come as far as they can. */
@@ -111,9 +101,9 @@ class WedgedModelTest {
   }
 
   private ChatResponse ask(LlmClient client, ChatRequest request, Duration limit) throws Exception {
-    int before = node.requests().size();
+    int before = primary.requests().size();
     CompletableFuture<ChatResponse> call = client.chatAsync(request);
-    awaitSoon(() -> call.isDone() || node.requests().size() > before);
+    awaitSoon(() -> call.isDone() || primary.requests().size() > before);
     if (!call.isDone()) {
       pass(limit);
     }
@@ -130,7 +120,7 @@ class WedgedModelTest {
   }
 
   private long unloads() {
-    return node.probes().stream().filter(a -> a.body().contains("\"keep_alive\":0")).count();
+    return primary.probes().stream().filter(a -> a.body().contains("\"keep_alive\":0")).count();
   }
 
   @Test
@@ -153,15 +143,16 @@ class WedgedModelTest {
   void soTheyAreBehindOpenAisApiWhereNoTokenTellsOfALoad(Dialect dialect) throws Exception {
     LlmClient client =
         clientOf(
-            Endpoint.openAi("node", node.url())
-                .model("node-model")
+            Endpoint.openAi("primary", primary.url())
+                .model("primary-model")
                 .dialect(dialect)
                 .omit("max_tokens", "max_completion_tokens"));
-    node.respondToProbesWith(
+    primary.respondToProbesWith(
         (connection, request) -> {
           boolean looks = !request.line().contains("/api/");
           Node.Script models =
-              OllamaReplies.status(200, "application/json", "{\"data\":[{\"id\":\"node-model\"}]}");
+              OllamaReplies.status(
+                  200, "application/json", "{\"data\":[{\"id\":\"primary-model\"}]}");
           if (looks) {
             models.answer(connection, request);
           } else {
@@ -204,12 +195,12 @@ class WedgedModelTest {
     ask(client, REQUEST);
     ask(client, REQUEST);
     assertWedged(client);
-    node.respondWith(answeringOnce());
+    primary.respondWith(answeringOnce());
     pass(Duration.ofSeconds(19));
 
-    assertThat(client.chat(REQUEST).text()).isEqualTo("NODE");
+    assertThat(client.chat(REQUEST).text()).isEqualTo("PRIMARY");
     assertThat(status(client).state()).isEqualTo(EndpointState.UP);
-    node.respondWith(OllamaReplies.hanging());
+    primary.respondWith(OllamaReplies.hanging());
     assertThat(ask(client, REQUEST).attempts().get(0).failure())
         .as("it has to be found out anew")
         .contains(FailureKind.ATTEMPT_TIMEOUT);
@@ -221,12 +212,12 @@ class WedgedModelTest {
     ask(client, REQUEST);
     ask(client, REQUEST);
     assertWedged(client);
-    node.respondWith(OllamaReplies.answering("NODE"));
+    primary.respondWith(OllamaReplies.answering("PRIMARY"));
     resident = false;
 
     pass(Duration.ofSeconds(4));
 
-    assertThat(client.chat(REQUEST).text()).isEqualTo("NODE");
+    assertThat(client.chat(REQUEST).text()).isEqualTo("PRIMARY");
   }
 
   @Test
@@ -236,12 +227,12 @@ class WedgedModelTest {
     assertThat(unloads()).isZero();
     ask(client, REQUEST);
     awaitSoon(() -> unloads() == 1);
-    assertThat(node.probes().stream().filter(a -> a.body().contains("\"keep_alive\":0")))
+    assertThat(primary.probes().stream().filter(a -> a.body().contains("\"keep_alive\":0")))
         .singleElement()
         .satisfies(
             unload ->
                 assertThat(unload.body())
-                    .isEqualTo("{\"model\":\"node-model\",\"stream\":false,\"keep_alive\":0}"));
+                    .isEqualTo("{\"model\":\"primary-model\",\"stream\":false,\"keep_alive\":0}"));
     awaitSoon(() -> !time.isProbing());
     pass(Duration.ofSeconds(4));
     assertThat(resident).as("loaded anew").isTrue();
@@ -260,12 +251,12 @@ class WedgedModelTest {
     ask(client, REQUEST);
     ask(client, REQUEST);
     awaitSoon(() -> unloads() == 1);
-    node.respondWith(OllamaReplies.answering("NODE"));
+    primary.respondWith(OllamaReplies.answering("PRIMARY"));
     awaitSoon(() -> !time.isProbing());
 
     pass(Duration.ofSeconds(4));
 
-    assertThat(client.chat(REQUEST).text()).isEqualTo("NODE");
+    assertThat(client.chat(REQUEST).text()).isEqualTo("PRIMARY");
   }
 
   @Test
@@ -286,9 +277,9 @@ class WedgedModelTest {
     ChatRequest hurried =
         byDeadline ? REQUEST.toBuilder().deadline(Duration.ofSeconds(8)).build() : REQUEST;
     for (int i = 0; i < 4; i++) {
-      int before = node.requests().size();
+      int before = primary.requests().size();
       CompletableFuture<ChatResponse> call = client.chatAsync(hurried);
-      awaitSoon(() -> call.isDone() || node.requests().size() > before);
+      awaitSoon(() -> call.isDone() || primary.requests().size() > before);
       if (!call.isDone()) {
         pass(Duration.ofSeconds(4));
       }
@@ -303,17 +294,17 @@ class WedgedModelTest {
   void aServerThatIsUsuallyAlmostAsSlowIsNotWedged() throws Exception {
     LlmClient client = client(e -> e);
     Semaphore mayAnswer = new Semaphore(0);
-    node.respondWith(
+    primary.respondWith(
         (connection, request) -> {
           mayAnswer.acquireUninterruptibly();
           answeringOnce().answer(connection, request);
         });
     CompletableFuture<ChatResponse> slow = client.chatAsync(REQUEST);
-    node.awaitFirstRequest();
+    primary.awaitFirstRequest();
     pass(Duration.ofSeconds(8));
     mayAnswer.release();
-    assertThat(slow.get().text()).isEqualTo("NODE");
-    node.respondWith(OllamaReplies.hanging());
+    assertThat(slow.get().text()).isEqualTo("PRIMARY");
+    primary.respondWith(OllamaReplies.hanging());
 
     ask(client, REQUEST);
     ask(client, REQUEST);
@@ -326,7 +317,7 @@ class WedgedModelTest {
     LlmClient client = client(e -> e);
     CompletableFuture<ChatResponse> one = client.chatAsync(REQUEST);
     CompletableFuture<ChatResponse> two = client.chatAsync(REQUEST);
-    awaitSoon(() -> node.requests().size() == 2);
+    awaitSoon(() -> primary.requests().size() == 2);
     pass(LIMIT);
     assertThat(one.get().endpoint()).isEqualTo("fallback");
     assertThat(two.get().endpoint()).isEqualTo("fallback");
@@ -340,7 +331,7 @@ class WedgedModelTest {
   private static Node.Script answeringOnce() {
     String reply =
         (OllamaReplies.STREAM_HEAD
-                + OllamaReplies.tokens("NODE")
+                + OllamaReplies.tokens("PRIMARY")
                 + OllamaReplies.end("stop", 1)
                 + OllamaReplies.LAST_CHUNK)
             .replace("HTTP/1.1 200 OK", "HTTP/1.1 200 OK\r\nConnection: close");
@@ -354,13 +345,13 @@ class WedgedModelTest {
   void aQueueInWhichOthersAreServedIsNoWedge() throws Exception {
     LlmClient client = client(e -> e);
     for (int i = 0; i < 3; i++) {
-      node.respondWith(OllamaReplies.hanging());
-      int before = node.requests().size();
+      primary.respondWith(OllamaReplies.hanging());
+      int before = primary.requests().size();
       CompletableFuture<ChatResponse> waits = client.chatAsync(REQUEST);
-      awaitSoon(() -> node.requests().size() > before && node.activeCalls() > 0);
+      awaitSoon(() -> primary.requests().size() > before && primary.activeCalls() > 0);
       pass(Duration.ofSeconds(9));
-      node.respondWith(answeringOnce());
-      assertThat(client.chat(REQUEST).text()).isEqualTo("NODE");
+      primary.respondWith(answeringOnce());
+      assertThat(client.chat(REQUEST).text()).isEqualTo("PRIMARY");
       pass(Duration.ofSeconds(6));
       assertThat(waits.get().endpoint()).isEqualTo("fallback");
     }
@@ -372,18 +363,18 @@ class WedgedModelTest {
   @ParameterizedTest
   @ValueSource(booleans = {true, false})
   void callsBehindAnOlderOneFindNoWedge(boolean streams) throws Exception {
-    node.respondWith(
+    primary.respondWith(
         (connection, request) -> {
-          OllamaReplies.answering("NODE").answer(connection, request);
+          OllamaReplies.answering("PRIMARY").answer(connection, request);
           // The next one is on a new connection, and so not sent once more.
           connection.close();
         });
     LlmClient client = client(e -> e.timeout(Duration.ofSeconds(40)).unloadWhenWedged(true));
-    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node");
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
     Semaphore answers = new Semaphore(0);
     ChatRequest hurried = REQUEST.toBuilder().deadline(Duration.ofSeconds(41)).build();
     ChatRequest longOne = ChatRequest.builder().user("long ".repeat(10_000)).build();
-    node.respondWith(
+    primary.respondWith(
         (connection, request) -> {
           if (!request.body().contains("long long")) {
             connection.hang();
@@ -393,23 +384,23 @@ class WedgedModelTest {
           OllamaReplies.answering("LONG").answer(connection, request);
         });
     CompletableFuture<ChatResponse> early = client.chatAsync(hurried);
-    awaitSoon(() -> node.requests().size() > 1);
+    awaitSoon(() -> primary.requests().size() > 1);
     pass(Duration.ofSeconds(3));
     CompletableFuture<ChatResponse> first =
         streams
             ? CompletableFuture.supplyAsync(() -> client.stream(longOne).response())
             : client.chatAsync(longOne);
-    awaitSoon(() -> node.requests().stream().anyMatch(r -> r.body().contains("long long")));
+    awaitSoon(() -> primary.requests().stream().anyMatch(r -> r.body().contains("long long")));
     pass(Duration.ofSeconds(18));
     assertThat(early.get().endpoint()).isEqualTo("fallback");
-    int before = node.requests().size();
+    int before = primary.requests().size();
     CompletableFuture<ChatResponse> late = client.chatAsync(hurried);
-    awaitSoon(() -> node.requests().size() > before);
+    awaitSoon(() -> primary.requests().size() > before);
     pass(Duration.ofSeconds(21));
     assertThat(late.get().endpoint()).isEqualTo("fallback");
     answers.release();
 
-    assertThat(first.get().endpoint()).isEqualTo("node");
+    assertThat(first.get().endpoint()).isEqualTo("primary");
     assertThat(changes).noneMatch(change -> change.cause() == FailureKind.WEDGED);
     assertThat(unloads()).isZero();
   }
@@ -419,7 +410,7 @@ class WedgedModelTest {
   @ValueSource(booleans = {true, false})
   void callsBehindAnAnswerThatIsComingFindNoWedge(boolean rests) throws Exception {
     Duration firstToken = Duration.ofSeconds(20);
-    node.respondWith(answeringOnce());
+    primary.respondWith(answeringOnce());
     LlmClient client =
         client(
             e ->
@@ -427,9 +418,9 @@ class WedgedModelTest {
                     .firstTokenTimeout(firstToken)
                     .stallTimeout(Duration.ofMinutes(5))
                     .unloadWhenWedged(true));
-    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node");
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
     Semaphore goesOn = new Semaphore(0);
-    node.respondWith(
+    primary.respondWith(
         (connection, request) -> {
           connection.send(OllamaReplies.STREAM_HEAD + OllamaReplies.tokens("LONG"));
           goesOn.acquireUninterruptibly();
@@ -439,7 +430,7 @@ class WedgedModelTest {
       Iterator<ChatEvent> events = stream.iterator();
       events.next();
       CompletableFuture<ChatEvent> waits = rests ? null : SocketReader.startReading(events::next);
-      node.respondWith(OllamaReplies.hanging());
+      primary.respondWith(OllamaReplies.hanging());
       for (int i = 0; i < 2; i++) {
         ChatResponse behind = ask(client, REQUEST, firstToken);
         assertThat(behind.attempts().get(0).failure()).contains(FailureKind.FIRST_TOKEN_TIMEOUT);
@@ -458,10 +449,10 @@ class WedgedModelTest {
   @CsvSource({"14, 7, false", "18, 9, true"})
   void onlyAWaitOfHalfTheLimitSaysAnything(int deadline, int share, boolean wedge)
       throws Exception {
-    node.respondWith(answeringOnce());
+    primary.respondWith(answeringOnce());
     LlmClient client = client(e -> e);
-    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node");
-    node.respondWith(OllamaReplies.hanging());
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
+    primary.respondWith(OllamaReplies.hanging());
     ChatRequest hurried = REQUEST.toBuilder().deadline(Duration.ofSeconds(deadline)).build();
 
     for (int i = 0; i < 2; i++) {
@@ -477,18 +468,18 @@ class WedgedModelTest {
 
   @Test
   void aModelThatIsBeingLoadedIsNotWedged() throws Exception {
-    node.respondToProbesWith(
+    primary.respondToProbesWith(
         (connection, request) -> {
           if (request.line().startsWith("POST")) {
             connection.hang();
           } else {
-            OllamaReplies.probes(OllamaReplies.loadCompleted(), "node-model:latest")
+            OllamaReplies.probes(OllamaReplies.loadCompleted(), "primary-model:latest")
                 .answer(connection, request);
           }
         });
     LlmClient client = client(e -> e);
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
-    node.awaitFirstRequest();
+    primary.awaitFirstRequest();
     for (int i = 0; i < 60 && status(client).state() != EndpointState.WARMING; i++) {
       time.advance(Duration.ofMillis(500));
       awaitSoon(() -> !time.isHealthChecking());
@@ -502,8 +493,9 @@ class WedgedModelTest {
   @Test
   void aLoadThatTookItsTimeExplainsTheCallBeforeIt() throws Exception {
     Semaphore loads = new Semaphore(0);
-    Node.Script listed = OllamaReplies.probes(OllamaReplies.loadCompleted(), "node-model:latest");
-    node.respondToProbesWith(
+    Node.Script listed =
+        OllamaReplies.probes(OllamaReplies.loadCompleted(), "primary-model:latest");
+    primary.respondToProbesWith(
         (connection, request) -> {
           if (request.line().startsWith("POST")) {
             loads.acquireUninterruptibly();
@@ -512,13 +504,13 @@ class WedgedModelTest {
         });
     LlmClient client = client(e -> e);
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
-    node.awaitFirstRequest();
+    primary.awaitFirstRequest();
     for (int i = 0; i < 30; i++) {
       time.advance(Duration.ofMillis(500));
       awaitSoon(() -> !time.isHealthChecking());
     }
     assertThat(call.get().endpoint()).isEqualTo("fallback");
-    awaitSoon(() -> node.loadRequests() == 1);
+    awaitSoon(() -> primary.loadRequests() == 1);
     time.advance(Duration.ofMillis(2500));
     awaitSoon(() -> status(client).state() == EndpointState.WARMING);
     loads.release(100);
@@ -533,8 +525,8 @@ class WedgedModelTest {
   void aManagedServerIsNeverCalledWedged() throws Exception {
     LlmClient client =
         clientOf(
-            Endpoint.openAi("node", node.url())
-                .model("node-model")
+            Endpoint.openAi("primary", primary.url())
+                .model("primary-model")
                 .dialect(Dialect.VLLM)
                 .locality(Locality.MANAGED));
 
@@ -542,22 +534,22 @@ class WedgedModelTest {
     ask(client, REQUEST);
 
     assertThat(status(client).cause()).contains(FailureKind.ATTEMPT_TIMEOUT);
-    assertThat(node.probes()).isEmpty();
+    assertThat(primary.probes()).isEmpty();
   }
 
   @Test
   void onlyAnOllamaOfOnesOwnMayBeAskedToUnload() {
-    Endpoint.Builder openAi = Endpoint.openAi("node", node.url()).model("m");
+    Endpoint.Builder openAi = Endpoint.openAi("primary", primary.url()).model("m");
     assertThatThrownBy(() -> openAi.unloadWhenWedged(true).build())
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
-            "endpoint 'node' must not have unloadWhenWedged: only Ollama's native API can unload a"
+            "endpoint 'primary' must not have unloadWhenWedged: only Ollama's native API can unload a"
                 + " model");
-    Endpoint.Builder cloud = Endpoint.ollama("node", node.url()).model("m:cloud");
+    Endpoint.Builder cloud = Endpoint.ollama("primary", primary.url()).model("m:cloud");
     assertThatThrownBy(() -> cloud.unloadWhenWedged(true).build())
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
-            "endpoint 'node' must not have unloadWhenWedged: it is managed, where no model is"
+            "endpoint 'primary' must not have unloadWhenWedged: it is managed, where no model is"
                 + " loaded");
   }
 }

@@ -2,7 +2,6 @@
 package dev.offmeter.scenario.streaming;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
-import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -11,7 +10,6 @@ import dev.offmeter.ChatEvent;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.ChatStream;
-import dev.offmeter.ClientInternals;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
@@ -24,6 +22,7 @@ import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
 import dev.offmeter.testing.SocketReader;
+import dev.offmeter.testing.TwoNodes;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -34,7 +33,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -45,7 +43,7 @@ class StalledAnswerTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
   private static final Node.Script WELL =
-      OllamaReplies.probes(OllamaReplies.loadCompleted(), "node-model:latest");
+      OllamaReplies.probes(OllamaReplies.loadCompleted(), "primary-model:latest");
   private static final Node.Script TUNNEL_DOWN =
       OllamaReplies.status(530, "text/plain", "error code: 1033");
   private static final String PIECE = OllamaReplies.tokens("so ");
@@ -53,22 +51,11 @@ class StalledAnswerTest {
 
   private final Queue<Connection> talking = new ConcurrentLinkedQueue<>();
   private final AtomicInteger keptWaiting = new AtomicInteger();
-  private ManualTime time;
-  private Node node;
-  private Node fallback;
-  private LlmClient client;
-
-  @BeforeEach
-  void start() {
-    time = loopback.manualTime();
-    node = loopback.node(this::begin).respondToProbesWith(WELL);
-    fallback = loopback.node(OllamaReplies.answering("FALLBACK"));
-    client =
-        loopback.client(
-            ClientInternals.builder(time)
-                .endpoint(ollama("node", node).build())
-                .endpoint(ollama("fallback", fallback).build()));
-  }
+  private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
+  private final ManualTime time = nodes.time();
+  private final Node primary = nodes.primary().respondWith(this::begin).respondToProbesWith(WELL);
+  private final Node fallback = nodes.fallback();
+  private final LlmClient client = nodes.client();
 
   private void begin(Connection connection, Connection.Request request) throws IOException {
     talking.add(connection);
@@ -131,7 +118,7 @@ class StalledAnswerTest {
   }
 
   private EndpointStatus status() {
-    return client.status().endpoints().get(0);
+    return TwoNodes.primaryStatus(client);
   }
 
   private static void assertMovedOn(ChatResponse response) {
@@ -142,16 +129,16 @@ class StalledAnswerTest {
   }
 
   private void assertTheNextCallerPassesItOver() {
-    int before = node.requests().size();
+    int before = primary.requests().size();
     ChatResponse next = client.chat("a reminder");
     assertThat(next.endpoint()).isEqualTo("fallback");
     assertThat(next.attempts().get(0).failure()).contains(FailureKind.CIRCUIT_OPEN);
-    assertThat(node.requests()).hasSize(before);
+    assertThat(primary.requests()).hasSize(before);
   }
 
   @Test
   void aStreamOfANodeThatIsFrozenFailsOverAfterSevenSecondsNotTen() throws Exception {
-    node.respondToProbesWith(this::losesChecks);
+    primary.respondToProbesWith(this::losesChecks);
     CompletableFuture<ChatResponse> read = begun(StreamRecovery.RESTART).readOn();
 
     pass(Duration.ofSeconds(6));
@@ -165,7 +152,7 @@ class StalledAnswerTest {
 
   @Test
   void aStreamOfANodeThatRefusesFailsOverAtTheFirstHealthCheck() throws Exception {
-    node.respondToProbesWith(TUNNEL_DOWN);
+    primary.respondToProbesWith(TUNNEL_DOWN);
     CompletableFuture<ChatResponse> read = begun(StreamRecovery.RESTART).readOn();
 
     pass(Duration.ofMillis(4750));
@@ -179,7 +166,7 @@ class StalledAnswerTest {
 
   @Test
   void aStreamThatMustNotStartAgainFailsWithWhatItHas() {
-    node.respondToProbesWith(TUNNEL_DOWN);
+    primary.respondToProbesWith(TUNNEL_DOWN);
     CompletableFuture<ChatResponse> read = begun(StreamRecovery.FAIL).readOn();
 
     pass(Duration.ofSeconds(5));
@@ -192,7 +179,7 @@ class StalledAnswerTest {
 
   @Test
   void aChatThatIsSilentInMidAnswerTriggersAHealthCheckToo() throws Exception {
-    node.respondToProbesWith(TUNNEL_DOWN);
+    primary.respondToProbesWith(TUNNEL_DOWN);
     CompletableFuture<ChatResponse> call = client.chatAsync(with(StreamRecovery.RESTART));
     awaitSoon(() -> !talking.isEmpty());
 
@@ -206,7 +193,7 @@ class StalledAnswerTest {
 
   @Test
   void aStreamThatIsHeldBackTriggersAHealthCheckToo() throws Exception {
-    node.respondToProbesWith(TUNNEL_DOWN);
+    primary.respondToProbesWith(TUNNEL_DOWN);
     CompletableFuture<ChatResponse> read =
         inTheBackground(() -> client.stream(with(StreamRecovery.HOLD)).response());
     awaitSoon(() -> !talking.isEmpty());
@@ -225,8 +212,8 @@ class StalledAnswerTest {
       reads.add(begun(StreamRecovery.RESTART).readOn());
     }
     pass(Duration.ofSeconds(2));
-    node.respondWith(TUNNEL_DOWN);
-    node.respondToProbesWith(TUNNEL_DOWN);
+    primary.respondWith(TUNNEL_DOWN);
+    primary.respondToProbesWith(TUNNEL_DOWN);
 
     assertThat(client.chat("a reminder").endpoint()).isEqualTo("fallback");
     pass(Duration.ofMillis(250));
@@ -251,12 +238,12 @@ class StalledAnswerTest {
 
     assertThat(stream.readOn().get().text()).isEqualTo("Dear so so so so ");
     assertThat(status().state()).isEqualTo(EndpointState.UP);
-    assertThat(node.probes()).as("it was asked how it is").isNotEmpty();
+    assertThat(primary.probes()).as("it was asked how it is").isNotEmpty();
   }
 
   @Test
   void aServerThatAnswersNoCheckButSendsPiecesToOthersIsNotDead() throws Exception {
-    node.respondToProbesWith(this::losesChecks);
+    primary.respondToProbesWith(this::losesChecks);
     Begun silent = begun(StreamRecovery.RESTART);
     Connection stuck = talking.remove();
     Begun lively = begun(StreamRecovery.FAIL);
@@ -269,7 +256,7 @@ class StalledAnswerTest {
     }
 
     assertThat(read.get().attempts().get(0).failure()).contains(FailureKind.OVERLOADED);
-    assertThat(node.probes()).as("it was asked").isNotEmpty();
+    assertThat(primary.probes()).as("it was asked").isNotEmpty();
     assertThat(status().state()).isEqualTo(EndpointState.UP);
     stuck.close();
     send(END);
@@ -279,8 +266,8 @@ class StalledAnswerTest {
   @Test
   void aServerThatIsReplacedEndsWhatItHasBegun() throws Exception {
     Begun stream = begun(StreamRecovery.FAIL);
-    node.respondToProbesWith(TUNNEL_DOWN);
-    node.respondWith(TUNNEL_DOWN);
+    primary.respondToProbesWith(TUNNEL_DOWN);
+    primary.respondWith(TUNNEL_DOWN);
     assertThat(client.chat("a reminder").endpoint()).isEqualTo("fallback");
     assertThat(status().state()).isEqualTo(EndpointState.DOWN);
     for (int i = 0; i < 20; i++) {
@@ -328,13 +315,13 @@ class StalledAnswerTest {
 
   @Test
   void aReadersPauseIsNoSilence() throws Exception {
-    node.respondToProbesWith(TUNNEL_DOWN);
+    primary.respondToProbesWith(TUNNEL_DOWN);
     Begun stream = begun(StreamRecovery.FAIL);
     send(PIECE + END);
 
     pass(Duration.ofMinutes(1));
 
-    assertThat(node.probes()).isEmpty();
+    assertThat(primary.probes()).isEmpty();
     assertThat(stream.readOn().get().text()).isEqualTo("Dear so ");
   }
 
@@ -342,8 +329,8 @@ class StalledAnswerTest {
   void whatLiesInTheSocketOfAReaderWhoPausesIsNotLostWithItsNode() throws Exception {
     Begun stream = begun(StreamRecovery.FAIL);
     send(PIECE + END);
-    node.respondWith(TUNNEL_DOWN);
-    node.respondToProbesWith(TUNNEL_DOWN);
+    primary.respondWith(TUNNEL_DOWN);
+    primary.respondToProbesWith(TUNNEL_DOWN);
 
     assertThat(client.chat("a reminder").endpoint()).isEqualTo("fallback");
     pass(Duration.ofSeconds(30));

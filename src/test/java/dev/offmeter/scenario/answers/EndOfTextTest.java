@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.offmeter.scenario.streaming;
+package dev.offmeter.scenario.answers;
 
 import static dev.offmeter.testing.Loopback.ollama;
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -199,7 +200,7 @@ class EndOfTextTest {
       assertThat(response.elapsed()).isLessThan(Duration.ofSeconds(2));
       Loopback.awaitSoon(() -> node.openConnections() == 0);
     }
-    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
+    assertThat(primaryState(client)).isEqualTo(EndpointState.UP);
   }
 
   @ParameterizedTest

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.offmeter.scenario.failover;
+package dev.offmeter.scenario.answers;
 
+import static dev.offmeter.testing.TwoNodes.primaryState;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.Attempt;
@@ -53,7 +54,7 @@ class RequestFaultTest {
       client.chat(request);
     }
     List<Attempt> attempts = client.chat(request).attempts();
-    EndpointState state = client.status().endpoints().get(0).state();
+    EndpointState state = primaryState(client);
     boolean untouched = attempts.get(0).failure().orElseThrow() != FailureKind.CIRCUIT_OPEN;
     assertThat(state == EndpointState.UP).isEqualTo(untouched);
     return attempts;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.offmeter.scenario.failover;
+package dev.offmeter.scenario.answers;
 
 import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;

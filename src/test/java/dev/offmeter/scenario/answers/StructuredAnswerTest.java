@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.offmeter.scenario.failover;
+package dev.offmeter.scenario.answers;
 
-import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
@@ -21,13 +20,13 @@ import dev.offmeter.guard.AnswerCheck;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testing.TwoNodes;
 import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -39,23 +38,11 @@ class StructuredAnswerTest {
 
   @RegisterExtension final Loopback loopback = new Loopback();
 
-  private Node first;
-  private Node second;
+  private final TwoNodes nodes = TwoNodes.inRealTime(loopback);
+  private final Node primary = nodes.primary().respondWith(OllamaReplies.answering(GOOD));
+  private final Node fallback = nodes.fallback().respondWith(OllamaReplies.answering(GOOD));
 
   record Draft(String subject, BigDecimal amount, Optional<String> note) {}
-
-  @BeforeEach
-  void twoNodes() {
-    first = loopback.node(OllamaReplies.answering(GOOD));
-    second = loopback.node(OllamaReplies.answering(GOOD));
-  }
-
-  private LlmClient client() {
-    return loopback.client(
-        LlmClient.builder()
-            .endpoint(ollama("first", first).build())
-            .endpoint(ollama("second", second).build()));
-  }
 
   private static ChatRequest.Builder request() {
     return ChatRequest.builder().user("draft a reminder");
@@ -63,43 +50,43 @@ class StructuredAnswerTest {
 
   @Test
   void theAnswerIsAValueOfTheRecord() {
-    ChatResponse.Structured<Draft> answer = client().chat(request().build(), Draft.class);
+    ChatResponse.Structured<Draft> answer = nodes.client().chat(request().build(), Draft.class);
 
     assertThat(answer.value())
         .isEqualTo(new Draft("Invoice 1042", new BigDecimal("12.50"), Optional.empty()));
-    assertThat(answer.response().endpoint()).isEqualTo("first");
+    assertThat(answer.response().endpoint()).isEqualTo("primary");
     assertThat(answer.toString()).doesNotContain("1042");
-    assertThat(first.requests().get(0).body())
+    assertThat(primary.requests().get(0).body())
         .contains("\"format\":{\"type\":\"object\",\"properties\":{\"subject\"")
         .contains("\"think\":false");
   }
 
   @Test
   void thinkingIsOffWhereItWouldBreakTheFormat() {
-    client().chat(request().thinking(true).build(), Draft.class);
+    nodes.client().chat(request().thinking(true).build(), Draft.class);
 
-    assertThat(first.requests().get(0).body()).contains("\"think\":false");
+    assertThat(primary.requests().get(0).body()).contains("\"think\":false");
   }
 
   @Test
   void anAnswerThatDoesNotFitGoesToTheNextEndpoint() {
-    first.respondWith(OllamaReplies.answering(BAD));
+    primary.respondWith(OllamaReplies.answering(BAD));
 
-    ChatResponse.Structured<Draft> answer = client().chat(request().build(), Draft.class);
+    ChatResponse.Structured<Draft> answer = nodes.client().chat(request().build(), Draft.class);
 
-    assertThat(answer.response().endpoint()).isEqualTo("second");
+    assertThat(answer.response().endpoint()).isEqualTo("fallback");
     Attempt misfit = answer.response().attempts().get(0);
     assertThat(misfit.failure()).contains(FailureKind.FORMAT_MISMATCH);
     assertThat(misfit.status()).hasValue(200);
     assertThat(misfit.message())
         .isEqualTo("$.amount must be a number in the range of its type")
         .doesNotContain("much", "Kern");
-    assertThat(first.requests()).hasSize(1);
+    assertThat(primary.requests()).hasSize(1);
   }
 
   @Test
   void jsonThatTheTokenLimitHasCutIsSaidToBeCut() {
-    first.respondWith(
+    primary.respondWith(
         (connection, request) ->
             connection.send(
                 OllamaReplies.STREAM_HEAD
@@ -108,7 +95,7 @@ class StructuredAnswerTest {
                     + OllamaReplies.LAST_CHUNK));
 
     ChatResponse.Structured<Draft> answer =
-        client().chat(request().maxTokens(64).build(), Draft.class);
+        nodes.client().chat(request().maxTokens(64).build(), Draft.class);
 
     Attempt cut = answer.response().attempts().get(0);
     assertThat(cut.failure()).contains(FailureKind.FORMAT_MISMATCH);
@@ -119,37 +106,37 @@ class StructuredAnswerTest {
 
   @Test
   void theSameEndpointMayMendItOnce() {
-    first.respondWith(
+    primary.respondWith(
         (connection, request) -> {
           boolean mending = request.body().contains("That does not fit: $.amount must be");
           OllamaReplies.answering(mending ? GOOD : BAD).answer(connection, request);
         });
 
     ChatResponse.Structured<Draft> answer =
-        client().chat(request().repairTurn(true).build(), Draft.class);
+        nodes.client().chat(request().repairTurn(true).build(), Draft.class);
 
-    assertThat(answer.response().endpoint()).isEqualTo("first");
+    assertThat(answer.response().endpoint()).isEqualTo("primary");
     assertThat(answer.response().attempts()).hasSize(2);
-    assertThat(first.requests().get(1).body())
+    assertThat(primary.requests().get(1).body())
         .contains("\"role\":\"assistant\",\"content\":\"{\\\"subject\\\":\\\"Kern\\\"");
-    assertThat(second.requests()).isEmpty();
+    assertThat(fallback.requests()).isEmpty();
   }
 
   @Test
   void itMayMendItOnceOnly() {
-    first.respondWith(OllamaReplies.answering(BAD));
-    second.respondWith(OllamaReplies.answering(BAD));
+    primary.respondWith(OllamaReplies.answering(BAD));
+    fallback.respondWith(OllamaReplies.answering(BAD));
 
     AllEndpointsFailedException failed =
         catchThrowableOfType(
             AllEndpointsFailedException.class,
-            () -> client().chat(request().repairTurn(true).build(), Draft.class));
+            () -> nodes.client().chat(request().repairTurn(true).build(), Draft.class));
 
     assertThat(failed.attempts()).hasSize(4);
     assertThat(failed).hasMessageNotContaining("Kern").hasMessageNotContaining("much");
-    assertThat(first.requests()).hasSize(2);
-    assertThat(second.requests()).hasSize(2);
-    assertThat(second.requests().get(0).body()).as("begins afresh").doesNotContain("Kern");
+    assertThat(primary.requests()).hasSize(2);
+    assertThat(fallback.requests()).hasSize(2);
+    assertThat(fallback.requests().get(0).body()).as("begins afresh").doesNotContain("Kern");
   }
 
   @Test
@@ -157,25 +144,26 @@ class StructuredAnswerTest {
     String call =
         "{\"message\":{\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"pay\","
             + "\"arguments\":{}}}]},\"done\":true,\"done_reason\":\"stop\"}\n";
-    first.respondWith(
+    primary.respondWith(
         (connection, request) ->
             connection.send(
                 OllamaReplies.STREAM_HEAD + OllamaReplies.chunk(call) + OllamaReplies.LAST_CHUNK));
 
     ChatRequest request = request().tool("pay", "pays", "{}").repairTurn(true).build();
-    assertThat(client().chat(request, Draft.class).response().endpoint()).isEqualTo("second");
-    assertThat(first.requests()).hasSize(1);
+    assertThat(nodes.client().chat(request, Draft.class).response().endpoint())
+        .isEqualTo("fallback");
+    assertThat(primary.requests()).hasSize(1);
   }
 
   @Test
   void checksSeeOnlyWhatFits() {
     ChatRequest request = request().accept(AnswerCheck.mentions("9999")).build();
 
-    assertThatThrownBy(() -> client().chat(request, Draft.class))
+    assertThatThrownBy(() -> nodes.client().chat(request, Draft.class))
         .hasMessageContaining("ANSWER_REJECTED");
-    first.respondWith(OllamaReplies.answering(BAD));
-    assertThatThrownBy(() -> client().chat(request, Draft.class))
-        .hasMessageContaining("[first-model]: FORMAT_MISMATCH");
+    primary.respondWith(OllamaReplies.answering(BAD));
+    assertThatThrownBy(() -> nodes.client().chat(request, Draft.class))
+        .hasMessageContaining("[primary-model]: FORMAT_MISMATCH");
   }
 
   @Test
@@ -207,10 +195,10 @@ class StructuredAnswerTest {
 
   @Test
   void aRecordThatThrowsWhileItIsReadIsAFailedAttemptToo() {
-    first.respondWith(OllamaReplies.answering("{\\\"tags\\\":[{\\\"name\\\":\\\"Kern\\\"}]}"));
-    second.close();
+    primary.respondWith(OllamaReplies.answering("{\\\"tags\\\":[{\\\"name\\\":\\\"Kern\\\"}]}"));
+    fallback.close();
 
-    assertThatThrownBy(() -> client().chat(request().build(), Tagged.class))
+    assertThatThrownBy(() -> nodes.client().chat(request().build(), Tagged.class))
         .isInstanceOf(AllEndpointsFailedException.class)
         .hasMessageContaining("the record threw java.lang.UnsupportedOperationException")
         .hasMessageNotContaining("canary");
@@ -218,10 +206,10 @@ class StructuredAnswerTest {
 
   @Test
   void whatIsNoRecordIsRejectedBeforeASocketOpens() {
-    assertThatThrownBy(() -> client().chat(request().build(), String.class))
+    assertThatThrownBy(() -> nodes.client().chat(request().build(), String.class))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("must be a record");
-    assertThat(first.requests()).isEmpty();
+    assertThat(primary.requests()).isEmpty();
   }
 
   private static final String OWN =
@@ -230,38 +218,39 @@ class StructuredAnswerTest {
 
   @Test
   void anAnswerThatDoesNotFitTheCallersOwnSchemaGoesToTheNextEndpoint() throws Exception {
-    first.respondWith(OllamaReplies.answering(BAD));
+    primary.respondWith(OllamaReplies.answering(BAD));
     ChatRequest request = request().answerSchema(OWN).build();
-    LlmClient client = client();
+    LlmClient client = nodes.client();
 
     for (ChatResponse response : List.of(client.chat(request), client.chatAsync(request).get())) {
-      assertThat(response.endpoint()).isEqualTo("second");
+      assertThat(response.endpoint()).isEqualTo("fallback");
       Attempt misfit = response.attempts().get(0);
       assertThat(misfit.failure()).contains(FailureKind.FORMAT_MISMATCH);
       assertThat(misfit.message()).isEqualTo("$.amount must be of type number");
     }
-    assertThat(client.status().endpoints().get(0).state().name()).isEqualTo("UP");
+    assertThat(TwoNodes.primaryState(client).name()).isEqualTo("UP");
   }
 
   @Test
   void theCallersOwnSchemaMayBeMendedToo() {
-    first.respondWith(
+    primary.respondWith(
         (connection, request) -> {
           boolean mending = request.body().contains("That does not fit: $.amount must be");
           OllamaReplies.answering(mending ? GOOD : BAD).answer(connection, request);
         });
 
-    ChatResponse response = client().chat(request().answerSchema(OWN).repairTurn(true).build());
+    ChatResponse response =
+        nodes.client().chat(request().answerSchema(OWN).repairTurn(true).build());
 
-    assertThat(response.endpoint()).isEqualTo("first");
-    assertThat(first.requests()).hasSize(2);
+    assertThat(response.endpoint()).isEqualTo("primary");
+    assertThat(primary.requests()).hasSize(2);
   }
 
   @Test
   void aStreamThatDoesNotFitAtItsEndIsTakenBack() {
-    first.respondWith(OllamaReplies.answering(BAD));
+    primary.respondWith(OllamaReplies.answering(BAD));
     List<ChatEvent> events = new ArrayList<>();
-    try (ChatStream stream = client().stream(request().answerSchema(OWN).build())) {
+    try (ChatStream stream = nodes.client().stream(request().answerSchema(OWN).build())) {
       stream.forEach(events::add);
     }
 
@@ -275,15 +264,15 @@ class StructuredAnswerTest {
     assertThat(events.get(events.size() - 1))
         .isInstanceOfSatisfying(
             ChatEvent.Completed.class,
-            completed -> assertThat(completed.response().endpoint()).isEqualTo("second"));
+            completed -> assertThat(completed.response().endpoint()).isEqualTo("fallback"));
   }
 
   @Test
   void aStreamThatMayNotStartAgainEndsWithWhatWasShown() {
-    first.respondWith(OllamaReplies.answering(BAD));
+    primary.respondWith(OllamaReplies.answering(BAD));
     ChatRequest request = request().answerSchema(OWN).onBrokenStream(StreamRecovery.FAIL).build();
 
-    try (ChatStream stream = client().stream(request)) {
+    try (ChatStream stream = nodes.client().stream(request)) {
       assertThatThrownBy(() -> stream.forEach(event -> {}))
           .isInstanceOfSatisfying(
               LlmException.class,
@@ -297,10 +286,10 @@ class StructuredAnswerTest {
 
   @Test
   void aStreamThatIsHeldShowsOnlyWhatFits() {
-    first.respondWith(OllamaReplies.answering(BAD));
+    primary.respondWith(OllamaReplies.answering(BAD));
     ChatRequest request = request().answerSchema(OWN).onBrokenStream(StreamRecovery.HOLD).build();
 
-    try (ChatStream stream = client().stream(request)) {
+    try (ChatStream stream = nodes.client().stream(request)) {
       assertThat(stream.textStream().collect(Collectors.joining())).contains("Invoice 1042");
     }
   }
@@ -310,20 +299,20 @@ class StructuredAnswerTest {
     String call =
         "{\"message\":{\"content\":\"I will look.\",\"tool_calls\":[{\"function\":{\"name\":\"pay\","
             + "\"arguments\":{}}}]},\"done\":true,\"done_reason\":\"stop\"}\n";
-    first.respondWith(
+    primary.respondWith(
         (connection, request) ->
             connection.send(
                 OllamaReplies.STREAM_HEAD + OllamaReplies.chunk(call) + OllamaReplies.LAST_CHUNK));
 
     ChatRequest request = request().tool("pay", "pays", "{}").answerSchema(OWN).build();
-    assertThat(client().chat(request).toolCalls()).hasSize(1);
+    assertThat(nodes.client().chat(request).toolCalls()).hasSize(1);
   }
 
   @Test
   void aSchemaOfTheCallersOwnIsSentAsItIs() {
-    client().chat(request().answerSchema("{\"type\":\"object\"}").build());
+    nodes.client().chat(request().answerSchema("{\"type\":\"object\"}").build());
 
-    assertThat(first.requests().get(0).body()).contains("\"format\":{\"type\":\"object\"}");
+    assertThat(primary.requests().get(0).body()).contains("\"format\":{\"type\":\"object\"}");
     assertThatThrownBy(() -> request().answerSchema("[]"))
         .isInstanceOf(IllegalArgumentException.class);
   }
