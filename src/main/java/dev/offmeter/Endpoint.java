@@ -502,7 +502,7 @@ public final class Endpoint {
       return protocol().keyPrefix();
     }
 
-    /** A server's protocol; a function, which has none, is built by {@link FunctionBuilder}. */
+    /** Returns a server's protocol; a function, which has none, is built by {@link FunctionBuilder}. */
     private ProtocolDescriptor protocol() {
       return Objects.requireNonNull(api, "api");
     }
@@ -961,7 +961,7 @@ public final class Endpoint {
     }
 
     /**
-     * The limit of one attempt, from the call of the function to its answer: from 1 ms to 24 h.
+     * Sets the limit of one attempt, from the call of the function to its answer: from 1 ms to 24 h.
      * Default 15 s for the first endpoint when another follows it, else 120 s. When it passes, the
      * function is interrupted and left behind.
      */
@@ -971,7 +971,7 @@ public final class Endpoint {
     }
 
     /**
-     * The most calls of the function at once, at least 1; default unlimited. A call that finds it
+     * Sets the most calls of the function at once, at least 1; default unlimited. A call that finds it
      * full goes to the next endpoint; only when no other endpoint answers does it wait for a place,
      * within its deadline.
      */
@@ -981,7 +981,7 @@ public final class Endpoint {
     }
 
     /**
-     * How long a call waits for a place here when {@link #maxConcurrent} is reached, before it goes
+     * Sets how long a call waits for a place here when {@link #maxConcurrent} is reached, before it goes
      * to the next endpoint: from 1 ms to 24 h, within the call's deadline and in order of arrival.
      * Rejected without a {@code maxConcurrent}. Default: not at all.
      */
@@ -991,7 +991,7 @@ public final class Endpoint {
     }
 
     /**
-     * The most calls of the function within any 60 s: from 1 to 100,000, default unlimited. A call
+     * Sets the most calls of the function within any 60 s: from 1 to 100,000, default unlimited. A call
      * that finds them used up goes to the next endpoint; it does not wait.
      */
     public FunctionBuilder requestsPerMinute(int requestsPerMinute) {
@@ -1000,7 +1000,7 @@ public final class Endpoint {
     }
 
     /**
-     * Whether a request with {@link ChatRequest#selfHostedOnly()} may be given to the function;
+     * Sets whether a request with {@link ChatRequest#selfHostedOnly()} may be given to the function;
      * {@link Locality#MANAGED} for one that sends it elsewhere. Default: {@link
      * Locality#SELF_HOSTED}.
      */
@@ -1010,7 +1010,7 @@ public final class Endpoint {
     }
 
     /**
-     * Whether the function answers at once while a self-hosted server that stands before it in the
+     * Sets whether the function answers at once while a self-hosted server that stands before it in the
      * list is loading its model ({@code WARMING}), such as one that fills a page that somebody is
      * looking at. Default false: the call waits until the model is loaded, and then asks that
      * server. It waits no longer than the server's {@link Builder#firstTokenTimeout}, less the time
@@ -1024,7 +1024,7 @@ public final class Endpoint {
     }
 
     /**
-     * The endpoint.
+     * Returns the endpoint.
      *
      * @throws IllegalStateException if {@code maxWait} is set without {@code maxConcurrent}
      */

@@ -11,9 +11,9 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A second health check, soon after one that found nobody: a proxy that hiccups or a connection
- * that is reset once is no reason to take a server down, whoever had it checked. All who wait for
- * it share it. Safe for use by many threads; nothing here waits.
+ * Repeats a health check that found the server unreachable: a proxy that hiccups, or one connection
+ * that is reset, is no reason to take a server DOWN. All callers share the second check. Safe for
+ * use by many threads; never blocks.
  */
 final class ConfirmingCheck {
   private static final Duration DELAY = Duration.ofSeconds(1);
@@ -31,16 +31,16 @@ final class ConfirmingCheck {
   }
 
   /**
-   * What is settled.
+   * The outcome of a health check and, if needed, of its confirmation.
    *
-   * @param result the last health check that was made
-   * @param failure why the server is taken for dead; null if it is not
+   * @param result the last health check
+   * @param failure why the server counts as unreachable; null if it does not
    */
   record ConfirmedResult(
       HealthChecker.HealthCheckResult result, @Nullable AttemptException failure) {}
 
   /**
-   * Decides what a health check is worth that may have found nobody.
+   * Judges a health check that may have found the server unreachable.
    *
    * @return completed, never exceptionally, at once unless a second one is needed
    */
@@ -107,7 +107,7 @@ final class ConfirmingCheck {
     }
   }
 
-  /** Ends the wait of those who wait for it; nothing is asked any more. */
+  /** Releases all who wait for a confirmation; no further check is sent. */
   void close() {
     lock.lock();
     try {

@@ -5,13 +5,13 @@ import dev.offmeter.internal.http.AttemptTimeouts;
 import java.time.Duration;
 
 /**
- * What comes of all calls at one endpoint, and what it shows of its life. Safe for use by many
- * threads.
+ * Records what comes of all calls at one endpoint, as evidence that it is alive. Safe for use by
+ * many threads.
  */
 public final class EndpointActivity {
   private static final long RECENT = Duration.ofSeconds(1).toNanos();
 
-  /** Before anything that is compared with it. */
+  /** The initial value of a time: older than any that is compared with it. */
   private static final long LONG_AGO = Duration.ofDays(1).toNanos();
 
   private final long stall;
@@ -32,86 +32,86 @@ public final class EndpointActivity {
     this.waitCountedUntil = now;
   }
 
-  /** A call or a health check goes there. */
+  /** Records that a call or a health check is sent. */
   public void onRequest() {
-    // Read first: many threads come here, and only the first of them has news.
+    // Read before it is written: many threads come here, and only the first has to write.
     if (!used) {
       used = true;
     }
   }
 
-  /** Returns whether any call or health check has been there. */
+  /** Returns whether any call or health check has been sent. */
   public boolean isUsed() {
     return used;
   }
 
-  /** Some call has got a piece of its answer. */
+  /** Records a piece of an answer. */
   public void onPiece(long now) {
     lastPiece = now;
   }
 
   /**
-   * Returns whether a call other than the one whose last piece came at {@code own} is being served:
-   * it has had a piece since, and within half the stall limit. Streams that die together end within
-   * moments of each other, and the last of them is no evidence of life.
+   * Returns whether another call than the one whose last piece came at {@code own} is being served:
+   * it has had a piece since, and within half the stall limit. Streams of a server that dies end
+   * within moments of each other, so the last of them is no evidence of life.
    */
   public boolean isServingOthers(long now, long own) {
     long seen = lastPiece;
     return seen - own > 0 && now - seen < stall / 2;
   }
 
-  /** Returns whether any call has had a piece since. */
+  /** Returns whether any call has had a piece since {@code then}. */
   public boolean hasServedSince(long then) {
     return lastPiece - then > 0;
   }
 
-  /** Returns whether a piece has come so lately that there is no need to ask whether it lives. */
+  /** Returns whether a piece has come so recently that no health check is needed. */
   boolean isRecentlyActive(long now) {
     return now - lastPiece < RECENT;
   }
 
-  /** When some call last got its whole answer. */
+  /** Returns when a call last got its whole answer. */
   long lastAnswer() {
     return lastAnswer;
   }
 
-  /** A request of so many characters has got its whole answer. */
+  /** Records a whole answer to a request of {@code length} characters. */
   public void onServed(long length) {
     if (length > longestRequest) {
       longestRequest = length;
     }
   }
 
-  /** Returns how long the longest request was that got its whole answer, in characters. */
+  /** Returns the length in characters of the longest request that got its whole answer. */
   long longestRequest() {
     return longestRequest;
   }
 
-  /** A whole answer of many pieces came, with or without time between them. */
+  /** Records whether a whole answer of many pieces came without time between them. */
   public void setBuffered(boolean atOnce) {
     if (buffered != atOnce) {
       buffered = atOnce;
     }
   }
 
-  /** Returns whether something on the way holds answers back until they are whole. */
+  /** Returns whether something between holds answers back until they are complete. */
   public boolean isBuffered() {
     return buffered;
   }
 
-  /** Some call has got its whole answer. */
+  /** Records a whole answer. */
   public void onAnswer(long now) {
     lastAnswer = now;
   }
 
   /**
-   * A call has waited here from {@code since} to {@code now} and got no answer, for a reason that
-   * by itself is no fault of the endpoint: the caller was in a hurry, or others were being served.
-   * Such waits add up until some call gets a whole answer; waits at the same time count once. A
-   * piece is not enough: a node that begins every answer and ends none serves nobody.
+   * Adds the wait of a call that got no answer for a reason that by itself is no fault of the
+   * endpoint: the caller was in a hurry, or others were being served. Such waits add up until a
+   * call gets a whole answer; waits that overlap count once. A piece is not enough, because a node
+   * that begins every answer and ends none serves nobody.
    *
-   * @param limits how many attempts' limits they may come to
-   * @return whether they have come to that
+   * @param limits how many attempts' timeouts the sum may reach
+   * @return whether the sum has reached that
    */
   public synchronized boolean addFruitlessWait(long since, long now, int limits) {
     long answer = lastAnswer;

@@ -15,12 +15,12 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Looks at one endpoint: whether it lives, and whether its model is there. One at a time: whoever
- * wants to know meanwhile shares it, and it is judged once, whatever the number. Safe for use by
- * many threads; nothing here waits.
+ * Runs health checks of one endpoint: is it alive, and is its model loaded? One check runs at a
+ * time; callers that come meanwhile share it, and it is judged once, whatever their number. Safe
+ * for use by many threads; never blocks.
  */
 final class HealthChecker {
-  /** How long a server may take to say that it lives. */
+  /** The longest time that a server may take to answer a health check. */
   static final Duration TIMEOUT = Duration.ofSeconds(2);
 
   private static final Set<FailureKind> CERTAIN =
@@ -36,10 +36,10 @@ final class HealthChecker {
           ProbeResult.Status.MODEL_NOT_LOADED,
           ProbeResult.Status.UNRECOGNIZED);
 
-  /** So soon after one look there is nothing new to see. */
+  /** A health check that began less than this ago makes another useless. */
   private static final long RECENT = Duration.ofSeconds(1).toNanos();
 
-  /** A server that has sent a piece so lately answers its calls. */
+  /** A server that has sent a piece less than this ago answers its calls. */
   static final long RECENTLY_SERVED = Duration.ofSeconds(5).toNanos();
 
   private final ProbeRunner probes;
@@ -63,17 +63,17 @@ final class HealthChecker {
     this.lastStartedAt = time.nanos() - RECENT;
   }
 
-  /** What a look that finds nobody is worth against a server that was thought to be up. */
+  /** The weight of a failed health check against a server that counts as UP. */
   enum Evidence {
-    /** Calls that are being answered outweigh it, or there have been too few like it. */
+    /** Disregarded: calls that are being answered outweigh it, or too few like it were seen. */
     IGNORED,
-    /** A second one has to say the same. */
+    /** A second health check has to confirm it. */
     NEEDS_CONFIRMATION,
-    /** The server is taken for dead. */
+    /** The server counts as unreachable. */
     CONCLUSIVE
   }
 
-  /** What one look has shown. */
+  /** The result of one health check. */
   final class HealthCheckResult {
     private final ProbeResult probeResult;
     private final long startedAt;
@@ -88,22 +88,22 @@ final class HealthChecker {
       return probeResult.status();
     }
 
-    /** What is wrong; null if it is well. */
+    /** Returns what is wrong; null if nothing is. */
     @Nullable AttemptException failure() {
       return probeResult.failure();
     }
 
-    /** Returns whether nobody was asked: the client was closed. */
+    /** Returns whether nothing was sent, because the client was closed. */
     boolean isSkipped() {
       return probeResult.equals(ProbeRunner.NOT_PROBED);
     }
 
-    /** Why it is taken for dead; null if it is not. */
+    /** Returns why the server counts as unreachable; null if it does not. */
     @Nullable AttemptException unreachableFailure() {
       return status() == ProbeResult.Status.UNREACHABLE ? failure() : null;
     }
 
-    /** Returns whether the server is well, but its list has no such model. */
+    /** Returns whether the server is healthy, but its list has no such model. */
     boolean isModelUnlisted() {
       AttemptException failure = failure();
       return status() == ProbeResult.Status.READY
@@ -111,7 +111,7 @@ final class HealthChecker {
           && failure.kind() == FailureKind.MODEL_NOT_FOUND;
     }
 
-    /** Returns whether the server itself has replied, and is not busy with a load. */
+    /** Returns whether the server itself has replied, and is not busy loading a model. */
     boolean isServerReply() {
       AttemptException failure = failure();
       boolean otherwise =
@@ -126,23 +126,29 @@ final class HealthChecker {
       return ALIVE.contains(status());
     }
 
-    /** Returns whether nothing at all speaks against a call. */
+    /** Returns whether nothing speaks against a call. */
     boolean isHealthy() {
       return status() == ProbeResult.Status.READY && failure() == null;
     }
 
-    /** Returns whether it began when what came then was not known yet. */
+    /**
+     * Returns whether the check began before {@code nanos}, so that it may not know what happened
+     * then.
+     */
     boolean isStartedBefore(long nanos) {
       return startedAt - nanos < 0;
     }
 
-    /** Returns whether it has been heard of since, whatever this look says. */
+    /** Returns whether a call has been served since the check began, whatever the check says. */
     boolean isContradicted() {
       AttemptException failure = failure();
       return failure != null && !isCertain(failure) && activity.hasServedSince(startedAt);
     }
 
-    /** What it is worth, if it has found nobody. */
+    /**
+     * Returns the weight of a check that found the server unreachable. Decided once, because it
+     * counts silences, and callers that share the check must not count them twice.
+     */
     Evidence weigh() {
       if (evidence == null) {
         AttemptException unreachable = unreachableFailure();
@@ -164,42 +170,54 @@ final class HealthChecker {
       return isContradicted() ? Evidence.IGNORED : Evidence.NEEDS_CONFIRMATION;
     }
 
-    /** Returns whether nobody is there now either, and nobody was served in between. */
+    /**
+     * Returns whether this check found the server unreachable too, and no call was served since
+     * {@code first}.
+     */
     boolean isConfirmationOf(HealthCheckResult first) {
       return unreachableFailure() != null && !activity.hasServedSince(first.startedAt);
     }
   }
 
-  /** Returns whether it says that nobody is there, and no proxy is between that might be wrong. */
+  /**
+   * Returns whether the failure proves that nothing is listening; a proxy between could be wrong
+   * about less.
+   */
   static boolean isCertain(AttemptException failure) {
     return CERTAIN.contains(failure.kind());
   }
 
-  /** Returns whether a look has found the server well since. */
+  /** Returns whether a health check has found the server healthy since {@code then}. */
   boolean hasFoundHealthySince(long then) {
     return foundHealthy && lastHealthyAt - then > 0;
   }
 
-  /** Returns whether a look has found the server well, and its model in memory, since. */
+  /**
+   * Returns whether a health check has found the server healthy, and its model in memory, since
+   * {@code then}.
+   */
   boolean hasFoundReadySince(long then) {
     return foundReady && lastReadyAt - then > 0;
   }
 
-  /** How the model was in memory at the last look, if not as it is asked for; null if unknown. */
+  /**
+   * Returns how the model was loaded at the last health check, if otherwise than calls ask for;
+   * else null.
+   */
   @Nullable AttemptException loadedDifferently() {
     return loadedDifferently;
   }
 
-  /** Returns whether a look has begun so lately that there is no need for another. */
+  /** Returns whether a health check began so recently that another would show nothing new. */
   boolean isRecent(long now) {
     return now - lastStartedAt < RECENT;
   }
 
   /**
-   * Looks, or joins the look that is under way.
+   * Begins a health check, or joins the one that is running.
    *
-   * @param then runs on a thread of the client's own, one after the other with what others want
-   * @return what {@code then} gives
+   * @param then runs on a thread of the client's own, after those of earlier callers
+   * @return the result of {@code then}
    */
   <T> CompletableFuture<T> check(Function<HealthCheckResult, CompletableFuture<T>> then) {
     CompletableFuture<T> result;
@@ -212,7 +230,8 @@ final class HealthChecker {
         running = shared;
         begins = true;
       }
-      // Before it can be over: a clock's thread must not be the one that goes on.
+      // Added under the lock, before the check can complete: otherwise {@code then} might run on
+      // the thread that calls this, such as a timer's.
       result = shared.thenCompose(then);
     } finally {
       lock.unlock();
@@ -241,7 +260,10 @@ final class HealthChecker {
     }
   }
 
-  /** It lives; where nothing can be learnt of the model, that has to do. */
+  /**
+   * Returns the result of a check that has found the server alive: where nothing can be learnt
+   * about the model, being alive is enough.
+   */
   private static ProbeResult fromModelProbe(ProbeResult probeResult) {
     return switch (probeResult.status()) {
       case READY, MODEL_NOT_LOADED -> probeResult;

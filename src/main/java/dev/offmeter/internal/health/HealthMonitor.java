@@ -18,14 +18,16 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What is found out of one endpoint on the side: whether a silent one lives, whether one that was
- * down is back, whether its model is loaded. Safe for use by many threads; nothing here waits.
+ * Watches the health of one endpoint in the background: is a silent one alive, has one that was
+ * DOWN recovered, is its model loaded? Safe for use by many threads; never blocks.
  *
- * <p>What is done about an endpoint that is down is in {@link RecoveryMonitor}; about a cold model,
- * in {@link ModelLoader}.
+ * <p>{@link RecoveryMonitor} handles an endpoint that is DOWN; {@link ModelLoader}, a cold model.
  */
 public final class HealthMonitor {
-  /** Silence that gives no cause for doubt, however short the limits are. */
+  /**
+   * The longest silence of an attempt before the endpoint is health-checked, however long its
+   * limits are.
+   */
   private static final Duration MAX_SILENCE_THRESHOLD = Duration.ofSeconds(5);
 
   private final ProbeRunner probes;
@@ -67,37 +69,39 @@ public final class HealthMonitor {
     this.recovery = new RecoveryMonitor(this, breaker, time, checkInterval);
   }
 
-  /** Returns whether the endpoint can be asked how it is. */
+  /** Returns whether the endpoint has a health check. */
   public boolean isProbed() {
     return probes.isSupported(Probe.Kind.LIVENESS);
   }
 
   /**
-   * Returns how long an attempt is silent before it is doubted: a third of its limit, at most 5 s.
+   * Returns how long an attempt is silent before the endpoint is health-checked: a third of its
+   * limit, at most 5 s.
    */
   public static long silenceThreshold(Duration firstToken) {
     return Math.min(firstToken.toNanos() / 3, MAX_SILENCE_THRESHOLD.toNanos());
   }
 
-  /** An attempt is made. */
+  /** Adds an attempt that waits for its answer. */
   public void addWaiter(RunningAttempt attempt) {
     attempts.add(attempt);
   }
 
-  /** An attempt has ended. */
+  /** Removes an attempt that has ended. */
   public void removeWaiter(RunningAttempt attempt) {
     attempts.remove(attempt);
   }
 
-  /** Returns whether any attempt is under way there. */
+  /** Returns whether any attempt is under way. */
   boolean hasWaiters() {
     return !attempts.isEmpty();
   }
 
   /**
-   * An attempt has been silent for so long that the endpoint may be dead.
+   * Called when an attempt has been silent for so long that the endpoint may be dead; starts a
+   * health check.
    *
-   * @param ofKept whether its kept connection may be to blame, though others are being served
+   * @param ofKept whether a pooled connection may be the cause, even though other calls are being served
    */
   public void onSilence(boolean ofKept) {
     long now = time.nanos();
@@ -119,28 +123,29 @@ public final class HealthMonitor {
           AttemptException.of(FailureKind.MODEL_COLD, describeUnloaded(result.failure())));
     } else if (result.isServerReply()
         && attempts.stream().noneMatch(RunningAttempt::isSilentOnNewConnection)) {
-      // Where a new connection is silent too, the server is slow.
+      // A healthy answer over a new connection shows that the pooled one may be the cause; if a
+      // resent request is silent too, the server is merely slow.
       attempts.forEach(RunningAttempt::onServerHealthy);
     }
   }
 
-  /** Returns whether a health check has found the server well since. */
+  /** Returns whether a health check has found the server healthy since {@code then}. */
   public boolean isFoundHealthySince(long then) {
     return checker.hasFoundHealthySince(then);
   }
 
   /**
-   * Takes note of an attempt that has stalled.
+   * Records an attempt that has stalled.
    *
-   * @param begun when it was made
+   * @param begun when the attempt began
    * @param since when its last piece came
-   * @return whether it tells nothing new: all was well, and another has told the same
+   * @return whether the stall is no new evidence: the server is healthy, and another attempt showed the same
    */
   public boolean recordStall(long begun, long since) {
     return checker.hasFoundReadySince(since) && stallCorrelator.recordStall(begun, time.nanos());
   }
 
-  /** Why a load of a model that is listed takes long; null if it is only being loaded. */
+  /** Returns why a load of a listed model takes long; null if it is only being loaded. */
   @Nullable AttemptException loadedDifferently() {
     return checker.loadedDifferently();
   }
@@ -153,7 +158,10 @@ public final class HealthMonitor {
     return resendPolicy;
   }
 
-  /** Whether it can be loaded now or not: nobody is to wait for what comes too late. */
+  /**
+   * Moves the attempts that a load would come too late for, whether the model can be loaded in the
+   * background or not.
+   */
   private void onModelUnloaded(AttemptException failure) {
     modelLoader.loadInBackground(failure);
     if (!modelLoader.isLeftToCalls()) {
@@ -162,8 +170,8 @@ public final class HealthMonitor {
   }
 
   /**
-   * The attempts that wait for a load are what the server loads its model for, and would abort it
-   * by moving on: so only those do for whom it would come too late, as far as is known.
+   * Moves only those attempts for which the load would come too late, as far as is known: the
+   * server loads its model for the attempts that wait, and aborts the load when they go.
    */
   private void failOverHopelessWaiters(AttemptException failure) {
     long now = time.nanos();
@@ -175,19 +183,19 @@ public final class HealthMonitor {
     }
   }
 
-  /** An attempt has ended without a byte. */
+  /** Called when an attempt has ended without a byte. */
   public void onAttemptAbandoned(RunningAttempt attempt) {
     long begun = attempt.startedAt();
     boolean first = attempts.stream().noneMatch(other -> other.isWaitingLongerThan(begun));
     loadProgress.onAbandoned(begun, time.nanos(), first);
   }
 
-  /** The model is in memory. */
+  /** Called when the model is in memory. */
   void onModelLoaded() {
     loadProgress.onLoaded();
   }
 
-  /** An attempt has its first piece: there is no better proof that the model is in memory. */
+  /** Called when an attempt has its first piece, the best proof that the model is in memory. */
   public void onFirstPiece() {
     loadProgress.onLoaded();
     modelLoader.onServed();
@@ -209,32 +217,35 @@ public final class HealthMonitor {
   private static String describeUnreachable(AttemptException unreachable) {
     return unreachable.kind() == FailureKind.UNRESPONSIVE
         ? unreachable.message()
-        : "dead to a health check: " + unreachable.kind() + ", " + unreachable.message();
+        : "unreachable to a health check: " + unreachable.kind() + ", " + unreachable.message();
   }
 
   private String describeUnloaded(@Nullable AttemptException found) {
     return (found == null ? "" : found.message() + "; ") + modelLoader.lastLoadMessage();
   }
 
-  /** It is not there: who waits for the first piece of an answer moves on. */
+  /** Takes the endpoint DOWN; attempts without a first piece move on. */
   void markDown(AttemptException failure) {
     breaker.forceOpen(failure, () -> failOverWaiters(failure));
   }
 
-  /** It has the wrong settings: who waits for the first piece of an answer moves on. */
+  /** Takes the endpoint DOWN until an operator acts; attempts without a first piece move on. */
   void markDownUntilRepaired(AttemptException failure) {
     breaker.openUntilRepaired(failure, () -> failOverWaiters(failure));
   }
 
   /**
-   * Its model has to be loaded, which nobody else is to wait for; see {@link
+   * Marks the endpoint as WARMING, so that no further call waits for the load; see {@link
    * EndpointCircuitBreaker#beginWarming}.
    */
   public boolean beginWarming(AttemptException why, boolean again) {
     return breaker.beginWarming(why, again, () -> failOverHopelessWaiters(why));
   }
 
-  /** It turns calls away, while those that it has taken are waiting in a load. */
+  /**
+   * Takes the endpoint DOWN because it rejects calls, while those that it has accepted wait for a
+   * load.
+   */
   void onLoadRejected(AttemptException failure) {
     breaker.forceOpen(failure, () -> {});
   }
@@ -244,10 +255,10 @@ public final class HealthMonitor {
   }
 
   /**
-   * An attempt got no byte in all its time, as is usual while a model is being loaded.
+   * Called when an attempt got no byte in all its time, as is usual while a model is being loaded.
    *
-   * @param since when it was begun
-   * @param silentAttempt what it is weighed as if that is not the reason; null if there is another
+   * @param since when the attempt began
+   * @param silentAttempt evidence of a wedged model, if no load explains the silence; null if something else does
    */
   public void onNoFirstByte(long since, WedgedModelDetector.@Nullable SilentAttempt silentAttempt) {
     if (modelLoader.mayBeUnloaded(since)) {
@@ -276,27 +287,29 @@ public final class HealthMonitor {
   }
 
   /**
-   * Returns whether an attempt is under way that was made before then: the server may work on that
-   * one.
+   * Returns whether an attempt from before {@code then} is under way, which the server may be
+   * working on.
    */
   boolean hasEarlierAttempt(long then) {
     return attempts.stream().anyMatch(other -> other.isOlderThan(then));
   }
 
   /**
-   * Returns whether its model is wedged, as far as a health check since then does not say
-   * otherwise.
+   * Returns whether the model is wedged, unless a health check since {@code since} says otherwise.
    */
   public boolean isWedged(long since) {
     return wedgeDetector.isWedged() && checker.hasFoundReadySince(since);
   }
 
-  /** It is down, or has been, for this reason: nobody is to wait there. */
+  /**
+   * Takes the endpoint DOWN for this reason, or corrects the reason if it is DOWN; attempts without
+   * a first piece move on.
+   */
   void markDownFor(AttemptException failure) {
     breaker.forceOpenFor(failure, () -> failOverWaiters(failure));
   }
 
-  /** Everybody who waits for the first piece of an answer moves on. */
+  /** Ends all attempts without a first piece, so that their calls move on. */
   void failOverWaiters(AttemptException failure) {
     for (RunningAttempt attempt : attempts) {
       attempt.failOver(failure);
@@ -304,10 +317,10 @@ public final class HealthMonitor {
   }
 
   /**
-   * A health check has found the node dead: everybody there moves on, in the middle of an answer
-   * too.
+   * Ends all attempts, even in the middle of an answer, because a health check has found the server
+   * dead.
    *
-   * @param failure what those are told who wait for the first piece
+   * @param failure the failure of attempts without a first piece
    */
   void endAttempts(AttemptException failure, AttemptException unreachable) {
     boolean certain = !UnhealthyThreshold.isSilent(unreachable);
@@ -320,7 +333,7 @@ public final class HealthMonitor {
     }
   }
 
-  /** Whether it lives, and whether its model is there. */
+  /** Starts a health check, or joins the one that is running. */
   void check(Consumer<HealthChecker.HealthCheckResult> then) {
     CompletableFuture<@Nullable Void> unused =
         checker.check(
@@ -330,7 +343,7 @@ public final class HealthMonitor {
             });
   }
 
-  /** The state has changed. */
+  /** Called when the endpoint's state has changed. */
   public void onStateChanged(EndpointChange change) {
     if (isProbed()) {
       recovery.onStateChanged(change);
@@ -338,9 +351,9 @@ public final class HealthMonitor {
   }
 
   /**
-   * Makes sure that the model is loaded.
+   * Loads the model if it is not in memory.
    *
-   * @return completed, never exceptionally, when it is, or cannot be
+   * @return completed, never exceptionally, when the model is in memory or cannot be loaded
    */
   public CompletableFuture<?> warmUp() {
     if (!isProbed()) {
@@ -353,10 +366,10 @@ public final class HealthMonitor {
   }
 
   /**
-   * Has a health check judged that may have found nobody.
+   * Judges a health check that may have found the server unreachable.
    *
-   * @param then is told why the server is taken for dead, if it is
-   * @return completed with the last health check that was needed for that
+   * @param then receives why the server counts as unreachable, if it does
+   * @return completed with the last health check that was needed
    */
   CompletableFuture<HealthChecker.HealthCheckResult> confirmUnreachable(
       HealthChecker.HealthCheckResult result, Consumer<AttemptException> then) {
@@ -373,8 +386,8 @@ public final class HealthMonitor {
   }
 
   /**
-   * Asks at once whether the endpoint is repaired, as a person says, and lets the next call try it
-   * if nothing speaks against that. Where it cannot be asked, the next call finds out.
+   * Checks at once whether the endpoint works again, as an operator says, and makes the next call a
+   * trial if nothing speaks against it. Without a health check, the next call finds out.
    *
    * @return completed, never exceptionally, when that is decided
    */
@@ -386,7 +399,7 @@ public final class HealthMonitor {
     long said = time.nanos();
     return checker
         .check(CompletableFuture::completedFuture)
-        // One that was under way may have seen it as it was before.
+        // A check that was running may have seen the endpoint as it was before the repair.
         .thenCompose(
             result ->
                 result.isStartedBefore(said) ? checker.check(this::recheck) : recheck(result));
@@ -417,7 +430,7 @@ public final class HealthMonitor {
     return recovery;
   }
 
-  /** Nothing is asked any more. */
+  /** Stops all probes and tasks. */
   public void close() {
     recovery.close();
     modelLoader.close();

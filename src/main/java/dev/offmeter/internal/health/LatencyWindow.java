@@ -5,7 +5,7 @@ import dev.offmeter.observe.EndpointStatus;
 import java.time.Duration;
 import java.util.Arrays;
 
-/** How long the last answers of one endpoint took. Safe for use by many threads. */
+/** Holds how long the last answers of one endpoint took. Safe for use by many threads. */
 public final class LatencyWindow {
   private static final int KEPT = 100;
 
@@ -13,15 +13,15 @@ public final class LatencyWindow {
   private final long[] total = new long[KEPT];
   private int count;
 
-  /** An answer, in nanoseconds from its dispatch. */
+  /** Adds an answer; both times are in nanoseconds from its dispatch. */
   public synchronized void add(long firstToken, long whole) {
     first[count % KEPT] = firstToken;
     total[count % KEPT] = whole;
-    // What counts of the count is only that it goes round.
+    // The count is needed modulo the window only; bounding it keeps it from overflowing.
     count = count + 1 < 2 * KEPT ? count + 1 : KEPT;
   }
 
-  /** Nanoseconds; 0 when there was no answer. */
+  /** Returns the 95th percentile of whole answers in nanoseconds; 0 when there was none. */
   synchronized long total95() {
     return quantile(sorted(total), 0.95);
   }
@@ -43,7 +43,7 @@ public final class LatencyWindow {
     return sorted;
   }
 
-  /** Returns the nearest rank. */
+  /** Returns a quantile by nearest rank. */
   private static long quantile(long[] sorted, double share) {
     return sorted.length == 0 ? 0 : sorted[(int) Math.ceil(share * sorted.length) - 1];
   }

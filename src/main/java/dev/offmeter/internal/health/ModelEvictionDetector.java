@@ -6,20 +6,20 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 
 /**
- * Whether something else on the server pushes the model out soon after each load: another model
- * that does not fit beside it, or the same one with other options. Loads in the background would
- * only push that out in turn, again and again. Safe for use by many threads.
+ * Detects that something else on the server evicts the model soon after each load: another model
+ * that does not fit beside it, or the same one with other options. Background loads would only
+ * evict that in turn, again and again. Safe for use by many threads.
  */
 final class ModelEvictionDetector {
   private static final int MANY = 3;
   private static final long WITHIN = Duration.ofMinutes(30).toNanos();
 
-  /** A model that is held in memory is asked for every 2 min at least. */
+  /** Longer than keeping a model warm takes to ask for it again, which is 2 min at most. */
   private static final long SOON_AFTER_LOAD = Duration.ofMinutes(3).toNanos();
 
   private static final long LEFT_TO_CALLS = Duration.ofMinutes(10).toNanos();
 
-  /** When it was gone, the latest last. */
+  /** When the model was found evicted, the latest last. */
   private final Deque<Long> evictions = new ArrayDeque<>(MANY);
 
   private volatile boolean inMemory;
@@ -33,9 +33,9 @@ final class ModelEvictionDetector {
   }
 
   /**
-   * The model is in memory.
+   * Records that the model is in memory.
    *
-   * @param loaded whether it had to be loaded for that
+   * @param loaded whether it had to be loaded
    */
   synchronized void onLoaded(long now, boolean loaded) {
     if (loaded || !inMemory) {
@@ -45,10 +45,10 @@ final class ModelEvictionDetector {
   }
 
   /**
-   * The model is not in memory any more, although it has not been idle for so long that the server
-   * would drop it.
+   * Records that the model is not in memory although it has not been idle long enough for the
+   * server to drop it.
    *
-   * @return whether that has been so soon after its load once too often
+   * @return whether evictions soon after a load are now too many
    */
   synchronized boolean onEvicted(long now) {
     if (!inMemory) {
@@ -70,12 +70,12 @@ final class ModelEvictionDetector {
     return tooOften;
   }
 
-  /** Returns whether the model is left to the calls to load. */
+  /** Returns whether only calls load the model. */
   boolean isLeftToCalls(long now) {
     return leftToCalls && now - leftToCallsUntil < 0;
   }
 
-  /** Somebody says that it is mended: the next time decides. */
+  /** Forgets earlier evictions, because an operator reports a repair. */
   synchronized void reset(long now) {
     leftToCallsUntil = now;
   }

@@ -10,26 +10,29 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 
 /**
- * One load of the model, and the requests for it. The reply to one may be lost without a word, or
- * be a proxy's. A further request over a new connection costs a server that is loading nothing,
- * which has it wait beside the first; the first is never given up for it, because the load may be
- * its own. So the first reply that settles the load ends it. Safe for use by many threads.
+ * Tracks one load of the model and the requests for it. A reply may be lost silently, or be a
+ * proxy's. A further request over a new connection costs a server that is loading nothing, because
+ * it waits beside the first; the first is never cancelled for it, because the load may be its own
+ * and would be aborted. The first reply that settles the load ends it. Safe for use by many
+ * threads.
  */
 final class ModelLoad {
-  /** A model that is listed for so long is there, or takes long. */
+  /** After a load has taken this long, a model that is listed is in memory, or takes long. */
   private static final long LISTED = Duration.ofSeconds(20).toNanos();
 
   private static final long LISTED_AT_MOST = Duration.ofMinutes(1).toNanos();
 
-  /** A server that only lives shows less. */
+  /** The longer time for a server that shows only that it is alive. */
   private static final long ALIVE = Duration.ofMinutes(1).toNanos();
 
   private static final long ALIVE_AT_MOST = Duration.ofMinutes(3).toNanos();
 
-  /** Those that cost a token each. */
+  /** The most requests that cost a token each. */
   private static final int MAX_TOKENS = 3;
 
-  /** No word of the server's about its model. */
+  /**
+   * Failures that say nothing about the model, because a proxy or the network may be their cause.
+   */
   private static final Set<FailureKind> ON_THE_WAY =
       EnumSet.of(
           FailureKind.ORIGIN_UNREACHABLE,
@@ -53,17 +56,17 @@ final class ModelLoad {
     this.lastRequestedAt = now;
   }
 
-  /** Completed when it is over, and what follows from it done. */
+  /** Returns a future that completes when the load is over and has been acted on. */
   CompletableFuture<ProbeResult> completion() {
     return completion;
   }
 
-  /** When it was begun. */
+  /** Returns when the load began. */
   long startedAt() {
     return startedAt;
   }
 
-  /** A request for it is about to be sent. */
+  /** Records that a request is about to be sent. */
   synchronized void onRequest(long now) {
     requests++;
     awaited++;
@@ -71,18 +74,18 @@ final class ModelLoad {
     lastRequestedAt = now;
   }
 
-  /** Returns whether no reply to the first request for it has come, and no other was sent. */
+  /** Returns whether one request was sent, and its reply is still awaited. */
   synchronized boolean isRequestedOnce() {
     return requests == 1 && !ended;
   }
 
   /**
-   * A health check has found the server alive.
+   * Records that a health check has found the server alive.
    *
-   * @param there whether it has the model in memory, as far as it says
-   * @param usual how long a load takes, 0 if that is unknown
+   * @param there whether the server lists the model as loaded
+   * @param usual the usual time of a load, 0 if unknown
    * @param costs whether a request costs a token
-   * @return whether a further request is worth it
+   * @return whether a further request is worth sending
    */
   synchronized boolean onServerAlive(boolean there, long usual, boolean costs, long now) {
     if (there && !listed) {
@@ -101,17 +104,17 @@ final class ModelLoad {
     return now - from >= wait << (requests - 1);
   }
 
-  /** What a reply to one of its requests means. */
+  /** The effect of a reply. */
   enum ReplyEffect {
-    /** Nothing: others are awaited, or it is over. */
+    /** None: other replies are awaited, or the load is over. */
     IGNORED,
-    /** Something on the way has spoiled it, so that it is asked for once more. */
+    /** Something between has spoiled it, so the load is requested again. */
     SPOILED,
     /** The load is over. */
     SETTLES
   }
 
-  /** A reply has come, or the lack of one is certain. */
+  /** Records a reply, or that none will come. */
   synchronized ReplyEffect onReply(ProbeResult probeResult, boolean settled) {
     awaited--;
     AttemptException failure = probeResult.failure();
@@ -126,15 +129,15 @@ final class ModelLoad {
     return ReplyEffect.SETTLES;
   }
 
-  /** Returns whether no request is under way, but another is to come soon. */
+  /** Returns whether no request is under way, but another is about to be sent. */
   synchronized boolean isToBeRepeated() {
     return repeatPending && !ended;
   }
 
   /**
-   * It is over.
+   * Ends the load.
    *
-   * @return whether that is news
+   * @return false if it had ended before
    */
   synchronized boolean tryEnd() {
     boolean news = !ended;
@@ -142,15 +145,15 @@ final class ModelLoad {
     return news;
   }
 
-  /** Returns whether the reply to any request is still awaited. */
+  /** Returns whether a reply to any request is awaited. */
   synchronized boolean isAwaited() {
     return awaited > 0;
   }
 
   /**
-   * Returns how long it took, as far as that is known.
+   * Returns how long the load took, as far as that is known.
    *
-   * @param atOnce how long the reply takes at most of a server that has the model in memory
+   * @param atOnce the longest time of a reply when the model is in memory
    */
   synchronized long duration(long atOnce, long now) {
     boolean wasThere = requests > 1 && now - lastRequestedAt <= atOnce;

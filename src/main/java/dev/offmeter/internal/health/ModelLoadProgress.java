@@ -2,9 +2,9 @@
 package dev.offmeter.internal.health;
 
 /**
- * How far the load is that attempts at one endpoint wait for. A server loads its model for the
- * attempt that has waited longest; when that one goes, the load begins anew for the next. Safe for
- * use by many threads; what is lost in a race is an estimate.
+ * Estimates the progress of a load that attempts at one endpoint wait for. A server loads its model
+ * for the attempt that has waited longest; when that attempt goes, the load starts over for the
+ * next. Safe for use by many threads: a race loses an estimate only.
  */
 final class ModelLoadProgress {
   private volatile long longestAbandoned;
@@ -15,10 +15,10 @@ final class ModelLoadProgress {
   }
 
   /**
-   * An attempt has gone without a byte.
+   * Records that an attempt has gone without a byte.
    *
-   * @param begun when it was made
-   * @param first whether none waits that was made before it
+   * @param begun when the attempt began
+   * @param first whether no earlier attempt waits
    */
   void onAbandoned(long begun, long now, boolean first) {
     long seen = now - later(begun, restartedAt);
@@ -30,19 +30,19 @@ final class ModelLoadProgress {
     }
   }
 
-  /** The model is in memory. */
+  /** Records that the model is in memory. */
   void onLoaded() {
-    // Read first: every answer comes here.
+    // Read before it is written: every answer comes here.
     if (longestAbandoned != 0) {
       longestAbandoned = 0;
     }
   }
 
   /**
-   * Nanoseconds that the load still takes at least.
+   * Returns the least nanoseconds that the load still takes.
    *
-   * @param begun when the attempt was made that waits for it
-   * @param last how long the last one took, 0 if that is unknown
+   * @param begun when the attempt that waits began
+   * @param last how long the last load took, 0 if unknown
    * @return 0 if nothing is known
    */
   long remaining(long begun, long now, long last) {

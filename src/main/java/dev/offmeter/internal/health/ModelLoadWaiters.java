@@ -9,8 +9,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Calls that wait until the model of one endpoint is loaded, or cannot be. Each blocks on a future
- * of its own. Safe for use by many threads.
+ * Holds the calls that wait until the model of one endpoint is loaded, or cannot be. Each blocks on
+ * a future of its own. Safe for use by many threads.
  */
 public final class ModelLoadWaiters {
   private final Set<Waiter> waiting = ConcurrentHashMap.newKeySet();
@@ -19,7 +19,7 @@ public final class ModelLoadWaiters {
   public static final class Waiter {
     private final CompletableFuture<Void> ended = new CompletableFuture<>();
 
-    /** Completed when one of the endpoints is no longer warming. */
+    /** Returns a future that completes when one of the endpoints is no longer WARMING. */
     public CompletableFuture<Void> ended() {
       return ended;
     }
@@ -33,10 +33,10 @@ public final class ModelLoadWaiters {
     waiting.remove(waiter);
   }
 
-  /** The endpoint's state has changed. */
+  /** Wakes the calls when the endpoint leaves WARMING. */
   public void onStateChanged(EndpointChange change) {
     if (change.from() == EndpointState.WARMING) {
-      // Who joins anew meanwhile waits for the next change.
+      // A copy, because a call that joins meanwhile waits for the next change.
       List.copyOf(waiting).forEach(waiter -> waiter.ended.complete(null));
     }
   }

@@ -27,46 +27,56 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Whether a server has its model in memory, and getting it there without a caller who waits. A
- * server that loads on demand aborts the load when the request that began it is given up, so that a
- * limit shorter than the load would never see an answer: the load has a request of its own. Safe
+ * Finds out whether a server has its model in memory, and loads it in the background. A server that
+ * loads on demand aborts the load when the request that began it is cancelled, so calls with a
+ * timeout shorter than the load would never see an answer: the load gets a request of its own. Safe
  * for use by many threads.
  */
 public final class ModelLoader {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
-  /** Loading a model that is loaded takes no longer than this. */
+  /** The longest load of a model that is in memory already. */
   private static final Duration INSTANT = Duration.ofSeconds(2);
 
-  /** The server may keep a model longer than is known here. */
+  /**
+   * The time until an idle model is checked again: the server may keep it longer than is known
+   * here.
+   */
   private static final long RECHECK_DELAY = Duration.ofSeconds(30).toNanos();
 
-  /** So long after a load that was refused none is tried. */
+  /** The time without another load after one that was rejected. */
   private static final long REJECTED_DELAY = Duration.ofMinutes(10).toNanos();
 
-  /** After a second load in vain; it doubles with each further one. */
+  /** The wait after a second load that had nothing to load; doubles with each further one. */
   private static final long TOKEN_BACKOFF = Duration.ofSeconds(10).toNanos();
 
   private static final int MAX_DOUBLINGS = 6;
 
   /**
-   * So long after a load that a full queue refused another is asked for; twice as long each time.
+   * The wait before a load is requested again after the server's full queue rejected one; doubles
+   * each time.
    */
   private static final long BUSY_DELAY = Duration.ofSeconds(1).toNanos();
 
   private static final int MAX_BUSY_DOUBLINGS = 3;
 
-  /** That is {@link EndpointCircuitBreaker#MODEL_LOAD_TIMEOUT} in all, near enough. */
+  /**
+   * The most loads rejected by a full queue in a row; about {@link
+   * EndpointCircuitBreaker#MODEL_LOAD_TIMEOUT} in all.
+   */
   private static final int MAX_BUSY = 75;
 
   private static final Set<FailureKind> REJECTIONS =
       EnumSet.of(FailureKind.PATH_NOT_FOUND, FailureKind.BAD_REQUEST);
 
-  /** What a call would be told in the same words. */
+  /** Failures of a load that a call would meet too, so that an operator has to act. */
   private static final Set<FailureKind> WRONG_SETTINGS =
       EnumSet.of(FailureKind.MODEL_NOT_FOUND, FailureKind.OPTION_REJECTED);
 
-  /** A proxy may let calls through, and nothing else. */
+  /**
+   * Replies from which nothing about the model follows: a proxy may let calls through, and nothing
+   * else.
+   */
   private static final Set<ProbeResult.Status> UNCLEAR =
       EnumSet.of(
           ProbeResult.Status.UNAUTHORIZED,
@@ -76,7 +86,7 @@ public final class ModelLoader {
   private static final long KEEP_ALIVE_MIN = Duration.ofSeconds(5).toNanos();
   private static final long KEEP_ALIVE_MAX = Duration.ofMinutes(2).toNanos();
 
-  /** After a reply that something on the way has spoiled. */
+  /** The wait before a request is repeated whose reply was spoiled on the way. */
   private static final long REPEAT_DELAY = Duration.ofSeconds(1).toNanos();
 
   private static final long UNKNOWN = 0;
@@ -90,7 +100,7 @@ public final class ModelLoader {
   private final RequestRateLimiter rateLimiter;
   private final TimeSource time;
 
-  /** How the model is loaded; changes once at most. */
+  /** The probe that loads the model; changes once at most. */
   private volatile Probe.Kind loadProbe;
 
   private final AtomicInteger fruitlessTokens = new AtomicInteger();
@@ -144,19 +154,18 @@ public final class ModelLoader {
     return "the last load took " + Duration.ofNanos(loadNanos).toMillis() + " ms";
   }
 
-  /** Returns how many nanoseconds the last load took; 0 if that is unknown. */
+  /** Returns the nanoseconds of the last load; 0 if unknown. */
   long lastLoadNanos() {
     return loadNanos;
   }
 
-  /** Returns how many nanoseconds nearly every answer takes. */
+  /** Returns the nanoseconds within which nearly every answer is complete. */
   long usualAnswerNanos() {
     return latencies.total95();
   }
 
   /**
-   * Returns whether a call that has to wait for a load would miss its limits; false if that is
-   * unknown.
+   * Returns whether a call that waits for a load would miss its timeouts; false if that is unknown.
    */
   boolean isLoadTooLong() {
     return loadNanos != UNKNOWN
@@ -165,7 +174,8 @@ public final class ModelLoader {
   }
 
   /**
-   * A call is about to go there. If the server has dropped the model, it is not the one to wait.
+   * Called before a call is admitted. If the idle model has probably been unloaded, starts a
+   * background load so that this call fails over instead of waiting for it.
    */
   public void beforeCall() {
     keepWarm();
@@ -179,9 +189,9 @@ public final class ModelLoader {
   }
 
   /**
-   * Loads the model while callers use other endpoints.
+   * Loads the model in the background while calls use other endpoints.
    *
-   * @param why what they are told
+   * @param why the reason that those calls report
    */
   void loadInBackground(AttemptException why) {
     loadInBackground(why, wasLoadedRecently());
@@ -192,9 +202,9 @@ public final class ModelLoader {
   }
 
   /**
-   * The same.
+   * Loads the model in the background while calls use other endpoints.
    *
-   * @param again whether it is cold although it was loaded a short while ago
+   * @param again whether the model was loaded a short while ago, and is cold all the same
    */
   void loadInBackground(AttemptException why, boolean again) {
     recordEviction();
@@ -203,7 +213,10 @@ public final class ModelLoader {
     }
   }
 
-  /** The model is found not to be in memory. A server that was not there has lost it by that. */
+  /**
+   * Records that the model is not in memory. After an outage that is no eviction: a server that was
+   * gone has lost its model by that.
+   */
   void recordEviction() {
     boolean restarted = breaker.isTrippedAtOnce() && !breaker.isUpOrTrial();
     boolean pushedOut = !restarted && !breaker.isWarming() && wasLoadedRecently();
@@ -212,7 +225,7 @@ public final class ModelLoader {
     }
   }
 
-  /** From now on calls load it, and none is to be kept away because its model was cold. */
+  /** Leaves the model to the calls to load; none is kept away any more because it was cold. */
   private void leaveToCalls() {
     breaker.endBackoffOfUnloadedModel();
     if (evictionLogged.compareAndSet(false, true)) {
@@ -230,35 +243,35 @@ public final class ModelLoader {
     }
   }
 
-  /** Returns whether the model can be loaded beforehand. */
+  /** Returns whether the model can be loaded before a call. */
   boolean canLoad() {
     return probes.isSupported(loadProbe) && time.nanos() - loadNotBefore >= 0 && !isLeftToCalls();
   }
 
-  /** Returns whether loading it in the background would only push out what pushes it out. */
+  /** Returns whether background loads would only evict what evicts this model. */
   boolean isLeftToCalls() {
     return evictionDetector.isLeftToCalls(time.nanos());
   }
 
   /**
-   * Returns whether a load is what tells that the server is back: a token is worth it if it loads
-   * at all.
+   * Returns whether a load has to confirm that the server is back. A token is worth its cost only
+   * where the server is known to load on demand.
    */
   boolean canConfirm() {
     return canLoad() && (!isTokenNeeded() || loadNanos != UNKNOWN);
   }
 
-  /** Returns whether only a token can have the model loaded. */
+  /** Returns whether only a request for a token loads the model. */
   boolean isTokenNeeded() {
     return loadProbe == Probe.Kind.GENERATE_TOKEN;
   }
 
   /**
-   * Returns whether an attempt that got no byte may have waited for a load. Where only a token can
-   * tell, one is not asked for if others were served meanwhile, or if there was hardly time for a
-   * byte.
+   * Returns whether an attempt that got no byte may have waited for a load. Where only a request
+   * for a token can tell, none is sent if others were served meanwhile, or if there was hardly time
+   * for a byte.
    *
-   * @param since when the attempt was begun
+   * @param since when the attempt began
    */
   boolean mayBeUnloaded(long since) {
     if (!isTokenNeeded()) {
@@ -269,10 +282,10 @@ public final class ModelLoader {
   }
 
   /**
-   * Returns an attempt got no byte in all its time. What a load that is over at once costs is
-   * nothing.
+   * Called after a health check of a silent or idle endpoint; finds out by a load whether the model
+   * is in memory. A load that is over at once costs nothing.
    *
-   * @return the load that finds out; null if there is none
+   * @return the load; null if none was started
    */
   @Nullable CompletableFuture<ProbeResult> onProbe(ProbeResult.Status status) {
     return onProbe(status, false);
@@ -292,7 +305,10 @@ public final class ModelLoader {
     return null;
   }
 
-  /** A token costs a little: so long as they find no model to be loaded, they get rarer. */
+  /**
+   * Makes requests for a token rarer for as long as they find no model to be loaded, because each
+   * costs a little.
+   */
   private void onTokenResult(ProbeResult found, long took) {
     if (!isTokenNeeded() || isRejection(found)) {
       return;
@@ -307,19 +323,18 @@ public final class ModelLoader {
   }
 
   /**
-   * Loads what the server lists: Ollama may list a model that is still being loaded, by a call or
-   * by somebody else, so that only a load tells. If that is not over at once, nobody is to wait for
-   * it.
+   * Loads a model that the server lists: Ollama may list one that is still being loaded, by a call
+   * or by another client, and only a load tells. If the load is not over at once, the endpoint
+   * becomes WARMING, so that calls do not wait for it.
    */
   CompletableFuture<ProbeResult> loadWithoutBlocking() {
     return loadWithoutBlocking(false);
   }
 
   /**
-   * The same.
+   * Loads a model that the server lists, without making calls wait.
    *
-   * @param alone whether nothing but the load says that the model may not be there, so that a
-   *     second request has to say the same
+   * @param alone whether only this load suggests that the model is not in memory, so that a second request has to confirm it
    */
   private CompletableFuture<ProbeResult> loadWithoutBlocking(boolean alone) {
     boolean again = wasLoadedRecently();
@@ -353,7 +368,10 @@ public final class ModelLoader {
         : AttemptException.of(FailureKind.MODEL_COLD, "the model is still being loaded");
   }
 
-  /** A clock's thread tells nobody. One that is late itself has found nothing out. */
+  /**
+   * Ends the wait for a quick load. The timer's thread only hands the work over, because acting on
+   * it may take long. A timer that fires late has found nothing out: the reply may lie unread.
+   */
   private record SlowLoadTask(ProbeRunner probes, TimeSource time, long dueAt, Runnable task)
       implements ScheduledTask {
     @Override
@@ -370,9 +388,9 @@ public final class ModelLoader {
   }
 
   /**
-   * Loads it, or joins the load that is under way.
+   * Loads the model, or joins the load that is running.
    *
-   * @return completed, never exceptionally, when that is over, and what follows from it done
+   * @return completed, never exceptionally, when the load is over and has been acted on
    */
   CompletableFuture<ProbeResult> load() {
     return startLoad().completion();
@@ -416,7 +434,8 @@ public final class ModelLoader {
       probes.probeInParallel(
           loadProbe, Duration.ofNanos(left), probeResult -> onLoadReply(load, probeResult));
     } catch (AttemptException spent) {
-      // The first one is awaited.
+      // The first request may still be answered; without a free request this minute there is no
+      // second one.
     }
   }
 
@@ -428,7 +447,7 @@ public final class ModelLoader {
     }
   }
 
-  /** Returns whether the server itself has said how it is with the model. */
+  /** Returns whether the server itself has said whether the model can be loaded. */
   private static boolean isSettled(ProbeResult probeResult) {
     AttemptException failure = probeResult.failure();
     return probeResult.status() == ProbeResult.Status.READY
@@ -436,7 +455,10 @@ public final class ModelLoader {
         || (failure != null && WRONG_SETTINGS.contains(failure.kind()));
   }
 
-  /** Where a proxy lets nothing but OpenAI's API through to an Ollama, a token has to do. */
+  /**
+   * Ends the load, or repeats it as a request for a token: a proxy may let only OpenAI's API
+   * through to an Ollama.
+   */
   private void onLoadSettled(ModelLoad load, ProbeResult probeResult) {
     if (!isTokenNeeded()
         && isRejection(probeResult)
@@ -455,7 +477,7 @@ public final class ModelLoader {
     }
   }
 
-  /** Ends the wait of those who wait for a load that is to be asked for once more. */
+  /** Ends a load that waits to be repeated, so that its waiters go on. */
   private void cancelRepetition() {
     cancel(repetition);
     ModelLoad load = runningLoad();
@@ -464,7 +486,7 @@ public final class ModelLoader {
     }
   }
 
-  /** A health check that finds the server well may show that the reply to a load is lost. */
+  /** Requests a running load again if a health check suggests that its reply was lost. */
   void onHealthCheck(HealthChecker.HealthCheckResult result) {
     ModelLoad load = runningLoad();
     if (load == null || !result.isAlive()) {
@@ -509,7 +531,7 @@ public final class ModelLoader {
       return;
     }
     if (load.isAwaited()) {
-      // What it was to bring about is done, or cannot be.
+      // The load is over, so the requests still running are useless.
       probes.cancel(loadProbe);
     }
     lock.lock();
@@ -534,7 +556,7 @@ public final class ModelLoader {
       onModelLoaded(took > INSTANT.toNanos());
       watchForUnload(config.modelKeepAlive().toNanos());
     } else if (isRejection(probeResult)) {
-      // Calls may be let through all the same: a proxy may know their path only.
+      // Calls may succeed all the same: a proxy may let only their path through.
       boolean ours = failure != null && failure.kind() == FailureKind.CLIENT_RATE_LIMITED;
       loadNotBefore = time.nanos() + (ours ? RECHECK_DELAY : REJECTED_DELAY);
       breaker.onModelLoaded();
@@ -545,7 +567,10 @@ public final class ModelLoader {
     }
   }
 
-  /** A call has its first piece: if the model was not in memory, it was the load. */
+  /**
+   * Called when a call has its first piece. If the model was not in memory before, that call has
+   * loaded it.
+   */
   void onServed() {
     if (breaker.isWarming()) {
       ModelLoad load = runningLoad();
@@ -570,7 +595,10 @@ public final class ModelLoader {
     breaker.onModelLoaded();
   }
 
-  /** Its queue for loads is full of calls, which have it loaded, or of a load of another model. */
+  /**
+   * Called when the server's queue is full: of calls, which load the model themselves, or of a load
+   * of another model.
+   */
   private void onServerBusy(AttemptException failure) {
     if (closed || !breaker.isWarming()) {
       return;
@@ -602,12 +630,15 @@ public final class ModelLoader {
     }
   }
 
-  /** Calls that are answered outweigh what a load is told. */
+  /** Returns whether calls are being answered, which outweighs what a load reports. */
   private boolean isServing(long took) {
     return activity.hasServedSince(time.nanos() - took - HealthChecker.RECENTLY_SERVED);
   }
 
-  /** Its health check is well all the while, and must not bring it back at once. */
+  /**
+   * Reports a load without a reply as WEDGED where the health check passes all the while, because
+   * that check must then not bring the endpoint back at once.
+   */
   private AttemptException asWedgedIfSilent(AttemptException failure) {
     return isTokenNeeded() && failure.kind() == FailureKind.UNRESPONSIVE
         ? AttemptException.of(
@@ -622,12 +653,12 @@ public final class ModelLoader {
   }
 
   /**
-   * After an outage: loads the model, so that no call has to wait for it. A load that is refused
-   * for what a call would be refused for sets the endpoint aside.
+   * Loads the model after an outage, so that no call has to wait for it. A load that fails for a
+   * reason that would fail a call too takes the endpoint DOWN until an operator acts.
    *
-   * @param certain whether it has to be there, or it is enough that nothing else is wrong
-   * @param then if so
-   * @return completed when that is done
+   * @param certain whether the load must succeed; else a reply from which nothing follows is enough
+   * @param then runs if the endpoint may be used
+   * @return completed when the load is over and {@code then} has run
    */
   CompletableFuture<Void> verifyLoaded(boolean certain, Runnable then) {
     return loadWithoutBlocking()
@@ -644,9 +675,9 @@ public final class ModelLoader {
   }
 
   /**
-   * Loads the model after a look.
+   * Loads the model as the first health check asks for, before any call.
    *
-   * @return completed when it is loaded, or cannot be
+   * @return completed when the model is loaded or cannot be
    */
   CompletableFuture<ProbeResult> warmUp(ProbeResult.Status status) {
     evictionDetector.reset(time.nanos());
@@ -661,14 +692,16 @@ public final class ModelLoader {
         : CompletableFuture.completedFuture(ProbeRunner.NOT_PROBED);
   }
 
-  /** From now on the model is held in memory, if that is wanted. */
+  /** Starts to keep the model in memory, if the endpoint is configured so. */
   void keepWarm() {
     if (config.keepWarm() && canLoad() && keepingWarm.compareAndSet(false, true)) {
       scheduleKeepAlive();
     }
   }
 
-  /** Twice in the time that the server would keep it. */
+  /**
+   * Schedules the next keep-alive after half of the time for which the server keeps an idle model.
+   */
   private void scheduleKeepAlive() {
     long half = Math.min(config.modelKeepAlive().toNanos() / 2, KEEP_ALIVE_MAX);
     nextKeepAlive = runAfter(Math.max(KEEP_ALIVE_MIN, half), ModelLoader::refreshKeepAlive);
@@ -679,7 +712,10 @@ public final class ModelLoader {
     return closed ? null : time.schedule(nanos, tick);
   }
 
-  /** Does not keep a client alive that was dropped without being closed. */
+  /**
+   * A weak reference, so that a task does not keep alive a client that was dropped without being
+   * closed.
+   */
   private record WeakTask(WeakReference<ModelLoader> modelLoader, Consumer<ModelLoader> task)
       implements ScheduledTask {
     @Override
@@ -697,8 +733,9 @@ public final class ModelLoader {
   }
 
   /**
-   * When a load takes too long for a call, it has to be known before the call that the server has
-   * dropped the model: Ollama may list one that a call has it load like one that is loaded.
+   * Watches for an unload while the endpoint is idle, if a load takes too long for a call. It has
+   * to be known before the call, because Ollama lists a model that a call has it load like one that
+   * is in memory.
    */
   private void watchForUnload(long delay) {
     boolean shown = probes.isSupported(Probe.Kind.MODEL_LOADED);
@@ -707,7 +744,10 @@ public final class ModelLoader {
     }
   }
 
-  /** Its time has passed, and nobody has looked since. */
+  /**
+   * Returns whether the server has probably unloaded the idle model, and no check has seen it
+   * since.
+   */
   private boolean isProbablyUnloaded() {
     long due = lastUsedAt() + config.modelKeepAlive().toNanos();
     boolean known = probes.isSupported(Probe.Kind.MODEL_LOADED);
@@ -736,7 +776,9 @@ public final class ModelLoader {
     }
   }
 
-  /** A load of a model that is loaded only tells the server to keep it. */
+  /**
+   * Asks the server to keep the model: a load of a model that is in memory only extends its time.
+   */
   private void refreshKeepAlive() {
     scheduleKeepAlive();
     if (breaker.isUpOrTrial()) {
@@ -757,7 +799,7 @@ public final class ModelLoader {
     }
   }
 
-  /** Nobody is there to load it. */
+  /** Takes the endpoint DOWN in the middle of a load, because its server is gone. */
   void abandonLoad(AttemptException failure) {
     health.markDown(failure);
     probes.cancel(loadProbe);

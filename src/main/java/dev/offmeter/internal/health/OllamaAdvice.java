@@ -9,9 +9,10 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Recommends {@code Endpoint.ollama} for a self-hosted server that is asked by OpenAI's API and is
- * an Ollama, whose own path tells. It is asked once, in the background, as health checks are; a
- * managed endpoint, or one of another dialect, never is. Safe for use by many threads.
+ * Recommends {@code Endpoint.ollama} for a self-hosted Ollama that is configured as an
+ * OpenAI-compatible server; a path of its own gives it away. The request is sent once, in the
+ * background, as health checks are, and never to a managed endpoint or one with a dialect. Safe for
+ * use by many threads.
  */
 public final class OllamaAdvice {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -26,7 +27,7 @@ public final class OllamaAdvice {
     this.pending = new AtomicBoolean(probes.isSupported(Probe.Kind.DETECT_OLLAMA));
   }
 
-  /** Finds out what the server is, unless that was asked before. */
+  /** Sends the request, unless it was sent before. */
   public void probeOnce() {
     if (pending.get() && pending.compareAndSet(true, false)) {
       UserCode.ignore(

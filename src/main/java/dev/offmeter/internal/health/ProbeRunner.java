@@ -27,12 +27,11 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Asks one endpoint on the side, on a thread of the client's own, and never the same thing twice at
- * once: who wants to know what is being asked already shares the reply. Safe for use by many
- * threads.
+ * Runs the probes of one endpoint on the client's own threads. A probe of one kind runs once at a
+ * time; callers that come meanwhile share its result. Safe for use by many threads.
  */
 public final class ProbeRunner {
-  /** The outcome where the client was closed, or no thread could be had. */
+  /** The result if the client was closed, or no thread could be started. */
   static final ProbeResult NOT_PROBED =
       ProbeResult.of(
           ProbeResult.Status.UNKNOWN, AttemptException.of(FailureKind.CANCELLED, "not asked"));
@@ -63,7 +62,10 @@ public final class ProbeRunner {
     }
   }
 
-  /** If this process stood still meanwhile, the reply may lie there unread. */
+  /**
+   * Ends a probe. If the process stood still meanwhile, its reply may lie unread, so it gets its
+   * time again.
+   */
   private record ProbeTimeout(ProbeRunner probes, RunningProbe runningProbe, long dueAt, long nanos)
       implements ScheduledTask {
     @Override
@@ -92,13 +94,13 @@ public final class ProbeRunner {
     }
   }
 
-  /** Returns whether the endpoint can be asked this. */
+  /** Returns whether the endpoint has a probe of this kind. */
   boolean isSupported(Probe.Kind kind) {
     return kinds.contains(kind);
   }
 
   /**
-   * Asks, or joins those who are asking.
+   * Runs a probe, or joins the one that is running.
    *
    * @param then is told on a thread of the client's own, unless the client was closed
    */
@@ -109,7 +111,7 @@ public final class ProbeRunner {
     }
   }
 
-  /** Asks, over a connection of its own, beside those who are asking. */
+  /** Runs a probe over a connection of its own, beside those that are running. */
   void probeInParallel(Probe.Kind kind, Duration limit, Consumer<ProbeResult> then) {
     RunningProbe begun = start(kind, false, then);
     if (begun != null) {
@@ -121,7 +123,7 @@ public final class ProbeRunner {
     return start(kind, true, then);
   }
 
-  /** Null if there is nothing to begin. */
+  /** Returns the probe to start; null if another was joined, or there is none. */
   private @Nullable RunningProbe start(Probe.Kind kind, boolean joins, Consumer<ProbeResult> then) {
     Probe probe;
     lock.lock();
@@ -146,9 +148,9 @@ public final class ProbeRunner {
     return null;
   }
 
-  /** The limit covers the wait for a thread too. */
+  /** Starts a probe. The limit covers the wait for a thread too. */
   private void start(Probe.Kind kind, RunningProbe runningProbe, Duration limit) {
-    // The client may be closed, or the process without a further thread.
+    // The client may be closed, or the process unable to start a thread.
     Throwable unable =
         UserCode.run(
             () -> {
@@ -171,7 +173,7 @@ public final class ProbeRunner {
     }
   }
 
-  /** Nobody may have begun it: a process can be without a thread for that. */
+  /** Ends a probe that takes too long, even if no thread has ever begun it. */
   private void onTimeout(RunningProbe runningProbe) {
     runningProbe.probe.cancel();
     if (runningProbe.started.compareAndSet(false, true)) {
@@ -207,7 +209,7 @@ public final class ProbeRunner {
       lock.unlock();
     }
     try {
-      // What ends because the client does says nothing of the endpoint.
+      // A probe that ended because the client was closed says nothing about the endpoint.
       runningProbe.result.complete(over ? NOT_PROBED : found);
     } finally {
       stop(runningProbe.timeout);
@@ -220,12 +222,14 @@ public final class ProbeRunner {
     }
   }
 
-  /** Runs what a clock has found due and might take long; not at all once the client is closed. */
+  /**
+   * Runs a task that might block off the timer's thread; does nothing once the client is closed.
+   */
   void runInBackground(Runnable task) {
     UserCode.ignore(() -> workers.execute(task));
   }
 
-  /** Ends what is being asked. */
+  /** Cancels the running probes of one kind. */
   void cancel(Probe.Kind kind) {
     lock.lock();
     try {
@@ -235,7 +239,7 @@ public final class ProbeRunner {
     }
   }
 
-  /** Ends what is being asked; nothing is asked any more. */
+  /** Cancels the running probes; no further one is started. */
   void close() {
     List<RunningProbe> left;
     lock.lock();

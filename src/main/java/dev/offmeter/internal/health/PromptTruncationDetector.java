@@ -11,19 +11,21 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Prompts that a server has cut in silence, as an Ollama does behind OpenAI's API: it says how many
- * tokens it has read, and a word is never less than one. What is written without spaces has few
- * words, and is not judged. Some servers count only what they had not read before, so that this is
- * worth a line of log, once for an endpoint, and no answer is lost for it. Safe for use by many
- * threads.
+ * Detects prompts that a server has cut silently, as an Ollama does behind OpenAI's API: it reports
+ * how many tokens it has read, and a word is never less than one token. Text without spaces has few
+ * words, and is not judged. Some servers count only what they have not cached, so this is worth one
+ * log line for an endpoint, and never fails an answer. Safe for use by many threads.
  */
 public final class PromptTruncationDetector {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
-  /** Half of the smallest usual context is left of a prompt; a count below is of another kind. */
+  /**
+   * The least count that is judged: half of the smallest usual context. A lower one counts
+   * something else.
+   */
   private static final int LEAST = 1000;
 
-  /** So many words of prose are more than a server can have read that counts so many tokens. */
+  /** The least words per token that show a cut prompt; prose has fewer. */
   private static final double WORDS_PER_TOKEN = 1.25;
 
   private final String endpoint;
@@ -35,7 +37,7 @@ public final class PromptTruncationDetector {
     this.enabled = probes.isSupported(Probe.Kind.DETECT_OLLAMA);
   }
 
-  /** A request has its answer. */
+  /** Judges the token count of an answered request. */
   public void onAnswer(ChatRequest request, Usage usage) {
     long tokens = usage.inputTokens();
     long most = (long) (WORDS_PER_TOKEN * tokens);
@@ -64,7 +66,7 @@ public final class PromptTruncationDetector {
     return words;
   }
 
-  /** What stands between spaces and has a letter in it. */
+  /** Returns the number of runs between spaces that have a letter. */
   static long words(String text) {
     long words = 0;
     boolean letters = false;

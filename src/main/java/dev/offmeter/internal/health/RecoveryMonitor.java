@@ -21,25 +21,25 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Looks after one endpoint while it is down. Evidence that it is back is a change: a look that
- * found it ill, or a call that found nobody, and then a look that finds it well. A server that is
- * well at every look although calls fail proves nothing, and comes back by its pause alone. Safe
- * for use by many threads.
+ * Watches one endpoint while it is DOWN or WARMING, in the background, one health check at a time.
+ * An endpoint counts as recovered only when a passing health check follows a failing one or a
+ * refused connection. A server that passes every check although calls fail proves nothing, and
+ * comes back only when its back-off ends. Safe for use by many threads.
  */
 public final class RecoveryMonitor {
   /**
-   * A server may be ill to looks only. So what is not unmistakable keeps it shut for 10 min, twice
-   * as long after each trial that failed, and for an hour at most.
+   * How long failing health checks are trusted to keep an endpoint DOWN beyond its back-off: a
+   * server may fail health checks only. A refused connection is always trusted.
    */
   private static final long TRUSTED_FOR = Duration.ofMinutes(10).toNanos();
 
   private static final long TRUSTED_FOR_MAX = Duration.ofHours(1).toNanos();
 
-  /** The server, or what is before it, has no such path, now at least. */
+  /** Failures that say that the server, or a proxy before it, has no such path, at least now. */
   private static final Set<FailureKind> UNSUPPORTED_CHECK =
       EnumSet.of(FailureKind.PATH_NOT_FOUND, FailureKind.MODEL_NOT_FOUND, FailureKind.BAD_REQUEST);
 
-  /** What is not well by these keeps nothing shut: a server may know more models than it lists. */
+  /** Results that never keep an endpoint DOWN: a server may know more models than it lists. */
   private static final Set<ProbeResult.Status> INCONCLUSIVE =
       EnumSet.of(ProbeResult.Status.UNAUTHORIZED, ProbeResult.Status.READY);
 
@@ -50,14 +50,14 @@ public final class RecoveryMonitor {
           ProbeResult.Status.NOT_READY);
 
   /**
-   * A server that loads a model may be too busy for one look, and its load is worth much. Twice as
-   * many after each load that was given up for them: some machines say nothing all the while.
+   * The most silent health checks in a row while a model is being loaded: the server may be too
+   * busy to answer, and aborting a load is costly.
    */
   private static final int MAX_SILENCES_WHILE_LOADING = 3;
 
   private static final int MOST_DOUBLINGS = 5;
 
-  /** A pause holds until the next look has had its say. */
+  /** The time that the next health check may take: a hold lasts until its result is known. */
   private static final long CHECK_DURATION =
       HealthChecker.TIMEOUT.multipliedBy(2).toNanos() + 1_000_000_000;
 
@@ -73,10 +73,10 @@ public final class RecoveryMonitor {
   private int abandonedLoads;
   private boolean closed;
 
-  /** Whether the server has ever answered a check as only one does that knows it. */
+  /** Whether the server has ever answered as only one with this health check does. */
   private boolean checkSupported;
 
-  /** Whether there is nothing to be learnt from looking, for the time being. */
+  /** Whether health checks can learn nothing for now. */
   private boolean uninformative;
 
   private long checkedAt;
@@ -93,7 +93,7 @@ public final class RecoveryMonitor {
     this.checkInterval = checkInterval;
   }
 
-  /** The endpoint's state has changed. */
+  /** Called when the endpoint's state has changed. */
   void onStateChanged(EndpointChange change) {
     lock.lock();
     try {
@@ -108,7 +108,7 @@ public final class RecoveryMonitor {
       } else if (change.to() == EndpointState.DOWN && !breaker.isBackoffSetByServer()) {
         downSince = time.nanos();
         seenUnhealthy = breaker.isTrippedAtOnce();
-        // Those who wait there want to know at once, unless that is known already.
+        // Calls that wait there need to know at once, unless a health check has just found out.
         boolean known = change.cause() == FailureKind.UNRESPONSIVE;
         schedule(!known && health.hasWaiters() ? 0 : checkInterval.next(0));
       }
@@ -132,7 +132,10 @@ public final class RecoveryMonitor {
     nextCheck = time.schedule(delay, new CheckTask(new WeakReference<>(this)));
   }
 
-  /** Does not keep a client alive that was dropped without being closed. */
+  /**
+   * A weak reference, so that a task does not keep alive a client that was dropped without being
+   * closed.
+   */
   private record CheckTask(WeakReference<RecoveryMonitor> monitor) implements ScheduledTask {
     @Override
     public Purpose purpose() {
@@ -176,7 +179,10 @@ public final class RecoveryMonitor {
     act(result, back, tooSilent);
   }
 
-  /** Returns whether that is evidence that it is back. */
+  /**
+   * Records a health check and schedules the next; returns whether the endpoint counts as
+   * recovered.
+   */
   private boolean evaluate(HealthChecker.HealthCheckResult result) {
     long delay = delayUntilNext();
     schedule(delay);
@@ -198,7 +204,10 @@ public final class RecoveryMonitor {
     return seenUnhealthy && well && !result.isStartedBefore(downSince);
   }
 
-  /** A gateway in front of a server that is not there yet knows no path at all. */
+  /**
+   * Returns whether the server lacks this health check. A gateway answers so for a server that has
+   * not started yet.
+   */
   private static boolean isCheckUnsupported(HealthChecker.HealthCheckResult result) {
     AttemptException failure = result.failure();
     return result.status() == ProbeResult.Status.UNKNOWN
@@ -206,7 +215,10 @@ public final class RecoveryMonitor {
         && UNSUPPORTED_CHECK.contains(failure.kind());
   }
 
-  /** Or as good as that: a server of another make says in other words that it is there. */
+  /**
+   * Returns whether a call can be served, as far as a health check shows: a server of another make
+   * answers in another form.
+   */
   private boolean isHealthy(HealthChecker.HealthCheckResult result) {
     if (result.isModelUnlisted() && breaker.isOpenUntilModelExists()) {
       return false;
@@ -216,7 +228,7 @@ public final class RecoveryMonitor {
         || isUsableUnloaded(result);
   }
 
-  /** Returns whether a server that loads its model has given no sign of life for too long. */
+  /** Counts silent health checks; returns whether they have become too many. */
   private boolean recordSilence(HealthChecker.HealthCheckResult result) {
     AttemptException unreachable = result.unreachableFailure();
     boolean silent =
@@ -232,13 +244,16 @@ public final class RecoveryMonitor {
     return true;
   }
 
-  /** Where it cannot be loaded beforehand, a call has to. */
+  /** Returns whether the model is not loaded, and only a call can load it. */
   private boolean isUsableUnloaded(HealthChecker.HealthCheckResult result) {
     return result.status() == ProbeResult.Status.MODEL_NOT_LOADED
         && !health.modelLoader().canLoad();
   }
 
-  /** From look to look: what one took, a dead server all of its 2 s, is part of it. */
+  /**
+   * Returns the delay before the next check. The interval is from start to start, so the 2 s of a
+   * check that times out are part of it.
+   */
   private long delayUntilNext() {
     long interval = checkInterval.next(time.nanos() - downSince);
     return Math.max(interval / 4, interval - (time.nanos() - checkedAt));
@@ -265,7 +280,7 @@ public final class RecoveryMonitor {
 
   private void onRecovered() {
     if (breaker.isWarming()) {
-      // Its load tells when, and not a list that has what is being loaded.
+      // The end of the load tells when: a list may have a model that is still being loaded.
       return;
     }
     if (isLoadNeededToConfirm()) {
@@ -280,7 +295,10 @@ public final class RecoveryMonitor {
     return health.modelLoader().canConfirm() && breaker.canHalfOpen();
   }
 
-  /** Whether a model that it did not have has been got since shows only when it is to be loaded. */
+  /**
+   * Called when the model is not loaded. Whether a missing model has been downloaded since shows
+   * only when it is to be loaded.
+   */
   private void onModelNotLoaded(AttemptException failure) {
     if (!breaker.isModelNotFound()) {
       health.modelLoader().loadInBackground(failure, false);
@@ -296,7 +314,7 @@ public final class RecoveryMonitor {
       return;
     }
     if (!breaker.isWarming()) {
-      // What took it down was found by others.
+      // Another path took the endpoint DOWN, so attempts are still waiting there.
       health.endAttempts(failure, failure);
     } else if (tooSilent) {
       health.modelLoader().abandonLoad(failure);
@@ -312,7 +330,10 @@ public final class RecoveryMonitor {
     }
   }
 
-  /** When it is looked at next; empty while it is not, or only a call can tell. */
+  /**
+   * Returns the time until the next health check; empty if none is scheduled, or only a call can
+   * tell.
+   */
   public Optional<Duration> nextHealthCheck() {
     lock.lock();
     try {

@@ -10,9 +10,10 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Refusals in a row at one endpoint that by themselves are the request's or the model's fault. When
- * different requests meet them, and no request has an answer between, the fault is the endpoint's,
- * in words that nobody foresaw. Keeps hashes, never texts. Safe for use by many threads.
+ * Counts refusals in a row at one endpoint that by themselves are the request's or the model's
+ * fault. When different requests are refused, and none is answered between, the fault is the
+ * endpoint's, reported in words that no rule knows. Keeps hashes, never texts. Safe for use by many
+ * threads.
  */
 public final class RefusalStreak {
   private static final int ENOUGH = 5;
@@ -21,9 +22,9 @@ public final class RefusalStreak {
   private volatile boolean empty = true;
 
   /**
-   * An attempt has failed.
+   * Records a failed attempt.
    *
-   * @return why the endpoint is to be taken down; null if it is not
+   * @return why the endpoint must go DOWN; null if it need not
    */
   synchronized @Nullable public AttemptException onFailure(
       AttemptException failure, ChatRequest request) {
@@ -43,15 +44,16 @@ public final class RefusalStreak {
   }
 
   /**
-   * A prompt that is too long, thinking without end and a model that writes broken tool calls are
-   * known for what they are, and say nothing of the next caller's request.
+   * Returns whether the cause is unknown. A prompt that is too long, thinking without end, and a
+   * model that writes broken tool calls are understood, and say nothing about the next caller's
+   * request.
    */
   private static boolean isUnforeseen(FailureKind kind, ChatRequest request) {
     return kind == FailureKind.BAD_REQUEST
         || (kind == FailureKind.MODEL_STOPPED && request.tools().isEmpty());
   }
 
-  /** A request has its answer. */
+  /** Records an answer. */
   public void onAnswer() {
     if (!empty) {
       clear();

@@ -10,19 +10,19 @@ import java.time.Duration;
 import java.util.Arrays;
 
 /**
- * When a request that is silent on a kept connection is sent once more over a new one. A router
- * that has forgotten a connection drops without a word what is sent over it; a server that is
- * merely slow is as silent, and must not get every request twice. So the silence has to be longer
- * than twice what is usual here, for a request that is not much longer than those that were
- * answered, and a health check over a new connection has to be answered meanwhile. If the second
- * one is as silent as the first, the connection was not to blame: then there is no other for 10
- * min, and twice as long after each further one. Safe for use by many threads.
+ * Decides when a request that is silent on a pooled connection is sent again over a new one. A
+ * router that has forgotten a connection drops silently what is sent over it; a server that is
+ * merely slow is as silent, and must not get every request twice. The silence therefore has to be
+ * longer than twice the usual one, for a request not much longer than those that were answered, and
+ * a health check over a new connection has to be answered meanwhile. If the second request is as
+ * silent as the first, the connection was not to blame: then none is resent for 10 min, and twice
+ * as long after each further one. Safe for use by many threads.
  */
 public final class ResendPolicy {
   private static final long FRUITLESS_DELAY = Duration.ofMinutes(10).toNanos();
   private static final int MOST_DOUBLINGS = 6;
 
-  /** About a thousand tokens, which any server reads in moments. */
+  /** The length of about a thousand tokens, which any server reads in moments. */
   private static final long SHORT = 4000;
 
   private static final int KEPT = 16;
@@ -41,10 +41,10 @@ public final class ResendPolicy {
   }
 
   /**
-   * Returns whether a request is to be sent once more.
+   * Returns whether the request is to be sent again.
    *
-   * @param since since when it is silent
-   * @param atLeast how long it must have been silent in any case
+   * @param since when the silence began
+   * @param atLeast the shortest silence in any case
    */
   public boolean isDue(ChatRequest request, long since, long atLeast) {
     return hasAnswered()
@@ -54,23 +54,20 @@ public final class ResendPolicy {
   }
 
   /**
-   * Returns whether it is longer than twice what is usual here, for a request that is not long for
-   * it.
+   * Returns whether the silence is longer than twice the usual one, for a request of usual length.
    */
   boolean isLongSilence(ChatRequest request, long since) {
     return time.nanos() - since >= 2 * median()
         && length(request) <= Math.max(SHORT, 2 * activity.longestRequest());
   }
 
-  /** A request had its first piece so many nanoseconds after it was sent. */
+  /** Records the nanoseconds from the dispatch of a request to its first piece. */
   public synchronized void onAnswer(long silence) {
     silences[count % KEPT] = silence;
     count = count + 1 < 2 * KEPT ? count + 1 : KEPT;
   }
 
-  /**
-   * Until then nobody knows how long it takes, and a second request is no better than the first.
-   */
+  /** Returns whether a request was ever answered; until then the usual silence is unknown. */
   synchronized boolean hasAnswered() {
     return count > 0;
   }
@@ -85,7 +82,7 @@ public final class ResendPolicy {
     return time.nanos() - allowedFrom >= 0;
   }
 
-  /** Whether the second request had a piece sooner than the first one was given up. */
+  /** Records whether the second request had a piece sooner than the first timed out. */
   public synchronized void onOutcome(boolean sooner) {
     if (sooner) {
       consecutiveFruitless = 0;
@@ -96,7 +93,7 @@ public final class ResendPolicy {
     }
   }
 
-  /** All that a request holds for the server to read, in characters. */
+  /** Returns the characters of a request that the server has to read. */
   public static long length(ChatRequest request) {
     long length = request.answerSchema().orElse("").length();
     for (Message message : request.messages()) {

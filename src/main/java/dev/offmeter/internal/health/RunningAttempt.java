@@ -4,47 +4,46 @@ package dev.offmeter.internal.health;
 import dev.offmeter.internal.AttemptException;
 
 /**
- * An attempt under way, as the health of its endpoint sees it. Asked and told from any thread; none
- * of its methods may block.
+ * An attempt under way, as health monitoring sees it. Called from any thread; no method may block.
  */
 public interface RunningAttempt {
-  /** Nanoseconds of the client's clock at which it was made. */
+  /** Returns when the attempt began, in nanoseconds of the client's clock. */
   long startedAt();
 
-  /** Whether it was made before {@code then}. */
+  /** Returns whether the attempt began before {@code then}. */
   default boolean isOlderThan(long then) {
     return startedAt() - then < 0;
   }
 
-  /** Whether it has no first piece, and was made before {@code then}. */
+  /** Returns whether the attempt has no first piece and began before {@code then}. */
   boolean isWaitingLongerThan(long then);
 
   /**
-   * Whether it may yet have an answer.
+   * Returns whether the attempt can still get an answer in time.
    *
    * @param load nanoseconds until the model is loaded
    * @param answer how long an answer takes then, in nanoseconds
    */
   boolean canOutlast(long load, long answer);
 
-  /** Whether it has been silent for long, and over a new connection. */
+  /** Returns whether the attempt has been silent for long, over a new connection. */
   boolean isSilentOnNewConnection();
 
   /**
-   * Called when a health check over a new connection was answered, while this attempt may have been
-   * silent for long on a kept one.
+   * Called when a health check over a new connection was answered; the attempt may have been silent
+   * for long on a pooled one.
    */
   void onServerHealthy();
 
-  /** Ends it, if no piece of its answer has come: the endpoint is not to be waited for. */
+  /** Ends the attempt if no piece of its answer has come, so that its call moves on. */
   void failOver(AttemptException failure);
 
   /**
-   * Ends it, because the endpoint is dead.
+   * Ends the attempt, because the endpoint is dead.
    *
-   * @param waited how it ends where no piece has come
-   * @param begun how it ends where one has
-   * @param certain whether somebody said so, where a health check may have been lost
+   * @param waited the failure if no piece has come
+   * @param begun the failure if one has
+   * @param certain whether the endpoint is known to be dead; else the health check may have been lost
    */
   void onUnreachable(AttemptException waited, AttemptException begun, boolean certain);
 }

@@ -6,14 +6,17 @@ import dev.offmeter.internal.AttemptException;
 import java.time.Duration;
 
 /**
- * What a server's silence towards a health check is worth. One silent look is enough, until it has
- * been wrong: a server that is well again within moments was not dead, but too busy to say so, and
- * from then on it takes more of them in a row, and in the end more than fit into a call's limit: a
- * server that answers no check while it works must be of use too. A long outage makes it one again.
- * Safe for use by many threads.
+ * Decides how many silent health checks in a row make a server count as dead. One is enough until
+ * it has been wrong: a server that is healthy again within moments was too busy to answer, and from
+ * then on it takes more, in the end more than fit into a call's timeout, because a server that
+ * answers no check while it works must be usable too. A long outage resets the number to one. Safe
+ * for use by many threads.
  */
 final class UnhealthyThreshold {
-  /** No machine that was dead is back within this time. */
+  /**
+   * A silence that ends sooner than this was a busy server: no machine that was dead is back so
+   * quickly.
+   */
   private static final long FALSE_ALARM_WINDOW = Duration.ofSeconds(15).toNanos();
 
   private int threshold = 1;
@@ -27,20 +30,23 @@ final class UnhealthyThreshold {
     this.activity = activity;
   }
 
-  /** Returns whether nothing was heard, where a refusal or a reset would be somebody's word. */
+  /**
+   * Returns whether nothing was heard at all; a refused or reset connection is an answer of
+   * somebody.
+   */
   static boolean isSilent(AttemptException failure) {
     return failure.kind() == FailureKind.UNRESPONSIVE
         || failure.kind() == FailureKind.CONNECT_TIMEOUT;
   }
 
   /**
-   * One more silent look.
+   * Counts a silent health check.
    *
-   * @return whether they are enough
+   * @return whether the threshold is reached
    */
   synchronized boolean recordSilence(long now) {
     if (activity.hasServedSince(lastSilenceAt)) {
-      // It was silent, and yet it lived.
+      // The server was silent, but alive, so the silences before do not count.
       consecutive = 0;
     }
     lastSilenceAt = now;
@@ -53,7 +59,7 @@ final class UnhealthyThreshold {
     return enough;
   }
 
-  /** A look finds it well. */
+  /** Records that a health check has passed. */
   synchronized void onHealthy(long now) {
     if (unhealthy) {
       boolean wrong = now - unhealthySince < FALSE_ALARM_WINDOW;

@@ -17,24 +17,27 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Whether the model of one endpoint is wedged: its server answers every health check, and no call.
- * Ollama's engine can be left so by a stream that was cancelled, and stays so until the model is
- * unloaded. A call without a byte is explained by a load, a queue in which others are served or a
- * prompt that is long for this server. Two in a row that nothing explains, the second begun when
- * the first was over, are one wedge. Safe for use by many threads; nothing here waits.
+ * Detects a wedged model: its server answers every health check, and no call. Ollama's engine can
+ * be left so by a cancelled stream, and stays so until the model is unloaded. A load, a queue in
+ * which others are served, or a prompt that is long for this server explains a call without a byte.
+ * Two in a row that nothing explains, the second begun after the first was over, show a wedged
+ * model. Safe for use by many threads; never blocks.
  */
 public final class WedgedModelDetector {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
-  /** A server that has the model in memory is done with loading it so soon. */
+  /** The longest load of a model that is in memory already. */
   private static final long INSTANT = Duration.ofSeconds(2).toNanos();
 
-  /** No limit that is less tells a slow server from one that hangs. */
+  /**
+   * The shortest silence that counts; a shorter timeout does not tell a slow server from one that
+   * hangs.
+   */
   private static final long MIN_SILENCE = Duration.ofSeconds(5).toNanos();
 
   private static final Duration UNLOADING = Duration.ofSeconds(10);
 
-  /** What is wrong, and what else might be. */
+  /** The cause, and the only other one that fits. */
   public static final String HANGS =
       "the model hangs until it is unloaded, or another client keeps it busy";
 
@@ -50,7 +53,7 @@ public final class WedgedModelDetector {
   private final TimeSource time;
   private final ReentrantLock lock = new ReentrantLock();
 
-  /** Whether there is a first call that nothing explains, and when it was. Under the lock. */
+  /** Whether an unexplained silent call was seen. Guarded by the lock. */
   private boolean suspected;
 
   private long firstBegan;
@@ -59,7 +62,7 @@ public final class WedgedModelDetector {
   private volatile boolean wedged;
   private volatile long wedgedAt;
 
-  /** Whether it was asked to unload the model. Under the lock. */
+  /** Whether an unload was requested. Guarded by the lock. */
   private boolean unloaded;
 
   private long unloadedAt;
@@ -77,7 +80,7 @@ public final class WedgedModelDetector {
     this.time = time;
   }
 
-  /** Returns whether it was found to be wedged, and nobody has been served since. */
+  /** Returns whether the model was found wedged, and no call was served since. */
   boolean isWedged() {
     return wedged && !activity.hasServedSince(wedgedAt);
   }
@@ -85,36 +88,39 @@ public final class WedgedModelDetector {
   /**
    * An attempt that got no byte in all its time.
    *
-   * @param startedAt when it was sent, over the connection that it had at last
-   * @param endedAt when it was given up
-   * @param onNewConnection whether no router can have forgotten that connection
+   * @param startedAt when it was sent over its last connection
+   * @param endedAt when it timed out
+   * @param onNewConnection whether that connection was new, so that no router can have forgotten it
    */
   public record SilentAttempt(long startedAt, long endedAt, boolean onNewConnection) {}
 
   /**
-   * What an attempt without a byte is to be weighed as.
+   * Returns the evidence of an attempt without a byte.
    *
-   * @param began when it was sent, over the connection that it had at last
-   * @param onNew whether that was a new one
-   * @return null if it is explained already
+   * @param began when it was sent over its last connection
+   * @param onNew whether that connection was new
+   * @return null if the silence is explained already
    */
   @Nullable
   public SilentAttempt silentAttempt(ChatRequest request, long began, boolean onNew) {
     long now = time.nanos();
-    // Of a server that has never answered nobody knows how slow it is.
+    // How slow a server is that has never answered is unknown, so it gets the whole limit.
     long atLeast = health.resendPolicy().hasAnswered() ? halfLimit() : wholeLimit();
     boolean odd =
         now - began >= atLeast
             && !activity.hasServedSince(began)
             && !health.hasEarlierAttempt(began)
             && health.resendPolicy().isLongSilence(request, began);
-    // Where only a token tells of a load, that token finds out for itself.
+    // Where only a one-token request shows a load, that request finds out by itself.
     boolean byToken =
         probes.isSupported(Probe.Kind.GENERATE_TOKEN) && health.modelLoader().isTokenNeeded();
     return odd && health.isProbed() && !byToken ? new SilentAttempt(began, now, onNew) : null;
   }
 
-  /** Returns a caller in a greater hurry tells nothing, as with all other limits. */
+  /**
+   * Returns half of the usual limit: a call with a shorter timeout of its own says nothing about
+   * the endpoint.
+   */
   private long halfLimit() {
     return Math.max(INSTANT, config.timeouts().firstToken().toNanos() / 2);
   }
@@ -124,10 +130,10 @@ public final class WedgedModelDetector {
   }
 
   /**
-   * Weighs an attempt without a byte.
+   * Judges an attempt without a byte.
    *
-   * @param result of a health check after it
-   * @param load the load that it led to; null if there is none
+   * @param result the result of a health check after it
+   * @param load the load that it started; null if none
    */
   void assess(
       SilentAttempt silentAttempt,
@@ -147,7 +153,10 @@ public final class WedgedModelDetector {
     }
   }
 
-  /** A list may have a model that is still being loaded; a load that is over at once is proof. */
+  /**
+   * Judges by a load: a server may list a model that is still being loaded, but a load that is over
+   * at once proves that the model is in memory.
+   */
   private void assess(SilentAttempt silentAttempt, ProbeResult loaded, long took) {
     if (loaded.status() == ProbeResult.Status.READY && took <= INSTANT) {
       suspect(silentAttempt);
@@ -195,7 +204,7 @@ public final class WedgedModelDetector {
     }
   }
 
-  /** Once, until it has served somebody again. */
+  /** Claims the one unload request per wedged state; returns false if it was sent. */
   private boolean tryClaimUnload() {
     lock.lock();
     try {
@@ -208,7 +217,10 @@ public final class WedgedModelDetector {
     }
   }
 
-  /** That it is gone is seen by the next health check, which has it loaded anew. */
+  /**
+   * Requests the unload. The next health check sees that the model is gone, and has it loaded
+   * again.
+   */
   private void unload() {
     UserCode.ignore(
         () -> LOG.warn("endpoint {} is asked to unload its model, which is wedged", config.name()));
