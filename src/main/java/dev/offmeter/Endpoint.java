@@ -502,7 +502,9 @@ public final class Endpoint {
       return protocol().keyPrefix();
     }
 
-    /** Returns a server's protocol; a function, which has none, is built by {@link FunctionBuilder}. */
+    /**
+     * Returns a server's protocol; a function, which has none, is built by {@link FunctionBuilder}.
+     */
     private ProtocolDescriptor protocol() {
       return Objects.requireNonNull(api, "api");
     }
@@ -961,9 +963,9 @@ public final class Endpoint {
     }
 
     /**
-     * Sets the limit of one attempt, from the call of the function to its answer: from 1 ms to 24 h.
-     * Default 15 s for the first endpoint when another follows it, else 120 s. When it passes, the
-     * function is interrupted and left behind.
+     * Sets the limit of one attempt, from the call of the function to its answer: from 1 ms to 24
+     * h. Default 15 s for the first endpoint when another follows it, else 120 s. When it passes,
+     * the function is interrupted and left behind.
      */
     public FunctionBuilder timeout(Duration timeout) {
       settings.timeout(timeout);
@@ -971,9 +973,9 @@ public final class Endpoint {
     }
 
     /**
-     * Sets the most calls of the function at once, at least 1; default unlimited. A call that finds it
-     * full goes to the next endpoint; only when no other endpoint answers does it wait for a place,
-     * within its deadline.
+     * Sets the most calls of the function at once, at least 1; default unlimited. A call that finds
+     * it full goes to the next endpoint; only when no other endpoint answers does it wait for a
+     * place, within its deadline.
      */
     public FunctionBuilder maxConcurrent(int maxConcurrent) {
       settings.maxConcurrent(maxConcurrent);
@@ -981,9 +983,9 @@ public final class Endpoint {
     }
 
     /**
-     * Sets how long a call waits for a place here when {@link #maxConcurrent} is reached, before it goes
-     * to the next endpoint: from 1 ms to 24 h, within the call's deadline and in order of arrival.
-     * Rejected without a {@code maxConcurrent}. Default: not at all.
+     * Sets how long a call waits for a place here when {@link #maxConcurrent} is reached, before it
+     * goes to the next endpoint: from 1 ms to 24 h, within the call's deadline and in order of
+     * arrival. Rejected without a {@code maxConcurrent}. Default: not at all.
      */
     public FunctionBuilder maxWait(Duration maxWait) {
       settings.maxWait(maxWait);
@@ -991,8 +993,8 @@ public final class Endpoint {
     }
 
     /**
-     * Sets the most calls of the function within any 60 s: from 1 to 100,000, default unlimited. A call
-     * that finds them used up goes to the next endpoint; it does not wait.
+     * Sets the most calls of the function within any 60 s: from 1 to 100,000, default unlimited. A
+     * call that finds them used up goes to the next endpoint; it does not wait.
      */
     public FunctionBuilder requestsPerMinute(int requestsPerMinute) {
       settings.requestsPerMinute(requestsPerMinute);
@@ -1000,8 +1002,8 @@ public final class Endpoint {
     }
 
     /**
-     * Sets whether a request with {@link ChatRequest#selfHostedOnly()} may be given to the function;
-     * {@link Locality#MANAGED} for one that sends it elsewhere. Default: {@link
+     * Sets whether a request with {@link ChatRequest#selfHostedOnly()} may be given to the
+     * function; {@link Locality#MANAGED} for one that sends it elsewhere. Default: {@link
      * Locality#SELF_HOSTED}.
      */
     public FunctionBuilder locality(Locality locality) {
@@ -1010,9 +1012,9 @@ public final class Endpoint {
     }
 
     /**
-     * Sets whether the function answers at once while a self-hosted server that stands before it in the
-     * list is loading its model ({@code WARMING}), such as one that fills a page that somebody is
-     * looking at. Default false: the call waits until the model is loaded, and then asks that
+     * Sets whether the function answers at once while a self-hosted server that stands before it in
+     * the list is loading its model ({@code WARMING}), such as one that fills a page that somebody
+     * is looking at. Default false: the call waits until the model is loaded, and then asks that
      * server. It waits no longer than the server's {@link Builder#firstTokenTimeout}, less the time
      * for which the same call has asked it before, and leaves a deadline that was set enough for
      * the function; for each server that is loading, all at once. If the server goes down

@@ -101,7 +101,8 @@ public final class HealthMonitor {
    * Called when an attempt has been silent for so long that the endpoint may be dead; starts a
    * health check.
    *
-   * @param ofKept whether a pooled connection may be the cause, even though other calls are being served
+   * @param ofKept whether a pooled connection may be the cause, even though other calls are being
+   *     served
    */
   public void onSilence(boolean ofKept) {
     long now = time.nanos();
@@ -139,7 +140,8 @@ public final class HealthMonitor {
    *
    * @param begun when the attempt began
    * @param since when its last piece came
-   * @return whether the stall is no new evidence: the server is healthy, and another attempt showed the same
+   * @return whether the stall is no new evidence: the server is healthy, and another attempt showed
+   *     the same
    */
   public boolean recordStall(long begun, long since) {
     return checker.hasFoundReadySince(since) && stallCorrelator.recordStall(begun, time.nanos());
@@ -258,7 +260,8 @@ public final class HealthMonitor {
    * Called when an attempt got no byte in all its time, as is usual while a model is being loaded.
    *
    * @param since when the attempt began
-   * @param silentAttempt evidence of a wedged model, if no load explains the silence; null if something else does
+   * @param silentAttempt evidence of a wedged model, if no load explains the silence; null if
+   *     something else does
    */
   public void onNoFirstByte(long since, WedgedModelDetector.@Nullable SilentAttempt silentAttempt) {
     if (modelLoader.mayBeUnloaded(since)) {

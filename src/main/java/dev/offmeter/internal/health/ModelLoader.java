@@ -334,7 +334,8 @@ public final class ModelLoader {
   /**
    * Loads a model that the server lists, without making calls wait.
    *
-   * @param alone whether only this load suggests that the model is not in memory, so that a second request has to confirm it
+   * @param alone whether only this load suggests that the model is not in memory, so that a second
+   *     request has to confirm it
    */
   private CompletableFuture<ProbeResult> loadWithoutBlocking(boolean alone) {
     boolean again = wasLoadedRecently();

@@ -50,8 +50,8 @@ public final class PromptTruncationDetector {
           () ->
               LOG.warn(
                   "endpoint {} says that it has read {} tokens of a prompt of {} words: it seems to"
-                      + " cut long prompts in silence. If it is an Ollama, use Endpoint.ollama, which"
-                      + " fails then; else give its model more context; said once",
+                      + " cut long prompts in silence. If it is an Ollama, use Endpoint.ollama,"
+                      + " which fails then; else give its model more context; said once",
                   endpoint,
                   tokens,
                   words));

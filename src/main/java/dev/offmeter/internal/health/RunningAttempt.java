@@ -43,7 +43,8 @@ public interface RunningAttempt {
    *
    * @param waited the failure if no piece has come
    * @param begun the failure if one has
-   * @param certain whether the endpoint is known to be dead; else the health check may have been lost
+   * @param certain whether the endpoint is known to be dead; else the health check may have been
+   *     lost
    */
   void onUnreachable(AttemptException waited, AttemptException begun, boolean certain);
 }
