@@ -50,12 +50,11 @@ public final class RecoveryMonitor {
           ProbeResult.Status.NOT_READY);
 
   /**
-   * The most silent health checks in a row while a model is being loaded: the server may be too
-   * busy to answer, and aborting a load is costly.
+   * The most silent health checks in a row while a model is being loaded, about half a minute: the
+   * server may be too busy to answer, and aborting a load is costly, while calls use other
+   * endpoints meanwhile.
    */
-  private static final int MAX_SILENCES_WHILE_LOADING = 3;
-
-  private static final int MOST_DOUBLINGS = 5;
+  private static final int MAX_SILENCES_WHILE_LOADING = 12;
 
   /** The time that the next health check may take: a hold lasts until its result is known. */
   private static final long CHECK_DURATION =
@@ -70,7 +69,6 @@ public final class RecoveryMonitor {
   private long downSince;
   private boolean seenUnhealthy;
   private int consecutiveSilences;
-  private int abandonedLoads;
   private boolean closed;
 
   /** Whether the server has ever answered as only one with this health check does. */
@@ -99,7 +97,6 @@ public final class RecoveryMonitor {
     try {
       cancelNext();
       uninformative = false;
-      abandonedLoads = change.to() == EndpointState.UP ? 0 : abandonedLoads;
       boolean loading = change.to() == EndpointState.WARMING;
       if (loading) {
         downSince = time.nanos();
@@ -234,14 +231,7 @@ public final class RecoveryMonitor {
     boolean silent =
         unreachable != null && UnhealthyThreshold.isSilent(unreachable) && !result.isContradicted();
     consecutiveSilences = silent ? consecutiveSilences + 1 : 0;
-    int most = MAX_SILENCES_WHILE_LOADING << Math.min(abandonedLoads, MOST_DOUBLINGS);
-    if (consecutiveSilences < most) {
-      return false;
-    }
-    if (breaker.isWarming()) {
-      abandonedLoads++;
-    }
-    return true;
+    return consecutiveSilences >= MAX_SILENCES_WHILE_LOADING;
   }
 
   /** Returns whether the model is not loaded, and only a call can load it. */
