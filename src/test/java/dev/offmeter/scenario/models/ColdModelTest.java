@@ -409,7 +409,7 @@ class ColdModelTest {
     home.freeze();
 
     for (int check = 1; check <= 12; check++) {
-      assertThat(status(client).state())
+      assertThat(primaryStatus(client).state())
           .as("before check %s", check)
           .isEqualTo(EndpointState.WARMING);
       beginNextLook();
