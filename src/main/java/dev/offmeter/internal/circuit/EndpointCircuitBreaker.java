@@ -286,7 +286,6 @@ public final class EndpointCircuitBreaker {
   public final class Permit {
     private int generation;
     private boolean concluded;
-    private boolean trialSlotReleased;
 
     private Permit(int generation) {
       this.generation = generation;
@@ -345,7 +344,7 @@ public final class EndpointCircuitBreaker {
       conclude(
           () -> {
             if (isOfThisGeneration()) {
-              releasePermission();
+              circuitBreaker.releasePermission();
               failedFast = false;
               openFor(failure, HealthEffect.COUNT_FAILURE);
             }
@@ -355,13 +354,13 @@ public final class EndpointCircuitBreaker {
     private void apply(AttemptException failure, long nanos) {
       failedFast = nanos < FAST_FAILURE && isLikelyBrief(failure);
       switch (effectOf(failure)) {
-        case NONE, LOAD_MODEL -> releasePermission();
+        case NONE, LOAD_MODEL -> circuitBreaker.releasePermission();
         case COUNT_FAILURE -> {
           lastFailure = failure;
           count(failure, nanos);
         }
         case OPEN, COOL_DOWN, OPEN_UNTIL_REPAIRED -> {
-          releasePermission();
+          circuitBreaker.releasePermission();
           openFor(failure);
         }
       }
@@ -376,7 +375,7 @@ public final class EndpointCircuitBreaker {
       if (untold != null && now == CircuitBreaker.State.HALF_OPEN) {
         // Its log threw before Resilience4j had counted; the permission would leak, and the trial
         // never end.
-        releasePermission();
+        circuitBreaker.releasePermission();
         openFor(failure, HealthEffect.COUNT_FAILURE);
       } else if (untold != null
           && now == CircuitBreaker.State.CLOSED
@@ -387,30 +386,21 @@ public final class EndpointCircuitBreaker {
       }
     }
 
-    private void releasePermission() {
-      if (!trialSlotReleased) {
-        circuitBreaker.releasePermission();
+    /**
+     * Called when the answer begins to reach a reader, who may take any time over the rest. A trial
+     * has passed by that, or a reader who rests would keep all other calls away. If the stream
+     * breaks later, that is a failure like any other; only a whole answer resets the back-off.
+     */
+    public void onDelivery() {
+      if (isTrial()) {
+        change(this::passTrial);
       }
     }
 
-    /**
-     * Releases the trial slot, because the endpoint has begun to answer and the rest takes as long
-     * as its reader likes: another call may now be a trial. This call's outcome still counts.
-     */
-    public void releaseTrialSlot() {
-      if (trialSlotReleased
-          || concluded
-          || circuitBreaker.getState() == CircuitBreaker.State.CLOSED) {
-        return;
-      }
-      lock.lock();
-      try {
-        if (isOfThisGeneration()) {
-          circuitBreaker.releasePermission();
-          trialSlotReleased = true;
-        }
-      } finally {
-        lock.unlock();
+    private void passTrial() {
+      if (isTrial()) {
+        transition(circuitBreaker::transitionToClosedState);
+        generation = stateTracker.generation();
       }
     }
 
@@ -419,7 +409,7 @@ public final class EndpointCircuitBreaker {
       conclude(
           () -> {
             if (isOfThisGeneration()) {
-              releasePermission();
+              circuitBreaker.releasePermission();
             }
           });
     }
@@ -459,7 +449,6 @@ public final class EndpointCircuitBreaker {
       if (!isCurrent()) {
         generation = acquirePermit().generation;
         concluded = false;
-        trialSlotReleased = false;
       }
     }
 

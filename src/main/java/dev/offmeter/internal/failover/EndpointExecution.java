@@ -83,8 +83,7 @@ final class EndpointExecution {
       ExchangeResult answer = asked.next();
       call.sink().onProgress(asked);
       if (asked.isDelivering()) {
-        // How long its reader takes says nothing of the endpoint.
-        permit.releaseTrialSlot();
+        permit.onDelivery();
       }
       return answer == null ? null : onAnswer(asked, answer);
     } catch (AttemptException failure) {

@@ -80,6 +80,34 @@ class EndpointCircuitBreakerTest {
   }
 
   @Test
+  void aTrialHasPassedWhenItsAnswerReachesAReader() throws AttemptException {
+    breaker.acquirePermit().onFailure(DOWN, 1);
+    time.advance(Duration.ofSeconds(16));
+    EndpointCircuitBreaker.Permit stream = breaker.acquirePermit();
+
+    stream.onDelivery();
+
+    assertThat(breaker.snapshot().state()).isEqualTo(EndpointState.UP);
+    breaker.acquirePermit().release();
+    stream.onFailure(DOWN, 1);
+    assertThat(breaker.snapshot().state()).isEqualTo(EndpointState.DOWN);
+    assertThat(breaker.canHalfOpen()).as("no whole answer has reset the back-off").isFalse();
+  }
+
+  @Test
+  void whatIsDeliveredOfACallFromBeforeAnOutageIsNoTrial() throws AttemptException {
+    EndpointCircuitBreaker.Permit old = breaker.acquirePermit();
+    breaker.acquirePermit().onFailure(DOWN, 1);
+    time.advance(Duration.ofSeconds(16));
+    breaker.acquirePermit();
+
+    old.onDelivery();
+
+    assertThat(breaker.snapshot().state()).isEqualTo(EndpointState.TRIAL);
+    assertShut();
+  }
+
+  @Test
   void aPermitOfAnEarlierGenerationFreesNoTrial() throws AttemptException {
     EndpointCircuitBreaker.Permit old = breaker.acquirePermit();
     breaker.acquirePermit().onFailure(DOWN, 1);

@@ -19,6 +19,7 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
 import dev.offmeter.StreamRecovery;
+import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
@@ -621,7 +622,7 @@ class StreamTest {
   }
 
   @Test
-  void aReaderWhoRestsDoesNotKeepTheTrialToHimself() {
+  void aReaderWhoRestsDoesNotKeepTheTrialToThemselves() {
     ManualTime time = loopback.manualTime();
     Typist typist = new Typist(2);
     Node node = loopback.node(OllamaReplies.status(530, "text/plain", "error code: 1033"));
@@ -637,6 +638,7 @@ class StreamTest {
 
     node.respondWith(OllamaReplies.answering("node"));
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("node-0");
+    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
 
     typist.types();
     typist.types();
