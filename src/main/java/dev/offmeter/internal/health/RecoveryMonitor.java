@@ -30,8 +30,8 @@ public final class RecoveryMonitor {
   /**
    * How long failing health checks are trusted to keep an endpoint DOWN beyond its back-off: a
    * server may fail health checks only. A refused connection is always trusted. Doubled for each
-   * failed trial: without that, callers lose a quarter more time in the simulated year, all of it on
-   * trials of a machine that is frozen.
+   * failed trial: without that, callers lose a quarter more time in the simulated year, all of it
+   * on trials of a machine that is frozen.
    */
   private static final long TRUSTED_FOR = Duration.ofMinutes(10).toNanos();
 
