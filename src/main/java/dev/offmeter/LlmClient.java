@@ -4,6 +4,7 @@ package dev.offmeter;
 import dev.offmeter.internal.DetachedThreads;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.config.Environment;
+import dev.offmeter.internal.config.litellm.LiteLlmConfig;
 import dev.offmeter.internal.failover.AnswerValidator;
 import dev.offmeter.internal.failover.FailoverExecutor;
 import dev.offmeter.internal.failover.HedgingPolicy;
@@ -541,7 +542,7 @@ public final class LlmClient implements AutoCloseable {
      * it has them.
      */
     public Builder fromEnv(Map<String, String> environment) {
-      Environment read = Environment.read(environment);
+      Environment read = Environment.read(environment, LiteLlmConfig::read);
       read.endpoints().forEach(this::endpoint);
       read.hedgeAfter().ifPresent(this::hedgeAfter);
       read.maxTokens().ifPresent(tokens -> defaults(request -> request.maxTokens(tokens)));
@@ -550,15 +551,19 @@ public final class LlmClient implements AutoCloseable {
 
     /** Adds the endpoints of a file; see {@link LlmClient#fromLiteLlmConfig(Path)}. */
     public Builder fromLiteLlmConfig(Path file, Map<String, String> environment) {
-      Environment.readLiteLlmConfig(file, environment).endpoints().forEach(this::endpoint);
-      return this;
+      return fromLiteLlmGroup(file, null, environment);
     }
 
     /** The same with the group of the name {@code modelName}. */
     public Builder fromLiteLlmConfig(Path file, String modelName, Map<String, String> environment) {
-      Environment.readLiteLlmConfig(file, modelName, environment)
-          .endpoints()
-          .forEach(this::endpoint);
+      return fromLiteLlmGroup(file, Objects.requireNonNull(modelName, "modelName"), environment);
+    }
+
+    private Builder fromLiteLlmGroup(
+        Path file, @Nullable String modelName, Map<String, String> environment) {
+      Objects.requireNonNull(file, "file");
+      Objects.requireNonNull(environment, "environment");
+      LiteLlmConfig.read(file, modelName, "modelName", environment).forEach(this::endpoint);
       return this;
     }
 

@@ -2,14 +2,12 @@
 package dev.offmeter.internal.config;
 
 import dev.offmeter.Endpoint;
-import dev.offmeter.internal.config.litellm.LiteLlmConfig;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -24,6 +22,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Environment {
   public static final String DEFAULT_URL = "http://localhost:11434";
+
+  /** The variable that lets the credentials of a file's endpoints go in clear text to any host. */
+  public static final String CLEAR_TEXT = "OFFMETER_CLEARTEXT";
+
   static final String DEFAULT_MODEL = "qwen3:8b";
 
   private static final String DEADLINE = "OFFMETER_DEADLINE";
@@ -32,7 +34,7 @@ public final class Environment {
   private static final String HEDGE = "OFFMETER_HEDGE_AFTER";
   private static final String MAX_TOKENS = "OFFMETER_MAXTOKENS";
   private static final Set<String> SINGLE =
-      Set.of(DEADLINE, CONFIG, CONFIG_MODEL, HEDGE, MAX_TOKENS, LiteLlmConfig.CLEAR_TEXT);
+      Set.of(DEADLINE, CONFIG, CONFIG_MODEL, HEDGE, MAX_TOKENS, CLEAR_TEXT);
 
   private final List<Endpoint> endpoints;
   private final @Nullable Duration deadline;
@@ -50,15 +52,29 @@ public final class Environment {
     this.maxTokens = maxTokens;
   }
 
+  /** Reads the endpoints of the file that {@code OFFMETER_CONFIG} names. */
+  @FunctionalInterface
+  public interface FileReader {
+    /**
+     * Returns the endpoints of a group and of its fallbacks, in order of preference.
+     *
+     * @param group the group that is asked; null for that of the file's first entry
+     * @param field what the group is called in a message
+     */
+    List<Endpoint> read(
+        Path file, @Nullable String group, String field, Map<String, String> variables);
+  }
+
   /**
    * Reads the variables. Opens no connection.
    *
+   * @param files reads the file if the variables name one
    * @throws IllegalArgumentException if a variable or the file has a wrong value; the message names
    *     it
    * @throws IllegalStateException if variables contradict each other, or one that the file names is
    *     not set
    */
-  public static Environment read(Map<String, String> variables) {
+  public static Environment read(Map<String, String> variables, FileReader files) {
     Set<String> simple = new TreeSet<>();
     Set<Integer> indices = new TreeSet<>();
     for (String name : variables.keySet()) {
@@ -73,7 +89,7 @@ public final class Environment {
     boolean simply = indices.isEmpty() && !variables.containsKey(CONFIG);
     UnknownVariables.warn(variables.keySet(), simply ? SimpleScheme.names() : Set.of());
     return new Environment(
-        endpoints(variables, indices),
+        endpoints(variables, indices, files),
         span(variables, DEADLINE),
         span(variables, HEDGE),
         maxTokens(variables));
@@ -114,28 +130,29 @@ public final class Environment {
     if (variables.containsKey(CONFIG_MODEL) && !variables.containsKey(CONFIG)) {
       throw new IllegalStateException(CONFIG_MODEL + " must not be set without " + CONFIG);
     }
-    if (variables.containsKey(LiteLlmConfig.CLEAR_TEXT) && !variables.containsKey(CONFIG)) {
+    if (variables.containsKey(CLEAR_TEXT) && !variables.containsKey(CONFIG)) {
       throw new IllegalStateException(
-          LiteLlmConfig.CLEAR_TEXT
+          CLEAR_TEXT
               + " must not be set without "
               + CONFIG
               + "; use OLLAMA_PRIMARY_CLEARTEXT or OFFMETER_ENDPOINTS_<n>_CLEARTEXT");
     }
   }
 
-  private static List<Endpoint> endpoints(Map<String, String> variables, Set<Integer> indices) {
+  private static List<Endpoint> endpoints(
+      Map<String, String> variables, Set<Integer> indices, FileReader files) {
     if (variables.containsKey(CONFIG)) {
-      return file(variables);
+      return file(variables, files);
     }
     return indices.isEmpty()
         ? SimpleScheme.read(variables)
         : IndexedScheme.read(variables, indices);
   }
 
-  private static List<Endpoint> file(Map<String, String> variables) {
+  private static List<Endpoint> file(Map<String, String> variables, FileReader files) {
     EndpointVariables own = new EndpointVariables(variables, "");
     String group = own.get(CONFIG_MODEL) == null ? null : own.require(CONFIG_MODEL);
-    return LiteLlmConfig.read(path(own.require(CONFIG)), group, CONFIG_MODEL, variables);
+    return files.read(path(own.require(CONFIG)), group, CONFIG_MODEL, variables);
   }
 
   private static Path path(String text) {
@@ -150,43 +167,6 @@ public final class Environment {
           CONFIG + " must name a file that can be read, was '" + text + "'");
     }
     return file;
-  }
-
-  /**
-   * Reads a LiteLLM-style file; see {@code docs/configuration.md}. The group that is asked is that
-   * of its first entry. Opens no connection. It has no {@link #deadline()} and no {@link
-   * #hedgeAfter()}.
-   *
-   * @param file YAML in UTF-8, of at most 1 MiB
-   * @param variables for {@code os.environ/NAME}, the providers' keys and {@code
-   *     OFFMETER_CLEARTEXT}; nothing else is read from them
-   * @throws IllegalArgumentException if the file cannot be read or has a wrong value; the message
-   *     has file, line and key
-   * @throws IllegalStateException if a variable is not set, values do not go together, or {@code
-   *     org.yaml:snakeyaml} is not on the class path
-   */
-  public static Environment readLiteLlmConfig(Path file, Map<String, String> variables) {
-    Objects.requireNonNull(file, "file");
-    Objects.requireNonNull(variables, "variables");
-    return new Environment(
-        LiteLlmConfig.read(file, null, "modelName", variables), null, null, OptionalInt.empty());
-  }
-
-  /**
-   * The same with the group that is asked.
-   *
-   * @param modelName a {@code model_name} of the file
-   */
-  public static Environment readLiteLlmConfig(
-      Path file, String modelName, Map<String, String> variables) {
-    Objects.requireNonNull(file, "file");
-    Objects.requireNonNull(modelName, "modelName");
-    Objects.requireNonNull(variables, "variables");
-    return new Environment(
-        LiteLlmConfig.read(file, modelName, "modelName", variables),
-        null,
-        null,
-        OptionalInt.empty());
   }
 
   /** Returns the endpoints in order of preference. */

@@ -69,7 +69,7 @@ public final class Header {
   }
 
   /** Where the value comes from, if it may change. */
-  public @Nullable Supplier<String> supplier() {
+  @Nullable Supplier<String> supplier() {
     return supplied;
   }
 

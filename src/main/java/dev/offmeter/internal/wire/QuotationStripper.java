@@ -159,7 +159,7 @@ public final class QuotationStripper {
   private QuotationStripper() {}
 
   /** Returns the words without quotations. */
-  public static String cut(String words) {
+  static String cut(String words) {
     return cut(words, Set.of());
   }
 

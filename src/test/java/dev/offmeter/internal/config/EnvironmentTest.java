@@ -10,6 +10,7 @@ import static org.junit.jupiter.params.provider.Arguments.arguments;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
 import dev.offmeter.Locality;
+import dev.offmeter.internal.config.litellm.LiteLlmConfig;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.time.Duration;
@@ -40,15 +41,17 @@ class EnvironmentTest {
     return variables;
   }
 
+  private static Environment read(Map<String, String> variables) {
+    return Environment.read(variables, LiteLlmConfig::read);
+  }
+
   private static List<String> endpoints(String... assignments) {
-    return Environment.read(variables(assignments)).endpoints().stream()
-        .map(Endpoint::toString)
-        .toList();
+    return read(variables(assignments)).endpoints().stream().map(Endpoint::toString).toList();
   }
 
   private static Throwable rejected(
       Class<? extends RuntimeException> type, Map<String, String> variables) {
-    Throwable thrown = catchThrowable(() -> Environment.read(variables));
+    Throwable thrown = catchThrowable(() -> read(variables));
     assertThat(thrown).isInstanceOf(type);
     StringWriter everything = new StringWriter();
     thrown.printStackTrace(new PrintWriter(everything));
@@ -66,7 +69,7 @@ class EnvironmentTest {
 
   @Test
   void withoutVariablesThereIsOneLocalServer() {
-    Environment environment = Environment.read(Map.of());
+    Environment environment = read(Map.of());
 
     assertThat(environment.deadline()).isEmpty();
     assertThat(environment.endpoints())
@@ -108,31 +111,30 @@ class EnvironmentTest {
     "OFFMETER_ENDPOINTS_0_URL=http://localhost:11434, qwen3:8b"
   })
   void theModelHasADefault(String assignment, String model) {
-    assertThat(Environment.read(variables(assignment)).endpoints().get(0).model()).isEqualTo(model);
+    assertThat(read(variables(assignment)).endpoints().get(0).model()).isEqualTo(model);
   }
 
   @Test
   void everyVariableOfTheIndexedScheme() {
     List<Endpoint> endpoints =
-        Environment.read(
-                variables(
-                    "OFFMETER_ENDPOINTS_1_URL=https://two.example.org",
-                    "OFFMETER_ENDPOINTS_0_NAME=attic",
-                    "OFFMETER_ENDPOINTS_0_TYPE=ollama",
-                    "OFFMETER_ENDPOINTS_0_URL=https://one.example.org/llm",
-                    "OFFMETER_ENDPOINTS_0_MODEL=llama3.2:1b",
-                    "OFFMETER_ENDPOINTS_0_TIMEOUT=30s",
-                    "OFFMETER_ENDPOINTS_0_CONNECT=500ms",
-                    "OFFMETER_ENDPOINTS_0_FIRSTTOKEN=15s",
-                    "OFFMETER_ENDPOINTS_0_STALL=5s",
-                    "OFFMETER_ENDPOINTS_0_STREAMTIMEOUT=5m",
-                    "OFFMETER_ENDPOINTS_0_KEY=k",
-                    "OFFMETER_ENDPOINTS_0_ACCESSID=i",
-                    "OFFMETER_ENDPOINTS_0_ACCESSSECRET=s",
-                    "OFFMETER_ENDPOINTS_0_CLEARTEXT=true",
-                    "OFFMETER_ENDPOINTS_0_CONCURRENCY=2",
-                    "OFFMETER_ENDPOINTS_0_RETRIES=1",
-                    "OFFMETER_ENDPOINTS_0_LOCALITY=managed"))
+        read(variables(
+                "OFFMETER_ENDPOINTS_1_URL=https://two.example.org",
+                "OFFMETER_ENDPOINTS_0_NAME=attic",
+                "OFFMETER_ENDPOINTS_0_TYPE=ollama",
+                "OFFMETER_ENDPOINTS_0_URL=https://one.example.org/llm",
+                "OFFMETER_ENDPOINTS_0_MODEL=llama3.2:1b",
+                "OFFMETER_ENDPOINTS_0_TIMEOUT=30s",
+                "OFFMETER_ENDPOINTS_0_CONNECT=500ms",
+                "OFFMETER_ENDPOINTS_0_FIRSTTOKEN=15s",
+                "OFFMETER_ENDPOINTS_0_STALL=5s",
+                "OFFMETER_ENDPOINTS_0_STREAMTIMEOUT=5m",
+                "OFFMETER_ENDPOINTS_0_KEY=k",
+                "OFFMETER_ENDPOINTS_0_ACCESSID=i",
+                "OFFMETER_ENDPOINTS_0_ACCESSSECRET=s",
+                "OFFMETER_ENDPOINTS_0_CLEARTEXT=true",
+                "OFFMETER_ENDPOINTS_0_CONCURRENCY=2",
+                "OFFMETER_ENDPOINTS_0_RETRIES=1",
+                "OFFMETER_ENDPOINTS_0_LOCALITY=managed"))
             .endpoints();
 
     assertThat(endpoints)
@@ -163,8 +165,7 @@ class EnvironmentTest {
     String prefix = "OFFMETER_ENDPOINTS_0_";
 
     assertThat(
-            Environment.read(
-                    variables(prefix + "TYPE=" + type, prefix + "URL=" + url, prefix + "MODEL=m"))
+            read(variables(prefix + "TYPE=" + type, prefix + "URL=" + url, prefix + "MODEL=m"))
                 .endpoints())
         .singleElement()
         .satisfies(
@@ -210,7 +211,7 @@ class EnvironmentTest {
 
   @Test
   void aFileThatIsNotThereIsNamedWithItsVariable() {
-    assertThatThrownBy(() -> Environment.read(Map.of("OFFMETER_CONFIG", "no/such.yaml")))
+    assertThatThrownBy(() -> read(Map.of("OFFMETER_CONFIG", "no/such.yaml")))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("OFFMETER_CONFIG must name a file that can be read, was 'no/such.yaml'");
   }
@@ -234,7 +235,7 @@ class EnvironmentTest {
       variables.put("OFFMETER_ENDPOINTS_" + i + "_URL", "http://localhost:" + (2000 + i));
     }
 
-    List<Endpoint> endpoints = Environment.read(variables).endpoints();
+    List<Endpoint> endpoints = read(variables).endpoints();
 
     assertThat(endpoints).hasSize(100);
     for (int i = 0; i < 100; i++) {
@@ -248,9 +249,9 @@ class EnvironmentTest {
     "OFFMETER_ENDPOINTS_0_URL=http://localhost:1"
   })
   void theDeadlineGoesWithEitherScheme(String assignment) {
-    assertThat(Environment.read(variables(assignment, "OFFMETER_DEADLINE=90s")).deadline())
+    assertThat(read(variables(assignment, "OFFMETER_DEADLINE=90s")).deadline())
         .hasValue(Duration.ofSeconds(90));
-    assertThat(Environment.read(variables(assignment)).deadline()).isEmpty();
+    assertThat(read(variables(assignment)).deadline()).isEmpty();
   }
 
   @ParameterizedTest
@@ -367,7 +368,7 @@ class EnvironmentTest {
         .hasMessageStartingWith("OFFMETER_ENDPOINTS_1_NAME and OFFMETER_ENDPOINTS_2_NAME");
 
     variables.put("OFFMETER_ENDPOINTS_2_NAME", "Attic");
-    assertThat(Environment.read(variables).endpoints()).hasSize(3);
+    assertThat(read(variables).endpoints()).hasSize(3);
   }
 
   @Test
@@ -657,7 +658,7 @@ class EnvironmentTest {
       variables.put("OLLAMA_PRIMARY_CLEARTEXT", "false");
       rejected(IllegalStateException.class, variables);
       variables.put("OLLAMA_PRIMARY_CLEARTEXT", "true");
-      assertThat(Environment.read(variables).endpoints()).hasSize(1);
+      assertThat(read(variables).endpoints()).hasSize(1);
     }
   }
 
@@ -697,7 +698,7 @@ class EnvironmentTest {
   @Test
   void noCredentialIsEverShown() {
     Environment environment =
-        Environment.read(
+        read(
             variables(
                 "OLLAMA_PRIMARY_URL=https://h",
                 "OLLAMA_PRIMARY_KEY=" + SECRET,
@@ -710,7 +711,7 @@ class EnvironmentTest {
 
   @Test
   void whatCannotBeChangedFromOutsideIsNot() {
-    Environment environment = Environment.read(Map.of());
+    Environment environment = read(Map.of());
 
     assertThat(catchThrowable(() -> environment.endpoints().clear()))
         .isInstanceOf(UnsupportedOperationException.class);
@@ -799,9 +800,9 @@ class EnvironmentTest {
 
   @Test
   void hedgingIsSwitchedOnByVariable() {
-    assertThat(Environment.read(variables("OFFMETER_HEDGE_AFTER=4s")).hedgeAfter())
+    assertThat(read(variables("OFFMETER_HEDGE_AFTER=4s")).hedgeAfter())
         .contains(Duration.ofSeconds(4));
-    assertThat(Environment.read(variables()).hedgeAfter()).isEmpty();
+    assertThat(read(variables()).hedgeAfter()).isEmpty();
     assertThat(wrong("OFFMETER_HEDGE_AFTER=soon")).hasMessageContaining("OFFMETER_HEDGE_AFTER");
   }
 

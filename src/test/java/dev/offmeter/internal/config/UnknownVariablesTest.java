@@ -4,6 +4,7 @@ package dev.offmeter.internal.config;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ch.qos.logback.classic.Level;
+import dev.offmeter.internal.config.litellm.LiteLlmConfig;
 import dev.offmeter.testing.LoggedEvents;
 import java.util.List;
 import java.util.Map;
@@ -19,7 +20,7 @@ class UnknownVariablesTest {
 
   private List<String> warnings(Map<String, String> variables) {
     log.clear();
-    Environment.read(variables);
+    Environment.read(variables, LiteLlmConfig::read);
     return log.messages();
   }
 

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.offmeter.ClientInternals;
 import dev.offmeter.Endpoint;
 import dev.offmeter.internal.config.Environment;
+import dev.offmeter.internal.config.litellm.LiteLlmConfig;
 import dev.offmeter.internal.http.AttemptTimeouts;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Header;
@@ -18,7 +19,7 @@ import org.junit.jupiter.api.Test;
 /** The values from the environment that an endpoint does not show. */
 class EnvironmentTimeoutsTest {
   private static EndpointConfig spec(int index, Map<String, String> variables) {
-    List<Endpoint> endpoints = Environment.read(variables).endpoints();
+    List<Endpoint> endpoints = Environment.read(variables, LiteLlmConfig::read).endpoints();
     return ClientInternals.config(endpoints.get(index), index == 0 && endpoints.size() > 1);
   }
 

@@ -10,7 +10,7 @@ import dev.offmeter.ChatResponse;
 import dev.offmeter.ClientInternals;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
-import dev.offmeter.internal.config.Environment;
+import dev.offmeter.internal.config.litellm.LiteLlmConfig;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
@@ -163,7 +163,7 @@ class LiteLlmFileTest {
                 + parameters
                 + "}\n");
     return ClientInternals.config(
-        Environment.readLiteLlmConfig(file, Map.of()).endpoints().get(0), true);
+        LiteLlmConfig.read(file, null, "modelName", Map.of()).get(0), true);
   }
 
   @ParameterizedTest

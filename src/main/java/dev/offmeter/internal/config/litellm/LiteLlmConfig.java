@@ -4,6 +4,7 @@ package dev.offmeter.internal.config.litellm;
 import dev.offmeter.Endpoint;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.config.EndpointVariables;
+import dev.offmeter.internal.config.Environment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -19,9 +20,6 @@ import org.slf4j.LoggerFactory;
 /** A LiteLLM-style file: groups of deployments, and what is asked when a group has failed. */
 public final class LiteLlmConfig {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
-
-  /** The variable that lets credentials go in clear text to any host. */
-  public static final String CLEAR_TEXT = "OFFMETER_CLEARTEXT";
 
   private final ConfigFile file;
   private final List<Deployment> deployments;
@@ -113,10 +111,18 @@ public final class LiteLlmConfig {
   }
 
   /**
-   * Returns the endpoints of a group and of its fallbacks, in order of preference.
+   * Returns the endpoints of a group and of its fallbacks, in order of preference. Opens no
+   * connection.
    *
+   * @param path YAML in UTF-8, of at most 1 MiB
    * @param group its {@code model_name}; null for that of the first entry
    * @param field what the group is called in a message
+   * @param environment for {@code os.environ/NAME}, the providers' keys and {@code
+   *     OFFMETER_CLEARTEXT}; nothing else is read from it
+   * @throws IllegalArgumentException if the file cannot be read or has a wrong value; the message
+   *     has file, line and key
+   * @throws IllegalStateException if a variable is not set, values do not go together, or {@code
+   *     org.yaml:snakeyaml} is not on the class path
    */
   public static List<Endpoint> read(
       Path path, @Nullable String group, String field, Map<String, String> environment) {
@@ -154,8 +160,8 @@ public final class LiteLlmConfig {
   }
 
   private boolean isClearTextAllowed() {
-    String allowed = file.variable(CLEAR_TEXT);
-    return allowed != null && EndpointVariables.parseFlag(CLEAR_TEXT, allowed);
+    String allowed = file.variable(Environment.CLEAR_TEXT);
+    return allowed != null && EndpointVariables.parseFlag(Environment.CLEAR_TEXT, allowed);
   }
 
   /** As LiteLLM does it, a fallback's own fallbacks come before the next fallback. */

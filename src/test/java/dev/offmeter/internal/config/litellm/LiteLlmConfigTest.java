@@ -18,6 +18,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
@@ -50,26 +51,25 @@ class LiteLlmConfigTest {
     }
   }
 
+  private static List<Endpoint> read(
+      Path file, @Nullable String group, Map<String, String> variables) {
+    return LiteLlmConfig.read(file, group, "modelName", variables);
+  }
+
   private static List<String> golden(String group) {
-    return Environment.readLiteLlmConfig(GOLDEN, group, VARIABLES).endpoints().stream()
-        .map(Endpoint::toString)
-        .toList();
+    return read(GOLDEN, group, VARIABLES).stream().map(Endpoint::toString).toList();
   }
 
   private List<String> endpoints(String yaml, Map<String, String> variables) {
-    return Environment.readLiteLlmConfig(file(yaml), variables).endpoints().stream()
-        .map(Endpoint::toString)
-        .toList();
+    return read(file(yaml), null, variables).stream().map(Endpoint::toString).toList();
   }
 
   private List<String> names(String yaml) {
-    return Environment.readLiteLlmConfig(file(yaml), Map.of()).endpoints().stream()
-        .map(Endpoint::name)
-        .toList();
+    return read(file(yaml), null, Map.of()).stream().map(Endpoint::name).toList();
   }
 
   private Throwable rejected(Path file, Map<String, String> variables) {
-    Throwable thrown = catchThrowable(() -> Environment.readLiteLlmConfig(file, variables));
+    Throwable thrown = catchThrowable(() -> read(file, null, variables));
     assertThat(thrown).isInstanceOfAny(IllegalArgumentException.class, IllegalStateException.class);
     StringWriter everything = new StringWriter();
     thrown.printStackTrace(new PrintWriter(everything));
@@ -96,9 +96,7 @@ class LiteLlmConfigTest {
 
   @Test
   void theFirstGroupIsAskedInItsOrderAndThenItsFallbacks() {
-    assertThat(
-            Environment.readLiteLlmConfig(GOLDEN, VARIABLES).endpoints().stream()
-                .map(Endpoint::toString))
+    assertThat(read(GOLDEN, null, VARIABLES).stream().map(Endpoint::toString))
         .containsExactly(
             "Endpoint[chat-small, qwen3:8b at https://node-a.example.org/llm]",
             "Endpoint[node-b, qwen3:8b at https://node-b.example.org/]",
@@ -119,7 +117,7 @@ class LiteLlmConfigTest {
 
   @Test
   void whoseHardwareItIsFollowsFromTheProvider() {
-    assertThat(Environment.readLiteLlmConfig(GOLDEN, VARIABLES).endpoints())
+    assertThat(read(GOLDEN, null, VARIABLES))
         .extracting(Endpoint::locality)
         .containsExactly(
             Locality.SELF_HOSTED,
@@ -485,8 +483,7 @@ class LiteLlmConfigTest {
 
   @Test
   void noCredentialIsEverShown() {
-    assertThat(Environment.readLiteLlmConfig(GOLDEN, VARIABLES).endpoints().toString())
-        .doesNotContain(CANARY);
+    assertThat(read(GOLDEN, null, VARIABLES).toString()).doesNotContain(CANARY);
     assertThat(log.events().toString()).doesNotContain(CANARY);
   }
 
@@ -655,7 +652,7 @@ class LiteLlmConfigTest {
             "router_settings: {fallbacks: [{a: [large]}], model_group_alias: {small: a, large:"
                 + " {model: d, hidden: true}}}");
     assertThat(names(yaml)).containsExactly("a", "node-d");
-    assertThat(Environment.readLiteLlmConfig(file(yaml), "small", Map.of()).endpoints())
+    assertThat(read(file(yaml), "small", Map.of()))
         .extracting(Endpoint::name)
         .containsExactly("a", "node-d");
     assertThat(log.events()).isEmpty();
@@ -767,7 +764,7 @@ class LiteLlmConfigTest {
     assertThat(endpoints(within, Map.of())).hasSize(1);
     Map<String, String> besideAFile =
         Map.of("OFFMETER_CONFIG", file(yaml).toString(), "OFFMETER_CLEARTEXT", "true");
-    assertThat(Environment.read(besideAFile).endpoints()).hasSize(1);
+    assertThat(Environment.read(besideAFile, LiteLlmConfig::read).endpoints()).hasSize(1);
   }
 
   @ParameterizedTest
