@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
-import dev.offmeter.observe.Resilience4jRegistries;
 import java.io.IOException;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.Executable;
@@ -18,7 +17,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -29,8 +27,6 @@ import org.junit.jupiter.api.Test;
  */
 class PublicApiTest {
   private static final Path FILE = Path.of("src/test/resources/public-api.txt");
-  private static final Set<String> PACKAGES =
-      Set.of("dev.offmeter", "dev.offmeter.guard", "dev.offmeter.observe");
 
   @Test
   void thePublicApiIsTheOneThatWasReviewed() throws IOException {
@@ -43,36 +39,14 @@ class PublicApiTest {
   }
 
   private static Stream<Class<?>> types() {
-    return new ClassFileImporter()
+    return PublicApi.types(
+        new ClassFileImporter()
             .withImportOption(new ImportOption.DoNotIncludeTests())
-            .importPackages("dev.offmeter")
-            .stream()
-            .<Class<?>>map(type -> type.reflect())
-            .filter(PublicApiTest::isPublic)
-            .sorted((one, other) -> one.getName().compareTo(other.getName()));
-  }
-
-  private static boolean isPublic(Class<?> type) {
-    Class<?> outer = type.getDeclaringClass();
-    boolean told =
-        PACKAGES.contains(type.getPackageName())
-            || type == Locality.class
-            || type == Resilience4jRegistries.class;
-    return told && isShown(type.getModifiers()) && (outer == null || isPublic(outer));
-  }
-
-  private static boolean isShown(int modifiers) {
-    return Modifier.isPublic(modifiers) || Modifier.isProtected(modifiers);
+            .importPackages("dev.offmeter"));
   }
 
   private static String told(Class<?> type) {
-    Stream<String> members =
-        Stream.<Member[]>of(
-                type.getDeclaredFields(), type.getDeclaredConstructors(), type.getDeclaredMethods())
-            .flatMap(Arrays::stream)
-            .filter(member -> isShown(member.getModifiers()) && !member.isSynthetic())
-            .map(PublicApiTest::told)
-            .sorted();
+    Stream<String> members = PublicApi.members(type).map(PublicApiTest::told).sorted();
     return head(type)
         + "\n"
         + members.map(member -> "  " + member + "\n").collect(Collectors.joining());
