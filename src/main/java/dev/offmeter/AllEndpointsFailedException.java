@@ -11,17 +11,20 @@ import java.util.Set;
 import java.util.function.Predicate;
 
 /**
- * No endpoint gave an answer. The message lists every attempt in order, one line each, and ends
- * with a link to the page that says what to do about the decisive one: the first failure of an
- * endpoint that was asked, because the rest often follow from it. If none was asked, the first that
- * was known to be down is decisive, and the link leads to what had taken it down.
+ * Signals that no endpoint gave an answer. The message lists every attempt in order, one line each,
+ * and ends with a link to the page that says what to do about the decisive one: the first failure
+ * of an endpoint that was asked, because the rest often follow from it. If none was asked, the
+ * first that was DOWN is decisive, and the link leads to the failure that took it DOWN.
  */
 public final class AllEndpointsFailedException extends LlmException {
   private static final long serialVersionUID = 1L;
   static final String GUIDE =
       "https://github.com/offmeter/offmeter/blob/main/docs/troubleshooting.md#";
 
-  /** Kinds that say nothing of an endpoint, because it was not asked, or not to the end. */
+  /**
+   * Kinds that say nothing about an endpoint, because it was not asked, or not until its answer was
+   * due.
+   */
   private static final Set<FailureKind> NOT_ASKED =
       EnumSet.of(
           FailureKind.CIRCUIT_OPEN,
@@ -31,11 +34,11 @@ public final class AllEndpointsFailedException extends LlmException {
           FailureKind.DEADLINE_EXCEEDED,
           FailureKind.CANCELLED);
 
-  /** Not serialised, as the attempts are not. */
+  /** Not serialised, because the attempts are not. */
   private final transient Optional<Duration> retryAfter;
 
   /**
-   * An exception that does not know when it is worth asking again.
+   * Creates an exception without a time after which asking again may help.
    *
    * @param attempts every attempt, in order
    * @param elapsed how long the call took
@@ -45,7 +48,7 @@ public final class AllEndpointsFailedException extends LlmException {
   }
 
   /**
-   * An exception.
+   * Creates an exception.
    *
    * @param attempts every attempt, in order
    * @param elapsed how long the call took
@@ -64,9 +67,9 @@ public final class AllEndpointsFailedException extends LlmException {
   }
 
   /**
-   * Returns how long it is from the end of the call until the first back-off of an endpoint is
-   * over: the pause after a failure, the cool-down that a server asked for, or the minute of {@code
-   * requestsPerMinute}. A health check may let calls in before, and may keep them out for longer.
+   * Returns the time from the end of the call until the first back-off of an endpoint ends: that
+   * after a failure, the cool-down that a server asked for, or the minute of {@code
+   * requestsPerMinute}. A health check may admit calls earlier, and may keep them away for longer.
    * Empty if no endpoint that may serve the request is in a back-off, or its end is not known, as
    * while a model is being loaded.
    */
@@ -95,7 +98,7 @@ public final class AllEndpointsFailedException extends LlmException {
         .or(() -> first(attempts, attempt -> true));
   }
 
-  /** The deadline may pass before an endpoint is asked, or meanwhile. */
+  /** Returns whether the endpoint was asked. The deadline may have passed before, or meanwhile. */
   private static boolean wasAsked(Attempt attempt) {
     boolean began =
         attempt.failure().filter(FailureKind.DEADLINE_EXCEEDED::equals).isPresent()

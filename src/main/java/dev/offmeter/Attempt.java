@@ -9,8 +9,8 @@ import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One try at one endpoint, or the reason why it was not tried. Immutable, so safe for use by many
- * threads. Holds no prompt, no answer and no secret.
+ * One attempt at one endpoint, or the reason why it was not asked. Immutable, so safe for use by
+ * many threads. Holds no prompt, no answer and no secret.
  */
 public final class Attempt {
   private final String endpoint;
@@ -58,26 +58,29 @@ public final class Attempt {
   }
 
   /**
-   * Where the endpoint is: scheme, host and port, such as {@code https://llm.example.org} or {@code
-   * http://10.0.0.5:11434}, without a path; empty for a function in this process.
+   * Returns the endpoint's origin: scheme, host and port, such as {@code https://llm.example.org}
+   * or {@code http://10.0.0.5:11434}, without a path; empty for a function in this process.
    */
   public String origin() {
     return origin;
   }
 
-  /** The model that was asked for; for an attempt that answered, the one the server reported. */
+  /**
+   * Returns the model that was asked for; for an attempt that answered, the one the server
+   * reported.
+   */
   public String model() {
     return model;
   }
 
-  /** What went wrong; empty when the endpoint answered. */
+  /** Returns what went wrong; empty when the endpoint answered. */
   public Optional<FailureKind> failure() {
     return Optional.ofNullable(failure);
   }
 
   /**
-   * Returns the failure that had taken the endpoint down, where {@link #failure()} is {@link
-   * FailureKind#CIRCUIT_OPEN}; else empty, and empty if that is not known.
+   * Returns the failure that took the endpoint DOWN, where {@link #failure()} is {@link
+   * FailureKind#CIRCUIT_OPEN}; empty otherwise, or if that is not known.
    */
   public Optional<FailureKind> openedBy() {
     return Optional.ofNullable(openedBy);
@@ -88,20 +91,23 @@ public final class Attempt {
     return status == 0 ? OptionalInt.empty() : OptionalInt.of(status);
   }
 
-  /** From the attempt's dispatch to its end; zero when the endpoint was not asked. */
+  /**
+   * Returns the time from the attempt's dispatch to its end; zero when the endpoint was not asked.
+   */
   public Duration elapsed() {
     return elapsed;
   }
 
   /**
-   * What happened, in words, with the server's own where they are safe to repeat: known secrets are
-   * masked, and a text that quotes the request or the answer is withheld. Empty when it answered.
+   * Returns what happened, in words; the server's own words are included where they are safe to
+   * repeat: known secrets are masked, and a text that quotes the request or the answer is withheld.
+   * Empty when the endpoint answered.
    */
   public String message() {
     return message;
   }
 
-  /** One line: endpoint and where it is, model, outcome, status, time, message. */
+  /** Returns one line: endpoint and origin, model, outcome, status, time, message. */
   @Override
   public String toString() {
     StringBuilder line = new StringBuilder(endpoint);
@@ -134,7 +140,7 @@ public final class Attempt {
       this.endpoint = Objects.requireNonNull(endpoint, "endpoint");
     }
 
-    /** Where the endpoint is; default empty. Must hold no user info, path or secret. */
+    /** Sets the endpoint's origin; default empty. Must hold no user info, path or secret. */
     public Builder origin(String origin) {
       this.origin = Objects.requireNonNull(origin, "origin");
       return this;
@@ -146,13 +152,13 @@ public final class Attempt {
       return this;
     }
 
-    /** What went wrong; default none. */
+    /** Sets what went wrong; default none. */
     public Builder failure(FailureKind failure) {
       this.failure = Objects.requireNonNull(failure, "failure");
       return this;
     }
 
-    /** Sets the failure that had taken down an endpoint that was not asked; default none. */
+    /** Sets the failure that took DOWN an endpoint that was not asked; default none. */
     public Builder openedBy(FailureKind openedBy) {
       this.openedBy = Objects.requireNonNull(openedBy, "openedBy");
       return this;
@@ -164,13 +170,13 @@ public final class Attempt {
       return this;
     }
 
-    /** Sets how long it took; default zero. */
+    /** Sets how long the attempt took; default zero. */
     public Builder elapsed(Duration elapsed) {
       this.elapsed = Objects.requireNonNull(elapsed, "elapsed");
       return this;
     }
 
-    /** What happened, in words; default empty. Must hold no prompt, answer or secret. */
+    /** Sets what happened, in words; default empty. Must hold no prompt, answer or secret. */
     public Builder message(String message) {
       this.message = Objects.requireNonNull(message, "message");
       return this;

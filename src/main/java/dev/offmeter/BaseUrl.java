@@ -5,7 +5,7 @@ import java.util.Optional;
 import java.util.regex.Pattern;
 import okhttp3.HttpUrl;
 
-/** The rules for an endpoint's address. */
+/** Checks an endpoint's base URL. */
 final class BaseUrl {
   private static final Pattern ABSOLUTE = Pattern.compile("(?is)https?://[^/\\\\].*");
   private static final Pattern TWICE = Pattern.compile("(?is).*://.*://.*|https?://https?(:?/.*)?");
@@ -14,9 +14,9 @@ final class BaseUrl {
   private BaseUrl() {}
 
   /**
-   * Returns the address, checked.
+   * Returns the parsed base URL.
    *
-   * @param notTheRoot a pattern of paths that are more than a root
+   * @param notTheRoot a pattern of paths that are more than the server's root
    * @param hasPath whether {@code Endpoint.Builder.path} can set the path of a call
    */
   static HttpUrl parse(String endpoint, String value, String notTheRoot, boolean hasPath) {
@@ -50,7 +50,7 @@ final class BaseUrl {
     return url;
   }
 
-  /** Scheme, host, and the port if it is not the scheme's own. */
+  /** Returns scheme, host, and the port unless it is the scheme's default. */
   static String origin(HttpUrl url) {
     String host = url.host().indexOf(':') >= 0 ? "[" + url.host() + "]" : url.host();
     boolean usual = url.port() == HttpUrl.defaultPort(url.scheme());
@@ -77,8 +77,9 @@ final class BaseUrl {
   }
 
   /**
-   * Returns the value without what might be a password before the host, or a key after the path. A
-   * password may hold any of the characters that part a URL, so all up to the last {@code @} goes.
+   * Returns the value without anything that might be a password before the host, or a key after the
+   * path. A password may hold any character that separates parts of a URL, so everything up to the
+   * last {@code @} is masked.
    */
   private static String masked(String value) {
     return value

@@ -2,16 +2,16 @@
 package dev.offmeter;
 
 /**
- * What a reader of a {@link ChatStream} is told. Further kinds may be added; a {@code switch} over
- * them wants a {@code default}.
+ * An event of a {@link ChatStream}. Further kinds may be added; a {@code switch} over them needs a
+ * {@code default}.
  *
- * <p>No {@code toString()} holds any of an answer.
+ * <p>No {@code toString()} holds any part of an answer.
  */
 public sealed interface ChatEvent {
   /**
-   * More of the answer.
+   * A piece of the answer.
    *
-   * @param text what is to be added; not empty
+   * @param text the text to append; not empty
    */
   record TextDelta(String text) implements ChatEvent {
     @Override
@@ -21,9 +21,9 @@ public sealed interface ChatEvent {
   }
 
   /**
-   * More of what the model thinks before it answers.
+   * A piece of the model's thinking before its answer.
    *
-   * @param text what is to be added; not empty
+   * @param text the text to append; not empty
    */
   record ThinkingDelta(String text) implements ChatEvent {
     @Override
@@ -33,19 +33,20 @@ public sealed interface ChatEvent {
   }
 
   /**
-   * All that was shown is void: throw it away. What follows is another answer from its beginning,
-   * or the exception that says that there is none. Comes with {@link StreamRecovery#RESTART} only.
+   * Tells the reader to discard everything that was shown. Another answer follows from its
+   * beginning, or the exception that says that there is none. Sent with {@link
+   * StreamRecovery#RESTART} only.
    *
-   * @param failed the attempt that broke off: which endpoint, and why
-   * @param discardText how many {@code char}s of text were shown of it
-   * @param discardThinking how many of thinking
+   * @param failed the attempt that broke off
+   * @param discardText the number of {@code char}s of its text that were shown
+   * @param discardThinking the number of {@code char}s of its thinking
    */
   record Restarted(Attempt failed, int discardText, int discardThinking) implements ChatEvent {}
 
   /**
-   * The answer is whole and checked. The last event.
+   * Ends the stream: the answer is complete and checked.
    *
-   * @param response the same as {@link LlmClient#chat(ChatRequest)} would have given
+   * @param response the response that {@link LlmClient#chat(ChatRequest)} would have returned
    */
   record Completed(ChatResponse response) implements ChatEvent {}
 }

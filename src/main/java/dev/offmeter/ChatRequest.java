@@ -15,10 +15,9 @@ import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One question to whichever endpoint can answer it. Immutable, so safe for use by many threads.
+ * A request to whichever endpoint can answer it. Immutable, so safe for use by many threads.
  *
- * <p>What a request leaves unset is taken from the endpoint's defaults, then from the client's
- * ({@link LlmClient.Builder#defaults}), then it is:
+ * <p>A value that a request leaves unset is taken from the endpoint's defaults, then from the client's ({@link LlmClient.Builder#defaults}), then from these:
  *
  * <ul>
  *   <li>{@code maxTokens}: 1024
@@ -101,11 +100,12 @@ public final class ChatRequest {
     return builder;
   }
 
-  /** With what a client has for calls of whatever endpoint, where this leaves it unset. */
+  /** Returns this request with a client's defaults for whole calls in place of unset values. */
   ChatRequest withCallDefaults(Builder defaults) {
     Builder filled = toBuilder();
     filled.deadline = deadline == null ? defaults.deadline : deadline;
-    // A tool's result keeps its caution: what one model began, another is not to begin again.
+    // A tool's result keeps the request cautious: an action that one model has begun must not be
+    // begun again by another.
     boolean cautious = onBrokenStream != null || onBrokenStream() == StreamRecovery.FAIL;
     filled.onBrokenStream = cautious ? onBrokenStream : defaults.onBrokenStream;
     filled.selfHostedOnly = selfHostedOnly || defaults.selfHostedOnly;
@@ -119,7 +119,10 @@ public final class ChatRequest {
     return new ChatRequest(filled);
   }
 
-  /** With what an endpoint or a client has for the model, where this leaves it unset. */
+  /**
+   * Returns this request with an endpoint's or a client's defaults for the model in place of unset
+   * values.
+   */
   ChatRequest withModelDefaults(Builder defaults) {
     Builder filled = toBuilder();
     filled.maxTokens = maxTokens == null ? defaults.maxTokens : maxTokens;
@@ -136,7 +139,7 @@ public final class ChatRequest {
     return messages;
   }
 
-  /** Returns the most tokens that the answer may have, at least 1; 1024 if nobody has set it. */
+  /** Returns the most tokens that the answer may have, at least 1; 1024 if unset. */
   public int maxTokens() {
     return maxTokens == null ? DEFAULT_MAX_TOKENS : maxTokens;
   }
@@ -183,7 +186,7 @@ public final class ChatRequest {
     return tags;
   }
 
-  /** What becomes of a stream that breaks off; without effect on a call that is not streamed. */
+  /** Returns what happens to a stream that breaks off; has no effect on other calls. */
   public StreamRecovery onBrokenStream() {
     if (onBrokenStream != null) {
       return onBrokenStream;
@@ -196,11 +199,11 @@ public final class ChatRequest {
    * A tool that the model may ask for.
    *
    * @param name letters, digits, {@code _} and {@code -}, at most 64
-   * @param description what it does, for the model to read
+   * @param description what the tool does, for the model to read
    * @param schema the JSON schema of its arguments: a JSON object
    */
   public record Tool(String name, String description, String schema) {
-    /** A tool; checked. */
+    /** Creates a tool from checked values. */
     public Tool {
       Objects.requireNonNull(name, "tool name");
       Objects.requireNonNull(description, "tool description");
@@ -218,29 +221,29 @@ public final class ChatRequest {
       schema = Surrogates.mendedJson(schema);
     }
 
-    /** The name alone: the rest is part of the prompt. */
+    /** Returns the name alone, because the rest is part of the prompt. */
     @Override
     public String toString() {
       return "Tool[" + name + "]";
     }
   }
 
-  /** The tools that the model may ask for; empty for none. */
+  /** Returns the tools that the model may ask for; empty for none. */
   public List<Tool> tools() {
     return tools;
   }
 
-  /** Returns whether no socket may be opened to an endpoint that is not self-hosted. */
+  /** Returns whether the request may be sent to self-hosted endpoints only. */
   public boolean selfHostedOnly() {
     return selfHostedOnly;
   }
 
-  /** Returns the JSON schema that the answer is to have; empty for free text. */
+  /** Returns the JSON schema that the answer must match; empty for free text. */
   public Optional<String> answerSchema() {
     return Optional.ofNullable(answerSchema);
   }
 
-  /** Returns whether an endpoint whose answer does not fit may mend it once. */
+  /** Returns whether an endpoint whose answer does not match may repair it once. */
   public boolean repairTurn() {
     return Boolean.TRUE.equals(repairTurn);
   }
@@ -314,9 +317,9 @@ public final class ChatRequest {
     /**
      * Sets the most tokens that the answer may have: at least 1. Default: the endpoint's ({@link
      * Endpoint.Builder#maxTokens}), else the client's ({@link LlmClient.Builder#defaults}), else
-     * 1024. An answer that reaches it ends there, with {@link FinishReason#LENGTH}. There is no way
-     * to ask for an unlimited answer, which would hold a small node for minutes; Ollama takes 0 for
-     * unlimited (observed on 0.24 and 0.32).
+     * 1024. An answer that reaches it ends there, with {@link FinishReason#LENGTH}. An unlimited
+     * answer cannot be asked for, because it would block a small node for minutes; Ollama takes 0
+     * for unlimited (observed on 0.24 and 0.32).
      */
     public Builder maxTokens(int maxTokens) {
       if (maxTokens < 1) {
@@ -345,7 +348,7 @@ public final class ChatRequest {
       return this;
     }
 
-    /** The seed, for answers that can be repeated on the same model. Default: random. */
+    /** Sets the seed, for answers that can be repeated on the same model. Default: random. */
     public Builder seed(long seed) {
       this.seed = seed;
       return this;
@@ -366,10 +369,9 @@ public final class ChatRequest {
     }
 
     /**
-     * Sets whether the model may think before it answers. Default off: thinking spends the
-     * attempt's seconds and {@link #maxTokens} on text that is not the answer. Sent as Ollama's
-     * {@code think}; a model that cannot think rejects {@code true}, and the next endpoint is
-     * asked.
+     * Sets whether the model may think before it answers. Default off: thinking uses the attempt's
+     * time and {@link #maxTokens} on text that is not the answer. Sent as Ollama's {@code think}; a
+     * model that cannot think rejects {@code true}, and the next endpoint is asked.
      */
     public Builder thinking(boolean thinking) {
       this.thinking = thinking;
@@ -386,8 +388,8 @@ public final class ChatRequest {
     }
 
     /**
-     * Adds a label of the caller's own, such as an invoice number. Listeners and in-process
-     * endpoints see it; it is never sent to a server. Do not put secrets in it.
+     * Adds a label of your own, such as an invoice number. Listeners and in-process endpoints see
+     * it; it is never sent to a server. Do not put secrets in it.
      */
     public Builder tag(String key, String value) {
       tags.put(Objects.requireNonNull(key, "key"), Objects.requireNonNull(value, "value"));
@@ -395,9 +397,10 @@ public final class ChatRequest {
     }
 
     /**
-     * What becomes of a stream that breaks off when some of it has been shown. Default: {@link
+     * Sets what happens to a stream that breaks off after some of it was shown. Default: {@link
      * StreamRecovery#RESTART}, but {@link StreamRecovery#FAIL} if the conversation holds the result
-     * of a tool: what the first model began to make of it, another is not to begin again unasked.
+     * of a tool: an action that the first model has begun must not be begun again by another
+     * unasked.
      */
     public Builder onBrokenStream(StreamRecovery onBrokenStream) {
       this.onBrokenStream = Objects.requireNonNull(onBrokenStream, "onBrokenStream");
@@ -417,10 +420,10 @@ public final class ChatRequest {
     }
 
     /**
-     * Keeps the request on self-hosted endpoints: no socket is opened to any other, whatever
+     * Restricts the request to self-hosted endpoints: no socket is opened to any other, whatever
      * happens. If none of them answers, the exception lists the others too, as {@link
-     * FailureKind#NOT_PERMITTED}. It cannot be undone, not by {@link ChatRequest#toBuilder()}
-     * either.
+     * FailureKind#NOT_PERMITTED}. This cannot be undone, not even by {@link
+     * ChatRequest#toBuilder()}.
      */
     public Builder selfHostedOnly() {
       this.selfHostedOnly = true;
@@ -428,14 +431,14 @@ public final class ChatRequest {
     }
 
     /**
-     * Sets the JSON schema that the answer is to have, sent in each server's own form, with
+     * Sets the JSON schema that the answer must match, sent in each server's own form, with
      * thinking off where it would break the format. Not every server enforces it, so the whole
      * answer is checked, that of a function too: it must be JSON, bare or in one Markdown fence, of
      * the types, enums, properties and items that the schema wants. Words of a schema that are not
      * among those in {@code docs/answers.md} are ignored. An answer that does not fit is a failed
-     * attempt, {@link FailureKind#FORMAT_MISMATCH}; in a stream it is found out at the end, so
-     * {@link StreamRecovery} decides what becomes of what was shown. An answer that calls a tool is
-     * not checked. {@link LlmClient#chat(ChatRequest, Class)} makes the schema from a record.
+     * attempt, {@link FailureKind#FORMAT_MISMATCH}; in a stream that shows only at the end, so
+     * {@link StreamRecovery} decides what happens to the text on show. An answer that calls a tool
+     * is not checked. {@link LlmClient#chat(ChatRequest, Class)} makes the schema from a record.
      * Default: none.
      *
      * @param schema a JSON object
@@ -449,9 +452,9 @@ public final class ChatRequest {
     }
 
     /**
-     * Sets whether an endpoint whose answer does not fit the record or the {@link #answerSchema}
-     * that was asked for is told what is wrong with it, and asked once more, before the next one,
-     * within the endpoint's share of the deadline. Default false.
+     * Sets whether an endpoint whose answer does not match the record or the {@link #answerSchema}
+     * is told what is wrong and asked once more, before the next endpoint, within its share of the
+     * deadline. Default false.
      */
     public Builder repairTurn(boolean repairTurn) {
       this.repairTurn = repairTurn;
@@ -459,10 +462,9 @@ public final class ChatRequest {
     }
 
     /**
-     * Adds a test of the finished answer; {@link AnswerCheck} has a few ready ones. An answer that
-     * it turns down is a failed attempt, and the next endpoint is asked. All checks must agree. In
-     * a stream it runs at the end, so {@link StreamRecovery} decides what becomes of what was
-     * shown.
+     * Adds a check of the complete answer; {@link AnswerCheck} has a few ready ones. A rejected
+     * answer is a failed attempt, and the next endpoint is asked. All checks must pass. In a stream
+     * they run at the end, so {@link StreamRecovery} decides what happens to the text on show.
      */
     public Builder accept(AnswerCheck check) {
       checks.add(Objects.requireNonNull(check, "check"));
@@ -471,7 +473,7 @@ public final class ChatRequest {
 
     /**
      * Sets whether the next endpoint is asked when a content filter, or the model itself, refuses
-     * in so many words. Default false: the call stops, and its last attempt is {@link
+     * explicitly. Default false: the call stops, and its last attempt is {@link
      * FailureKind#CONTENT_FILTERED}.
      */
     public Builder continueWhenFiltered(boolean continueWhenFiltered) {
@@ -483,12 +485,15 @@ public final class ChatRequest {
       return maxTokens != null;
     }
 
-    /** Returns whether it has what only a request can have: what is asked, and in what form. */
+    /**
+     * Returns whether a value is set that only a request can have: the conversation or the form of
+     * the answer.
+     */
     boolean hasConversation() {
       return !messages.isEmpty() || !tools.isEmpty() || answerSchema != null;
     }
 
-    /** Returns whether it has what concerns a whole call, and not the model alone. */
+    /** Returns whether a value is set that concerns a whole call, and not the model alone. */
     boolean hasCallSettings() {
       return deadline != null
           || onBrokenStream != null

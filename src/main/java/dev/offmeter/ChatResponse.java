@@ -36,7 +36,7 @@ public final class ChatResponse {
     timeToFirstToken = builder.timeToFirstToken;
   }
 
-  /** Returns a builder, for code that stands in for a client, such as a test of your own. */
+  /** Returns a builder, for code that stands in for a client, such as your own tests. */
   public static Builder builder() {
     return new Builder();
   }
@@ -49,18 +49,19 @@ public final class ChatResponse {
   }
 
   /**
-   * One call of a tool that the model asks for. The library never runs a tool: the application
-   * does, and hands the result back with {@link Message#toolResult}.
+   * A tool call that the model asks for. The library never runs a tool: the application does, and
+   * returns the result with {@link Message#toolResult}.
    *
-   * @param id the server's name for this call; empty if it gave none
-   * @param name the tool's name, as the model wrote it: not always one that was offered
+   * @param id the server's id of this call; empty if it gave none
+   * @param name the tool's name, as the model wrote it: not necessarily one that was offered
    * @param arguments a JSON object as the model wrote it; not checked against the tool's schema
    */
   public record ToolCall(String id, String name, String arguments) {
     /**
-     * A call; all three are required. A surrogate without its other half becomes U+FFFD.
+     * Creates a tool call; all three values are required. A surrogate without its other half
+     * becomes U+FFFD.
      *
-     * @throws IllegalArgumentException if the arguments are no JSON object
+     * @throws IllegalArgumentException if the arguments are not a JSON object
      */
     public ToolCall {
       Objects.requireNonNull(id, "id");
@@ -74,7 +75,7 @@ public final class ChatResponse {
       arguments = Surrogates.mendedJson(arguments);
     }
 
-    /** Without the arguments, which are part of the answer. */
+    /** Returns no name and no arguments, because both are part of the answer. */
     @Override
     public String toString() {
       return "ToolCall[" + arguments.length() + " chars of arguments]";
@@ -82,13 +83,13 @@ public final class ChatResponse {
   }
 
   /**
-   * An answer in the shape that was asked for.
+   * An answer in the form of a record.
    *
    * @param value the answer, parsed and checked
-   * @param response where it came from and how; its text is the JSON
+   * @param response the response that it was read from; its text is the JSON
    */
   public record Structured<T>(T value, ChatResponse response) {
-    /** Without the value, which is the answer. */
+    /** Returns the response without the value, because the value is the answer. */
     @Override
     public String toString() {
       return "Structured[" + response + "]";
@@ -104,8 +105,8 @@ public final class ChatResponse {
   }
 
   /**
-   * What the model thought before it answered, whether the server sent it apart or between {@code
-   * <think>} tags in the text; empty when there was none.
+   * Returns what the model thought before it answered, whether the server sent it in a field of its
+   * own or between {@code <think>} tags; empty if there was none.
    */
   public String thinking() {
     return thinking;
@@ -121,12 +122,15 @@ public final class ChatResponse {
     return model;
   }
 
-  /** Tokens as the server reported them. */
+  /** Returns the tokens as the server reported them. */
   public Usage usage() {
     return usage;
   }
 
-  /** Why the model stopped. {@link FinishReason#LENGTH} means that the text may end abruptly. */
+  /**
+   * Returns why the model stopped. {@link FinishReason#LENGTH} means that the text may end
+   * abruptly.
+   */
   public FinishReason finishReason() {
     return finishReason;
   }
@@ -137,21 +141,24 @@ public final class ChatResponse {
   }
 
   /**
-   * Returns every attempt in order, endpoints that were passed over without being asked included;
-   * the last one is the one that answered.
+   * Returns every attempt in order, endpoints that were skipped without being asked included; the
+   * last one answered.
    */
   public List<Attempt> attempts() {
     return attempts;
   }
 
-  /** Returns the whole call, from its start to the complete answer, failed attempts included. */
+  /**
+   * Returns the time of the whole call, from its start to the complete answer, failed attempts
+   * included.
+   */
   public Duration elapsed() {
     return elapsed;
   }
 
   /**
-   * From the dispatch of the attempt that answered to its first piece of answer or thinking. For
-   * what the caller waited in all, add the attempts before it.
+   * Returns the time from the dispatch of the attempt that answered to its first piece of answer or
+   * thinking. For the caller's whole wait, add the attempts before it.
    */
   public Duration timeToFirstToken() {
     return timeToFirstToken;
@@ -201,7 +208,7 @@ public final class ChatResponse {
       return this;
     }
 
-    /** Adds the endpoint's name; default empty. */
+    /** Sets the endpoint's name; default empty. */
     public Builder endpoint(String endpoint) {
       this.endpoint = Objects.requireNonNull(endpoint, "endpoint");
       return this;
@@ -219,7 +226,7 @@ public final class ChatResponse {
       return this;
     }
 
-    /** Why the model stopped; default {@link FinishReason#STOP}. */
+    /** Sets why the model stopped; default {@link FinishReason#STOP}. */
     public Builder finishReason(FinishReason finishReason) {
       this.finishReason = Objects.requireNonNull(finishReason, "finishReason");
       return this;

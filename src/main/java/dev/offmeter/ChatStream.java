@@ -12,7 +12,7 @@ import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One answer, read while it comes.
+ * An answer that is read while it arrives.
  *
  * <pre>{@code
  * try (ChatStream stream = llm.stream(request)) {
@@ -26,9 +26,7 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
- * <p>Nothing is sent before the first event is asked for. The call runs on the thread that reads,
- * and no faster than it reads: what is not asked for stays in the socket, and the server waits.
- * Always close it: a stream that is left half-read holds its connection, and the node's attention.
+ * <p>Nothing is sent before the first event is asked for. The call runs on the reading thread, no faster than the thread reads: the rest stays in the socket, and the server waits. Always close a stream: one that is left half-read keeps its connection, and the node busy.
  *
  * <p>One thread reads; {@link #close()} may be called by any thread, at any time.
  */
@@ -43,8 +41,8 @@ public final class ChatStream implements Iterable<ChatEvent>, AutoCloseable {
   }
 
   /**
-   * The events, once. The last is {@link ChatEvent.Completed}; if there is no answer, {@code
-   * hasNext()} and {@code next()} throw instead.
+   * Returns the events, once. The last is {@link ChatEvent.Completed}; if there is no answer,
+   * {@code hasNext()} and {@code next()} throw instead.
    *
    * <ul>
    *   <li>{@link AllEndpointsFailedException} if no endpoint answered
@@ -65,8 +63,8 @@ public final class ChatStream implements Iterable<ChatEvent>, AutoCloseable {
 
   /**
    * Returns the pieces of text alone, once, with the exceptions of {@link #iterator()}. Two answers
-   * must not run together in silence, so the request's {@link StreamRecovery} has to be one that
-   * never starts again: {@link StreamRecovery#HOLD}, {@link StreamRecovery#hold} or {@link
+   * must not be joined unnoticed, so the request's {@link StreamRecovery} must be one that never
+   * starts again: {@link StreamRecovery#HOLD}, {@link StreamRecovery#hold} or {@link
    * StreamRecovery#FAIL}.
    *
    * @return a sequential stream, whose {@code close()} closes this one
@@ -88,8 +86,8 @@ public final class ChatStream implements Iterable<ChatEvent>, AutoCloseable {
   }
 
   /**
-   * The same response that {@link LlmClient#chat(ChatRequest)} would have given. Reads what has not
-   * been read yet, with the exceptions of {@link #iterator()}.
+   * Returns the response that {@link LlmClient#chat(ChatRequest)} would have returned. Reads what
+   * has not been read yet, with the exceptions of {@link #iterator()}.
    */
   public ChatResponse response() {
     ChatResponse response = call.response();
@@ -101,7 +99,7 @@ public final class ChatStream implements Iterable<ChatEvent>, AutoCloseable {
   }
 
   /**
-   * Ends the call and closes its connection, so that the node stops working on it; without effect
+   * Ends the call and closes its connection, so that the node stops working on it; has no effect
    * once the answer is complete. A thread that is reading gets an {@link LlmException} at once.
    */
   @Override

@@ -14,7 +14,10 @@ import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Tells the log and all listeners; what one of them throws harms neither the call nor the rest. */
+/**
+ * Notifies the log and all listeners; what one of them throws affects neither the call nor the
+ * others.
+ */
 final class CompositeListener implements LlmListener {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
@@ -76,7 +79,7 @@ final class CompositeListener implements LlmListener {
     }
   }
 
-  /** The class only: a listener's message may hold what it was told. */
+  /** Logs the class only, because the message may hold what the listener was given. */
   private void logThrown(LlmListener listener, Throwable thrown) {
     if (logged.add(listener)) {
       LOG.warn(

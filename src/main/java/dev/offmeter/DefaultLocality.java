@@ -5,8 +5,8 @@ import java.util.List;
 import okhttp3.HttpUrl;
 
 /**
- * On whose hardware a server runs, where nobody has said. When in doubt it is somebody else's:
- * privacy fails closed.
+ * Decides on whose hardware a server runs if the configuration does not say. In doubt, somebody
+ * else's: privacy fails closed.
  */
 final class DefaultLocality {
   /** Private and link-local addresses: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291. */
@@ -15,7 +15,7 @@ final class DefaultLocality {
           + "|100\\.(6[4-9]|[7-9]\\d|1[01]\\d|12[0-7])\\..*|169\\.254\\..*"
           + "|f[cd][0-9a-f]{2}:.*|fe[89ab][0-9a-f]:.*";
 
-  /** RFC 6762, RFC 8375, and the name that ICANN keeps for private use. */
+  /** Names of RFC 6762 and RFC 8375, and the one that ICANN reserves for private use. */
   private static final String PRIVATE_NAME = ".*\\.(local|internal|home\\.arpa)";
 
   private static final List<String> KNOWN_APIS =
@@ -53,13 +53,19 @@ final class DefaultLocality {
     return own ? Locality.SELF_HOSTED : Locality.MANAGED;
   }
 
-  /** Such a model is run on ollama.com, whichever node is asked; Ollama heeds neither case. */
+  /**
+   * Returns whether the model runs on ollama.com, whichever node is asked. Ollama ignores case
+   * here.
+   */
   private static boolean isCloudModel(String model) {
     String name = model.strip().toLowerCase(java.util.Locale.ROOT);
     return name.endsWith("-cloud") || name.endsWith(":cloud");
   }
 
-  /** Whatever its dialect: no setting of a wire fact makes such a host one's own. */
+  /**
+   * Returns whether the host is a public API, whatever the dialect: no setting about the wire makes
+   * such a host one's own.
+   */
   private static boolean isKnownApi(HttpUrl url) {
     String host = url.host().replaceFirst("\\.$", "");
     for (String api : KNOWN_APIS) {

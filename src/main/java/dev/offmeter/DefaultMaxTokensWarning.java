@@ -9,13 +9,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Says once for a client that an answer ended at a limit that nobody chose, because its caller may
- * not look at the finish reason. Safe for use by many threads.
+ * Warns once per client that an answer ended at a limit that nobody has set, because its caller may
+ * not check the finish reason. Safe for use by many threads.
  */
 final class DefaultMaxTokensWarning {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
-  /** The endpoints where the default holds for a request that sets no limit. */
+  /** The endpoints where the default applies to a request that sets no limit. */
   private final Set<String> endpoints;
 
   private final AtomicBoolean logged = new AtomicBoolean();

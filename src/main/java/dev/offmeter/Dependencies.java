@@ -6,9 +6,9 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The libraries that a client needs, each checked once. A build that manages versions, such as
- * Spring Boot's, may replace one by an older one; then a method is missing, and it is better to
- * hear of that when a client is built than from its first call.
+ * Checks the libraries that a client needs, each once. A build that manages versions, such as
+ * Spring Boot's, may replace one by an older one; then a method is missing, which should fail when
+ * a client is built and not at its first call.
  */
 final class Dependencies {
   private static final Pattern VERSION = Pattern.compile("(\\d+)\\.(\\d+).*");
@@ -24,13 +24,13 @@ final class Dependencies {
     throwIf(Every.PROBLEM);
   }
 
-  /** Checks what a client with servers needs besides; throws likewise. */
+  /** Checks what a client with servers needs in addition; throws as {@link #check}. */
   static void checkForServers() {
     throwIf(Http.PROBLEM);
     throwIf(Json.PROBLEM);
   }
 
-  /** Checks what the address of a server needs; throws likewise. */
+  /** Checks what the address of a server needs; throws as {@link #check}. */
   static void checkForAddresses() {
     throwIf(Http.PROBLEM);
   }
@@ -49,7 +49,7 @@ final class Dependencies {
         first(
             // The fluent API came with 2.0.
             mustHave("org.slf4j:slf4j-api", "org.slf4j.spi.LoggingEventBuilder"),
-            // In 1.x its functions are those of Vavr.
+            // The functions of 1.x are those of Vavr.
             mustHave(GROUP + "core", ROOT + "core.functions.CheckedSupplier"),
             mustHave(GROUP + "circuitbreaker", ROOT + "circuitbreaker.CircuitBreaker"),
             mustHave(GROUP + "timelimiter", ROOT + "timelimiter.TimeLimiter"),
@@ -64,7 +64,10 @@ final class Dependencies {
   private static final class Json {
     private static final String GROUP = "com.fasterxml.jackson.core:jackson-";
 
-    /** The limit of the number of tokens, without which a small reply fills the memory. */
+    /**
+     * The versions from which a parser limits the number of tokens; without the limit a small reply
+     * could fill the memory.
+     */
     static final @Nullable String PROBLEM =
         first(
             mustBe(GROUP + "core", 2, 18, "com.fasterxml.jackson.core.json.PackageVersion"),
@@ -80,12 +83,17 @@ final class Dependencies {
     return null;
   }
 
-  /** By a type that came with 2.0. */
+  /**
+   * Returns the problem of a library, judged by a type that came with 2.0; null if there is none.
+   */
   private static @Nullable String mustHave(String library, String type) {
     return type(type) == null ? problem(library, "2.0", "an older one or none was found") : null;
   }
 
-  /** By a static field VERSION; one that is not known to be too old is new enough. */
+  /**
+   * Returns the problem of a library, judged by a static field VERSION; null if there is none. A
+   * version that cannot be read counts as new enough.
+   */
   private static @Nullable String mustBe(String library, int major, int minor, String type) {
     String needed = major + "." + minor;
     Class<?> versioned = type(type);
@@ -105,7 +113,7 @@ final class Dependencies {
 
   private static String version(Class<?> versioned) {
     try {
-      // A constant would be copied into this class when it is compiled.
+      // Read by reflection: the compiler would copy a constant into this class.
       return String.valueOf(versioned.getField("VERSION").get(null));
     } catch (ReflectiveOperationException | LinkageError e) {
       return "";

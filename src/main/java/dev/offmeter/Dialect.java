@@ -7,11 +7,14 @@ package dev.offmeter;
  * facts are from the sources and documentation of each. Further constants may be added.
  */
 public enum Dialect {
-  /** Any other: self-hosted at a private address, else managed. The default. */
+  /** Any other server: self-hosted at a private address, else managed. The default. */
   GENERIC,
   /** vLLM: thinking is switched off through the chat template. Self-hosted. */
   VLLM,
-  /** llama.cpp's {@code llama-server}: thinking is switched off likewise. Self-hosted. */
+  /**
+   * llama.cpp's {@code llama-server}: thinking is switched off through the chat template.
+   * Self-hosted.
+   */
   LLAMA_SERVER,
   /** Hugging Face TGI: a schema has a form of its own. Self-hosted. */
   TGI,
@@ -21,10 +24,10 @@ public enum Dialect {
   LM_STUDIO,
   /**
    * Ollama: thinking is switched off by {@code reasoning_effort}. Self-hosted, but for models whose
-   * name ends in {@code -cloud}. Its native API tells more: {@link Endpoint#ollama}.
+   * name ends in {@code -cloud}. The native API reports more: {@link Endpoint#ollama}.
    */
   OLLAMA,
-  /** A LiteLLM proxy: managed, because it may pass a request on to anybody. */
+  /** A LiteLLM proxy: managed, because it may forward a request to any provider. */
   LITELLM,
   /** OpenAI itself: the token limit is {@code max_completion_tokens}. Managed. */
   OPENAI,

@@ -29,8 +29,8 @@ import okhttp3.HttpUrl;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One place that can answer: a server, or a function in this process. Immutable, so safe for use by
- * many threads.
+ * A server with a model, or a function in this process, that can answer requests. Immutable, so
+ * safe for use by many threads.
  *
  * <p>The defaults; a function has the settings of {@link FunctionBuilder} alone:
  *
@@ -67,7 +67,10 @@ public final class Endpoint {
   private static final Duration OLLAMA_KEEP_ALIVE = Duration.ofMinutes(5);
   private static final Duration FOREVER = Duration.ofDays(36_500);
 
-  /** Twice the shortest time after which a model that is held in memory is asked for again. */
+  /**
+   * The least keep-alive that keeping warm can work with: twice the shortest time between two
+   * requests for the model.
+   */
   private static final Duration KEEP_WARM_MIN = Duration.ofSeconds(10);
 
   private static final int LINE_BYTES = 8 * 1024 * 1024;
@@ -106,13 +109,13 @@ public final class Endpoint {
     return new Builder(name, baseUrl, OpenAiChat.API);
   }
 
-  /** Google's Gemini API over its native protocol; see {@link #gemini(String, String)}. */
+  /** Returns Google's Gemini API over its native protocol; see {@link #gemini(String, String)}. */
   public static Builder gemini(String name) {
     return gemini(name, "https://generativelanguage.googleapis.com");
   }
 
   /**
-   * The same at another address, such as a proxy's.
+   * Returns the Gemini API at another address, such as a proxy's.
    *
    * @param name what it is called in attempts, logs and metrics; unique in a client
    * @param baseUrl the root, with or without {@code /v1beta}; a path prefix is kept
@@ -121,13 +124,13 @@ public final class Endpoint {
     return new Builder(name, baseUrl, GeminiChat.API);
   }
 
-  /** Anthropic's Messages API; see {@link #anthropic(String, String)}. */
+  /** Returns Anthropic's Messages API; see {@link #anthropic(String, String)}. */
   public static Builder anthropic(String name) {
     return anthropic(name, "https://api.anthropic.com");
   }
 
   /**
-   * The same at another address, such as a proxy's.
+   * Returns Anthropic's Messages API at another address, such as a proxy's.
    *
    * @param name what it is called in attempts, logs and metrics; unique in a client
    * @param baseUrl the root, with or without {@code /v1}; a path prefix is kept
@@ -138,9 +141,9 @@ public final class Endpoint {
 
   /**
    * Returns a function in this process: the last resort that needs no network, or a stand-in for a
-   * server in a test. It runs on a thread of the client's own, is interrupted when its limit
-   * passes, and is then left behind; if it ignores the interrupt it runs on. A function that
-   * throws, or returns null or blank, is a failed attempt.
+   * server in a test. It runs on a thread of the client's own, is interrupted when its timeout
+   * passes, and then abandoned; if it ignores the interrupt, it runs on. A function that throws, or
+   * returns null or blank, is a failed attempt.
    *
    * <p>A function is asked when none of the servers before it in the list has answered. While one
    * of them is loading its model, the call waits for that first; see {@link
@@ -165,22 +168,22 @@ public final class Endpoint {
     return new Builder(settings);
   }
 
-  /** What it is called. */
+  /** Returns the endpoint's name. */
   public String name() {
     return settings.name;
   }
 
-  /** The model that is asked for; empty for an in-process function. */
+  /** Returns the model that is asked for; empty for an in-process function. */
   public String model() {
     return settings.model == null ? "" : settings.model;
   }
 
-  /** Returns whether it is a server, and no function in this process. */
+  /** Returns whether this is a server, and not a function in this process. */
   boolean isServer() {
     return url != null;
   }
 
-  /** On whose hardware it runs. */
+  /** Returns on whose hardware the endpoint runs. */
   public Locality locality() {
     if (settings.locality != null) {
       return settings.locality;
@@ -192,7 +195,7 @@ public final class Endpoint {
     return api.managed() ? Locality.MANAGED : DefaultLocality.of(url, model(), dialect(url));
   }
 
-  /** Returns whether it has a {@code maxTokens} of its own. */
+  /** Returns whether the endpoint has a {@code maxTokens} of its own. */
   boolean hasMaxTokens() {
     return defaults.hasMaxTokens();
   }
@@ -220,7 +223,9 @@ public final class Endpoint {
     };
   }
 
-  /** Scheme, host and port: a path may hold what is not to be shown. Empty for a function. */
+  /**
+   * Returns scheme, host and port; a path may hold what must not be shown. Empty for a function.
+   */
   String origin() {
     return url == null ? "" : BaseUrl.origin(url);
   }
@@ -255,7 +260,7 @@ public final class Endpoint {
                 settings.endMarkerIsEnough));
   }
 
-  /** Name, model and address; no credential. */
+  /** Returns name, model and address; no credential. */
   @Override
   public String toString() {
     return "Endpoint["
@@ -265,12 +270,15 @@ public final class Endpoint {
         + "]";
   }
 
-  /** Settled for its place in a client's list. */
+  /** Returns the settings for the endpoint's position in a client's list. */
   EndpointConfig toConfig(boolean firstOfMany) {
     return toConfig(firstOfMany, RequestDefaults.NONE);
   }
 
-  /** The same in a client that has defaults for requests. */
+  /**
+   * Returns the settings for the endpoint's position in the list of a client with defaults for
+   * requests.
+   */
   EndpointConfig toConfig(boolean firstOfMany, RequestDefaults clients) {
     Duration attempt = settings.timeout;
     if (attempt == null) {
@@ -414,8 +422,8 @@ public final class Endpoint {
      * Sets the limit of one whole attempt, from its dispatch to the complete answer, queueing in
      * the server included: from 1 ms to 24 h. Default 15 s for the first endpoint when another
      * follows it, else 120 s. When it passes, the connection is closed, so that the server stops.
-     * In a stream it covers the wait for the first piece. A self-hosted server that is silent and
-     * dead to a health check is given up before.
+     * In a stream it covers the wait for the first piece. The attempt ends earlier if a self-hosted
+     * server is silent and its health check fails.
      */
     public Builder timeout(Duration timeout) {
       this.timeout = Preconditions.timeSpan("timeout", timeout);
@@ -443,8 +451,8 @@ public final class Endpoint {
 
     /**
      * Sets the limit between two pieces once the answer has begun: from 1 ms to 24 h. Default 10 s,
-     * or {@link #timeout} if that is less. One that is set may be longer than {@code timeout}: in a
-     * stream it takes effect all the same.
+     * or {@link #timeout} if that is less. A value that is set may be longer than {@code timeout}:
+     * in a stream it takes effect all the same.
      */
     public Builder stallTimeout(Duration stallTimeout) {
       this.stall = Preconditions.timeSpan("stallTimeout", stallTimeout);
@@ -453,10 +461,10 @@ public final class Endpoint {
 
     /**
      * Sets the limit of the delivery of one streamed answer, from the moment that its first piece
-     * is shown to its end, the pauses of its reader not counted: from 1 ms to 24 h, default 10 min.
-     * It ends an answer that goes on for ever, and does not speak against the endpoint. A deadline
-     * that was set may end the stream before. Of no effect on {@code chat}, whose limit is {@link
-     * #timeout}.
+     * is shown to its end, the time for which its reader pauses not counted: from 1 ms to 24 h,
+     * default 10 min. Ends an answer that would go on for ever; this does not count against the
+     * endpoint. A deadline that was set may end the stream earlier. Has no effect on {@code chat},
+     * whose limit is {@link #timeout}.
      */
     public Builder streamTimeout(Duration streamTimeout) {
       this.stream = Preconditions.timeSpan("streamTimeout", streamTimeout);
@@ -464,14 +472,13 @@ public final class Endpoint {
     }
 
     /**
-     * The slowest that an answer may come once it has begun; below it, the attempt ends as {@link
-     * FailureKind#STALLED}. It catches a node that drips a token now and then, which no stall clock
-     * does. Default: any rate.
+     * Sets the lowest rate of an answer that has begun; below it, the attempt ends as {@link
+     * FailureKind#STALLED}. This catches a node that sends a token now and then, which no stall
+     * timeout does. Default: any rate.
      *
      * @param tokensPerSecond finite and more than 0; a piece of a stream counts as a token, as
      *     Ollama sends them
-     * @param window over which it is measured, from 1 ms to 24 h, in time that the reader has
-     *     waited: a reader who takes his time slows nothing down
+     * @param window over which it is measured, from 1 ms to 24 h, counting only the time for which the reader waits: a slow reader makes no endpoint slow
      */
     public Builder minimumRate(double tokensPerSecond, Duration window) {
       if (!(tokensPerSecond > 0) || !Double.isFinite(tokensPerSecond)) {
@@ -483,11 +490,11 @@ public final class Endpoint {
     }
 
     /**
-     * Sets a key, sent as {@code Authorization: Bearer}, to Gemini as {@code x-goog-api-key}, to
+     * Sets the key, sent as {@code Authorization: Bearer}, to Gemini as {@code x-goog-api-key}, to
      * Anthropic as {@code x-api-key}. Ollama itself ignores it; a proxy in front of it may ask for
-     * one. The last one that is set wins; it does not go together with a header {@code
-     * Authorization} of your own. The key alone: printable ASCII without spaces, quotes around it,
-     * {@code Bearer} before it or a placeholder in its stead.
+     * one. The last one that is set wins; it cannot be combined with a header {@code Authorization}
+     * of your own. Give the key alone: printable ASCII without spaces, quotes around it, {@code
+     * Bearer} before it or a placeholder in its stead.
      */
     public Builder apiKey(String apiKey) {
       Objects.requireNonNull(apiKey, "apiKey");
@@ -510,10 +517,11 @@ public final class Endpoint {
     }
 
     /**
-     * A key that can rotate: asked for at every attempt, on a thread that carries nothing of the
-     * caller, and never shared between attempts. An endpoint's suppliers are asked one at a time,
-     * more side by side only while those that take long return. The wait counts as part of the
-     * attempt. A supplier that throws, or returns null or blank, is a failed attempt.
+     * Sets a supplier of the key, for keys that rotate. It is called for every attempt, on a thread
+     * that carries nothing of the caller; the key is never shared between attempts. An endpoint's
+     * suppliers are called one at a time, and several at once only while slow ones still return.
+     * The wait counts as part of the attempt. A supplier that throws, or returns null or blank, is
+     * a failed attempt.
      */
     public Builder apiKey(Supplier<String> apiKey) {
       Objects.requireNonNull(apiKey, "apiKey");
@@ -533,7 +541,10 @@ public final class Endpoint {
       return add(Header.fixed(HeaderRules.ACCESS_SECRET, "", secret));
     }
 
-    /** The same with both parts asked for at every attempt; see {@link #apiKey(Supplier)}. */
+    /**
+     * Sets suppliers of both parts of a Cloudflare Access service token, called for every attempt;
+     * see {@link #apiKey(Supplier)}.
+     */
     public Builder cloudflareAccess(Supplier<String> clientId, Supplier<String> clientSecret) {
       Objects.requireNonNull(clientId, "clientId");
       Objects.requireNonNull(clientSecret, "clientSecret");
@@ -549,7 +560,7 @@ public final class Endpoint {
       return add("header " + name, HeaderRules.name(name), "", value);
     }
 
-    /** The same with a value asked for at every attempt; see {@link #apiKey(Supplier)}. */
+    /** Adds a header whose value is supplied for every attempt; see {@link #apiKey(Supplier)}. */
     public Builder header(String name, Supplier<String> value) {
       Objects.requireNonNull(value, "value");
       return add(Header.supplied(HeaderRules.name(name), "", value));
@@ -567,8 +578,8 @@ public final class Endpoint {
     }
 
     /**
-     * Allows credentials to go in clear text to a host that is not this machine, such as a node in
-     * your own network without TLS. Default false: such an endpoint is rejected.
+     * Sets whether credentials may be sent in clear text to a host that is not this machine, such
+     * as a node in your own network without TLS. Default false: such an endpoint is rejected.
      */
     public Builder allowClearTextCredentials(boolean allow) {
       this.clearTextCredentials = allow;
@@ -577,8 +588,8 @@ public final class Endpoint {
 
     /**
      * Sets the most calls at this endpoint at once, at least 1; default unlimited. A call that
-     * finds it full goes to the next endpoint; only when no other endpoint answers does it wait for
-     * a place, within its deadline. Health checks and loads take no place. Without one, a
+     * finds it full goes to the next endpoint; only if no other endpoint answers does it wait for a
+     * slot, within its deadline. Health checks and loads take no slot. Without this limit, a
      * self-hosted server that is overloaded is sent no more calls at once than it was seen to
      * serve.
      */
@@ -592,10 +603,10 @@ public final class Endpoint {
     }
 
     /**
-     * Sets how long a call waits for a place here when {@link #maxConcurrent} is reached, before it
-     * goes to the next endpoint: from 1 ms to 24 h, within the call's deadline and in order of
-     * arrival. For a node that is much better than the next one. Rejected without a {@code
-     * maxConcurrent}. Default: not at all.
+     * Sets how long a call waits for a slot when {@link #maxConcurrent} is reached, before it goes
+     * to the next endpoint: from 1 ms to 24 h, within the call's deadline and in order of arrival.
+     * Useful for a node that is much better than the next one. Rejected without a {@code
+     * maxConcurrent}. Default: no wait.
      */
     public Builder maxWait(Duration maxWait) {
       this.maxWait = Preconditions.timeSpan("maxWait", maxWait);
@@ -603,10 +614,10 @@ public final class Endpoint {
     }
 
     /**
-     * Sets how many more times this endpoint is asked after a failure that may pass, before the
-     * next one: from 0 to 10, default 0, because falling through is faster. The pauses double from
-     * 0.5 s to 8 s, last at least as long as the server asks for, and fit into the deadline. For
-     * servers only: a function is never asked twice.
+     * Sets the most retries after a failure that may be temporary, before the next endpoint is
+     * asked: from 0 to 10, default 0, because falling through is faster. The back-offs between them
+     * double from 0.5 s to 8 s, last at least as long as the server asks for, and fit into the
+     * deadline. For servers only: a function is never asked twice.
      */
     public Builder retries(int retries) {
       if (retries < 0 || retries > 10) {
@@ -639,20 +650,19 @@ public final class Endpoint {
     }
 
     /**
-     * Fields that are left out of every request, for a server that refuses them: an
-     * OpenAI-compatible one may refuse {@code stream_options} (the usage is then unknown, {@link
+     * Adds fields that are left out of every request, for a server that rejects them: an
+     * OpenAI-compatible one may reject {@code stream_options} (the usage is then unknown, {@link
      * Usage#NONE}), {@code max_tokens} (the limit goes under its other name, {@code
      * max_completion_tokens}; without both there is none), {@code chat_template_kwargs}, {@code
      * reasoning_effort}, {@code temperature}, {@code top_p}, {@code seed} or {@code
      * response_format}; Ollama's API {@code think}, {@code truncate}, {@code keep_alive}, {@code
      * temperature}, {@code top_p}, {@code seed} or {@code format}; Gemini's {@code thinkingConfig},
      * {@code temperature}, {@code topP}, {@code seed} or {@code responseJsonSchema}; Anthropic's
-     * {@code temperature}, {@code top_p} or {@code output_config}. A field that a server refuses by
-     * its name is left out without this too, but for the form of a schema. Default: none.
+     * {@code temperature}, {@code top_p} or {@code output_config}. A field that a server rejects by
+     * name is left out without this setting too, except the form of a schema. Default: none.
      *
      * @param fields one or more of these; they add to those named before
-     * @throws IllegalArgumentException if one of them is none that this kind of server can do
-     *     without
+     * @throws IllegalArgumentException if this kind of server cannot do without one of them
      */
     public Builder omit(String... fields) {
       for (String field : fields) {
@@ -692,7 +702,7 @@ public final class Endpoint {
     /**
      * Sets how long Ollama keeps the model loaded after a request: whole seconds; zero unloads it,
      * negative keeps it for ever. Sent with every request and every load; with zero the model is
-     * neither loaded nor looked for beforehand. For Ollama's native API only. Default: the server's
+     * neither loaded nor checked before a call. For Ollama's native API only. Default: the server's
      * own, which is taken to be 5 min.
      */
     public Builder keepAlive(Duration keepAlive) {
@@ -705,12 +715,12 @@ public final class Endpoint {
     }
 
     /**
-     * Sets whether the model is held in Ollama's memory from the first call or {@link
-     * LlmClient#warmUp} on: it is asked to load it, which costs no token, twice in every {@link
+     * Sets whether the model is kept in Ollama's memory from the first call or {@link
+     * LlmClient#warmUp} on. Ollama is asked to load it, which costs no token, twice in every {@link
      * #keepAlive} and at least every 2 min, but no more often than every 5 s. If another model has
-     * pushed it out, that one is pushed out in turn. For Ollama's native API only; rejected with a
-     * {@code keepAlive} below 10 s, which would be over before the next time, and on a managed
-     * endpoint. Default false: a model that was not used for a while is loaded when it is wanted.
+     * evicted it, that one is evicted in turn. For Ollama's native API only; rejected with a {@code
+     * keepAlive} below 10 s, which would end before the next request, and on a managed endpoint.
+     * Default false: a model that was idle for long is loaded when it is needed.
      */
     public Builder keepWarm(boolean keepWarm) {
       this.keepWarm = keepWarm;
@@ -718,11 +728,11 @@ public final class Endpoint {
     }
 
     /**
-     * Sets whether Ollama is asked to unload the model when it is found to be wedged ({@link
-     * FailureKind#WEDGED}), which frees one that hangs. Asked once, and again only after it has
-     * served somebody since; whoever else is served by the model then waits until it is loaded
-     * anew. For Ollama's native API only; rejected on a managed endpoint. Default false: the
-     * endpoint is left alone by growing back-offs, and somebody has to look.
+     * Sets whether Ollama is asked to unload a model that is found wedged ({@link
+     * FailureKind#WEDGED}), which frees one that hangs. It is asked once, and again only after it
+     * has served a call since; other users of the model then wait for the reload. For Ollama's
+     * native API only; rejected on a managed endpoint. Default false: the endpoint stays DOWN with
+     * growing back-offs until an operator acts.
      */
     public Builder unloadWhenWedged(boolean unloadWhenWedged) {
       this.unloadWhenWedged = unloadWhenWedged;
@@ -730,9 +740,9 @@ public final class Endpoint {
     }
 
     /**
-     * In what an OpenAI-compatible server differs from the others, and where its health is looked
-     * at. For such servers only. Default {@link Dialect#GENERIC}; {@code api.openai.com} and
-     * Gemini's host are known.
+     * Sets how an OpenAI-compatible server differs from the others, and where its health is
+     * checked. For such servers only. Default {@link Dialect#GENERIC}; {@code api.openai.com} and
+     * Gemini's host are recognized.
      */
     public Builder dialect(Dialect dialect) {
       this.dialect = Objects.requireNonNull(dialect, "dialect");
@@ -741,7 +751,7 @@ public final class Endpoint {
 
     /**
      * Sets the most requests within any 60 s, retries included: from 1 to 100,000, default
-     * unlimited. A call that finds them used up goes to the next endpoint; it does not wait.
+     * unlimited. A call that finds them used up goes to the next endpoint without waiting.
      */
     public Builder requestsPerMinute(int requestsPerMinute) {
       if (requestsPerMinute < 1 || requestsPerMinute > 100_000) {
@@ -753,10 +763,10 @@ public final class Endpoint {
     }
 
     /**
-     * On whose hardware it runs, which decides whether a request with {@link
-     * ChatRequest#selfHostedOnly()} may be sent to it, and whether it is asked in the background: a
-     * managed one is not health-checked, and no model is loaded there. Default: self-hosted for
-     * Ollama, but managed for its cloud models and {@code ollama.com}; managed for Gemini and
+     * Sets on whose hardware the endpoint runs. This decides whether a request with {@link
+     * ChatRequest#selfHostedOnly()} may be sent to it, and whether it is probed in the background:
+     * a managed endpoint is not health-checked, and no model is loaded there. Default: self-hosted
+     * for Ollama, but managed for its cloud models and {@code ollama.com}; managed for Gemini and
      * Anthropic; see {@link Dialect} for OpenAI-compatible servers.
      */
     public Builder locality(Locality locality) {
@@ -765,8 +775,8 @@ public final class Endpoint {
     }
 
     /**
-     * Sets the most tokens of an answer, for requests that set none: at least 1. It is a default
-     * and no cap: what a request sets itself wins. For servers only. Default: the client's ({@link
+     * Sets the most tokens of an answer, for requests that set none: at least 1. This is a default
+     * and no cap: a request's own value wins. For servers only. Default: the client's ({@link
      * LlmClient.Builder#defaults}), else 1024.
      */
     public Builder maxTokens(int maxTokens) {
@@ -777,10 +787,10 @@ public final class Endpoint {
     }
 
     /**
-     * Defaults for requests to this endpoint that set nothing themselves: {@code maxTokens}, {@code
-     * temperature}, {@code topP}, {@code seed}, {@code stop} and {@code thinking}. They win over
-     * the client's defaults, and over an {@link #option} of the same meaning. Called again, it adds
-     * to what was set before; of one setting the last wins.
+     * Sets defaults for requests to this endpoint: {@code maxTokens}, {@code temperature}, {@code
+     * topP}, {@code seed}, {@code stop} and {@code thinking}. A request's own values win over them;
+     * they win over the client's defaults, and over an {@link #option} of the same meaning. Further
+     * calls add to earlier ones; the last value of a setting wins.
      *
      * @param defaults sets them on an empty request; called when the endpoint is built
      */
@@ -791,9 +801,9 @@ public final class Endpoint {
 
     /**
      * Sets the most bytes of one line of a reply, after any decompression, at least 1024; default 8
-     * MiB. A longer one is {@link FailureKind#RESPONSE_TOO_LARGE}. What a server sends beside a
-     * body (headers, interim replies, chunk extensions, trailers) may have 128 KiB: more than any
-     * server or proxy takes of headers, and less than a heap feels.
+     * MiB. A longer one is {@link FailureKind#RESPONSE_TOO_LARGE}. Everything that a server sends
+     * beside a body (headers, interim replies, chunk extensions, trailers) may have 128 KiB: more
+     * headers than any server or proxy accepts, and little for a heap.
      */
     public Builder maxLineBytes(int maxLineBytes) {
       this.maxLineBytes = (int) atLeast1024("maxLineBytes", maxLineBytes);
@@ -802,12 +812,11 @@ public final class Endpoint {
 
     /**
      * Sets the most bytes of a whole reply, after any decompression, at least 1024; default 32 MiB.
-     * A longer one is {@link FailureKind#RESPONSE_TOO_LARGE}. What is kept of all replies that are
-     * read at once in the process (the line that is being gathered, the text and the calls so far)
-     * may take a sixteenth of its heap together, the first 256 KiB of each not counted, since a
-     * byte on the wire takes up to six in memory; one may take half of that. A reply that finds the
-     * room taken by others is {@code RESPONSE_TOO_LARGE} too, and does not count against its
-     * endpoint.
+     * A longer one is {@link FailureKind#RESPONSE_TOO_LARGE}. All replies that the process reads at
+     * once (their unfinished lines, text and tool calls so far) may take a sixteenth of its heap
+     * together, the first 256 KiB of each not counted, because a byte on the wire takes up to six
+     * in memory; one reply may take half of that. A reply that finds the room taken by others is
+     * {@code RESPONSE_TOO_LARGE} too, and does not count against its endpoint.
      */
     public Builder maxAnswerBytes(long maxAnswerBytes) {
       this.maxAnswerBytes = atLeast1024("maxAnswerBytes", maxAnswerBytes);
@@ -816,11 +825,11 @@ public final class Endpoint {
 
     /**
      * Sets whether the server's end marker, OpenAI's {@code [DONE]} or Anthropic's {@code
-     * message_stop}, makes an answer whole without a finish reason. For servers that never give
-     * one; others send the marker after an error too, and half an answer would be taken for whole.
+     * message_stop}, completes an answer without a finish reason. For servers that never send a
+     * reason; others send the marker after an error too, and half an answer would pass as complete.
      * An answer of as many tokens as {@code maxTokens} then counts as one that reached its limit.
-     * For OpenAI-compatible servers and Anthropic's API only. Default false: of a server that has
-     * never given a reason the marker is enough from the second such reply in a row on, which is
+     * For OpenAI-compatible servers and Anthropic's API only. Default false: for a server that has
+     * never sent a reason, the marker is enough from the second such reply in a row on, which is
      * logged.
      */
     public Builder endMarkerIsEnough(boolean enough) {
@@ -839,7 +848,7 @@ public final class Endpoint {
      * Returns the endpoint. Opens no connection.
      *
      * @throws IllegalArgumentException if the base URL is blank, relative, not http or https, has
-     *     spaces or quotes around it, a second scheme, a placeholder or a host that is none,
+     *     spaces or quotes around it, a second scheme, a placeholder or an invalid host,
      *     carries user-info, a query or a fragment, or has the path of a call
      * @throws IllegalStateException if there is no model, the defaults have what only a request or
      *     a client can have, the first-token limit is longer than the attempt's, {@code keepAlive}
@@ -965,7 +974,7 @@ public final class Endpoint {
     /**
      * Sets the limit of one attempt, from the call of the function to its answer: from 1 ms to 24
      * h. Default 15 s for the first endpoint when another follows it, else 120 s. When it passes,
-     * the function is interrupted and left behind.
+     * the function is interrupted and abandoned.
      */
     public FunctionBuilder timeout(Duration timeout) {
       settings.timeout(timeout);
@@ -974,8 +983,8 @@ public final class Endpoint {
 
     /**
      * Sets the most calls of the function at once, at least 1; default unlimited. A call that finds
-     * it full goes to the next endpoint; only when no other endpoint answers does it wait for a
-     * place, within its deadline.
+     * it full goes to the next endpoint; only if no other endpoint answers does it wait for a slot,
+     * within its deadline.
      */
     public FunctionBuilder maxConcurrent(int maxConcurrent) {
       settings.maxConcurrent(maxConcurrent);
@@ -983,9 +992,9 @@ public final class Endpoint {
     }
 
     /**
-     * Sets how long a call waits for a place here when {@link #maxConcurrent} is reached, before it
-     * goes to the next endpoint: from 1 ms to 24 h, within the call's deadline and in order of
-     * arrival. Rejected without a {@code maxConcurrent}. Default: not at all.
+     * Sets how long a call waits for a slot when {@link #maxConcurrent} is reached, before it goes
+     * to the next endpoint: from 1 ms to 24 h, within the call's deadline and in order of arrival.
+     * Rejected without a {@code maxConcurrent}. Default: no wait.
      */
     public FunctionBuilder maxWait(Duration maxWait) {
       settings.maxWait(maxWait);
@@ -994,7 +1003,7 @@ public final class Endpoint {
 
     /**
      * Sets the most calls of the function within any 60 s: from 1 to 100,000, default unlimited. A
-     * call that finds them used up goes to the next endpoint; it does not wait.
+     * call that finds them used up goes to the next endpoint without waiting.
      */
     public FunctionBuilder requestsPerMinute(int requestsPerMinute) {
       settings.requestsPerMinute(requestsPerMinute);
@@ -1013,11 +1022,11 @@ public final class Endpoint {
 
     /**
      * Sets whether the function answers at once while a self-hosted server that stands before it in
-     * the list is loading its model ({@code WARMING}), such as one that fills a page that somebody
-     * is looking at. Default false: the call waits until the model is loaded, and then asks that
+     * the list is loading its model ({@code WARMING}), as is right for one that fills a page for a
+     * waiting user. Default false: the call waits until the model is loaded, and then asks that
      * server. It waits no longer than the server's {@link Builder#firstTokenTimeout}, less the time
      * for which the same call has asked it before, and leaves a deadline that was set enough for
-     * the function; for each server that is loading, all at once. If the server goes down
+     * the function; for each server that is loading, all at once. If the server goes DOWN
      * meanwhile, the function answers at once.
      */
     public FunctionBuilder answerWhileModelLoads(boolean answerWhileModelLoads) {

@@ -13,7 +13,7 @@ import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Streams as a cold publisher: each subscriber gets a call of its own. */
+/** Publishes streams as a cold publisher: each subscriber gets a call of its own. */
 final class EventPublisher implements Flow.Publisher<ChatEvent> {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
@@ -23,9 +23,9 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
   private final Supplier<LlmException> unbegun;
 
   /**
-   * Each call from {@code calls}, read by {@code workers}.
+   * Creates a publisher of streams from {@code calls}, each read by one of the {@code workers}.
    *
-   * @param unbegun what is told where none of them can be had
+   * @param unbegun the exception when no worker is available
    */
   EventPublisher(
       Supplier<StreamingCall> calls,
@@ -54,13 +54,14 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     if (thrown == null) {
       feed.begin();
     } else {
-      // By the rules of Reactive Streams it has cancelled, and this method returns normally.
+      // The rules of Reactive Streams regard the subscriber as cancelled then, and this method must
+      // return normally.
       feed.cancel();
       logThrown(subscriber, thrown);
     }
   }
 
-  /** The last signal: nothing follows from what comes of it. */
+  /** Sends the last signal, after which nothing depends on what the subscriber throws. */
   private static void signal(Flow.Subscriber<?> subscriber, UserCode.Action signal) {
     Throwable thrown = UserCode.run(signal);
     if (thrown != null) {
@@ -68,7 +69,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     }
   }
 
-  /** The class only: a message may hold what the subscriber was told. */
+  /** Logs the class only, because the message may hold what the subscriber was given. */
   private static void logThrown(Flow.Subscriber<?> subscriber, Throwable thrown) {
     UserCode.ignore(
         () ->
@@ -78,7 +79,10 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
                 thrown.getClass().getName()));
   }
 
-  /** The rules want a subscription even where there is nothing to subscribe to. */
+  /**
+   * A subscription without effect: the rules require one even where there is nothing to subscribe
+   * to.
+   */
   private enum EmptySubscription implements Flow.Subscription {
     INSTANCE;
 
@@ -89,13 +93,16 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     public void cancel() {}
   }
 
-  /** One subscription. A worker is busy with it only while there is demand. */
+  /** The subscription of one subscriber. It occupies a worker only while there is demand. */
   private final class ChatSubscription implements Flow.Subscription, Runnable {
     private final Flow.Subscriber<? super ChatEvent> subscriber;
     private final StreamingCall call;
     private final AtomicLong demand = new AtomicLong();
 
-    /** One of its own, until {@code onSubscribe} has returned: signals come one after the other. */
+    /**
+     * Starts at one, which is released when {@code onSubscribe} has returned: signals must be
+     * serial, and demand from within it must not start a second thread.
+     */
     private final AtomicInteger wakeUps = new AtomicInteger(1);
 
     private volatile boolean cancelled;

@@ -179,7 +179,7 @@ public enum FailureKind {
    */
   INTERNAL(Category.CLIENT);
 
-  /** Which part of the way of a call failed: coarse enough for a metric or an alert. */
+  /** The part of a call that failed; coarse enough for a metric or an alert. */
   public enum Category {
     /** The endpoint could not be reached, or the connection to it broke. */
     CONNECTION,
@@ -205,7 +205,7 @@ public enum FailureKind {
     this.category = category;
   }
 
-  /** Which part of the way of a call failed. */
+  /** Returns the part of a call that failed. */
   public Category category() {
     return category;
   }

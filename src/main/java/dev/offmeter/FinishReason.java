@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
-/** Why the model stopped. An answer that stopped for any other reason is a failed attempt. */
+/**
+ * The reason why the model stopped. An answer that stopped for any other reason is a failed
+ * attempt.
+ */
 public enum FinishReason {
-  /** The model ended by itself or met a stop sequence: the answer is whole. */
+  /** The model ended by itself or met a stop sequence: the answer is complete. */
   STOP,
   /**
    * The answer reached {@link ChatRequest#maxTokens()} and ends there, perhaps in mid-sentence. An

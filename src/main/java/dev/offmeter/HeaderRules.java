@@ -7,7 +7,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Pattern;
 
-/** The rules for an endpoint's headers, each alone and all together. */
+/** Checks an endpoint's headers, each alone and all together. */
 final class HeaderRules {
   static final String AUTHORIZATION = "Authorization";
   static final String ACCESS_ID = "CF-Access-Client-Id";
@@ -23,7 +23,7 @@ final class HeaderRules {
           "transfer-encoding",
           "user-agent");
 
-  /** A scheme or a header's name before the value, as they stand in examples and dashboards. */
+  /** A scheme or a header name before the value, as copied from examples and dashboards. */
   private static final Pattern NAMED =
       Pattern.compile(
           "(?is)(bearer|basic|token|api-?key)\\s.*"
@@ -54,7 +54,7 @@ final class HeaderRules {
     return value;
   }
 
-  /** Returns the value of a key or a token alone, as it stands in no header yet. */
+  /** Returns a key or token that stands alone, without a scheme or header name. */
   static String credential(String field, String value) {
     String checked = value(field, value);
     Optional<String> slip = ValueMistakes.find(checked);
@@ -71,12 +71,15 @@ final class HeaderRules {
     return checked;
   }
 
-  /** A key and an Authorization of the caller's own are both kept, so that build() can tell. */
+  /**
+   * Returns whether a header replaces an earlier one. A key and an {@code Authorization} of the
+   * caller's own are both kept, so that {@code build()} can reject the pair.
+   */
   static boolean isReplacing(Header header, Header before) {
     return isNamed(before, header.name()) && before.prefix().equals(header.prefix());
   }
 
-  /** Returns the rule that the headers break together. */
+  /** Returns the rule that the headers together violate, if any. */
   static Optional<String> violation(List<Header> headers) {
     if (count(headers, AUTHORIZATION) > 1) {
       return Optional.of("must have either an apiKey or a header Authorization, had both");

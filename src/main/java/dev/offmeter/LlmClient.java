@@ -39,8 +39,8 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.MDC;
 
 /**
- * One LLM call over an ordered list of endpoints: the first that can answer does. A timeout or any
- * reply that is not an answer falls through to the next, unseen by the caller.
+ * Calls an ordered list of endpoints: the first that can answer does. A timeout or any reply that
+ * is not an answer falls through to the next, unseen by the caller.
  *
  * <pre>{@code
  * try (LlmClient llm = LlmClient.fromEnv()) {
@@ -49,14 +49,13 @@ import org.slf4j.MDC;
  * }</pre>
  *
  * <p>Make one client and share it: it is safe for use by many threads. Calls run on the caller's
- * own thread. {@link #close()} ends what is under way and frees connections and threads; all
+ * own thread. {@link #close()} ends running calls and frees connections and threads; all
  * threads are daemons, so a forgotten close never keeps a JVM alive.
  *
- * <p>What cannot be promised: a server that was given up may have done the work, and may bill it; a
+ * <p>What cannot be promised: a server whose attempt was cancelled may have done the work, and may bill it; a
  * function or a DNS lookup that ignores an interrupt runs on after its call has moved on; a
  * listener, or an interceptor, proxy selector, trust manager or event listener of an {@link
- * OkHttpClient} that was handed in, runs on the thread of the call, and what blocks there blocks
- * the call beyond its deadline.
+ * OkHttpClient} of yours runs on the thread of the call, and blocks the call beyond its deadline if it blocks.
  */
 public final class LlmClient implements AutoCloseable {
   private final Builder settings;
@@ -101,15 +100,18 @@ public final class LlmClient implements AutoCloseable {
     return fromEnv(System.getenv());
   }
 
-  /** The same with variables from anywhere, such as a test or another configuration system. */
+  /**
+   * Returns a client configured by variables from another source, such as a test or a configuration
+   * system.
+   */
   public static LlmClient fromEnv(Map<String, String> environment) {
     return builder().fromEnv(environment).build();
   }
 
   /**
    * Returns a client configured by a LiteLLM-style file and the process's environment variables;
-   * see {@code docs/configuration.md}. It asks the group of the file's first entry. Needs {@code
-   * org.yaml:snakeyaml} on the class path.
+   * see {@code docs/configuration.md}. The client asks the group of the file's first entry. Needs
+   * {@code org.yaml:snakeyaml} on the class path.
    *
    * @throws IllegalArgumentException if the file cannot be read or has a wrong value; the message
    *     has file, line and key
@@ -120,12 +122,12 @@ public final class LlmClient implements AutoCloseable {
     return fromLiteLlmConfig(file, System.getenv());
   }
 
-  /** The same with variables from anywhere. */
+  /** Returns a client configured by a LiteLLM-style file and variables from another source. */
   public static LlmClient fromLiteLlmConfig(Path file, Map<String, String> environment) {
     return builder().fromLiteLlmConfig(file, environment).build();
   }
 
-  /** The same, asking the group of the name {@code modelName}. */
+  /** Returns a client configured by the group {@code modelName} of a LiteLLM-style file. */
   public static LlmClient fromLiteLlmConfig(
       Path file, String modelName, Map<String, String> environment) {
     return builder().fromLiteLlmConfig(file, modelName, environment).build();
@@ -141,7 +143,10 @@ public final class LlmClient implements AutoCloseable {
     return new Builder(settings);
   }
 
-  /** Asks with one user message and the defaults of {@link ChatRequest}; see {@link #chat}. */
+  /**
+   * Asks with one user message and the defaults of {@link ChatRequest}; see {@link
+   * #chat(ChatRequest)}.
+   */
   public ChatResponse chat(String userMessage) {
     return chat(ChatRequest.builder().user(userMessage).build());
   }
@@ -159,18 +164,17 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /**
-   * Asks for an answer in the shape of a record. A JSON schema is made from it and sent in each
+   * Asks for an answer in the form of a record. A JSON schema is made from it and sent in each
    * server's own form; the reply is parsed and checked, and one that does not fit is a failed
    * attempt, {@link FailureKind#FORMAT_MISMATCH}: the next endpoint is asked. With {@link
-   * ChatRequest.Builder#repairTurn} the same one may mend it once.
+   * ChatRequest.Builder#repairTurn} the same endpoint may repair it once.
    *
    * <p>The record's components are strings, numbers, booleans, enums, {@code LocalDate}, lists and
    * sets, further records; {@code Optional} or {@code @Nullable} where the model may not know.
-   * Jackson's {@code @JsonProperty} and {@code @JsonPropertyDescription} are heeded. Say in the
-   * prompt too what is wanted: not every server shows the schema to its model.
+   * Jackson's {@code @JsonProperty} and {@code @JsonPropertyDescription} are respected. Describe the answer in the prompt too: not every server shows the schema to its model.
    *
-   * @throws IllegalArgumentException if the class is no record, or has a component of another type
-   * @throws AllEndpointsFailedException if no endpoint answered so; it lists every attempt
+   * @throws IllegalArgumentException if the class is not a record, or has a component of another type
+   * @throws AllEndpointsFailedException if no endpoint gave such an answer; it lists every attempt
    * @throws LlmException if the thread was interrupted (its flag is set) or the client closed
    * @throws IllegalStateException if the client was closed before
    */
@@ -186,8 +190,9 @@ public final class LlmClient implements AutoCloseable {
   /**
    * Asks without waiting. The call runs on a virtual thread where the JDK has them (21 and later),
    * else on a pooled one. Cancelling the future, or completing it otherwise, ends the call and
-   * closes its connection. It fails with what {@link #chat(ChatRequest)} would throw. The wait for
-   * a thread is part of a deadline that was set; a call that none has begun in 30 s fails too.
+   * closes its connection. The future fails with the exception that {@link #chat(ChatRequest)}
+   * would throw. The wait for a thread counts towards a deadline that was set; a call that no
+   * thread has begun within 30 s fails too.
    *
    * @throws IllegalStateException if the client was closed before
    */
@@ -208,7 +213,7 @@ public final class LlmClient implements AutoCloseable {
         () -> runAndComplete(future, request, made, token),
         () -> {
           if (Thread.currentThread() == caller) {
-            // It has that context, and keeps it.
+            // This thread has the log context already, and must keep it.
             endUnbegun.run();
           } else {
             runIn(context, endUnbegun);
@@ -217,7 +222,10 @@ public final class LlmClient implements AutoCloseable {
     return future;
   }
 
-  /** The wait for a thread is part of a deadline that was set, and ends as a call does then. */
+  /**
+   * Fails a call that no thread has begun: by its deadline, if that has passed, because the wait
+   * for a thread counts towards it.
+   */
   private void endNotStarted(
       CompletableFuture<ChatResponse> future,
       ChatRequest request,
@@ -238,19 +246,22 @@ public final class LlmClient implements AutoCloseable {
     }
   }
 
-  /** Returns the end of a call that no thread has begun. */
+  /** Returns the exception of a call that no thread has begun. */
   private LlmException notStarted() {
     String why = closed ? "the client was closed" : UserCode.NO_THREAD + " in time";
     return new LlmException("the call was stopped: " + why, List.of());
   }
 
-  /** Asks so with one user message and the defaults of {@link ChatRequest}. */
+  /**
+   * Asks with one user message and the defaults of {@link ChatRequest}; see {@link
+   * #chatAsync(ChatRequest)}.
+   */
   public CompletableFuture<ChatResponse> chatAsync(String userMessage) {
     return chatAsync(ChatRequest.builder().user(userMessage).build());
   }
 
   /**
-   * Asks, and gives the answer while it comes. Until the first piece is shown, a failure is as
+   * Asks, and delivers the answer while it arrives. Until the first piece is shown, a failure is as
    * invisible as with {@link #chat(ChatRequest)}; what happens after it is the request's {@link
    * StreamRecovery}. Nothing is sent before the stream is read; the stream must be closed.
    *
@@ -271,8 +282,8 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /**
-   * The same as a cold publisher: each subscriber gets a call of its own, which begins with its
-   * first demand and is read no faster than demanded. Cancelling the subscription closes the
+   * Returns a stream as a cold publisher: each subscriber gets a call of its own, which begins with
+   * its first demand and is read no faster than demanded. Cancelling the subscription closes the
    * connection. Signals come from a virtual thread where the JDK has them (21 and later), else from
    * a pooled one, which is held while there is demand.
    */
@@ -297,7 +308,7 @@ public final class LlmClient implements AutoCloseable {
         });
   }
 
-  /** Null when nobody has set one. */
+  /** Returns the request's or the client's deadline; null if neither has one. */
   private @Nullable Duration limit(ChatRequest request) {
     return request.deadline().orElse(settings.deadline);
   }
@@ -367,7 +378,7 @@ public final class LlmClient implements AutoCloseable {
     }
   }
 
-  /** Calls and streams that have begun and not ended. */
+  /** Returns the number of calls and streams that have begun and not ended. */
   int runningCalls() {
     return running.size();
   }
@@ -375,32 +386,32 @@ public final class LlmClient implements AutoCloseable {
   private void onCallEnded(CancellationToken token) {
     running.remove(token);
     if (closed) {
-      // Its connection may have come back to the pool after the others were closed.
+      // Closed again, because the last call's connection may have returned to the pool after the
+      // others were closed.
       UserCode.ignore(transport::close);
     }
   }
 
   /**
-   * Returns how the endpoints are: which are down, since when and why, when each is health-checked
-   * next, what is in flight, and how long answers take. A snapshot; asks nobody, and may be called
-   * by any thread, after {@link #close()} too. Its {@code toString()} is a table with one line for
-   * each.
+   * Returns the state of the endpoints: which are DOWN, since when and why, when each is
+   * health-checked next, what is in flight, and how long answers take. The result is a snapshot; no
+   * request is sent. May be called by any thread, after {@link #close()} too. Its {@code
+   * toString()} is a table with one line for each.
    */
   public ClientStatus status() {
     return failover.status();
   }
 
   /**
-   * Has every self-hosted server load its model now, in the background, so that no call has to wait
-   * for it: at the start of an application, or after a model was changed. Until it is loaded, calls
-   * go to the other endpoints, and wait for it only if none of them answers, or before a function
-   * does ({@link Endpoint.FunctionBuilder#answerWhileModelLoads}). A server that is not there is
-   * known to be down from then on. Costs no token at Ollama, and one at each server with OpenAI's
-   * API; managed endpoints and functions are not asked. A load that is not done after 10 min is
-   * given up. May be called by any thread, again and again; it waits for nothing.
+   * Asks every self-hosted server to load its model now, in the background, so that no call has to
+   * wait for it: at the start of an application, or after a model was changed. Until it is loaded,
+   * calls go to the other endpoints, and wait for it only if none of them answers, or before a
+   * function does ({@link Endpoint.FunctionBuilder#answerWhileModelLoads}). A server that cannot be
+   * reached is marked DOWN. Costs no token at Ollama, and one at each server with OpenAI's API;
+   * managed endpoints and functions are not asked. A load that has not finished after 10 min is
+   * cancelled. May be called by any thread, any number of times; never blocks.
    *
-   * @return completes when all are loaded or cannot be, with how the endpoints are then; never
-   *     exceptionally; need not be waited for
+   * @return completes when all are loaded or cannot be, with the status of the endpoints then; never exceptionally; need not be waited for
    * @throws IllegalStateException if the client was closed before
    */
   public CompletableFuture<ClientStatus> warmUp() {
@@ -411,7 +422,7 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /**
-   * Finds out what is wrong, with a request of one token for each server at the end; see {@link
+   * Diagnoses the endpoints, with a request for one token to each server at the end; see {@link
    * #diagnose(boolean)}.
    */
   public Diagnosis diagnose() {
@@ -419,17 +430,13 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /**
-   * Finds out of every endpoint, in order and managed ones too, what can be found out: how it is
-   * reached, what stands before it, its version, whether it takes the key and has the model,
-   * whether that is loaded, the length of its context, and how fast it answers. A function is not
-   * called.
+   * Diagnoses every endpoint in order, managed ones too: how it is reached, what stands before it,
+   * its version, whether it accepts the key and has the model, whether the model is loaded, the
+   * length of its context, and how fast it answers. A function is not called.
    *
-   * <p>It asks over connections of its own, with the credentials of a call and to the same origin,
-   * whether the endpoint is up or down, and changes nothing about that. It runs on the caller's
-   * thread: no request takes longer than the connect timeout and 5 s, the one for a token no longer
+   * <p>Requests are sent over separate connections, with the credentials of a call and to the same origin, whether the endpoint is UP or DOWN, and do not change its state. The diagnosis runs on the caller's thread: no request takes longer than the connect timeout and 5 s, the one for a token no longer
    * than the endpoint's timeout; the first that takes too long is the endpoint's last. An interrupt
-   * or {@link #close()} ends it with what has been found out. It throws for no endpoint that is
-   * ill.
+   * or {@link #close()} ends it with what has been found so far. A failing endpoint never makes it throw.
    *
    * @param tokens whether each server is asked for one token, which a managed one bills, and which
    *     counts as one of its {@code requestsPerMinute}
@@ -445,15 +452,14 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /**
-   * Tells that an endpoint has been repaired, so that nobody waits for the end of its pause. A
-   * self-hosted server is asked at once, without a token: unless nobody is there or it says that it
-   * is not ready, the next call is its trial; an Ollama loads its model first. A managed server or
-   * a function is not asked: the next call is its trial. Nothing happens to an endpoint that is up.
-   * May be called by any thread; it waits for nothing.
+   * Ends the back-off of an endpoint that has been repaired. A self-hosted server is health-checked
+   * at once, without a token: unless it cannot be reached or says that it is not ready, the next
+   * call is its trial; an Ollama loads its model first. A managed server or a function is not
+   * checked: the next call is its trial. Has no effect on an endpoint that is UP. May be called by
+   * any thread; never blocks.
    *
-   * @param endpoint its name
-   * @return completes when that is decided, within 10 s but for a load, with how it is then; never
-   *     exceptionally; need not be waited for
+   * @param endpoint the endpoint's name
+   * @return completes when that is decided, within 10 s plus the time of a load, with the endpoint's status then; never exceptionally; need not be waited for
    * @throws IllegalArgumentException if there is no endpoint of this name
    * @throws IllegalStateException if the client was closed before
    */
@@ -474,18 +480,17 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /**
-   * Ends every call under way with an {@link LlmException} and every health check and load, closes
-   * all connections and lets the client's own threads go. The idle daemons that connect are shared
-   * by all clients in the JVM, and end within a minute. An {@link OkHttpClient} that was handed in
-   * stays open. A second close does nothing.
+   * Ends every running call with an {@link LlmException}, ends health checks and loads, closes all
+   * connections and releases the client's own threads. The idle daemon threads that connect are
+   * shared by all clients in the JVM, and end within a minute. An {@link OkHttpClient} of yours
+   * stays open. Closing again has no effect.
    *
-   * <p>A server that loads its model on demand stops loading when the load is ended: a program that
-   * is over before its model was loaded finds it as cold the next time.
+   * <p>A server that loads its model on demand stops loading when the load is ended: a program that ends before its model is loaded finds it cold again the next time.
    */
   @Override
   public void close() {
     closed = true;
-    // Each by itself: what one of them meets must not keep the others open.
+    // Each by itself, so that an error at one does not keep the others open.
     for (CancellationToken token : running) {
       UserCode.ignore(() -> token.cancel("the client was closed"));
     }
@@ -532,14 +537,14 @@ public final class LlmClient implements AutoCloseable {
       return this;
     }
 
-    /** Adds what the process's environment variables name; see {@link LlmClient#fromEnv()}. */
+    /** Adds what the process's environment variables configure; see {@link LlmClient#fromEnv()}. */
     public Builder fromEnv() {
       return fromEnv(System.getenv());
     }
 
     /**
-     * Adds what {@code environment} names: its endpoints; its deadline, hedging and token limit if
-     * it has them.
+     * Adds what {@code environment} configures: endpoints, and the deadline, hedging and token
+     * limit if set.
      */
     public Builder fromEnv(Map<String, String> environment) {
       Environment read = Environment.read(environment, LiteLlmConfig::read);
@@ -554,7 +559,7 @@ public final class LlmClient implements AutoCloseable {
       return fromLiteLlmGroup(file, null, environment);
     }
 
-    /** The same with the group of the name {@code modelName}. */
+    /** Adds the endpoints of the group {@code modelName} of a file. */
     public Builder fromLiteLlmConfig(Path file, String modelName, Map<String, String> environment) {
       return fromLiteLlmGroup(file, Objects.requireNonNull(modelName, "modelName"), environment);
     }
@@ -570,10 +575,10 @@ public final class LlmClient implements AutoCloseable {
     /**
      * Sets the limit of a whole call, every endpoint, retry and wait included, unless the request
      * has its own: from 1 ms to 24 h. It is never exceeded, and time is kept back for the endpoints
-     * still to come. Default: the sum of all that the endpoints may take, and 250 ms for what lies
-     * between; of each its timeout once for every try, 10 s for the pause before every retry, and
-     * its {@link Endpoint.Builder#maxWait}. While it is not set, each endpoint has at least its own
-     * timeout, whatever came before it.
+     * still to come. Default: the sum of all that the endpoints may take, and 250 ms between each;
+     * for each its timeout once for every attempt, 10 s for the back-off before every retry, and
+     * its {@link Endpoint.Builder#maxWait}. Without a deadline, each endpoint has at least its own
+     * timeout, whatever happened before.
      */
     public Builder deadline(Duration deadline) {
       this.deadline = Preconditions.timeSpan("deadline", deadline);
@@ -581,14 +586,14 @@ public final class LlmClient implements AutoCloseable {
     }
 
     /**
-     * Defaults for requests that set nothing themselves, such as {@code request ->
+     * Sets defaults for requests, such as {@code request ->
      * request.maxTokens(4096).temperature(0.2)}. A setting of the request wins; then one of the
      * endpoint ({@link Endpoint.Builder#defaults}); then these; then the defaults of {@link
-     * ChatRequest}. A tag is set or not by its key, checks all together. {@code selfHostedOnly}
-     * cannot be undone by a request; a {@code onBrokenStream} does not hold for a conversation with
-     * a tool's result. Messages, tools and an answer schema are rejected.
+     * ChatRequest}. Tags are merged by key; checks are taken all together or not at all. {@code
+     * selfHostedOnly} cannot be undone by a request; a {@code onBrokenStream} does not hold for a
+     * conversation with a tool's result. Messages, tools and an answer schema are rejected.
      *
-     * <p>Called again, it adds to what was set before; of one setting the last wins.
+     * <p>Further calls add to earlier ones; the last value of a setting wins.
      *
      * @param defaults sets them on an empty request; called when the client is built
      */
@@ -598,15 +603,13 @@ public final class LlmClient implements AutoCloseable {
     }
 
     /**
-     * Asks the next endpoint too when one has been silent for so long: from 1 ms to 24 h, from its
-     * dispatch; the first complete answer is taken, and the connection of the other closed. An
-     * endpoint that is on trial has the next one beside it from the start, so that nobody waits for
-     * the outcome; these are not counted. Default: off.
+     * Sets the silence after which the next endpoint is asked too: from 1 ms to 24 h, from the
+     * dispatch of the attempt; the first complete answer is taken, and the other connection closed.
+     * An endpoint that is on trial has the next one beside it from the start, so that nobody waits
+     * for the outcome; these are not counted. Default: off.
      *
-     * <p>It costs a second answer, on a managed endpoint money, so at most one call in ten is
-     * hedged; see {@link #maxHedgedShare}. Never asked as a second are endpoints that are down,
-     * that the request forbids, and functions with all that stand behind one in the list. Of use
-     * for {@code chat} and {@code chatAsync}; a stream has one endpoint at a time.
+     * <p>Hedging costs a second answer, and money on a managed endpoint, so at most one call in ten is
+     * hedged; see {@link #maxHedgedShare}. Never asked as the second are endpoints that are DOWN, those that the request forbids, and functions with all that follow one in the list. Applies to {@code chat} and {@code chatAsync}; a stream has one endpoint at a time.
      */
     public Builder hedgeAfter(Duration hedgeAfter) {
       this.hedgeAfter = Preconditions.timeSpan("hedgeAfter", hedgeAfter);
@@ -614,9 +617,9 @@ public final class LlmClient implements AutoCloseable {
     }
 
     /**
-     * Sets the most of all calls that are hedged: more than 0, at most 1; default 0.1. Calls that
-     * are not hedged save it up for up to ten that are, so that a slow minute is not cut short.
-     * Trials are not counted. Needs a {@link #hedgeAfter}.
+     * Sets the largest share of all calls that is hedged: more than 0, at most 1; default 0.1.
+     * Calls that are not hedged save their part for up to ten that are, so that a slow minute is
+     * covered. Trials are not counted. Needs a {@link #hedgeAfter}.
      */
     public Builder maxHedgedShare(double share) {
       if (!(share > 0 && share <= 1)) {
@@ -632,18 +635,18 @@ public final class LlmClient implements AutoCloseable {
       return hedgeAfter == null ? null : new HedgingPolicy(hedgeAfter, share, workers);
     }
 
-    /** Adds a listener, beside the one that writes the log. */
+    /** Adds a listener; the one that writes the log stays. */
     public Builder listener(LlmListener listener) {
       listeners.add(Objects.requireNonNull(listener, "listener"));
       return this;
     }
 
     /**
-     * Sets a client whose TLS, proxy, DNS, socket factory and interceptors are to be used. Its
+     * Sets the client whose TLS, proxy, DNS, socket factory and interceptors are used. Its
      * redirects, cookies, cache, timeouts, protocols (HTTP/1.1 only) and connection pool are not:
      * the library sets its own. With a socket factory of its own or a SOCKS proxy, an interrupt is
      * noticed only when the next bytes or clock come. Its interceptors run on the thread of the
-     * call, so that a tracing context is found there, and must not block: no clock ends them.
+     * call, so that they find its tracing context, and must not block: no timeout ends them.
      * Default: a new one.
      */
     public Builder httpClient(OkHttpClient httpClient) {
@@ -651,13 +654,13 @@ public final class LlmClient implements AutoCloseable {
       return this;
     }
 
-    /** Time for tests. */
+    /** Sets the time source, for tests. */
     Builder time(TimeSource time) {
       this.time = time;
       return this;
     }
 
-    /** Threads for tests. */
+    /** Sets the worker threads, for tests. */
     Builder workers(ExecutorService workers) {
       this.workers = workers;
       return this;
@@ -677,8 +680,7 @@ public final class LlmClient implements AutoCloseable {
      *
      * @throws IllegalArgumentException if a default for requests has a wrong value
      * @throws IllegalStateException if there is no endpoint, the defaults have what only a request
-     *     can have, two have one name, an endpoint's first-token limit is longer than the timeout
-     *     that its place in the list gives it, there is a {@code maxHedgedShare} without a {@code
+     *     can have, two have one name, an endpoint's first-token limit is longer than the timeout that its position in the list gives it, there is a {@code maxHedgedShare} without a {@code
      *     hedgeAfter}, or a library that it needs is missing or too old
      */
     public LlmClient build() {

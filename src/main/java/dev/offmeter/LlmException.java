@@ -6,9 +6,9 @@ import java.util.Objects;
 import java.util.Optional;
 
 /**
- * A call that ended without an answer. This class itself is thrown when the caller ended the call:
- * its thread was interrupted (the interrupt flag is set again), its future was cancelled, its
- * stream or the client was closed; when a content filter or a model refused in so many words, see
+ * Signals that a call ended without an answer. This class itself is thrown when the caller ended
+ * the call: its thread was interrupted (the interrupt flag is set again), its future was cancelled,
+ * its stream or the client was closed; when a content filter or a model refused explicitly, see
  * {@link #failure()}; and when a stream broke off whose {@link StreamRecovery} forbids another
  * answer. When the endpoints are the reason it is an {@link AllEndpointsFailedException}.
  *
@@ -18,13 +18,13 @@ import java.util.Optional;
 public class LlmException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
-  /** Not serialised: a copy sent elsewhere keeps the message, which tells the same. */
+  /** Not serialised: a copy sent elsewhere keeps the message, which lists them. */
   private final transient List<Attempt> attempts;
 
   private final transient String partialText;
 
   /**
-   * An exception.
+   * Creates an exception.
    *
    * @param message what happened
    * @param attempts every attempt so far, in order
@@ -34,7 +34,7 @@ public class LlmException extends RuntimeException {
   }
 
   /**
-   * An exception that ends a stream.
+   * Creates an exception that ends a stream.
    *
    * @param message what happened
    * @param attempts every attempt so far, in order
@@ -46,14 +46,14 @@ public class LlmException extends RuntimeException {
     this.partialText = Objects.requireNonNull(partialText, "partialText");
   }
 
-  /** Returns every attempt up to here, in the order in which they were made. */
+  /** Returns every attempt so far, in order. */
   public List<Attempt> attempts() {
     return attempts == null ? List.of() : attempts;
   }
 
   /**
-   * What went wrong at the last attempt, such as {@link FailureKind#CONTENT_FILTERED} when an
-   * explicit refusal stopped the call; empty if there was no attempt.
+   * Returns what went wrong at the last attempt, such as {@link FailureKind#CONTENT_FILTERED} when
+   * an explicit refusal stopped the call; empty if there was no attempt.
    */
   public Optional<FailureKind> failure() {
     List<Attempt> all = attempts();
@@ -62,7 +62,7 @@ public class LlmException extends RuntimeException {
 
   /**
    * Returns the text that a stream had shown when it broke off and no other answer could take its
-   * place; empty for every other exception. It is not a whole answer.
+   * place; empty for every other exception. The text is not a complete answer.
    */
   public String partialText() {
     return partialText == null ? "" : partialText;

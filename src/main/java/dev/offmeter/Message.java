@@ -77,7 +77,8 @@ public final class Message {
   }
 
   /**
-   * What a tool gave back. It follows the answer that called it, {@link #assistant(ChatResponse)}.
+   * Returns the result of a tool. It follows the answer that called the tool, {@link
+   * #assistant(ChatResponse)}.
    *
    * @param call the call
    * @param result what the model is to read; may be empty
@@ -104,14 +105,14 @@ public final class Message {
     return toolResult(new ToolCall(id, name, "{}"), result);
   }
 
-  /** Who speaks. */
+  /** Returns the role of the speaker. */
   public Role role() {
     return role;
   }
 
   /**
-   * What is said, with U+FFFD for a surrogate without its other half; blank only where the model
-   * calls a tool, or a tool gave nothing back.
+   * Returns the content, with U+FFFD for a surrogate without its other half; blank only where the
+   * model calls a tool, or a tool returned nothing.
    */
   public String content() {
     return content;

@@ -8,11 +8,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** The rule for an option's value: what JSON can say, so that it is known before a socket opens. */
+/**
+ * Checks the values of options: only what JSON can express, so that a mistake shows before a socket
+ * opens.
+ */
 final class OptionValues {
   private OptionValues() {}
 
-  /** A copy that nobody can change. */
+  /** Returns an immutable copy. */
   static Object checked(String name, Object value) {
     if (!isPlain(value)) {
       throw new IllegalArgumentException(
@@ -60,7 +63,10 @@ final class OptionValues {
     }
   }
 
-  /** Returns a number of another class, such as an {@code AtomicInteger}, may change. */
+  /**
+   * Returns an immutable copy of a number; one of another class, such as an {@code AtomicInteger},
+   * may change.
+   */
   private static Object copied(Number number) {
     String home = number.getClass().getPackageName();
     boolean constant = home.equals("java.lang") || home.equals("java.math");

@@ -4,14 +4,16 @@ package dev.offmeter;
 import java.time.Duration;
 import java.util.Objects;
 
-/** The rules that several builders share; each message gives field, rule and value. */
+/** Checks that several builders share; each message gives field, rule and value. */
 final class Preconditions {
   private static final Duration SHORTEST = Duration.ofMillis(1);
   private static final Duration LONGEST = Duration.ofHours(24);
 
   private Preconditions() {}
 
-  /** Bounds that keep every clock in whole milliseconds and clear of overflow. */
+  /**
+   * Checks a time span. The bounds keep every timeout in whole milliseconds and clear of overflow.
+   */
   static Duration timeSpan(String field, Duration value) {
     Objects.requireNonNull(value, field);
     if (value.compareTo(SHORTEST) < 0 || value.compareTo(LONGEST) > 0) {
@@ -20,7 +22,7 @@ final class Preconditions {
     return value;
   }
 
-  /** Returns a value of one line without the slips that configurations bring with them. */
+  /** Checks that a value is one line without the mistakes that configurations bring with them. */
   static String plain(String field, String value) {
     ValueMistakes.find(notBlank(field, value))
         .ifPresent(

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 
-/** Values for what requests leave unset. Immutable once made. */
+/** Holds values for what requests leave unset. Immutable once made. */
 final class RequestDefaults {
   static final RequestDefaults NONE = new RequestDefaults(ChatRequest.builder(), true);
 
@@ -18,7 +18,7 @@ final class RequestDefaults {
   }
 
   /**
-   * Those of a client.
+   * Returns the defaults of a client.
    *
    * @throws IllegalArgumentException if a value is wrong
    * @throws IllegalStateException if something is set that only a request can have
@@ -27,7 +27,7 @@ final class RequestDefaults {
     return of("defaults", settings);
   }
 
-  /** Those of an endpoint, which concern the model only. */
+  /** Returns the defaults of an endpoint, which concern the model only. */
   static RequestDefaults ofEndpoint(String name, List<Consumer<ChatRequest.Builder>> settings) {
     String who = "endpoint '" + name + "': defaults";
     RequestDefaults defaults = of(who, settings);
@@ -53,7 +53,10 @@ final class RequestDefaults {
     return new RequestDefaults(values, false);
   }
 
-  /** Fills in what concerns the model: these first, then the others. */
+  /**
+   * Returns a function that fills in what concerns the model: from these defaults first, then from
+   * the others.
+   */
   UnaryOperator<ChatRequest> before(RequestDefaults others) {
     return empty && others.empty
         ? UnaryOperator.identity()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
-/** Who speaks in a {@link Message}. */
+/** The speaker of a {@link Message}. */
 public enum Role {
   /** Instructions that frame the whole conversation. */
   SYSTEM,
@@ -9,6 +9,6 @@ public enum Role {
   USER,
   /** An earlier answer of the model. */
   ASSISTANT,
-  /** What a tool gave back that the model had called. */
+  /** The result of a tool that the model called. */
   TOOL
 }

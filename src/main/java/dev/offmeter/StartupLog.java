@@ -9,7 +9,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One INFO line for each endpoint when a client is built: where calls will go, and in what order.
+ * Logs one INFO line for each endpoint when a client is built, in the order in which they are
+ * asked.
  */
 final class StartupLog {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");

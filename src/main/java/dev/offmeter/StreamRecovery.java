@@ -2,13 +2,13 @@
 package dev.offmeter;
 
 /**
- * What becomes of a stream whose answer breaks off when some of it has been shown. Before the first
- * piece is shown a failure is never seen: the next endpoint is asked, as in {@link
+ * Decides what happens to a stream whose answer breaks off after some of it was shown. Before the
+ * first piece is shown, a failure is invisible: the next endpoint is asked, as in {@link
  * LlmClient#chat(ChatRequest)}. Immutable.
  */
 public final class StreamRecovery {
   /**
-   * Tells the reader to throw away what was shown ({@link ChatEvent.Restarted}) and shows the next
+   * Tells the reader to discard what was shown ({@link ChatEvent.Restarted}) and shows the next
    * endpoint's answer from its beginning. The default.
    */
   public static final StreamRecovery RESTART = new StreamRecovery("RESTART", true, 0);
@@ -19,7 +19,9 @@ public final class StreamRecovery {
    */
   public static final StreamRecovery FAIL = new StreamRecovery("FAIL", false, 0);
 
-  /** Shows nothing until the answer is complete and checked, so that no failure is ever seen. */
+  /**
+   * Shows nothing until the answer is complete and checked, so that every failure stays invisible.
+   */
   public static final StreamRecovery HOLD = new StreamRecovery("HOLD", false, Integer.MAX_VALUE);
 
   private final String name;
@@ -33,9 +35,9 @@ public final class StreamRecovery {
   }
 
   /**
-   * Shows nothing until so many pieces of an answer or its thinking have come, so that early
-   * failures are not seen; a later one is as with {@link #FAIL}. Most servers send one token a
-   * piece.
+   * Shows nothing until {@code pieces} pieces of an answer or its thinking have arrived, so that
+   * early failures stay invisible; later ones are treated as with {@link #FAIL}. Most servers send
+   * one token a piece.
    *
    * @param pieces at least 1
    */

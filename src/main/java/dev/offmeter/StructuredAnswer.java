@@ -7,7 +7,7 @@ import dev.offmeter.internal.schema.RecordSchema;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/** Keeps what the last answer was read as: the one that was accepted. For one call. */
+/** Keeps the value that the last answer was read as. Used for one call. */
 final class StructuredAnswer<T> implements AnswerValidator {
   private final RecordSchema<T> recordSchema;
   private volatile @Nullable Read<T> last;
@@ -26,13 +26,17 @@ final class StructuredAnswer<T> implements AnswerValidator {
     } catch (AttemptException e) {
       throw e;
     } catch (Throwable e) {
-      // The record's own code, such as hashCode() in a set. The class alone: a message may quote.
+      // The record's own code failed, such as hashCode() in a set. The class alone is reported: a
+      // message may quote the answer.
       throw AttemptException.of(
           FailureKind.FORMAT_MISMATCH, "the record threw " + e.getClass().getName());
     }
   }
 
-  /** Returns the value of the answer that was chosen; another may have been read after it. */
+  /**
+   * Returns the value of the answer that was chosen. It is read again if another answer was read
+   * after it, which hedging allows.
+   */
   T value(String text) {
     Read<T> read = Objects.requireNonNull(last);
     if (read.text().equals(text)) {

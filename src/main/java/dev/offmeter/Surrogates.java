@@ -5,15 +5,15 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Texts with a surrogate that lacks its other half, such as one cut in the middle of an emoji.
- * UTF-8 cannot say that, and servers refuse what stands for it. In the setting of an endpoint it is
- * rejected; in a request, which half an emoji in a customer's name must not stop, that half becomes
+ * Handles texts with a surrogate that lacks its other half, such as one cut in the middle of an
+ * emoji. UTF-8 cannot encode it, and servers reject its escape. In an endpoint's settings it is
+ * rejected; in a request, which half an emoji in a customer's name must not stop, it becomes
  * U+FFFD, as in an answer.
  */
 final class Surrogates {
   private static final char REPLACEMENT = '\ufffd';
 
-  /** A pair of halves, one half that stands alone, or any other escape. */
+  /** A surrogate pair, a lone half, or any other escape. */
   private static final Pattern ESCAPES =
       Pattern.compile(
           "\\\\(?:u[dD][89abAB]\\p{XDigit}{2}\\\\u[dD][c-fC-F]\\p{XDigit}{2}"
@@ -21,7 +21,7 @@ final class Surrogates {
 
   private Surrogates() {}
 
-  /** The text, if each has its other half. */
+  /** Returns the text; rejects one with a lone half. */
   static String requirePaired(String field, String text) {
     int half = firstHalf(text, 0);
     if (half >= 0) {
@@ -31,7 +31,7 @@ final class Surrogates {
     return text;
   }
 
-  /** Returns the text with U+FFFD for each that lacks its other half. */
+  /** Returns the text with U+FFFD for each lone half. */
   static String mended(String text) {
     int half = firstHalf(text, 0);
     if (half < 0) {
@@ -45,9 +45,7 @@ final class Surrogates {
     return mended.toString();
   }
 
-  /**
-   * Returns the JSON with U+FFFD for each that lacks its other half, written out or as an escape.
-   */
+  /** Returns the JSON with U+FFFD for each lone half, written out or escaped. */
   static String mendedJson(String json) {
     String mended = mended(json);
     return mended.contains("\\u")

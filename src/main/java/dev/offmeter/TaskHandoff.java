@@ -13,12 +13,12 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A task on its way to a thread. An executor may refuse it, or the process be without a further
- * thread; and a virtual thread for which no carrier can be had is taken, and never runs. Either the
- * task runs, or it is told that it cannot: one of both, once.
+ * Hands a task to a thread. An executor may reject it, the process may be unable to start a thread,
+ * and a virtual thread for which no carrier is free accepts it and never runs. Exactly one of two
+ * things happens, once: the task runs, or it is told that it cannot.
  */
 final class TaskHandoff implements Runnable {
-  /** Far longer than a busy machine needs to begin a task. */
+  /** Far longer than a busy machine needs to start a task. */
   private static final Duration LONGEST = Duration.ofSeconds(30);
 
   private static final ThreadFactory NOT_STARTED = DetachedThreads.daemons("offmeter-unbegun");
@@ -49,8 +49,8 @@ final class TaskHandoff implements Runnable {
   /**
    * Hands a task over.
    *
-   * @param limit how long it may take until a thread begins it, at most 30 s; null for that
-   * @param unable runs instead if none does, on this thread or one of its own
+   * @param limit the longest wait for a thread, at most 30 s; null for that
+   * @param unable runs instead if no thread begins the task, on this thread or one of its own
    */
   static void submit(
       Executor workers, TimeSource time, @Nullable Duration limit, Runnable task, Runnable unable) {
@@ -76,7 +76,10 @@ final class TaskHandoff implements Runnable {
     }
   }
 
-  /** The application's code may run then, and must not stop the clocks. */
+  /**
+   * Fails the task on a thread of its own: the application's code may run then, and must not block
+   * the timer.
+   */
   private void expireInBackground() {
     if (trySettle() && UserCode.run(() -> NOT_STARTED.newThread(unable).start()) != null) {
       unable.run();

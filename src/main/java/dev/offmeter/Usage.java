@@ -2,8 +2,8 @@
 package dev.offmeter;
 
 /**
- * Tokens that the endpoint says it used for the answer. A value that is no count (negative, with a
- * fraction, no number, or more than 100 million) is as good as none.
+ * The tokens that the endpoint reports for the answer. A value that is no count (negative, with a
+ * fraction, not a number, or more than 100 million) is treated as not reported.
  *
  * @param inputTokens tokens of the prompt, 0 where the server reported none (Ollama leaves a zero
  *     count out, and an in-process endpoint counts nothing)
@@ -11,6 +11,6 @@ package dev.offmeter;
  *     reported
  */
 public record Usage(int inputTokens, int outputTokens) {
-  /** What an endpoint that counts nothing reports. */
+  /** The usage of an endpoint that reports none. */
   public static final Usage NONE = new Usage(0, 0);
 }

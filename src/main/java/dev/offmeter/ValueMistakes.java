@@ -5,13 +5,16 @@ import java.util.Optional;
 import java.util.regex.Pattern;
 
 /**
- * Slips that shells, {@code .env} files and templates leave in a value. Nothing is repaired: each
- * is a rule that the value breaks.
+ * Finds mistakes that shells, {@code .env} files and templates leave in a value. Nothing is
+ * repaired: each is a rule that the value breaks.
  */
 final class ValueMistakes {
   private static final String QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb";
 
-  /** What some tool was to replace: a shell, Compose, Spring, Jinja, Maven, Windows, a person. */
+  /**
+   * A placeholder that some tool should have replaced: a shell, Compose, Spring, Jinja, Maven,
+   * Windows, a person.
+   */
   private static final Pattern UNFILLED =
       Pattern.compile(
           "(?s).*\\$\\{.*|.*\\$\\(.*|.*#\\{.*|.*\\{\\{.*|\\$[A-Za-z_]\\w*|%[A-Za-z_]\\w*%"
@@ -35,7 +38,7 @@ final class ValueMistakes {
         : Optional.empty();
   }
 
-  /** A value as a message may show it: on one line, whatever it holds. */
+  /** Returns a value as a message may show it: on one line, whatever it holds. */
   static String shown(String value) {
     StringBuilder shown = new StringBuilder();
     value

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One LLM call over an ordered list of endpoints. Start with {@link dev.offmeter.LlmClient}. */
+/** Calls LLMs over an ordered list of endpoints. Start with {@link dev.offmeter.LlmClient}. */
 @org.jspecify.annotations.NullMarked
 package dev.offmeter;

@@ -59,7 +59,7 @@ class AnswerCheckTest {
     Attempt rejected = response.attempts().get(0);
     assertThat(rejected.failure()).contains(FailureKind.ANSWER_REJECTED);
     assertThat(rejected.message())
-        .isEqualTo("a check turned the answer down: lacks \"INVOICE 1042\", which it must mention");
+        .isEqualTo("a check rejected the answer: lacks \"INVOICE 1042\", which it must mention");
     assertThat(rejected.status()).hasValue(200);
   }
 
@@ -166,7 +166,7 @@ class AnswerCheckTest {
 
     assertThat(seen).hasSize(2);
     assertThat(seen.get(1).text()).isEqualTo(response.text());
-    assertThat(response.attempts().get(0).message()).endsWith("down: too small");
+    assertThat(response.attempts().get(0).message()).endsWith("a check rejected the answer: too small");
     assertThat(response.attempts()).hasSize(2);
   }
 

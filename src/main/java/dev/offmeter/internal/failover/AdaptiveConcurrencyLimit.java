@@ -13,17 +13,17 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * How many calls one self-hosted server is sent at once while it is overloaded. A call that ends as
- * {@code OVERLOADED} begins an episode: from then on as many are let in as were served while it
- * waited, at least one, so that those beyond go on at once instead of waiting out their limit. Of a
- * wait that was shorter than the whole limit, those count too that had begun to be answered: they
- * have the rest of it. What is served while a call is, scaled to the whole limit, is what could be:
- * if that is more than are let in, one more is; and another as {@link LimitIncreasePolicy} allows,
- * when all that are let in are being answered. An episode ends when for a minute, or the limit of a
- * call if that is longer, nobody was overloaded, nor turned away while others were served.
+ * Limits the calls in flight at one self-hosted server while it is overloaded. A call that ends as
+ * {@code OVERLOADED} begins an episode: from then on as many calls are admitted as were served
+ * while it waited, at least one, so that further calls move on at once instead of waiting for their
+ * timeout. If it waited for less than the whole timeout, answers that had begun count too, because
+ * they have the rest of it. Each served call measures the capacity: the calls served during it,
+ * scaled to the whole timeout. If that exceeds the limit, the limit grows by one; it also grows as
+ * {@link LimitIncreasePolicy} allows, when all admitted calls are being answered. An episode ends
+ * when for a minute, or a call's timeout if that is longer, no call was overloaded, and none was
+ * rejected while others were served.
  *
- * <p>With a first-token limit of its own a call may not queue for long, however long answers take:
- * then what counts is when answers begin. Safe for use by many threads.
+ * <p>With a first-token timeout a call may not queue for long, however long answers take: then the beginnings of answers count. Safe for use by many threads.
  */
 final class AdaptiveConcurrencyLimit {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -36,7 +36,7 @@ final class AdaptiveConcurrencyLimit {
   private final TimeSource time;
   private final long attempt;
 
-  /** How long a call may wait for the first piece of its answer. */
+  /** The longest time that a call may wait for the first piece of its answer. */
   private final long firstToken;
 
   private final boolean enabled;
@@ -45,10 +45,10 @@ final class AdaptiveConcurrencyLimit {
   /** Whole answers, and streams that have begun. */
   private final AtomicLong served = new AtomicLong();
 
-  /** Streams that have begun and go on. */
+  /** Streams that have begun and not ended. */
   private final AtomicInteger streaming = new AtomicInteger();
 
-  /** Answers that have begun, and those of them that are over. */
+  /** Answers that have begun, and those of them that have ended. */
   private final AtomicLong begun = new AtomicLong();
 
   private final AtomicLong ended = new AtomicLong();
@@ -57,31 +57,31 @@ final class AdaptiveConcurrencyLimit {
   private volatile int limit = NONE;
   private volatile long lastOverloadAt;
 
-  /** How many had been served when somebody was turned away last. */
+  /** The value of {@link #served} when a call was last rejected. */
   private volatile long servedAtRejection = -1;
 
-  /** When the limit was set last. Under the lock. */
+  /** When the limit was last set. Guarded by the lock. */
   private long limitSetAt;
 
-  /** When one more was let in for what was seen of first pieces. Under the lock. */
+  /** When the limit last grew because of first pieces. Guarded by the lock. */
   private long grownAt;
 
-  /** Under the lock. */
+  /** Guarded by the lock. */
   private final LimitIncreasePolicy increasePolicy = new LimitIncreasePolicy();
 
   /**
-   * How things were when a call was sent.
+   * The state when a call was sent.
    *
-   * @param sentAt when that was
-   * @param served how many had been served before
-   * @param streaming how many of them were streams that went on
+   * @param sentAt when the call was sent
+   * @param served how many calls had been served before
+   * @param streaming how many of them were streams that had not ended
    * @param begun how many answers had begun before
-   * @param ended how many of them were over
-   * @param alone whether no other call was there
+   * @param ended how many of them had ended
+   * @param alone whether no other call was in flight
    */
   record EntrySnapshot(
       long sentAt, long served, int streaming, long begun, long ended, boolean alone) {
-    /** Returns how many answers were coming. */
+    /** Returns how many answers were in progress. */
     long answersInProgress() {
       return Math.max(0, begun - ended);
     }
@@ -96,12 +96,13 @@ final class AdaptiveConcurrencyLimit {
     this.lastOverloadAt = time.nanos();
   }
 
-  /** Lets a call in, which must {@link #release}, if there is room for it. */
+  /** Admits a call, which must {@link #release}, if the limit has room. */
   boolean tryAcquire() {
     if (limit == NONE) {
       inFlight.incrementAndGet();
       return true;
     }
+    // No lock: every call comes here, and a stale limit admits one call too many at most.
     int now = inFlight.get();
     while (now < limit) {
       if (inFlight.compareAndSet(now, now + 1)) {
@@ -113,7 +114,10 @@ final class AdaptiveConcurrencyLimit {
     return false;
   }
 
-  /** Where nobody is served at all, as while a stream rests, more room is worth a try. */
+  /**
+   * Records a rejection, which prolongs the episode only if calls were served since the last one:
+   * where none is served, as while a stream's reader pauses, more room is worth a try.
+   */
   private void onRejected() {
     long now = served.get();
     if (servedAtRejection != now) {
@@ -126,34 +130,37 @@ final class AdaptiveConcurrencyLimit {
     inFlight.decrementAndGet();
   }
 
-  /** A place that was given back went to one who had waited for it. */
+  /**
+   * Records that a released slot went to a call that had waited for one, so the server is still
+   * overloaded.
+   */
   void onSlotHandedOver() {
     if (limit != NONE) {
       lastOverloadAt = time.nanos();
     }
   }
 
-  /** Returns whether more calls are there than would be let in now. */
+  /** Returns whether more calls are in flight than would be admitted now. */
   boolean isOverLimit() {
     return inFlight.get() > limit;
   }
 
-  /** Returns whether a call that came now would be turned away. */
+  /** Returns whether a call that came now would be rejected. */
   boolean isFull() {
     return inFlight.get() >= limit;
   }
 
-  /** Returns whether anybody is turned away beyond some number. */
+  /** Returns whether there is a limit now. */
   boolean isActive() {
     return limit != NONE;
   }
 
-  /** Returns how many are let in at once. */
+  /** Returns the limit. */
   int limit() {
     return limit;
   }
 
-  /** A call is sent. */
+  /** Returns the state as a call is sent. */
   EntrySnapshot snapshot(long now) {
     return new EntrySnapshot(
         now, served.get(), streaming.get(), begun.get(), ended.get(), inFlight.get() <= 1);
@@ -164,9 +171,9 @@ final class AdaptiveConcurrencyLimit {
   }
 
   /**
-   * The first piece of an answer has come; {@link #onAnswerEnded()} must follow.
+   * Records the first piece of an answer; {@link #onAnswerEnded()} must follow.
    *
-   * @return whether one more is let in from now on
+   * @return whether the limit has grown
    */
   boolean onAnswerBegun(EntrySnapshot entry, long now) {
     long since = begun.incrementAndGet() - entry.begun();
@@ -176,7 +183,7 @@ final class AdaptiveConcurrencyLimit {
     lock.lock();
     try {
       int most = limit;
-      // One that came before the last change tells nothing of it.
+      // A call sent before the last change says nothing about the new limit.
       boolean isNew = entry.sentAt() - limitSetAt >= 0 && entry.sentAt() - grownAt >= 0;
       boolean grows =
           most != NONE
@@ -195,8 +202,8 @@ final class AdaptiveConcurrencyLimit {
   }
 
   /**
-   * Returns whether all that are let in are being answered, or so many answers have begun while one
-   * had to wait that, in the whole time it may wait, more would.
+   * Returns whether all admitted calls are being answered, or answers begin so quickly that more
+   * than the limit would begin within the first-token timeout of a call that had to wait.
    */
   private boolean isRoomForMore(int most, EntrySnapshot entry, long since, long now) {
     long waited = Math.max(1, now - entry.sentAt());
@@ -208,15 +215,15 @@ final class AdaptiveConcurrencyLimit {
             && (long) ((since - 1) * parts) + entry.answersInProgress() > most);
   }
 
-  /** An answer that had begun is over, whole or not. */
+  /** Records that an answer that had begun has ended, complete or not. */
   void onAnswerEnded() {
     ended.incrementAndGet();
   }
 
   /**
-   * A call was served: its answer is whole, or as a stream it has begun.
+   * Records that a call was served: its answer is complete, or has begun as a stream.
    *
-   * @return whether one more is let in from now on
+   * @return whether the limit has grown
    */
   boolean onServed(EntrySnapshot entry, long now) {
     long since = served.incrementAndGet() - entry.served();
@@ -227,7 +234,7 @@ final class AdaptiveConcurrencyLimit {
     try {
       double parts = (double) attempt / Math.max(1, now - entry.sentAt());
       int most = limit;
-      // Another may have been almost served when this one came: that counts for nothing.
+      // Another call may have been almost served when this one was sent, so it does not count.
       long whole = entry.alone() ? since : since - 1;
       boolean grows = most != NONE && (long) (whole * parts) + entry.streaming() > most;
       limit = grows ? most + 1 : most;
@@ -245,15 +252,15 @@ final class AdaptiveConcurrencyLimit {
     streaming.decrementAndGet();
   }
 
-  /** A call has waited in vain while others were served. */
+  /** Records that a call timed out while others were served. */
   void onOverloaded(EntrySnapshot entry) {
     onOverloaded(entry, false);
   }
 
   /**
-   * The same.
+   * Records that a call timed out while others were served.
    *
-   * @param begun whether it is one of those whose answers had begun
+   * @param begun whether the call's own answer had begun
    */
   void onOverloaded(EntrySnapshot entry, boolean begun) {
     int seen = observedCapacity(entry, begun);
@@ -265,7 +272,8 @@ final class AdaptiveConcurrencyLimit {
     try {
       begins = limit == NONE;
       lastOverloadAt = time.nanos();
-      // One that was in the crowd of before tells nothing of those that are let in now.
+      // A call from the crowd before the last change says nothing about those that are admitted
+      // now.
       if (begins || entry.sentAt() - limitSetAt >= 0) {
         limit = begins ? seen : Math.max(1, Math.min(seen, limit - 1));
         limitSetAt = lastOverloadAt;
@@ -283,8 +291,8 @@ final class AdaptiveConcurrencyLimit {
       UserCode.ignore(
           () ->
               LOG.info(
-                  "endpoint {} is overloaded: {} calls at a time are let in, as many as it was seen"
-                      + " to serve within the limit of one, and others go on at once",
+                  "endpoint {} is overloaded: at most {} calls at a time are admitted, as many as"
+                      + " it was seen to serve within one call's timeout; others move on at once",
                   config.name(),
                   seen));
     }
@@ -298,9 +306,9 @@ final class AdaptiveConcurrencyLimit {
   }
 
   /**
-   * Ends the episode, if it is time.
+   * Ends the episode if it is over.
    *
-   * @return whether it ends now
+   * @return whether this call has ended it
    */
   boolean endIfCalm() {
     if (limit == NONE || !isCalm()) {
@@ -308,7 +316,8 @@ final class AdaptiveConcurrencyLimit {
     }
     lock.lock();
     try {
-      // Another call may have been overloaded, or have ended it, in between.
+      // Checked again under the lock: another call may have been overloaded, or have ended the
+      // episode, in between.
       if (limit == NONE || !isCalm()) {
         return false;
       }
@@ -317,7 +326,7 @@ final class AdaptiveConcurrencyLimit {
       lock.unlock();
     }
     UserCode.ignore(
-        () -> LOG.info("endpoint {} keeps up again: any number of calls is let in", config.name()));
+        () -> LOG.info("endpoint {} keeps up again: any number of calls is admitted", config.name()));
     return true;
   }
 

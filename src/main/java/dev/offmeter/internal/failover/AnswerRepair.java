@@ -9,8 +9,8 @@ import dev.offmeter.internal.AttemptException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What is asked of one endpoint, and whether its answer is that. An answer that does not fit can
- * change the question once: the endpoint is then told what is wrong. Used by one thread at a time.
+ * Holds the request to one endpoint and checks its answer. After an answer that does not fit, the
+ * request is extended once by a repair turn that says what is wrong. Used by one thread at a time.
  */
 final class AnswerRepair {
   private final AnswerValidator validator;
@@ -28,9 +28,9 @@ final class AnswerRepair {
   }
 
   /**
-   * Looks at a complete answer.
+   * Checks a complete answer.
    *
-   * @throws AttemptException if it is not what its caller wants
+   * @throws AttemptException if the caller would not accept it
    */
   void check(ChatResponse response) throws AttemptException {
     int attempts = response.attempts().size();
@@ -56,7 +56,9 @@ final class AnswerRepair {
         : failure;
   }
 
-  /** Returns whether the endpoint is to be asked again, for a better version of what it gave. */
+  /**
+   * Adds a repair turn to the request if the last answer may be repaired; returns whether it did.
+   */
   boolean tryRepair(AttemptException failure) {
     String answer = rejectedText;
     rejectedText = null;

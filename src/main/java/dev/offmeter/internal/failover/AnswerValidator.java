@@ -10,20 +10,21 @@ import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.schema.RecordSchema;
 import java.util.Optional;
 
-/** Whether a complete answer is one that its caller wants. */
+/** Decides whether a complete answer is one that the caller accepts. */
 public interface AnswerValidator {
-  /** Any answer will do. */
+  /** Accepts any answer. */
   AnswerValidator ANY = answer -> {};
 
   /**
-   * Reads the answer as what was asked for.
+   * Reads the answer in the form that was asked for.
    *
-   * @throws AttemptException of kind {@link FailureKind#FORMAT_MISMATCH} if it is not that
+   * @throws AttemptException of kind {@link FailureKind#FORMAT_MISMATCH} if it does not have that form
    */
   void validate(ChatResponse answer) throws AttemptException;
 
   /**
-   * Returns the schema that the request itself has. A model that calls a tool has not answered yet.
+   * Returns a validator of the request's own schema. An answer that calls a tool passes: the model
+   * has not answered yet.
    */
   static AnswerValidator of(ChatRequest request) {
     String schema = request.answerSchema().orElse(null);
@@ -36,7 +37,7 @@ public interface AnswerValidator {
         };
   }
 
-  /** Runs the request's own checks, in order, up to the first that objects. */
+  /** Runs the request's own checks in order, up to the first that objects. */
   static void check(ChatRequest request, ChatResponse response) throws AttemptException {
     for (AnswerCheck check : request.checks()) {
       Optional<String> objection = objection(check, response);
@@ -44,7 +45,7 @@ public interface AnswerValidator {
         String words =
             objection.get().replaceAll("[\\s\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]+", " ").strip();
         throw AttemptException.of(
-            FailureKind.ANSWER_REJECTED, "a check turned the answer down: " + words);
+            FailureKind.ANSWER_REJECTED, "a check rejected the answer: " + words);
       }
     }
   }

@@ -13,8 +13,8 @@ import java.util.Queue;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What the reader of a stream has been shown, and what is to be shown next. It holds no more than
- * the events of one part of a reply. Used by one thread at a time.
+ * Holds the events of a stream that its reader has yet to take, no more than those of one part of a
+ * reply. Used by one thread at a time.
  */
 final class BufferedStreamSink implements StreamSink {
   private static final String WITHDRAWN = "what was shown as text turned out to be thinking";
@@ -30,7 +30,7 @@ final class BufferedStreamSink implements StreamSink {
     this.recovery = recovery;
   }
 
-  /** The next event; null when the call must go on first. */
+  /** Returns the next event; null when the call must read more first. */
   @Nullable ChatEvent poll() {
     return events.poll();
   }
@@ -59,7 +59,7 @@ final class BufferedStreamSink implements StreamSink {
         GraphemeBoundaries.end(thinking, shownThinking));
   }
 
-  /** The answer is whole: what is left of it, and the end. */
+  /** Adds what is left of a complete answer, and the end. */
   void onCompleted(ChatResponse response) {
     String text = response.text();
     String thinking = response.thinking();
@@ -80,7 +80,7 @@ final class BufferedStreamSink implements StreamSink {
     }
   }
 
-  /** For the exception that may have to carry it. */
+  /** Keeps the text on show for an exception that may have to carry it. */
   private void keepPartialText(String more) {
     if (!recovery.canRestart()) {
       partialText.append(more);

@@ -22,8 +22,9 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The attempts of one call in order, told to the listener as they happen. Two endpoints may be
- * asked at once; the first that answers is the end of the story.
+ * Records the attempts of one call in order, and notifies the listener as they happen. A hedged
+ * call has two at once; the first that answers ends the record. Guarded by a lock, because the
+ * attempts run on two threads then.
  */
 final class CallRecorder {
   private final long call;
@@ -88,7 +89,7 @@ final class CallRecorder {
     return attempt;
   }
 
-  /** The endpoint was waited for, and not asked. */
+  /** Records an endpoint that was waited for and not asked. */
   void waitFailed(EndpointConfig config, AttemptException failure, long nanos) {
     Attempt unused =
         withLock(
@@ -98,7 +99,10 @@ final class CallRecorder {
                     : recordSkip(config, failure, Duration.ofNanos(nanos)));
   }
 
-  /** With no other endpoint a call knocks again, and is turned away for what it knows already. */
+  /**
+   * Returns whether the attempt repeats the last one: without another endpoint, a call tries again
+   * and is rejected for a reason that it knows already.
+   */
   private static boolean isRepeated(
       Attempt before, EndpointConfig config, AttemptException failure) {
     Optional<FailureKind> known = before.failure();
@@ -112,7 +116,7 @@ final class CallRecorder {
     return withLock(() -> recordEnd(config, failure, Duration.ofNanos(nanos)));
   }
 
-  /** Told once: whoever answers first has told of the others. */
+  /** Records an end once: the first answer has recorded the end of the others. */
   private Attempt recordEnd(EndpointConfig config, AttemptException failure, Duration elapsed) {
     if (!running.removeIf(asked -> asked.config().name().equals(config.name()))) {
       return toAttempt(config, failure, elapsed);
@@ -142,7 +146,7 @@ final class CallRecorder {
     return attempt.build();
   }
 
-  /** A further try at the same endpoint is no fall-through. */
+  /** Reports a fall-through; a further try at the same endpoint is none. */
   private void reportFallback(String next) {
     Attempt before = lastUnanswered;
     if (before != null && !before.endpoint().equals(next)) {
@@ -151,7 +155,7 @@ final class CallRecorder {
     lastUnanswered = null;
   }
 
-  /** Returns the answer as its caller would get it; nobody has been told of it yet. */
+  /** Returns the answer as the caller would get it; no listener has been notified yet. */
   ChatResponse response(
       EndpointConfig config, ExchangeResult answer, long nanos, Duration first, long total) {
     String model = answer.model().isEmpty() ? config.model() : answer.model();
@@ -186,15 +190,15 @@ final class CallRecorder {
   }
 
   /**
-   * The answer is what its caller wants.
+   * Ends the call with this answer.
    *
-   * @return it, with the whole story; null if another came first
+   * @return the response with all attempts; null if another answer came first
    */
   @Nullable ChatResponse tryComplete(EndpointConfig config, ChatResponse response) {
     return withLock(() -> ended ? null : complete(config, response));
   }
 
-  /** Returns whether it ends well. */
+  /** Returns whether the call has been answered. */
   boolean isAnswered() {
     return withLock(() -> answered);
   }
@@ -232,15 +236,18 @@ final class CallRecorder {
   }
 
   /**
-   * Returns the answer broke off when some of it had been shown, and another may not take its
-   * place.
+   * Returns the exception of a stream that broke off after some of it was shown, and may not start
+   * again.
    */
   LlmException streamBroken(String why, String shown) {
     String what = "the answer broke off after " + shown.length() + " characters: " + why;
     return endCall(why, () -> new LlmException(what, attempts, shown));
   }
 
-  /** Even then, what has started must be seen to end. */
+  /**
+   * Ends the call after an error of the library. Attempts that have started are ended too, so that
+   * a listener sees every start end.
+   */
   LlmException failedInternally(Throwable error) {
     String what = UserCode.describe(error);
     AttemptException failure = AttemptException.of(FailureKind.INTERNAL, what);
@@ -251,7 +258,7 @@ final class CallRecorder {
     return endCall(AttemptException.of(FailureKind.CANCELLED, why), exception);
   }
 
-  /** Told once; after an answer nobody is told any more. */
+  /** Ends the call once; after an answer no listener is notified any more. */
   private LlmException endCall(AttemptException ofOthers, Supplier<LlmException> exception) {
     return withLock(
         () -> {

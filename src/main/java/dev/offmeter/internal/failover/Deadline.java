@@ -7,12 +7,12 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 
-/** The time that a call has left, and how it is shared out. */
+/** Keeps the time that a call has left, and shares it out among endpoints. */
 final class Deadline {
-  /** What a function in this process needs at most, to be kept back for it. */
+  /** The most time that is kept back for a function in this process. */
   private static final long LOCAL_SHARE = Duration.ofSeconds(1).toNanos();
 
-  /** What lies between the attempts of a call whose deadline was not set. */
+  /** The time between attempts that a call without a deadline of its own is granted. */
   private static final long BETWEEN_ATTEMPTS = Duration.ofMillis(250).toNanos();
 
   private static final long MILLI = Duration.ofMillis(1).toNanos();
@@ -36,21 +36,22 @@ final class Deadline {
     this.set = set;
   }
 
-  /** A deadline that the caller has set, and that begins now. */
+  /** Returns a deadline that the caller has set, from now on. */
   static Deadline startingNow(TimeSource time, Duration total) {
     return setAt(time, time.nanos(), total);
   }
 
-  /** A deadline that the caller has set, and that began then. */
+  /** Returns a deadline that the caller has set, from {@code then} on. */
   static Deadline setAt(TimeSource time, long then, Duration total) {
     return new Deadline(time, then, total.toNanos(), true);
   }
 
   /**
-   * Returns the deadline of a call whose caller has set none: all that its endpoints may take by
-   * their settings. Of a stream it covers the waits for an answer to begin, and not the delivery.
+   * Returns the deadline of a call whose caller has set none: the sum of what its endpoints may
+   * take by their settings. Of a stream it covers the waits for an answer to begin, not the
+   * delivery.
    *
-   * @param repaired whether each endpoint may be asked once more to mend its answer
+   * @param repaired whether each endpoint may have a repair turn
    */
   static Deadline ofEndpoints(TimeSource time, List<GuardedEndpoint> gates, boolean repaired) {
     long total = BETWEEN_ATTEMPTS + requiredNanos(gates);
@@ -60,7 +61,10 @@ final class Deadline {
     return new Deadline(time, time.nanos(), total, false);
   }
 
-  /** Nanoseconds that the endpoints need for every try, pause and queue that is configured. */
+  /**
+   * Returns the nanoseconds that the endpoints need for every configured attempt, back-off and
+   * queue.
+   */
   static long requiredNanos(List<GuardedEndpoint> gates) {
     long needs = 0;
     for (GuardedEndpoint endpoint : gates) {
@@ -71,7 +75,7 @@ final class Deadline {
     return needs;
   }
 
-  /** Returns whether the caller has set it. */
+  /** Returns whether the caller has set the deadline. */
   boolean isSet() {
     return set;
   }
@@ -80,7 +84,7 @@ final class Deadline {
     return time.nanos() - start;
   }
 
-  /** Nanoseconds of the whole call. */
+  /** Returns the nanoseconds of the whole call. */
   long total() {
     return total;
   }
@@ -91,9 +95,9 @@ final class Deadline {
   }
 
   /**
-   * A stream has begun to be delivered.
+   * Starts the delivery of a stream.
    *
-   * @return when it must be over
+   * @return when the delivery must have ended
    */
   long beginDelivery() {
     if (set) {
@@ -103,17 +107,20 @@ final class Deadline {
     return start + FAR;
   }
 
-  /** The delivery, if there was one, is over. */
+  /** Ends the delivery, if there was one. */
   void endDelivery() {
     setPaused(false, readerIdle);
   }
 
-  /** The reader of a stream has an event, and takes his time. */
+  /**
+   * Stops the clock: the reader of a stream is handling an event, and may take as long as they
+   * like.
+   */
   void onReaderIdle() {
     setPaused(delivering, !set);
   }
 
-  /** The reader wants more. */
+  /** Starts the clock again: the reader waits for the next event. */
   void onReaderWaiting() {
     setPaused(delivering, false);
   }
@@ -134,8 +141,8 @@ final class Deadline {
   }
 
   /**
-   * What is kept back for the endpoints still to come: of each its own limit, or an equal share of
-   * what is left if that is less.
+   * Returns what is kept back for the endpoints still to come: for each its own timeout, or an
+   * equal share of what is left if that is less.
    */
   long equalShares(List<GuardedEndpoint> stillToCome) {
     long equal = remaining() / (stillToCome.size() + 1);
@@ -147,21 +154,24 @@ final class Deadline {
     return kept;
   }
 
-  /** Returns how a time reads: in milliseconds, and a little of one as more than nothing. */
+  /** Returns a time in milliseconds for a message; a fraction of one is never shown as 0. */
   static String text(long nanos) {
     return nanos > 0 && nanos < MILLI
         ? String.format(Locale.ROOT, "%.1f ms", nanos / (double) MILLI)
         : Math.max(0, nanos / MILLI) + " ms";
   }
 
-  /** The call waits, for a place or a pause to end: that is not to be held against an endpoint. */
+  /**
+   * Records that the call waits for a slot or a back-off, which must not be held against an
+   * endpoint.
+   */
   void onWait() {
     waited = true;
   }
 
   /**
-   * Returns whether the end of a share says more of the caller's hurry, or of the call's own
-   * waiting, than of the endpoint.
+   * Returns whether a share that ended says more about a short deadline, or the call's own waits,
+   * than about the endpoint.
    */
   boolean isExcuse(long share, Duration attempt) {
     long limit = attempt.toNanos();

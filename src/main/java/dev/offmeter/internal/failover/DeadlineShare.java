@@ -5,12 +5,12 @@ import java.time.Duration;
 import java.util.List;
 
 /**
- * What one endpoint may use of a call's time: all that is left but for what is kept back for the
- * endpoints still to come. That is settled before the call waits for anything here, so that a queue
- * or a pause is taken from this endpoint's time and from no other's.
+ * The part of a call's time that one endpoint may use: all that is left except what is kept back
+ * for the endpoints still to come. It is fixed before the call waits for anything here, so that a
+ * queue or a back-off takes from this endpoint's time and from no other's.
  */
 final class DeadlineShare {
-  /** In less than this hardly any server has its first token on the way. */
+  /** The shortest time in which a server can be expected to send a first token. */
   private static final long MIN_USEFUL = Duration.ofMillis(100).toNanos();
 
   private final Deadline deadline;
@@ -28,8 +28,8 @@ final class DeadlineShare {
   }
 
   /**
-   * Returns the share of an endpoint in its turn. If nobody has set a deadline it is never less
-   * than the endpoint's own limit, even if a listener has taken its time.
+   * Returns the share of an endpoint in its turn. If the caller has set no deadline, it is never
+   * less than the endpoint's own timeout, even if a listener has taken long.
    */
   static DeadlineShare of(
       GuardedEndpoint endpoint, Deadline deadline, List<GuardedEndpoint> stillToCome) {
@@ -43,28 +43,32 @@ final class DeadlineShare {
   }
 
   /**
-   * The share of one that was waited for when nobody else was left: of the deadline, set or not.
+   * Returns the share of an endpoint that the call waited for when no other was left: all of the
+   * deadline, set or not.
    */
   static DeadlineShare ofLast(
       GuardedEndpoint endpoint, Deadline deadline, List<GuardedEndpoint> others) {
     return new DeadlineShare(endpoint, deadline, deadline.equalShares(others), 0);
   }
 
-  /** Nanoseconds that an attempt may take now. */
+  /** Returns the nanoseconds that an attempt may take now. */
   long remaining() {
     return Math.max(deadline.remaining() - reserved, minimum);
   }
 
   /**
-   * Returns whether that is too little to send a request for: less than 100 ms, than the endpoint's
-   * own limit, and than a quarter of the whole deadline. A function is asked as long as there is
-   * any.
+   * Returns whether the share is too small to send a request: less than 100 ms, than the endpoint's
+   * own timeout, and than a quarter of the whole deadline. A function is asked as long as any time
+   * is left.
    */
   boolean isTooSmall() {
     return remaining() < minUseful;
   }
 
-  /** Nanoseconds that may be waited before a further attempt, which needs its limit after them. */
+  /**
+   * Returns the nanoseconds that may be waited before a further attempt, so that it keeps its
+   * timeout.
+   */
   long remainingToWait() {
     return deadline.remaining() - reserved - Math.max(minimum, minUseful);
   }

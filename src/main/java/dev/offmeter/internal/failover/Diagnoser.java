@@ -24,8 +24,8 @@ import java.util.concurrent.Future;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds out of each endpoint what can be found out, past its breaker and without a word to its
- * health. For one diagnosis, on the caller's thread.
+ * Diagnoses each endpoint step by step, whatever its circuit breaker says, and without an effect on
+ * its health. Used for one diagnosis, on the caller's thread.
  */
 final class Diagnoser {
   private static final ChatRequest QUESTION =
@@ -77,10 +77,10 @@ final class Diagnoser {
     return findings;
   }
 
-  /** What decides why a step was left out. */
+  /** The facts that decide why a step was skipped. */
   private record AnswerStep(
       EndpointConfig config, boolean tokens, @Nullable AttemptException spent, boolean ended) {
-    /** Why there was no request for a token. */
+    /** Returns why there was no request for a token. */
     String skippedReason() {
       if (spent != null) {
         return spent.message();
@@ -103,7 +103,7 @@ final class Diagnoser {
     while (!diagnostics.isOver() && token.reason() == null) {
       Future<?> clock = time.schedule(diagnostics.limit().toNanos(), diagnostics::cancel);
       if (clock == null) {
-        // Nothing is asked without a clock.
+        // No thread for a timeout: a request without one could hang, so the diagnosis ends.
         break;
       }
       try {
@@ -116,12 +116,12 @@ final class Diagnoser {
     reconcile(facts);
   }
 
-  /** What is wrong outweighs what is well, and what was told last what was told before. */
+  /** Returns the fact that counts: a problem over a success, and a later one over an earlier. */
   private static Fact weightier(Fact before, Fact now) {
     return before.failure() != null && now.failure() == null ? before : now;
   }
 
-  /** An answer shows that the key and the model are good, whatever was told of them. */
+  /** Corrects facts about key and model after an answer, which proves that both are good. */
   private static void reconcile(Map<Topic, Fact> facts) {
     Fact answer = facts.get(Topic.ANSWER);
     if (answer == null) {
@@ -150,11 +150,11 @@ final class Diagnoser {
     AttemptException failure = fact == null ? null : fact.failure();
     boolean keyless = topic == Topic.KEY && asked.config().headers().isEmpty();
     if (failure != null) {
-      String message = (keyless ? "none is sent, but one is wanted: " : "") + failure.message();
+      String message = (keyless ? "none is sent, but the server requires one: " : "") + failure.message();
       return new Finding(step, Outcome.FAILED, Optional.of(failure.kind()), message);
     }
     if (keyless && fact != null) {
-      return skipped(step, "none is sent, and none was asked for");
+      return skipped(step, "none is sent, and the server requires none");
     }
     if (topic == Topic.LOADED && isModelMissing(facts)) {
       return skipped(step, "the server does not have the model");
@@ -176,7 +176,7 @@ final class Diagnoser {
     }
     return topic == Topic.ANSWER
         ? skipped(step, asked.skippedReason())
-        : new Finding(step, Outcome.UNKNOWN, Optional.empty(), "the server does not tell");
+        : new Finding(step, Outcome.UNKNOWN, Optional.empty(), "the server does not report it");
   }
 
   private static Finding skipped(Step step, String why) {
@@ -189,7 +189,7 @@ final class Diagnoser {
     return failure != null && failure.kind() == FailureKind.MODEL_NOT_FOUND;
   }
 
-  /** Returns whether the way to the server was broken before this. */
+  /** Returns whether an earlier step shows that the server cannot be reached. */
   private static boolean isBroken(Topic topic, Map<Topic, Fact> facts) {
     return facts.values().stream()
         .filter(fact -> fact.topic().compareTo(Topic.ACCESS) <= 0)

@@ -36,11 +36,9 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Calls over an ordered list of endpoints. Safe for use by many threads.
+ * Runs calls over an ordered list of endpoints. Safe for use by many threads.
  *
- * <p>The loop is in {@link FailoverCall}; what a failure means stands in {@link FailurePolicy}; how
- * time is shared out, in {@link Deadline}; how one attempt is bounded, in {@link TimedAttempt}; who
- * may ask an endpoint at all, in {@link GuardedEndpoint} and its {@link EndpointCircuitBreaker}.
+ * <p>The loop is in {@link FailoverCall}; {@link FailurePolicy} decides what a failure means, {@link Deadline} how time is shared out, {@link TimedAttempt} how one attempt is bounded, and {@link GuardedEndpoint} with its {@link EndpointCircuitBreaker} whether an endpoint may be asked.
  */
 public final class FailoverExecutor implements AutoCloseable {
   private static final String NOT_STARTED =
@@ -61,13 +59,13 @@ public final class FailoverExecutor implements AutoCloseable {
   }
 
   /**
-   * A loop over the endpoints, in order of preference.
+   * Creates an executor over endpoints in order of preference.
    *
-   * @param openers how each is reached
-   * @param workers runs what is asked on the side
+   * @param openers opens exchanges with each endpoint
+   * @param workers runs probes in the background
    * @param random numbers from 0 to 1, for jitter
-   * @param hedgingPolicy when a second endpoint is asked, null for never
-   * @param listener hears of everything; must not throw
+   * @param hedgingPolicy when a second endpoint is asked; null for never
+   * @param listener is notified of every event; must not throw
    */
   public FailoverExecutor(
       List<EndpointConfig> endpoints,
@@ -97,29 +95,30 @@ public final class FailoverExecutor implements AutoCloseable {
     this.endpoints = List.copyOf(all);
   }
 
-  /** Returns how the endpoints are. */
+  /** Returns the state of the endpoints. */
   public ClientStatus status() {
     return new ClientStatus(endpoints.stream().map(GuardedEndpoint::status).toList());
   }
 
   /**
-   * Looks at every endpoint that can be looked at, and has the models loaded that are not.
+   * Runs a health check of every endpoint that has one, and loads the models that are not in
+   * memory.
    *
-   * @return completed when that is done, never exceptionally
+   * @return completed when all are done, never exceptionally
    */
   public CompletableFuture<ClientStatus> warmUp() {
     CompletableFuture<?>[] all =
         endpoints.stream()
             .map(endpoint -> endpoint.health().warmUp())
             .toArray(CompletableFuture[]::new);
-    // What a client that is being closed can no longer do is no failure of the caller's.
+    // A check that closing the client makes impossible is no failure of the caller's.
     return CompletableFuture.allOf(all).handle((done, unable) -> status());
   }
 
   /**
-   * Asks an endpoint at once whether it is repaired.
+   * Checks at once whether an endpoint works again.
    *
-   * @return completed when that is decided, with how it is then
+   * @return completed when that is known, with the endpoint's status
    * @throws IllegalArgumentException if there is no endpoint of this name
    */
   public CompletableFuture<EndpointStatus> recheck(String name) {
@@ -138,16 +137,16 @@ public final class FailoverExecutor implements AutoCloseable {
   }
 
   /**
-   * Finds out of every endpoint what can be found out.
+   * Diagnoses every endpoint.
    *
-   * @param tokens whether each is asked for one token too
+   * @param tokens whether each endpoint is asked for one token too
    */
   public Diagnosis diagnose(boolean tokens, CancellationToken token) {
     return UserCode.givingBackInterrupt(
         () -> new Diagnoser(context.time(), tokens, token).diagnose(endpoints));
   }
 
-  /** Nothing is asked on the side any more. */
+  /** Stops all background work. */
   @Override
   public void close() {
     endpoints.forEach(endpoint -> endpoint.health().close());
@@ -156,7 +155,7 @@ public final class FailoverExecutor implements AutoCloseable {
     }
   }
 
-  /** Returns the Resilience4j registries behind the gates. */
+  /** Returns the Resilience4j registries that hold the circuit breakers and bulkheads. */
   public Resilience4jRegistries registries() {
     return registries;
   }
@@ -164,8 +163,8 @@ public final class FailoverExecutor implements AutoCloseable {
   /**
    * Asks one endpoint after the other until one answers.
    *
-   * @param limit of the whole call; null for all that the endpoints may take
-   * @param validator what an answer must be to count as one
+   * @param limit the deadline; null for the sum of what the endpoints may take
+   * @param validator decides whether an answer is accepted
    * @throws LlmException if none answers, or the call is cancelled
    */
   public ChatResponse chat(
@@ -177,8 +176,8 @@ public final class FailoverExecutor implements AutoCloseable {
   }
 
   /**
-   * The same of a call that was made then: its limit began at that moment, and the time that no
-   * limit has covers begins now.
+   * Asks one endpoint after the other for a call that was handed over at {@code made}: its deadline
+   * began then, while the default without a deadline begins now, because it covers attempts only.
    */
   public ChatResponse chat(
       ChatRequest request,
@@ -192,7 +191,8 @@ public final class FailoverExecutor implements AutoCloseable {
   }
 
   /**
-   * Returns the end of a call that was made then, and whose limit passed before a thread began it.
+   * Returns the exception of a call handed over at {@code made} whose deadline passed before a
+   * thread began it.
    */
   public LlmException notStarted(ChatRequest request, long made) {
     long now = context.time().nanos();
@@ -213,11 +213,10 @@ public final class FailoverExecutor implements AutoCloseable {
   }
 
   /**
-   * The same, read while it comes.
+   * Streams an answer; endpoints are asked as by {@code chat}.
    *
-   * @param limit of the whole call, its delivery included; null for all that the endpoints may take
-   *     until an answer begins
-   * @param whenOver told once, when the call has ended in whatever way: the answer, or null
+   * @param limit the deadline, delivery included; null for the sum of what the endpoints may take until an answer begins
+   * @param whenOver called once when the call has ended, with the answer or null
    */
   public StreamingCall stream(
       ChatRequest request,

@@ -8,15 +8,18 @@ import dev.offmeter.internal.circuit.HealthEffect;
 import java.util.EnumMap;
 import java.util.Map;
 
-/** The one table that decides what a failure means. {@code docs/failover.md} prints it. */
+/**
+ * Decides what each kind of failure means, for the call and for the endpoint's health, in one
+ * table. {@code docs/failure-kinds.md} is generated from it.
+ */
 final class FailurePolicy {
-  /** What becomes of the call. */
+  /** The next step of the call. */
   enum CallAction {
-    /** The next endpoint is asked. */
+    /** Ask the next endpoint. */
     NEXT_ENDPOINT,
-    /** The same endpoint is asked again if it has retries left, else the next one. */
+    /** Ask the same endpoint again if it has retries left, else the next one. */
     RETRY_OR_NEXT_ENDPOINT,
-    /** The call ends. */
+    /** End the call. */
     STOP
   }
 

@@ -5,27 +5,29 @@ import java.util.Set;
 
 /**
  * Finds how much of a text that still grows can be shown without showing part of a character. What
- * may go on is kept back until the next piece: half a surrogate pair, an emoji that a joiner or a
- * skin tone may follow, a letter that a mark may follow. After Latin, Greek and Cyrillic letters
+ * may continue is kept back until the next piece: half a surrogate pair, an emoji that a joiner or
+ * a skin tone may follow, a letter that a mark may follow. After Latin, Greek and Cyrillic letters
  * nothing is kept back, though a mark may follow there too: models write "é" as one character, and
  * each piece of nearly every text would wait. Nor is it after ideographs, syllables and
  * punctuation.
  *
- * <p>A simpler rule than the extended grapheme clusters of Unicode (UAX 29), but it never cuts
- * where those hold together what has come.
+ * <p>The rule is simpler than Unicode's extended grapheme clusters (UAX 29), but never cuts inside one.
  */
 final class GraphemeBoundaries {
   private static final int LAST_ASCII = 0x7f;
   private static final int JOINER = 0x200d;
   private static final int NON_JOINER = 0x200c;
 
-  /** What is longer than this is no character, but marks without end. */
+  /**
+   * The longest character in UTF-16 units; anything longer is a run of marks that must not be kept
+   * back for ever.
+   */
   private static final int LONGEST = 64;
 
-  /** Signs that hold a consonant to the next, in the scripts of UAX 29, rule GB9c. */
+  /** Signs that join a consonant to the next, in the scripts of UAX 29, rule GB9c. */
   private static final String LINKERS = "\u094d\u09cd\u0acd\u0b4d\u0c4d\u0d4d";
 
-  /** Scripts whose letters are written whole. */
+  /** Scripts whose letters are written as one code point. */
   private static final Set<Character.UnicodeScript> WHOLE =
       Set.of(
           Character.UnicodeScript.LATIN,
@@ -53,7 +55,7 @@ final class GraphemeBoundaries {
     return length - start > LONGEST ? length : Math.max(from, start);
   }
 
-  /** Where the last character begins, of which there is at least a part. */
+  /** Returns where the last character begins, which may be incomplete. */
   private static int start(CharSequence text, int length) {
     int at = length;
     boolean joins = true;
@@ -88,14 +90,17 @@ final class GraphemeBoundaries {
         || type == Character.COMBINING_SPACING_MARK;
   }
 
-  /** Letters of Hangul that make a syllable only together. */
+  /**
+   * Returns whether the code point is a Hangul jamo, which makes a syllable only together with
+   * others.
+   */
   private static boolean isJamo(int point) {
     return (point >= 0x1100 && point <= 0x11ff)
         || (point >= 0xa960 && point <= 0xa97f)
         || (point >= 0xd7b0 && point <= 0xd7ff);
   }
 
-  /** Half of a flag: a letter of the code of its country. */
+  /** Returns whether the code point is half of a flag: one letter of a country's code. */
   private static boolean isFlag(int point) {
     return point >= 0x1f1e6 && point <= 0x1f1ff;
   }
@@ -110,7 +115,7 @@ final class GraphemeBoundaries {
     return flags;
   }
 
-  /** Returns whether hardly anything follows it that would belong to it. */
+  /** Returns whether hardly any code point joins this one. */
   private static boolean isStandalone(int point) {
     return Character.isIdeographic(point)
         || WHOLE.contains(Character.UnicodeScript.of(point))
@@ -123,7 +128,7 @@ final class GraphemeBoundaries {
   }
 
   private static boolean isPunctuation(int point) {
-    // Some marks of punctuation are drawn as emoji when a variation selector follows.
+    // Some punctuation marks are drawn as emoji when a variation selector follows.
     boolean emoji = point == 0x203c || point == 0x2049 || point == 0x3030 || point == 0x303d;
     return switch (Character.getType(point)) {
       case Character.CONNECTOR_PUNCTUATION,

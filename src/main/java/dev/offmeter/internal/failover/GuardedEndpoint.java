@@ -209,7 +209,7 @@ final class GuardedEndpoint {
 
   private String overloadMessage() {
     return adaptiveLimit.isActive()
-        ? "overloaded: " + adaptiveLimit.limit() + " calls at a time are let in"
+        ? "overloaded: " + adaptiveLimit.limit() + " calls at a time are admitted"
         : "";
   }
 

@@ -9,11 +9,14 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * When a call may ask a second endpoint while the first is still silent. Safe for use by many
- * threads.
+ * Decides when a call may ask a second endpoint while the first is still silent. Safe for use by
+ * many threads.
  */
 public final class HedgingPolicy {
-  /** Saved up by calls that needed no second endpoint; more than a burst of it is not kept. */
+  /**
+   * The most hedged calls that may be saved up by calls that needed none, so that an incident after
+   * a quiet day starts a burst of ten at most.
+   */
   private static final double MAX_BUDGET = 10;
 
   private static final String CLOSED = "the client was closed";
@@ -27,10 +30,10 @@ public final class HedgingPolicy {
   private volatile boolean closed;
 
   /**
-   * Hedging.
+   * Creates a policy.
    *
-   * @param delay how long the first endpoint is silent
-   * @param maxShare the most of all calls that are hedged, from 0 to 1
+   * @param delay how long the first endpoint must be silent
+   * @param maxShare the largest share of all calls that is hedged, from 0 to 1
    */
   public HedgingPolicy(Duration delay, double maxShare, Executor workers) {
     this.delay = delay.toNanos();
@@ -38,7 +41,7 @@ public final class HedgingPolicy {
     this.workers = workers;
   }
 
-  /** Nanoseconds of silence. */
+  /** Returns the nanoseconds of silence before a call is hedged. */
   long delay() {
     return delay;
   }
@@ -47,7 +50,7 @@ public final class HedgingPolicy {
     return workers;
   }
 
-  /** A call begins. */
+  /** Adds a call's part to the budget. */
   void addBudget() {
     lock.lock();
     try {
@@ -57,7 +60,7 @@ public final class HedgingPolicy {
     }
   }
 
-  /** Returns whether one more call may be hedged, which is then used up. */
+  /** Takes one hedged call from the budget; returns false if there is none. */
   boolean trySpend() {
     lock.lock();
     try {
@@ -71,7 +74,7 @@ public final class HedgingPolicy {
     }
   }
 
-  /** A trial may outlive its call. */
+  /** Registers a trial, which may outlive its call, so that {@link #close} can end it. */
   void onTrialStarted(CancellationToken trial) {
     trials.add(trial);
     if (closed) {

@@ -4,9 +4,9 @@ package dev.offmeter.internal.failover;
 import java.time.Duration;
 
 /**
- * When one more call at a time is tried at a server that was overloaded, where nothing but a trial
- * shows whether it would be served: not in the first minute, and after one that was too many not
- * for a minute, then two, then four and so on. Guarded by the lock of its user.
+ * Decides when the limit of an overloaded server is raised by one as an experiment, because only an
+ * attempt shows whether one more call would be served: not in the first minute, and after a failed
+ * experiment not for a minute, then two, then four and so on. Guarded by the lock of its user.
  */
 final class LimitIncreasePolicy {
   private static final long PAUSE = Duration.ofMinutes(1).toNanos();
@@ -17,7 +17,7 @@ final class LimitIncreasePolicy {
   private int failedTries;
   private boolean tried;
 
-  /** The server has just been found overloaded for the first time. */
+  /** Begins an episode: the server has just been found overloaded. */
   void start(long now) {
     notBefore = now + PAUSE;
     failedTries = 0;
@@ -28,13 +28,13 @@ final class LimitIncreasePolicy {
     return now - notBefore >= 0;
   }
 
-  /** One more is tried. If there was another before, that one was served. */
+  /** Records an increase. An earlier one counts as a success then. */
   void onTried() {
     failedTries = tried ? 0 : failedTries;
     tried = true;
   }
 
-  /** It was too many. */
+  /** Records that the increase was too much. */
   void onOverloaded(long now) {
     notBefore = now + (PAUSE << Math.min(failedTries, MOST_DOUBLINGS));
     failedTries += tried ? 1 : 0;

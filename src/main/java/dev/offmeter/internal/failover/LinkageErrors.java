@@ -6,9 +6,12 @@ import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.UserCode;
 import java.util.regex.Pattern;
 
-/** A library that does not fit, as it shows in the midst of an attempt. */
+/**
+ * Turns a linkage error in the middle of an attempt, of a library that is missing or of another
+ * version, into a failure.
+ */
 final class LinkageErrors {
-  /** The names that the JVM gives there; any other message may quote a prompt. */
+  /** The names that the JVM puts into such a message; any other message may quote a prompt. */
   private static final Pattern NAMES =
       Pattern.compile(
           "(Could not initialize class )?[\\w$]+([./][\\w$]+)+"

@@ -7,17 +7,22 @@ import dev.offmeter.Locality;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.http.EndpointConfig;
 
-/** The one place that decides whether a request may be sent to an endpoint at all. */
+/**
+ * Decides whether a request may be sent to an endpoint at all. This is the only place that does.
+ */
 final class LocalityPolicy {
   private LocalityPolicy() {}
 
-  /** Whatever is not known to be self-hosted is not: a locality that is yet to come included. */
+  /**
+   * Returns whether the request may be sent. A locality that is not known to be self-hosted is not,
+   * so a constant added later fails closed.
+   */
   static boolean isPermitted(ChatRequest request, EndpointConfig config) {
     return !request.selfHostedOnly() || config.locality() == Locality.SELF_HOSTED;
   }
 
   /**
-   * Turns the request away.
+   * Rejects a request that may not be sent.
    *
    * @throws AttemptException if the request may not be sent there
    */

@@ -16,9 +16,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The waits of one call for models that are being loaded, on the call's own thread. Before a
- * function answers, an endpoint costs the call no more than its first-token limit, asked or waited
- * for. Used by one thread at a time.
+ * Waits for models that are being loaded, for one call on its own thread. Before a function
+ * answers, an endpoint costs the call no more than its first-token timeout, asked or waited for.
+ * Used by one thread at a time.
  */
 final class ModelLoadWait {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -28,10 +28,13 @@ final class ModelLoadWait {
   private final CancellationToken token;
   private final CallRecorder recorder;
 
-  /** Nanoseconds that an endpoint was asked in vain; what is asked beside the call counts too. */
+  /**
+   * The nanoseconds for which an endpoint was asked without an answer. Concurrent, because a hedged
+   * attempt on another thread counts too.
+   */
   private final Map<GuardedEndpoint, Long> askedNanos = new ConcurrentHashMap<>(2);
 
-  /** Nanoseconds that an endpoint was waited for. */
+  /** The nanoseconds for which an endpoint was waited for. */
   private final Map<GuardedEndpoint, Long> waitedNanos = new HashMap<>(2);
 
   ModelLoadWait(
@@ -45,26 +48,27 @@ final class ModelLoadWait {
     this.recorder = recorder;
   }
 
-  /** The call has been at the endpoint for so long. May be called by any thread. */
+  /** Adds the time of an attempt at the endpoint. May be called by any thread. */
   void onAsked(GuardedEndpoint endpoint, long nanos) {
     askedNanos.merge(endpoint, nanos, Long::sum);
   }
 
   /**
-   * Waits, as long as the deadline allows, until one of them is no longer warming.
+   * Waits, within the deadline, until one of the endpoints is no longer WARMING.
    *
-   * @return which; null when time is up or the call cancelled
+   * @return that endpoint; null if time is up or the call cancelled
    */
   @Nullable GuardedEndpoint awaitAny(List<GuardedEndpoint> loading) {
     return await(loading, new ModelLoadWaiters.Waiter(), deadline.remaining());
   }
 
   /**
-   * Waits until one of them is no longer warming; for each no longer than its limit, less what it
-   * has cost the call already. What was waited for in vain is told.
+   * Waits until one of the endpoints is no longer WARMING; for each no longer than its first-token
+   * timeout, less what it has cost the call already. Records those that were waited for without
+   * success.
    *
-   * @param kept nanoseconds of the deadline that are to be left
-   * @return which; null when there is none any more, time is up or the call cancelled
+   * @param kept nanoseconds of the deadline that must be left
+   * @return that endpoint; null if none is left, time is up or the call cancelled
    */
   @Nullable GuardedEndpoint awaitAny(List<GuardedEndpoint> loading, long kept) {
     List<GuardedEndpoint> waitedFor =
@@ -83,8 +87,8 @@ final class ModelLoadWait {
       long took = context.time().nanos() - since;
       waitedFor.forEach(endpoint -> waitedNanos.merge(endpoint, took, Long::sum));
       if (ended == null && took < wait && !waiter.ended().isDone()) {
-        // Without a clock nothing is waited for; whoever was interrupted or cancelled goes on too.
-        // One that is being loaded anew already is waited for again.
+        // No timer, so there must be no wait. An interrupted or cancelled call goes on too. An
+        // endpoint that has begun to load again meanwhile is waited for again.
         return null;
       }
       boolean timeIsUp = deadline.remaining() - kept <= 0;
@@ -119,7 +123,7 @@ final class ModelLoadWait {
     String after = Duration.ofNanos(nanos).toMillis() + " ms";
     AttemptException failure =
         endpoint.circuitOpenFailure(
-            "waited for in vain: its model is still being loaded after " + after);
+            "waited for, but its model was still being loaded after " + after);
     recorder.waitFailed(endpoint.config(), failure, nanos);
   }
 
@@ -139,7 +143,7 @@ final class ModelLoadWait {
     }
   }
 
-  /** The first of them that is no longer warming. */
+  /** Returns the first endpoint that is no longer WARMING. */
   static Optional<GuardedEndpoint> firstLoaded(List<GuardedEndpoint> loading) {
     return loading.stream().filter(endpoint -> !endpoint.isWarming()).findFirst();
   }

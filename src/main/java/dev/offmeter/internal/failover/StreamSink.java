@@ -4,9 +4,9 @@ package dev.offmeter.internal.failover;
 import dev.offmeter.Attempt;
 import dev.offmeter.internal.AttemptException;
 
-/** Who is shown an answer while it comes. Called by the thread that reads. */
+/** Receives an answer piece by piece. Called by the thread that reads. */
 interface StreamSink {
-  /** Nobody: the answer is wanted whole. */
+  /** Receives nothing: only the complete answer is wanted. */
   StreamSink NONE =
       new StreamSink() {
         @Override
@@ -29,18 +29,22 @@ interface StreamSink {
       };
 
   /**
-   * Returns how many pieces must have come before any is shown; {@code MAX_VALUE} if none ever is.
+   * Returns how many pieces must have arrived before the first is shown; {@code MAX_VALUE} if none
+   * is before the end.
    */
   int piecesBeforeFirst();
 
   /**
-   * The attempt may have more to show.
+   * Called when the attempt may have more to show.
    *
-   * @throws AttemptException if what was shown turns out to have been no part of the answer
+   * @throws AttemptException if text on show turns out to be no part of the answer
    */
   void onProgress(TimedAttempt attempt) throws AttemptException;
 
-  /** Returns whether, after this attempt, another may be shown from its beginning. */
+  /**
+   * Discards what is on show after a failed attempt, if the stream may start again; returns whether
+   * it may.
+   */
   boolean tryRestart(Attempt failed);
 
   /** Returns the text on show. */

@@ -5,8 +5,8 @@ import dev.offmeter.internal.http.MinimumRate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Whether an answer that has begun comes fast enough, in the time that its reader waits for it.
- * Used by the thread that reads.
+ * Measures whether an answer that has begun arrives fast enough, in the time for which its reader
+ * waits. Used by the thread that reads.
  */
 final class ThroughputMonitor {
   private static final double NANOS = 1e9;
@@ -19,14 +19,14 @@ final class ThroughputMonitor {
     this.minimum = minimum;
   }
 
-  /** Returns whether anybody wants to know. */
+  /** Returns whether a minimum rate is set. */
   boolean isEnabled() {
     return minimum != null;
   }
 
   /**
-   * Returns whether, with these nanoseconds of waiting and what they brought, a window was too
-   * slow.
+   * Records nanoseconds of waiting and the pieces they brought; returns whether a window has ended
+   * too slow.
    */
   boolean recordAndTestSlow(long nanos, int brought) {
     waitedNanos += nanos;

@@ -108,10 +108,10 @@ class OverloadTest {
     awaitSoon(() -> !home.isAnswering());
   }
 
-  private List<String> said() {
+  private List<String> logged() {
     return log.events().stream()
         .map(ILoggingEvent::getFormattedMessage)
-        .filter(message -> message.contains("endpoint home") && message.contains("let in"))
+        .filter(message -> message.contains("endpoint home") && message.contains("admitted"))
         .toList();
   }
 
@@ -135,10 +135,10 @@ class OverloadTest {
                       "overloaded: as many calls are there as it was seen to serve in time, 30");
             });
     assertThat(from("home", calls)).hasSize(IN_TIME);
-    assertThat(said())
+    assertThat(logged())
         .containsExactly(
-            "endpoint home is overloaded: 30 calls at a time are let in, as many as it was seen to"
-                + " serve within the limit of one, and others go on at once");
+            "endpoint home is overloaded: at most 30 calls at a time are admitted, as many as it"
+                + " was seen to serve within one call's timeout; others move on at once");
   }
 
   @Test
@@ -149,8 +149,8 @@ class OverloadTest {
     overload(client);
 
     assertThat(client.status().endpoints().get(0).message())
-        .isEqualTo("overloaded: 30 calls at a time are let in");
-    assertThat(client.status().toString()).contains("overloaded: 30 calls at a time are let in");
+        .isEqualTo("overloaded: 30 calls at a time are admitted");
+    assertThat(client.status().toString()).contains("overloaded: 30 calls at a time are admitted");
   }
 
   @Test
@@ -191,7 +191,7 @@ class OverloadTest {
       assertThat(from("home", calls)).hasSize(IN_TIME);
       assertThat(from("fallback", calls)).allMatch(response -> response.elapsed().isZero());
     }
-    assertThat(said()).as("once for the episode").hasSize(1);
+    assertThat(logged()).as("once for the episode").hasSize(1);
   }
 
   @Test
@@ -202,10 +202,10 @@ class OverloadTest {
     answers(1, come(client, 1));
 
     assertThat(client.status().endpoints().get(0).message()).isEmpty();
-    assertThat(said())
+    assertThat(logged())
         .hasSize(2)
         .last()
-        .isEqualTo("endpoint home keeps up again: any number of calls is let in");
+        .isEqualTo("endpoint home keeps up again: any number of calls is admitted");
     assertThat(come(client, 64)).noneMatch(CompletableFuture::isDone);
   }
 
@@ -244,7 +244,7 @@ class OverloadTest {
 
       assertThat(client.chat(REQUEST).elapsed()).isZero();
       assertThat(client.status().endpoints().get(0).message())
-          .isEqualTo("overloaded: 2 calls at a time are let in");
+          .isEqualTo("overloaded: 2 calls at a time are admitted");
     }
   }
 
@@ -254,7 +254,7 @@ class OverloadTest {
     overload(client);
 
     assertThat(come(client, 64)).noneMatch(CompletableFuture::isDone);
-    assertThat(said()).isEmpty();
+    assertThat(logged()).isEmpty();
   }
 
   @Test

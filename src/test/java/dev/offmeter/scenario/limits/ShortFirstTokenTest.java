@@ -214,7 +214,7 @@ class ShortFirstTokenTest {
   }
 
   private static String letIn(int calls) {
-    return "overloaded: " + calls + " calls at a time are let in";
+    return "overloaded: " + calls + " calls at a time are admitted";
   }
 
   @ParameterizedTest

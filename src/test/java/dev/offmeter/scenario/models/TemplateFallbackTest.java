@@ -134,7 +134,7 @@ class TemplateFallbackTest {
     assertThat(waited.openedBy()).contains(FailureKind.MODEL_COLD);
     assertThat(waited.elapsed()).isEqualTo(Duration.ofSeconds(15));
     assertThat(waited.message())
-        .isEqualTo("waited for in vain: its model is still being loaded after 15000 ms");
+        .isEqualTo("waited for, but its model was still being loaded after 15000 ms");
     time.advance(Duration.ofSeconds(5));
     awaitSoon(() -> state(client, 0) == EndpointState.UP);
     assertThat(home.loadsStarted()).isOne();
