@@ -9,27 +9,27 @@ import java.util.Optional;
 import java.util.regex.Pattern;
 
 /**
- * A caller's test of a finished answer, see {@link dev.offmeter.ChatRequest.Builder#accept}. An
- * answer that it turns down is a failed attempt, and the next endpoint is asked.
+ * Checks a complete answer for the caller; see {@link dev.offmeter.ChatRequest.Builder#accept}. A
+ * rejected answer is a failed attempt, and the next endpoint is asked.
  *
- * <p>It runs on the thread of the call, when the answer is complete, and must not block: no clock
- * ends it. A check that throws turns the answer down.
+ * <p>A check runs on the thread of the call, and must not block: no timeout ends it. A check that
+ * throws rejects the answer.
  */
 @FunctionalInterface
 public interface AnswerCheck {
   /**
-   * What is wrong with the answer, in a few words; empty if nothing is. The words go into attempts,
-   * exceptions and logs, so they must hold none of the answer and no secret.
+   * Returns what is wrong with the answer, in a few words; empty if nothing is. The words go into
+   * attempts, exceptions and logs, so they must hold none of the answer and no secret.
    *
-   * @param answer the answer as its endpoint gave it; its {@code attempts()} and {@code elapsed()}
-   *     are those so far
+   * @param answer the answer as its endpoint gave it, with {@code attempts()} and {@code elapsed()}
+   *     so far
    */
   Optional<String> objection(ChatResponse answer);
 
   /**
-   * Turns down an answer that lacks one of the texts; upper and lower case are the same. The
-   * objection, which goes into attempts, exceptions and logs, names the first that is lacking: by
-   * itself if it has up to 24 characters on one line, a longer one by its place among the texts.
+   * Returns a check that rejects an answer that lacks one of the texts, ignoring case. The
+   * objection, which goes into attempts, exceptions and logs, names the first that is missing:
+   * literally if it has up to 24 characters on one line, a longer one by its position.
    */
   static AnswerCheck mentions(String... texts) {
     List<String> wanted = List.of(texts);
@@ -45,7 +45,10 @@ public interface AnswerCheck {
     };
   }
 
-  /** A short one is a name or a number that somebody looks for; a long one may be a prompt. */
+  /**
+   * Returns how the objection names a text: a short one is a name or a number to search for; a long
+   * one may be a prompt.
+   */
   private static String shown(String lacking, List<String> wanted) {
     boolean fit = lacking.length() <= 24 && lacking.chars().noneMatch(Character::isISOControl);
     return fit
@@ -54,9 +57,9 @@ public interface AnswerCheck {
   }
 
   /**
-   * Turns down an answer with a gap left for a person to fill: {@code [Your Name]}, {@code
-   * {{amount}}}, {@code <date>} or {@code ____}. A bracket counts if it begins with a letter and is
-   * no link of Markdown; a tag of HTML counts too.
+   * Returns a check that rejects an answer with a gap for a person to fill: {@code [Your Name]},
+   * {@code {{amount}}}, {@code <date>} or {@code ____}. A bracket counts if it begins with a letter
+   * and is not a Markdown link; an HTML tag counts too.
    */
   static AnswerCheck noPlaceholders() {
     Pattern gap =
@@ -68,7 +71,7 @@ public interface AnswerCheck {
   }
 
   /**
-   * Turns down an answer that is shorter or longer.
+   * Returns a check that rejects an answer that is shorter or longer.
    *
    * @param least the fewest {@code char}s, 0 or more
    * @param most the most, at least {@code least}
@@ -85,7 +88,10 @@ public interface AnswerCheck {
     };
   }
 
-  /** Turns down an answer that ended at {@code maxTokens}, perhaps in mid-sentence. */
+  /**
+   * Returns a check that rejects an answer that ended at {@code maxTokens}, perhaps in
+   * mid-sentence.
+   */
   static AnswerCheck notTruncated() {
     return answer ->
         objectionIf(answer.finishReason() == FinishReason.LENGTH, "was cut at maxTokens");

@@ -4,19 +4,19 @@ package dev.offmeter.observe;
 import java.util.List;
 
 /**
- * How all endpoints of a client are, in the order of preference.
+ * The state of all endpoints of a client, in the order of preference.
  *
- * @param endpoints one of each
+ * @param endpoints the status of each endpoint
  */
 public record ClientStatus(List<EndpointStatus> endpoints) {
-  /** A copy. */
+  /** Copies the list. */
   public ClientStatus {
     endpoints = List.copyOf(endpoints);
   }
 
   /**
-   * Returns a table for a person, one line for each. The last two columns of figures are in
-   * seconds, each as median and 95th percentile of the last answers; a {@code -} stands for none.
+   * Returns a table to read, one line for each endpoint. The last two columns are in seconds, each
+   * as median and 95th percentile of the last answers; a {@code -} stands for none.
    */
   @Override
   public String toString() {

@@ -18,7 +18,7 @@ import java.util.Optional;
  *     one for every {@link Step}, in their order
  */
 public record Diagnosis(Map<String, List<Finding>> endpoints) {
-  /** A copy. */
+  /** Copies the findings. */
   public Diagnosis {
     Map<String, List<Finding>> copy = new LinkedHashMap<>();
     endpoints.forEach((name, findings) -> copy.put(name, List.copyOf(findings)));
@@ -27,17 +27,20 @@ public record Diagnosis(Map<String, List<Finding>> endpoints) {
 
   /** The steps of a diagnosis, in this order. */
   public enum Step {
-    /** Where the endpoint is. */
+    /** The endpoint's address. */
     ADDRESS,
     /** The lookup of the host's name. */
     DNS,
-    /** Which proxy is between. */
+    /** The proxy on the way, if any. */
     PROXY,
     /** The connection to the host, or to the proxy. */
     TCP,
     /** The handshake and the certificate. */
     TLS,
-    /** Whether the server itself replies: no login page, no bot check, no tunnel that is down. */
+    /**
+     * Whether the server itself replies: no login page, no bot check, no tunnel that is not
+     * connected.
+     */
     ACCESS,
     /** The server's version. */
     VERSION,
@@ -47,21 +50,21 @@ public record Diagnosis(Map<String, List<Finding>> endpoints) {
     MODEL,
     /** Whether the model is in memory. */
     LOADED,
-    /** The length of its context, in tokens. */
+    /** The length of the model's context, in tokens. */
     CONTEXT,
     /** Whether a request of one token is answered, and how fast. */
     ANSWER
   }
 
-  /** The outcome of a step. */
+  /** The result of a step. */
   public enum Outcome {
-    /** The step found everything as it should be. */
+    /** The step found everything in order. */
     OK,
-    /** The step found a fault; the finding has its kind. */
+    /** The step found a fault; the finding has the kind. */
     FAILED,
-    /** The server does not tell. */
+    /** The server does not report it. */
     UNKNOWN,
-    /** The step was not tried, because a step before has failed or it does not apply. */
+    /** The step was skipped, because an earlier step failed or it does not apply. */
     SKIPPED
   }
 
@@ -69,19 +72,20 @@ public record Diagnosis(Map<String, List<Finding>> endpoints) {
    * The finding of one step.
    *
    * @param step what was examined
-   * @param outcome what became of it
-   * @param kind what is wrong; empty unless it has failed
+   * @param outcome the result
+   * @param kind the kind of failure; empty unless the step failed
    * @param detail in words, redacted; may be empty
    */
   public record Finding(Step step, Outcome outcome, Optional<FailureKind> kind, String detail) {
     /**
-     * Returns the section of {@code docs/troubleshooting.md} about it; empty unless it has failed.
+     * Returns the section of {@code docs/troubleshooting.md} about the failure; empty unless the
+     * step failed.
      */
     public Optional<String> link() {
       return kind.map(FailureKind::link);
     }
 
-    /** Returns the outcome in one word: the kind if it has failed. */
+    /** Returns the result in one word: the kind if the step failed. */
     String word() {
       return kind.map(Enum::name).orElse(outcome.name().toLowerCase(Locale.ROOT));
     }
@@ -95,8 +99,8 @@ public record Diagnosis(Map<String, List<Finding>> endpoints) {
   }
 
   /**
-   * Returns a table for a person: one line for each step, with a link where something is wrong. Of
-   * a function there is one line, because there is nothing else to look at.
+   * Returns a table to read: one line for each step, with a link where something is wrong. A
+   * function has one line, because there is nothing else to examine.
    */
   @Override
   public String toString() {
@@ -121,7 +125,7 @@ public record Diagnosis(Map<String, List<Finding>> endpoints) {
     return List.of(name, step, finding.word(), finding.detail() + see);
   }
 
-  /** Aligned at the left; the last may be as long as it likes. */
+  /** The columns of a table, aligned at the left; the last may have any width. */
   private record Columns(List<List<String>> rows) {
     @Override
     public String toString() {

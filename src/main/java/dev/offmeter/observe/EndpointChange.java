@@ -6,16 +6,16 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An endpoint's state has changed.
+ * Reports that an endpoint's state has changed.
  *
- * @param endpoint its name
- * @param origin where it is: scheme, host and port, without a path; empty for a function
+ * @param endpoint the endpoint's name
+ * @param origin scheme, host and port, without a path; empty for a function
  * @param from the state before
  * @param to the state now
- * @param cause what went wrong last, null when it is up
- * @param message the same in words, redacted; empty when it is up
- * @param backoff its pause, after which a call tries it again; zero unless it is down. A health
- *     check may find it well before, or keep it shut for longer
+ * @param cause the last failure; null when the endpoint is UP
+ * @param message the failure in words, redacted; empty when the endpoint is UP
+ * @param backoff the time until a call tries the endpoint again; zero unless it is DOWN. A health
+ *     check may end it earlier, or extend it
  */
 public record EndpointChange(
     String endpoint,

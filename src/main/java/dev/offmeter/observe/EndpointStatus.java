@@ -8,22 +8,22 @@ import java.util.Locale;
 import java.util.Optional;
 
 /**
- * How one endpoint is at one moment.
+ * The status of one endpoint at one moment.
  *
- * @param endpoint its name
- * @param origin where it is: scheme, host and port, without a path; empty for a function
- * @param state whether calls go there
- * @param asked whether a call or a health check has been there since the client was made; until
- *     then nothing is known of it, although it is {@code UP}
- * @param since when it came into this state; for one that was never down, when the client was made
- * @param stateDuration for how long that is
- * @param cause what took it down, empty while it is up
- * @param message the same in words, redacted; while it is up empty, or that it is overloaded and
- *     how many calls at a time are let in
- * @param nextHealthCheck how long until it is asked again: by a health check, or, where there is
- *     none, by the first call after its pause; zero when that is due; empty while it is up or on
- *     trial
- * @param inFlight calls that are there now; health checks and loads are not counted
+ * @param endpoint the endpoint's name
+ * @param origin scheme, host and port, without a path; empty for a function
+ * @param state whether calls are sent to it
+ * @param asked whether a call or a health check was sent to it since the client was built; until
+ *     then its real state is unknown, although it is {@code UP}
+ * @param since when it entered this state; for one that was always UP, when the client was built
+ * @param stateDuration how long it has been in this state
+ * @param cause the failure that took it DOWN; empty while it is UP
+ * @param message the failure in words, redacted; while it is UP empty, or that it is overloaded and
+ *     how many calls at a time are admitted
+ * @param nextHealthCheck the time until it is asked again: by a health check, or, where there is
+ *     none, by the first call after its back-off; zero when that is due; empty while it is UP or in
+ *     TRIAL
+ * @param inFlight calls running there now; health checks and loads are not counted
  * @param latency how long its last answers took
  */
 public record EndpointStatus(
@@ -40,14 +40,14 @@ public record EndpointStatus(
     Latency latency) {
 
   /**
-   * How long the last answers took, up to a hundred; all zero when there was none. From dispatch;
-   * what went before at other endpoints is not in it.
+   * The duration of the last answers, up to a hundred, from the dispatch of their attempts; earlier
+   * attempts elsewhere are not included. All zero without an answer.
    *
-   * @param answers how many answers that is
-   * @param firstTokenMedian to the first piece of answer or thinking, for half of them at most
-   * @param firstToken95 the same for 95 of a hundred
-   * @param totalMedian to the end of the answer
-   * @param total95 the same for 95 of a hundred
+   * @param answers the number of answers
+   * @param firstTokenMedian the median time to the first piece of answer or thinking
+   * @param firstToken95 the 95th percentile of that
+   * @param totalMedian the median time to the end of the answer
+   * @param total95 the 95th percentile of that
    */
   public record Latency(
       int answers,
@@ -56,7 +56,7 @@ public record EndpointStatus(
       Duration totalMedian,
       Duration total95) {
 
-    /** Seconds: first token and total, each as median and 95th percentile. */
+    /** Returns the times in seconds: first token and total, each as median and 95th percentile. */
     @Override
     public String toString() {
       return answers == 0
@@ -79,7 +79,7 @@ public record EndpointStatus(
     }
   }
 
-  /** One line for a person: what it is, for how long, why, and what comes next. */
+  /** Returns one line to read: name, state, how long, why, and what comes next. */
   @Override
   public String toString() {
     return endpoint
@@ -97,7 +97,10 @@ public record EndpointStatus(
         + latency;
   }
 
-  /** Returns the cause, where, and its message; without a cause, what else there is to be said. */
+  /**
+   * Returns the cause, the origin and the message; without a cause, an overload or that nothing was
+   * asked yet.
+   */
   String why() {
     String where = origin.isEmpty() ? "" : " at " + origin;
     return cause
@@ -105,7 +108,7 @@ public record EndpointStatus(
         .orElse(asked ? message : "not asked yet");
   }
 
-  /** Returns how long it has been in its state, in the two largest units. */
+  /** Returns how long the endpoint has been in its state, in the two largest units. */
   String age() {
     if (stateDuration.toMinutes() == 0) {
       return stateDuration.toSeconds() + " s";

@@ -7,12 +7,12 @@ import io.github.resilience4j.timelimiter.TimeLimiterRegistry;
 
 /**
  * The Resilience4j registries of one client, each with one entry per endpoint under the endpoint's
- * name: bind them to your metrics. Read them; a change to an entry is not undone. A consumer of
- * their events must neither throw nor block: it runs in the middle of the library's own work.
+ * name. Bind them to your metrics, but do not change their entries: the client does not undo that.
+ * A consumer of their events must neither throw nor block: it runs in the middle of the library's
+ * own work.
  *
- * @param circuitBreakers open while an endpoint is down, cooling down, set aside or warming its
- *     model
- * @param timeLimiters the limit of one attempt; an attempt that ends in time is a success here,
+ * @param circuitBreakers open while an endpoint is DOWN or WARMING
+ * @param timeLimiters the timeout of one attempt; an attempt that ends in time is a success here,
  *     whatever its outcome
  * @param bulkheads {@code maxConcurrent}
  */

@@ -18,12 +18,12 @@ import org.slf4j.spi.LoggingEventBuilder;
  * answer or a secret.
  *
  * <ul>
- *   <li>WARN when an endpoint goes down, or is still down for another cause than the one told last;
- *       once for each endpoint that is sent more requests than it can work on, with what to set.
- *   <li>INFO when an endpoint is up again, when it warms its model, and when the model could not be
- *       loaded for the cause told last.
- *   <li>DEBUG for a trial, one that failed for the cause told last, each fall-through and each
- *       answer.
+ *   <li>WARN when an endpoint goes DOWN, or stays DOWN for another cause than the last one logged;
+ *       once for each endpoint that is sent more requests than it can serve, with what to set.
+ *   <li>INFO when an endpoint is UP again, when it loads its model, and when the model could not be
+ *       loaded for the cause logged last.
+ *   <li>DEBUG for a trial, for one that failed for the cause logged last, each fall-through and
+ *       each answer.
  * </ul>
  *
  * <p>A call that failed is not logged: its exception tells the caller, who logs it.
@@ -33,11 +33,11 @@ public final class Slf4jListener implements LlmListener {
 
   private static final String ADVICE =
       "works on fewer requests at a time than it is sent (OVERLOADED): raise OLLAMA_NUM_PARALLEL on"
-          + " its node, or set maxConcurrent on the endpoint, so that calls beyond it go on at once;"
-          + " see docs/troubleshooting.md#"
+          + " its node, or set maxConcurrent on the endpoint, so that calls beyond it go on at"
+          + " once; see docs/troubleshooting.md#"
           + FailureKind.OVERLOADED.anchor();
 
-  /** The cause that was warned of last, for each endpoint that has not been up since. */
+  /** The cause of the last warning, for each endpoint that has not been UP since. */
   private final Map<String, String> warned = new ConcurrentHashMap<>();
 
   private final Set<String> advised = ConcurrentHashMap.newKeySet();
@@ -103,14 +103,17 @@ public final class Slf4jListener implements LlmListener {
     }
     return switch (change.to()) {
       case DOWN -> levelOfDown(change);
-      // A load mends itself, and happens whenever a model has been idle for long.
+      // A load ends by itself, and happens whenever a model has been idle for long.
       case UP, WARMING -> Level.INFO;
-      // It decides nothing yet.
+      // A trial has not decided anything yet.
       case TRIAL -> Level.DEBUG;
     };
   }
 
-  /** What was said of this outage before need not wake anybody again. */
+  /**
+   * Returns the level for an endpoint that goes DOWN: a cause that was logged for this outage need
+   * not alert anybody again.
+   */
   private Level levelOfDown(EndpointChange change) {
     String cause = String.valueOf(change.cause());
     if (!cause.equals(warned.put(change.endpoint(), cause))) {

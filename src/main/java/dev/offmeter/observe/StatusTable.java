@@ -4,7 +4,7 @@ package dev.offmeter.observe;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The endpoints in aligned columns; the message comes last, because it may be long. */
+/** A table of endpoints in aligned columns; the message is last, because it may be long. */
 final class StatusTable {
   private static final List<String> HEAD =
       List.of(
@@ -55,7 +55,7 @@ final class StatusTable {
     return table.toString();
   }
 
-  /** Words stand at the left of their column, figures at the right. */
+  /** Pads a cell: words are aligned at the left, figures at the right. */
   private String padded(List<String> row, int column) {
     String cell = row.get(column);
     int width = rows.stream().mapToInt(each -> each.get(column).length()).max().orElse(0);

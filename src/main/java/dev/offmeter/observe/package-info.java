@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What an operator sees. Start with {@link dev.offmeter.observe.LlmListener}. */
+/** Holds what an operator sees. Start with {@link dev.offmeter.observe.LlmListener}. */
 @org.jspecify.annotations.NullMarked
 package dev.offmeter.observe;

@@ -277,7 +277,7 @@ class DiagnosisTest {
     Diagnosis diagnosis = client(ollama(server(paths)).apiKey("some-key")).diagnose();
 
     assertThat(diagnosis.isHealthy()).as("%s", diagnosis).isTrue();
-    assertThatStep(diagnosis, Step.VERSION, UNKNOWN, "does not tell");
+    assertThatStep(diagnosis, Step.VERSION, UNKNOWN, "does not report it");
     assertThatStep(diagnosis, Step.MODEL, OK, "it answers");
     assertThatStep(diagnosis, Step.KEY, OK, "by the answer");
   }
@@ -453,7 +453,7 @@ class DiagnosisTest {
         client(Endpoint.anthropic("claude", anthropic.url()).model("claude-x").apiKey("k-key"))
             .diagnose();
     assertThat(claude.isHealthy()).as("%s", claude).isTrue();
-    assertThatStep(claude, Step.CONTEXT, UNKNOWN, "does not tell");
+    assertThatStep(claude, Step.CONTEXT, UNKNOWN, "does not report it");
     assertThatStep(claude, Step.MODEL, OK, "in the list");
   }
 

@@ -6,7 +6,7 @@ import java.time.Duration;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Time spans as people write them. */
+/** Reads time spans as people write them. */
 final class Durations {
   private static final Pattern SHORT = Pattern.compile("(\\d{1,9})(ms|s|m|h)");
 
@@ -15,7 +15,7 @@ final class Durations {
 
   private Durations() {}
 
-  /** {@code 15s}, {@code 500ms}, {@code 2m}, {@code 1h} or ISO-8601, from 1 ms to 24 h. */
+  /** Reads {@code 15s}, {@code 500ms}, {@code 2m}, {@code 1h} or ISO-8601, from 1 ms to 24 h. */
   static Duration parse(String variable, String text) {
     Duration duration = parseAny(variable, text);
     if (duration.compareTo(SHORTEST) < 0 || duration.compareTo(LONGEST) > 0) {

@@ -14,8 +14,8 @@ import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The variables of one endpoint. Whatever a builder rejects is reported with the variable's name;
- * the builders mask what is secret.
+ * The variables of one endpoint. A value that a builder rejects is reported with the variable's
+ * name; the builders mask secrets.
  */
 public final class EndpointVariables {
   private final Map<String, String> all;
@@ -30,7 +30,7 @@ public final class EndpointVariables {
     return all.get(prefix + key);
   }
 
-  /** The value, which must be there and not blank. */
+  /** Returns the value, which must be set and not blank. */
   String require(String key) {
     String value = get(key);
     if (value == null) {
@@ -46,7 +46,7 @@ public final class EndpointVariables {
     return get("URL") == null ? otherwise : require("URL");
   }
 
-  /** Returns the kind of server, by default Ollama. */
+  /** Returns the type of server, Ollama by default. */
   ServerType type(String key) {
     if (get(key) == null) {
       return ServerType.OLLAMA;
@@ -65,7 +65,9 @@ public final class EndpointVariables {
                         + "'"));
   }
 
-  /** A misspelt variable must not be lost in silence. */
+  /**
+   * Returns the exception for an unknown variable: a misspelt name must not be ignored silently.
+   */
   static IllegalArgumentException unknown(String name, Set<String> known) {
     return new IllegalArgumentException(
         name + " is not a known variable; it must end in one of " + new TreeSet<>(known));
@@ -77,7 +79,7 @@ public final class EndpointVariables {
     }
   }
 
-  /** A key or half of a token, which nobody forgot to put in. */
+  /** Sets a key or half of a token; rejects a placeholder. */
   void setSecret(String key, Consumer<String> setter) {
     set(
         key,
@@ -106,7 +108,7 @@ public final class EndpointVariables {
     set(key, value -> setter.accept(parseFlag(prefix + key, value)));
   }
 
-  /** Names with commas between. */
+  /** Sets a list of names separated by commas. */
   void setList(String key, Consumer<String[]> setter) {
     set(key, value -> setter.accept(value.strip().split("\\s*,\\s*")));
   }
@@ -115,7 +117,7 @@ public final class EndpointVariables {
     set(key, value -> setter.accept(parseLocality(key, value)));
   }
 
-  /** Both halves of an Access token, or neither. */
+  /** Sets both halves of an Access token, or neither. */
   void setAccess(String idKey, String secretKey, BiConsumer<String, String> setter) {
     if (get(idKey) == null && get(secretKey) == null) {
       return;
@@ -138,7 +140,10 @@ public final class EndpointVariables {
         () -> setter.accept(require(idKey), require(secretKey)));
   }
 
-  /** Rules about combinations are the endpoint's own; their message names it. */
+  /**
+   * Builds the endpoint. The rules about combinations are the endpoint's own; their message gets
+   * the variables' names.
+   */
   Endpoint build(Endpoint.Builder builder) {
     try {
       return builder.build();
@@ -186,7 +191,8 @@ public final class EndpointVariables {
   }
 
   /**
-   * Returns a value on one line: a line end of a file is seen, and does not overwrite the message.
+   * Returns a value on one line: a line end from a file must be visible, and must not split the
+   * message.
    */
   static String shown(String value) {
     return value.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t");

@@ -15,10 +15,11 @@ import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What the environment variables say. Three ways, never mixed: the simple scheme ({@code
- * OLLAMA_PRIMARY_URL} and its companions) for one or two Ollama servers, the indexed one ({@code
- * OFFMETER_ENDPOINTS_0_URL}) for any list, and {@code OFFMETER_CONFIG} for a LiteLLM-style file.
- * {@code docs/configuration.md} lists them all. Immutable, so safe for use by many threads.
+ * The configuration in environment variables. There are three schemes, never mixed: the simple
+ * scheme ({@code OLLAMA_PRIMARY_URL} and its companions) for one or two Ollama servers, the indexed
+ * one ({@code OFFMETER_ENDPOINTS_0_URL}) for any list, and {@code OFFMETER_CONFIG} for a
+ * LiteLLM-style file. {@code docs/configuration.md} lists them all. Immutable, so safe for use by
+ * many threads.
  */
 public final class Environment {
   public static final String DEFAULT_URL = "http://localhost:11434";
@@ -174,17 +175,17 @@ public final class Environment {
     return endpoints;
   }
 
-  /** The deadline, if one is set. */
+  /** Returns the deadline, if set. */
   public Optional<Duration> deadline() {
     return Optional.ofNullable(deadline);
   }
 
-  /** After how much silence the next endpoint is asked too, if that is set. */
+  /** Returns the silence after which the next endpoint is asked too, if set. */
   public Optional<Duration> hedgeAfter() {
     return Optional.ofNullable(hedgeAfter);
   }
 
-  /** Returns the most tokens of an answer, for requests that set none, if that is set. */
+  /** Returns the most tokens of an answer, for requests that set none, if set. */
   public OptionalInt maxTokens() {
     return maxTokens;
   }

@@ -11,7 +11,7 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** {@code OFFMETER_ENDPOINTS_0_URL} and its companions: any list of servers. */
+/** Reads {@code OFFMETER_ENDPOINTS_0_URL} and its companions: any list of servers. */
 final class IndexedScheme {
   private static final Pattern NAME = Pattern.compile("OFFMETER_ENDPOINTS_(.*)");
   private static final Pattern INDEX = Pattern.compile("(0|[1-9][0-9]?)_([A-Z]+)");

@@ -6,11 +6,14 @@ import java.util.Comparator;
 import java.util.Locale;
 import java.util.Optional;
 
-/** The known name that was probably meant by an unknown one. */
+/** Finds the known name that an unknown one was probably meant to be. */
 public final class NearestName {
   private NearestName() {}
 
-  /** One that differs by a slip or two; case and what parts the words do not matter. */
+  /**
+   * Returns a known name that differs by one or two typing errors; case and separators do not
+   * matter.
+   */
   public static Optional<String> of(String name, Collection<String> known) {
     String wanted = letters(name);
     int most = wanted.length() <= 4 ? 0 : wanted.length() <= 7 ? 1 : 2;
@@ -25,7 +28,7 @@ public final class NearestName {
     return name.toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]", "");
   }
 
-  /** Letters left out, added, replaced, or exchanged with their neighbour. */
+  /** Returns the edit distance: letters omitted, added, replaced, or exchanged with a neighbour. */
   private static int distance(String a, String b) {
     if (Math.abs(a.length() - b.length()) > 2) {
       return Integer.MAX_VALUE;

@@ -5,7 +5,7 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.regex.Pattern;
 
-/** Words that stand where a key was to stand. */
+/** Recognizes words in place of a key. */
 public final class Placeholders {
   private static final Pattern TO_FILL_IN =
       Pattern.compile(
@@ -14,7 +14,10 @@ public final class Placeholders {
               + "([-_ ].*)?|(sk-)?(x{3,}|\\*{3,}|\\.{3,}|\u2026)|to-?do|tbd|fixme|redacted"
               + "|(sk-)?your[-_].*|<.*>");
 
-  /** Letters and digits alone. Programs want a value, and a server without a key heeds none. */
+  /**
+   * Words for no key, as letters and digits alone. Programs require a value, and a server without a
+   * key ignores any.
+   */
   private static final Set<String> NO_KEY =
       Set.of(
           "any",
@@ -73,24 +76,24 @@ public final class Placeholders {
           "unused",
           "vllm");
 
-  /** Keys of everybody's examples: some server may want one, but none of them is a secret. */
+  /** Keys from common examples: a server may require one, but none of them is a secret. */
   private static final Set<String> EXAMPLES =
       Set.of("1234", "12345", "123456", "abc", "abc123", "key123", "test", "testkey", "token");
 
   private Placeholders() {}
 
-  /** Returns whether a person was to put the key here. */
+  /** Returns whether a person should have replaced the value by a key. */
   static boolean isUnfilled(String value) {
     return TO_FILL_IN.matcher(value.strip()).matches();
   }
 
-  /** Returns whether it says that there is no key, or none yet. */
+  /** Returns whether the value says that there is no key, or none yet. */
   public static boolean isNoKey(String value) {
     String word = word(value);
     return word.isEmpty() || isUnfilled(value) || NO_KEY.contains(word);
   }
 
-  /** Returns whether it is a key that many examples show. */
+  /** Returns whether the value is a key from common examples. */
   public static boolean isExample(String value) {
     return EXAMPLES.contains(word(value));
   }

@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** The kinds of servers by their names in configurations. */
+/** The types of servers by their names in configurations. */
 public enum ServerType {
   OLLAMA("ollama", null),
   OPENAI("openai", "https://api.openai.com/v1"),
@@ -37,7 +37,7 @@ public enum ServerType {
     return Arrays.stream(values()).map(type -> type.label).toList();
   }
 
-  /** Where the provider itself listens; null for software that runs anywhere. */
+  /** Returns the provider's own address; null for software that runs anywhere. */
   @Nullable
   public String ownUrl() {
     return ownUrl;

@@ -11,7 +11,7 @@ import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** {@code OLLAMA_PRIMARY_URL} and its companions: one or two Ollama servers. */
+/** Reads {@code OLLAMA_PRIMARY_URL} and its companions: one or two Ollama servers. */
 final class SimpleScheme {
   private static final String MODEL = "OLLAMA_MODEL";
   private static final Pattern NAME = Pattern.compile("OLLAMA_(?:PRIMARY|FALLBACK)_(.*)");
@@ -37,7 +37,7 @@ final class SimpleScheme {
     return matcher.matches() || name.equals(MODEL);
   }
 
-  /** Every name that is read. */
+  /** Returns every name that is read. */
   static Set<String> names() {
     Set<String> names = new TreeSet<>(Set.of(MODEL));
     for (String key : KEYS) {

@@ -13,9 +13,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Variables that look like ours and are nobody's: a misspelt name must not be lost in silence. One
- * of Ollama's own is none of them; the list is that of its {@code envconfig}, its installer and its
- * command line, of all versions up to 0.32.
+ * Warns of variables that look like Offmeter's and are not read: a misspelt name must not be
+ * ignored silently. Ollama's own variables are exempt; their list is that of its {@code envconfig},
+ * its installer and its command line, of all versions up to 0.32.
  */
 final class UnknownVariables {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -64,10 +64,10 @@ final class UnknownVariables {
   private UnknownVariables() {}
 
   /**
-   * Warns of each, once.
+   * Warns of each unknown variable, once.
    *
-   * @param names those that are set
-   * @param known those of the simple scheme; empty if another way of configuring is in use
+   * @param names the names of the variables that are set
+   * @param known the names of the simple scheme; empty if another scheme is in use
    */
   static void warn(Collection<String> names, Collection<String> known) {
     for (String name : new TreeSet<>(names)) {
@@ -99,7 +99,8 @@ final class UnknownVariables {
   }
 
   /**
-   * Returns a slip in a name, a name without its end, or the end of one whose beginning is another.
+   * Returns the known name that a misspelt one was meant to be, also if it lacks its end or has
+   * another beginning.
    */
   private static Optional<String> nearest(String name, Collection<String> known) {
     Optional<String> slip = NearestName.of(name, known);

@@ -12,8 +12,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One file being read, with those that it includes: its name for messages, the variables it may
- * name, and what was passed over.
+ * A file that is being read, with those that it includes: its name for messages, the variables that
+ * it may name, and the keys that were ignored.
  */
 final class ConfigFile {
   private static final long MOST_BYTES = 1024 * 1024;
@@ -34,12 +34,12 @@ final class ConfigFile {
     this.notHonoured = notHonoured;
   }
 
-  /** Returns the whole document. */
+  /** Returns the root of the file. */
   static ConfigNode read(Path path, Map<String, String> environment) {
     return new ConfigFile(path, "", new HashMap<>(environment), new ArrayList<>()).root();
   }
 
-  /** Returns a document beside this one, with the same variables. */
+  /** Returns the root of a file in the same directory, with the same variables. */
   ConfigNode include(String other) {
     Path beside = path.resolveSibling(other);
     return new ConfigFile(beside, other + ": ", variables, notHonoured).root();
@@ -84,7 +84,7 @@ final class ConfigFile {
     return variables.get(variable);
   }
 
-  /** Sets a variable, as LiteLLM does it, also over one of the process's. */
+  /** Sets a variable, which wins over one of the process's, as in LiteLLM. */
   void define(String variable, String value) {
     variables.put(variable, value);
   }
@@ -93,7 +93,7 @@ final class ConfigFile {
     notHonoured.add(notePrefix + note);
   }
 
-  /** The paths of what is not honoured, some with the reason. */
+  /** Returns the paths of the keys that are not supported, some with the reason. */
   List<String> notHonoured() {
     return notHonoured;
   }

@@ -12,9 +12,9 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One place of a file with what stands there. Every message names file, line and path. A value that
- * comes from a variable is never shown, nor is a key; a value {@code os.environ/NAME} is replaced
- * here, after the file was parsed, so that no secret can be read as YAML.
+ * A value of a file and its place. Every message names file, line and path. A value that comes from
+ * a variable is never shown, nor is a key; a value {@code os.environ/NAME} is replaced here, after
+ * the file was parsed, so that no secret is parsed as YAML.
  */
 final class ConfigNode {
   private static final String VARIABLE = "os.environ/";
@@ -35,7 +35,7 @@ final class ConfigNode {
     return file;
   }
 
-  /** The value of a key, or null if the key is not there or has none. */
+  /** Returns the value of a key; null if the key is missing or has no value. */
   @Nullable ConfigNode field(String key) {
     YamlNode.Item value = mapping().get(key);
     if (value == null || isNone(value)) {
@@ -44,7 +44,7 @@ final class ConfigNode {
     return new ConfigNode(file, below(key), value);
   }
 
-  /** Returns the value of a key that must be there. */
+  /** Returns the value of a key that is required. */
   ConfigNode require(String key) {
     ConfigNode value = field(key);
     if (value == null) {
@@ -82,7 +82,7 @@ final class ConfigNode {
     return mapping().keySet();
   }
 
-  /** Notes every other key: a slip of the pen must not be lost in silence. */
+  /** Notes every other key as unsupported: a typing error must not be ignored silently. */
   void noteOtherKeys(Set<String> honoured) {
     for (String key : mapping().keySet()) {
       if (!honoured.contains(key)) {
@@ -93,12 +93,12 @@ final class ConfigNode {
     }
   }
 
-  /** Notes that this value is not honoured. */
+  /** Notes that this value is not supported. */
   void noteIgnored() {
     file.noteIgnored(path);
   }
 
-  /** Notes that this value is not honoured as it stands, and why. */
+  /** Notes that this value is not supported as it is, and why. */
   void noteIgnored(String reason) {
     file.noteIgnored(path + " (" + reason + ")");
   }
@@ -110,7 +110,7 @@ final class ConfigNode {
     return mapping.entries();
   }
 
-  /** Returns whether there is nothing in it, in whatever form. */
+  /** Returns whether the value is empty, in whatever form. */
   boolean isEmpty() {
     if (item.value() instanceof YamlNode.Sequence sequence) {
       return sequence.items().isEmpty();
@@ -169,7 +169,7 @@ final class ConfigNode {
     return value;
   }
 
-  /** Returns whether it is a value, or a variable that is set. */
+  /** Returns whether this is a literal value, or a variable that is set. */
   boolean isKnown() {
     return !isFromVariable() || file.variable(variable()) != null;
   }
@@ -186,7 +186,7 @@ final class ConfigNode {
     }
   }
 
-  /** Seconds, with a fraction if need be. */
+  /** Returns a number of seconds, which may have a fraction. */
   Duration seconds() {
     BigDecimal seconds = number();
     if (seconds.signum() <= 0) {
@@ -206,7 +206,7 @@ final class ConfigNode {
     }
   }
 
-  /** Any number. */
+  /** Returns a number. */
   double fraction() {
     try {
       return decimal().doubleValue();
@@ -215,14 +215,14 @@ final class ConfigNode {
     }
   }
 
-  /** Returns a number, or one in quotes, and with the underscores that YAML allows. */
+  /** Returns a number, also one in quotes or with the underscores that YAML allows. */
   private BigDecimal decimal() {
     String text = text().strip();
     return new BigDecimal(
         text.length() > 30 ? "too long" : text.replaceAll("(?<=\\d)_(?=\\d)", ""));
   }
 
-  /** Hands the value to a builder; what that rejects is reported with file, line and path. */
+  /** Passes the value to a builder; a rejection is reported with file, line and path. */
   void apply(Consumer<ConfigNode> setter) {
     try {
       setter.accept(this);
@@ -232,12 +232,12 @@ final class ConfigNode {
     }
   }
 
-  /** Returns whether a message names file and line already. */
+  /** Returns whether a message already names file and line. */
   boolean isPlaced(String message) {
     return message.startsWith(file.name() + " line ");
   }
 
-  /** Returns a message without the value, if that came from a variable. */
+  /** Returns a message without the value, if the value came from a variable. */
   String masked(String message) {
     return isFromVariable()
         ? message.replace(text(), "***").replaceFirst("(?s), was '.*'", ", was '***'")

@@ -13,9 +13,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** One entry of {@code model_list}: a server, and the model to ask it for. */
+/** One entry of {@code model_list}: a server and its model. */
 final class Deployment {
-  /** Whole seconds, or Go's form, which is Ollama's. */
+  /** Whole seconds, or Go's form of a time span, which is Ollama's. */
   private static final Pattern KEEP_ALIVE = Pattern.compile("-?(\\d{1,9}|(\\d{1,9}[hms])+)");
 
   private static final Pattern PART = Pattern.compile("(\\d+)([hms]?)");
@@ -44,13 +44,13 @@ final class Deployment {
     return group;
   }
 
-  /** Lower comes first; the greatest number if none is set. */
+  /** Returns the order of the deployment, lower first; the greatest number if none is set. */
   int order() {
     ConfigNode place = params.field("order");
     return place == null ? Integer.MAX_VALUE : place.wholeNumber();
   }
 
-  /** {@code model_info.id}, or null. */
+  /** Returns {@code model_info.id}, or null. */
   @Nullable String id() {
     ConfigNode id = info.field("id");
     return id == null ? null : id.text();
@@ -61,9 +61,9 @@ final class Deployment {
   }
 
   /**
-   * Reads the values. Opens no connection.
+   * Builds the endpoint. Opens no connection.
    *
-   * @param clearText whether credentials may go in clear text to any host
+   * @param clearText whether credentials may be sent in clear text to any host
    */
   Endpoint endpoint(String name, DeploymentDefaults defaults, boolean clearText) {
     ConfigNode model = params.require("model");
@@ -87,18 +87,18 @@ final class Deployment {
     return build(builder);
   }
 
-  /** A name from the file is the group's or the id's. */
+  /** Creates the builder; a name that it rejects comes from the group or the id in the file. */
   private Endpoint.Builder named(String name, Provider provider, String address) {
     try {
       return provider.type().endpoint(name, address);
     } catch (IllegalArgumentException e) {
-      // The name may come from a variable.
+      // The name may come from a variable, so the value is cut from the message.
       String rule = String.valueOf(e.getMessage()).replaceFirst("(?s), was '.*", "");
       throw new IllegalArgumentException(params.where() + ": " + rule);
     }
   }
 
-  /** With the provider in front, which may stand in a key of its own. */
+  /** Returns the model with its provider's prefix, which may have a key of its own. */
   private String prefixed(ConfigNode model) {
     ConfigNode provider = params.field("custom_llm_provider");
     if (provider == null || Provider.of(model.text()).isPresent()) {
@@ -128,7 +128,7 @@ final class Deployment {
     return provider.root(base.text());
   }
 
-  /** The provider's own key goes to the provider's own address only. */
+  /** Sets the key. A provider's own key is sent to the provider's own address only. */
   private void key(Endpoint.Builder builder, Provider provider, boolean safe) {
     ConfigNode key = params.field("api_key");
     if (key != null) {
@@ -159,8 +159,9 @@ final class Deployment {
   }
 
   /**
-   * In LiteLLM {@code timeout} is for whole answers and {@code stream_timeout} for streams. Here
-   * the one holds for the attempt, and the other, if it is shorter, for its first token.
+   * Sets the timeouts. In LiteLLM {@code timeout} is for whole answers and {@code stream_timeout}
+   * for streams. Here the first is the attempt's timeout and the second, if shorter, its
+   * first-token timeout.
    */
   private void limits(Endpoint.Builder builder, DeploymentDefaults defaults) {
     ConfigNode whole = either("timeout", defaults.timeout());
@@ -173,7 +174,7 @@ final class Deployment {
     }
     Duration first = stream.seconds();
     if (whole == null && first.compareTo(LEAST_TIMEOUT) > 0) {
-      // Whoever waits so long for a first token cannot mean 15 s for the whole.
+      // A configuration that waits so long for a first token cannot mean 15 s for the whole answer.
       builder.timeout(first.compareTo(USUAL_TIMEOUT) > 0 ? first : USUAL_TIMEOUT);
     }
     if (whole != null && first.compareTo(whole.seconds()) > 0) {
@@ -191,7 +192,7 @@ final class Deployment {
     return Math.min(most, number);
   }
 
-  /** What the model is told where a request does not say it. */
+  /** Sets the parameters of the model for requests that set none. */
   private void answer(Endpoint.Builder builder) {
     ConfigNode newer = params.field("max_completion_tokens");
     set("max_tokens", newer, value -> builder.maxTokens(value.wholeNumber()));
@@ -234,7 +235,7 @@ final class Deployment {
     }
   }
 
-  /** Seconds, or Ollama's form with {@code s}, {@code m} or {@code h}. */
+  /** Returns a time span in seconds, or in Ollama's form with {@code s}, {@code m} or {@code h}. */
   private static Duration span(ConfigNode value) {
     String text = value.text().strip();
     if (!KEEP_ALIVE.matcher(text).matches()) {
@@ -255,7 +256,10 @@ final class Deployment {
     return text.startsWith("-") ? span.negated() : span;
   }
 
-  /** Rules about combinations are the endpoint's own; their message names it. */
+  /**
+   * Builds the endpoint. The rules about combinations are the endpoint's own; their message names
+   * it.
+   */
   private Endpoint build(Endpoint.Builder builder) {
     ConfigNode base = base();
     try {

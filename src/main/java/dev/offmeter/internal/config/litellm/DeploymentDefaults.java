@@ -4,8 +4,8 @@ package dev.offmeter.internal.config.litellm;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What holds for deployments that do not say it themselves. {@code router_settings} wins over
- * {@code litellm_settings}.
+ * Holds the values for deployments that set none. {@code router_settings} wins over {@code
+ * litellm_settings}.
  */
 record DeploymentDefaults(
     @Nullable ConfigNode timeout,

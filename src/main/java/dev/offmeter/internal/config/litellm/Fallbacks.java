@@ -6,13 +6,13 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Which groups are asked when one has failed. */
+/** Holds which groups are asked after another has failed. */
 final class Fallbacks {
   private static final String ANY = "*";
 
   private final Map<String, List<ConfigNode>> groups = new HashMap<>();
 
-  /** {@code router_settings} wins over {@code litellm_settings}. */
+  /** Reads the rules; {@code router_settings} wins over {@code litellm_settings}. */
   Fallbacks(ConfigNode router, ConfigNode litellm) {
     ConfigNode defaults = preferred(router, litellm, "default_fallbacks");
     ConfigNode own = preferred(router, litellm, "fallbacks");
@@ -39,19 +39,19 @@ final class Fallbacks {
       if (targets == null) {
         continue;
       }
-      // Of several rules for one group LiteLLM takes the first.
+      // Of several rules for one group, LiteLLM uses the first.
       if (groups.putIfAbsent(group, targets.items()) != null) {
         targets.noteIgnored("a rule for it stands before");
       }
     }
   }
 
-  /** Of the group that was asked for: its own, else the defaults. */
+  /** Returns the fallbacks of the group that is asked: its own, else the defaults. */
   List<ConfigNode> first(String group) {
     return groups.getOrDefault(group, groups.getOrDefault(ANY, List.of()));
   }
 
-  /** Of a group that is itself a fallback: its own. */
+  /** Returns the fallbacks of a group that is itself a fallback: its own only. */
   List<ConfigNode> further(String group) {
     return groups.getOrDefault(group, List.of());
   }

@@ -17,7 +17,10 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** A LiteLLM-style file: groups of deployments, and what is asked when a group has failed. */
+/**
+ * Reads a LiteLLM-style file: groups of deployments, and the groups that are asked after one has
+ * failed.
+ */
 public final class LiteLlmConfig {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
@@ -44,7 +47,7 @@ public final class LiteLlmConfig {
     fallbacks = new Fallbacks(router, litellm);
   }
 
-  /** Returns the file, then those that it includes. */
+  /** Returns the file, then the files that it includes. */
   private static List<ConfigNode> documents(ConfigNode root) {
     List<ConfigNode> documents = new ArrayList<>(List.of(root));
     ConfigNode include = root.field("include");
@@ -60,14 +63,14 @@ public final class LiteLlmConfig {
     ConfigNode variables = document.section("environment_variables");
     for (String name : variables.keys()) {
       ConfigNode value = variables.field(name);
-      // What nobody has set, nobody need ask for.
+      // A variable that is not set need not fail here: it does where its value is used.
       if (value != null && !value.isMapping() && !value.isList() && value.isKnown()) {
         document.file().define(name, value.anyText());
       }
     }
   }
 
-  /** As LiteLLM does it, lists of the documents are joined. */
+  /** Returns the deployments of all documents; LiteLLM joins their lists. */
   private static List<Deployment> deployments(List<ConfigNode> documents) {
     List<Deployment> deployments = new ArrayList<>();
     for (ConfigNode document : documents) {
@@ -82,7 +85,7 @@ public final class LiteLlmConfig {
     return deployments;
   }
 
-  /** As LiteLLM does it, a section of a later document replaces that of an earlier one. */
+  /** Returns a section; in LiteLLM that of a later document replaces that of an earlier one. */
   private static ConfigNode section(List<ConfigNode> documents, String key) {
     ConfigNode section = documents.get(0).section(key);
     for (ConfigNode document : documents) {
@@ -91,7 +94,7 @@ public final class LiteLlmConfig {
     return section;
   }
 
-  /** Other names of groups: the name itself, or a mapping with {@code model}. */
+  /** Returns other names of groups: a value is a group's name, or a mapping with {@code model}. */
   private static Map<String, String> aliases(@Nullable ConfigNode section) {
     Map<String, String> aliases = new HashMap<>();
     if (section != null && !section.isEmpty()) {
@@ -114,8 +117,7 @@ public final class LiteLlmConfig {
    * Returns the endpoints of a group and of its fallbacks, in order of preference. Opens no
    * connection.
    *
-   * @param path YAML in UTF-8, of at most 1 MiB
-   * @param group its {@code model_name}; null for that of the first entry
+   * @param group a {@code model_name}; null for that of the first entry
    * @param field what the group is called in a message
    * @param environment for {@code os.environ/NAME}, the providers' keys and {@code
    *     OFFMETER_CLEARTEXT}; nothing else is read from it
@@ -164,7 +166,7 @@ public final class LiteLlmConfig {
     return allowed != null && EndpointVariables.parseFlag(Environment.CLEAR_TEXT, allowed);
   }
 
-  /** As LiteLLM does it, a fallback's own fallbacks come before the next fallback. */
+  /** Adds a group; its own fallbacks come before the next fallback, as in LiteLLM. */
   private void addWithFallbacks(ConfigNode target, Set<Deployment> chosen, Set<String> visited) {
     String name = group(target.text());
     if (!visited.add(name)) {

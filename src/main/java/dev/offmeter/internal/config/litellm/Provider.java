@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** What stands before the slash of a LiteLLM model. */
+/** The provider before the slash of a LiteLLM model. */
 enum Provider {
   ANTHROPIC("anthropic/", ServerType.ANTHROPIC, "ANTHROPIC_API_KEY"),
   GEMINI("gemini/", ServerType.GEMINI, "GEMINI_API_KEY"),
@@ -39,19 +39,19 @@ enum Provider {
     return type;
   }
 
-  /** The address of a deployment that has no {@code api_base}; null if it must have one. */
+  /** Returns the address of a deployment without {@code api_base}; null if one is required. */
   @Nullable String url() {
     return type == ServerType.OLLAMA ? Environment.DEFAULT_URL : type.ownUrl();
   }
 
-  /** The variable with the key for the provider's own address; null if none is asked for. */
+  /** Returns the variable with the key for the provider's own address; null if none is needed. */
   @Nullable String keyVariable() {
     return keyVariable;
   }
 
   /**
-   * Returns the address without the path of a call, which LiteLLM takes with or without it for the
-   * servers where that path stands here.
+   * Returns the address without the path of a call, which LiteLLM accepts with or without it for
+   * servers with such a path here.
    */
   String root(String address) {
     String path =

@@ -4,7 +4,7 @@ package dev.offmeter.internal.config.litellm;
 import java.util.Set;
 import java.util.stream.Stream;
 
-/** The keys of a LiteLLM file that Offmeter honours. Every other is named in one warning. */
+/** The keys of a LiteLLM file that Offmeter supports. Every other is named in one warning. */
 final class SupportedKeys {
   static final Set<String> TOP =
       Set.of(
@@ -45,7 +45,7 @@ final class SupportedKeys {
 
   private SupportedKeys() {}
 
-  /** Returns whether a key is honoured in one section or another. */
+  /** Returns whether a key is supported in any section. */
   static boolean isHonoured(String key) {
     return Stream.of(TOP, ENTRY, INFO, PARAMS, ROUTER, LITELLM)
         .anyMatch(keys -> keys.contains(key));

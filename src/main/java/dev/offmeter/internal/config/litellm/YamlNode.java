@@ -4,7 +4,7 @@ package dev.offmeter.internal.config.litellm;
 import java.util.List;
 import java.util.Map;
 
-/** What stands in a file, without its syntax. */
+/** A value of a file without its syntax. */
 sealed interface YamlNode {
   /** A single value as it is written; {@code empty} if there is none. */
   record Scalar(String text, boolean empty) implements YamlNode {}

@@ -21,9 +21,9 @@ import org.yaml.snakeyaml.nodes.SequenceNode;
 import org.yaml.snakeyaml.nodes.Tag;
 
 /**
- * From YAML to a {@link YamlNode}. The only class that knows SnakeYAML, which need not be there. No
- * object is made from what a file names, and no message quotes the file: a password may stand in
- * it.
+ * Reads YAML into a {@link YamlNode}. This is the only class that depends on SnakeYAML, which is
+ * optional. No object is created from what a file names, and no message quotes the file, because a
+ * password may stand in it.
  */
 final class YamlReader {
   private static final int LEVELS = 20;
@@ -42,7 +42,10 @@ final class YamlReader {
 
   private final String file;
 
-  /** A value that several aliases name is read once, so that they cannot multiply. */
+  /**
+   * Values already read: one that several aliases name is read once, so that aliases cannot
+   * multiply it.
+   */
   private final IdentityHashMap<Node, YamlNode> read = new IdentityHashMap<>();
 
   private final Set<Node> underWay = Collections.newSetFromMap(new IdentityHashMap<>());
@@ -126,7 +129,7 @@ final class YamlReader {
       String path = prefix + name(key, prefix);
       YamlNode.Item item = item(key, tree(tuple.getValueNode(), path));
       YamlNode.Item before = entries.put(name(key, prefix), item);
-      // Elsewhere the last one counts; of what is read here it must be clear which is meant.
+      // For other keys the last one counts; a supported key must be unambiguous.
       if (before != null && SupportedKeys.isHonoured(name(key, prefix))) {
         throw wrong(key, path + " must stand once, stood on line " + before.line() + " too");
       }
@@ -135,7 +138,10 @@ final class YamlReader {
     return new YamlNode.Mapping(Collections.unmodifiableMap(entries));
   }
 
-  /** YAML's {@code <<}: the keys of another mapping, of the first of several that has one. */
+  /**
+   * Merges YAML's {@code <<}: the keys of another mapping, or for each key the first of several
+   * that has it.
+   */
   private void merge(Node value, String path, Map<String, YamlNode.Item> into) {
     List<Node> sources = value instanceof SequenceNode list ? list.getValue() : List.of(value);
     for (Node source : sources) {
