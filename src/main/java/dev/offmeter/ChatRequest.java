@@ -17,7 +17,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A request to whichever endpoint can answer it. Immutable, so safe for use by many threads.
  *
- * <p>A value that a request leaves unset is taken from the endpoint's defaults, then from the client's ({@link LlmClient.Builder#defaults}), then from these:
+ * <p>A value that a request leaves unset is taken from the endpoint's defaults, then from the
+ * client's ({@link LlmClient.Builder#defaults}), then from these:
  *
  * <ul>
  *   <li>{@code maxTokens}: 1024

@@ -26,7 +26,9 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
- * <p>Nothing is sent before the first event is asked for. The call runs on the reading thread, no faster than the thread reads: the rest stays in the socket, and the server waits. Always close a stream: one that is left half-read keeps its connection, and the node busy.
+ * <p>Nothing is sent before the first event is asked for. The call runs on the reading thread, no
+ * faster than the thread reads: the rest stays in the socket, and the server waits. Always close a
+ * stream: one that is left half-read keeps its connection, and the node busy.
  *
  * <p>One thread reads; {@link #close()} may be called by any thread, at any time.
  */

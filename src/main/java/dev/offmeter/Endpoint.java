@@ -478,7 +478,8 @@ public final class Endpoint {
      *
      * @param tokensPerSecond finite and more than 0; a piece of a stream counts as a token, as
      *     Ollama sends them
-     * @param window over which it is measured, from 1 ms to 24 h, counting only the time for which the reader waits: a slow reader makes no endpoint slow
+     * @param window over which it is measured, from 1 ms to 24 h, counting only the time for which
+     *     the reader waits: a slow reader makes no endpoint slow
      */
     public Builder minimumRate(double tokensPerSecond, Duration window) {
       if (!(tokensPerSecond > 0) || !Double.isFinite(tokensPerSecond)) {
@@ -848,8 +849,8 @@ public final class Endpoint {
      * Returns the endpoint. Opens no connection.
      *
      * @throws IllegalArgumentException if the base URL is blank, relative, not http or https, has
-     *     spaces or quotes around it, a second scheme, a placeholder or an invalid host,
-     *     carries user-info, a query or a fragment, or has the path of a call
+     *     spaces or quotes around it, a second scheme, a placeholder or an invalid host, carries
+     *     user-info, a query or a fragment, or has the path of a call
      * @throws IllegalStateException if there is no model, the defaults have what only a request or
      *     a client can have, the first-token limit is longer than the attempt's, {@code keepAlive}
      *     or {@code keepWarm} is set for another server than Ollama, {@code keepWarm} with a {@code

@@ -49,13 +49,14 @@ import org.slf4j.MDC;
  * }</pre>
  *
  * <p>Make one client and share it: it is safe for use by many threads. Calls run on the caller's
- * own thread. {@link #close()} ends running calls and frees connections and threads; all
- * threads are daemons, so a forgotten close never keeps a JVM alive.
+ * own thread. {@link #close()} ends running calls and frees connections and threads; all threads
+ * are daemons, so a forgotten close never keeps a JVM alive.
  *
- * <p>What cannot be promised: a server whose attempt was cancelled may have done the work, and may bill it; a
- * function or a DNS lookup that ignores an interrupt runs on after its call has moved on; a
- * listener, or an interceptor, proxy selector, trust manager or event listener of an {@link
- * OkHttpClient} of yours runs on the thread of the call, and blocks the call beyond its deadline if it blocks.
+ * <p>What cannot be promised: a server whose attempt was cancelled may have done the work, and may
+ * bill it; a function or a DNS lookup that ignores an interrupt runs on after its call has moved
+ * on; a listener, or an interceptor, proxy selector, trust manager or event listener of an {@link
+ * OkHttpClient} of yours runs on the thread of the call, and blocks the call beyond its deadline if
+ * it blocks.
  */
 public final class LlmClient implements AutoCloseable {
   private final Builder settings;
@@ -171,9 +172,11 @@ public final class LlmClient implements AutoCloseable {
    *
    * <p>The record's components are strings, numbers, booleans, enums, {@code LocalDate}, lists and
    * sets, further records; {@code Optional} or {@code @Nullable} where the model may not know.
-   * Jackson's {@code @JsonProperty} and {@code @JsonPropertyDescription} are respected. Describe the answer in the prompt too: not every server shows the schema to its model.
+   * Jackson's {@code @JsonProperty} and {@code @JsonPropertyDescription} are respected. Describe
+   * the answer in the prompt too: not every server shows the schema to its model.
    *
-   * @throws IllegalArgumentException if the class is not a record, or has a component of another type
+   * @throws IllegalArgumentException if the class is not a record, or has a component of another
+   *     type
    * @throws AllEndpointsFailedException if no endpoint gave such an answer; it lists every attempt
    * @throws LlmException if the thread was interrupted (its flag is set) or the client closed
    * @throws IllegalStateException if the client was closed before
@@ -411,7 +414,8 @@ public final class LlmClient implements AutoCloseable {
    * managed endpoints and functions are not asked. A load that has not finished after 10 min is
    * cancelled. May be called by any thread, any number of times; never blocks.
    *
-   * @return completes when all are loaded or cannot be, with the status of the endpoints then; never exceptionally; need not be waited for
+   * @return completes when all are loaded or cannot be, with the status of the endpoints then;
+   *     never exceptionally; need not be waited for
    * @throws IllegalStateException if the client was closed before
    */
   public CompletableFuture<ClientStatus> warmUp() {
@@ -434,9 +438,12 @@ public final class LlmClient implements AutoCloseable {
    * its version, whether it accepts the key and has the model, whether the model is loaded, the
    * length of its context, and how fast it answers. A function is not called.
    *
-   * <p>Requests are sent over separate connections, with the credentials of a call and to the same origin, whether the endpoint is UP or DOWN, and do not change its state. The diagnosis runs on the caller's thread: no request takes longer than the connect timeout and 5 s, the one for a token no longer
-   * than the endpoint's timeout; the first that takes too long is the endpoint's last. An interrupt
-   * or {@link #close()} ends it with what has been found so far. A failing endpoint never makes it throw.
+   * <p>Requests are sent over separate connections, with the credentials of a call and to the same
+   * origin, whether the endpoint is UP or DOWN, and do not change its state. The diagnosis runs on
+   * the caller's thread: no request takes longer than the connect timeout and 5 s, the one for a
+   * token no longer than the endpoint's timeout; the first that takes too long is the endpoint's
+   * last. An interrupt or {@link #close()} ends it with what has been found so far. A failing
+   * endpoint never makes it throw.
    *
    * @param tokens whether each server is asked for one token, which a managed one bills, and which
    *     counts as one of its {@code requestsPerMinute}
@@ -459,7 +466,8 @@ public final class LlmClient implements AutoCloseable {
    * any thread; never blocks.
    *
    * @param endpoint the endpoint's name
-   * @return completes when that is decided, within 10 s plus the time of a load, with the endpoint's status then; never exceptionally; need not be waited for
+   * @return completes when that is decided, within 10 s plus the time of a load, with the
+   *     endpoint's status then; never exceptionally; need not be waited for
    * @throws IllegalArgumentException if there is no endpoint of this name
    * @throws IllegalStateException if the client was closed before
    */
@@ -485,7 +493,8 @@ public final class LlmClient implements AutoCloseable {
    * shared by all clients in the JVM, and end within a minute. An {@link OkHttpClient} of yours
    * stays open. Closing again has no effect.
    *
-   * <p>A server that loads its model on demand stops loading when the load is ended: a program that ends before its model is loaded finds it cold again the next time.
+   * <p>A server that loads its model on demand stops loading when the load is ended: a program that
+   * ends before its model is loaded finds it cold again the next time.
    */
   @Override
   public void close() {
@@ -608,8 +617,10 @@ public final class LlmClient implements AutoCloseable {
      * An endpoint that is on trial has the next one beside it from the start, so that nobody waits
      * for the outcome; these are not counted. Default: off.
      *
-     * <p>Hedging costs a second answer, and money on a managed endpoint, so at most one call in ten is
-     * hedged; see {@link #maxHedgedShare}. Never asked as the second are endpoints that are DOWN, those that the request forbids, and functions with all that follow one in the list. Applies to {@code chat} and {@code chatAsync}; a stream has one endpoint at a time.
+     * <p>Hedging costs a second answer, and money on a managed endpoint, so at most one call in ten
+     * is hedged; see {@link #maxHedgedShare}. Never asked as the second are endpoints that are
+     * DOWN, those that the request forbids, and functions with all that follow one in the list.
+     * Applies to {@code chat} and {@code chatAsync}; a stream has one endpoint at a time.
      */
     public Builder hedgeAfter(Duration hedgeAfter) {
       this.hedgeAfter = Preconditions.timeSpan("hedgeAfter", hedgeAfter);
@@ -680,8 +691,9 @@ public final class LlmClient implements AutoCloseable {
      *
      * @throws IllegalArgumentException if a default for requests has a wrong value
      * @throws IllegalStateException if there is no endpoint, the defaults have what only a request
-     *     can have, two have one name, an endpoint's first-token limit is longer than the timeout that its position in the list gives it, there is a {@code maxHedgedShare} without a {@code
-     *     hedgeAfter}, or a library that it needs is missing or too old
+     *     can have, two have one name, an endpoint's first-token limit is longer than the timeout
+     *     that its position in the list gives it, there is a {@code maxHedgedShare} without a
+     *     {@code hedgeAfter}, or a library that it needs is missing or too old
      */
     public LlmClient build() {
       if (endpoints.isEmpty()) {

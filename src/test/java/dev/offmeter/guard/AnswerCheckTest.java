@@ -166,7 +166,8 @@ class AnswerCheckTest {
 
     assertThat(seen).hasSize(2);
     assertThat(seen.get(1).text()).isEqualTo(response.text());
-    assertThat(response.attempts().get(0).message()).endsWith("a check rejected the answer: too small");
+    assertThat(response.attempts().get(0).message())
+        .endsWith("a check rejected the answer: too small");
     assertThat(response.attempts()).hasSize(2);
   }
 

@@ -263,7 +263,8 @@ class DiagnosisTest {
 
     Diagnosis keyless = client(ollama(server(paths))).diagnose(false);
     assertThatFails(keyless, Step.KEY, FailureKind.UNAUTHORIZED);
-    assertThatStep(keyless, Step.KEY, FAILED, "none is sent, but the server requires one: unauthorized");
+    assertThatStep(
+        keyless, Step.KEY, FAILED, "none is sent, but the server requires one: unauthorized");
 
     Diagnosis wrong = client(ollama(server(paths)).apiKey("some-key")).diagnose(false);
     assertThat(finding(wrong, "mac-mini", Step.KEY).detail()).isEqualTo("unauthorized");

@@ -23,7 +23,8 @@ import org.slf4j.LoggerFactory;
  * when for a minute, or a call's timeout if that is longer, no call was overloaded, and none was
  * rejected while others were served.
  *
- * <p>With a first-token timeout a call may not queue for long, however long answers take: then the beginnings of answers count. Safe for use by many threads.
+ * <p>With a first-token timeout a call may not queue for long, however long answers take: then the
+ * beginnings of answers count. Safe for use by many threads.
  */
 final class AdaptiveConcurrencyLimit {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -326,7 +327,8 @@ final class AdaptiveConcurrencyLimit {
       lock.unlock();
     }
     UserCode.ignore(
-        () -> LOG.info("endpoint {} keeps up again: any number of calls is admitted", config.name()));
+        () ->
+            LOG.info("endpoint {} keeps up again: any number of calls is admitted", config.name()));
     return true;
   }
 

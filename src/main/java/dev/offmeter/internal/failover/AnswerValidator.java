@@ -18,7 +18,8 @@ public interface AnswerValidator {
   /**
    * Reads the answer in the form that was asked for.
    *
-   * @throws AttemptException of kind {@link FailureKind#FORMAT_MISMATCH} if it does not have that form
+   * @throws AttemptException of kind {@link FailureKind#FORMAT_MISMATCH} if it does not have that
+   *     form
    */
   void validate(ChatResponse answer) throws AttemptException;
 

@@ -150,7 +150,8 @@ final class Diagnoser {
     AttemptException failure = fact == null ? null : fact.failure();
     boolean keyless = topic == Topic.KEY && asked.config().headers().isEmpty();
     if (failure != null) {
-      String message = (keyless ? "none is sent, but the server requires one: " : "") + failure.message();
+      String message =
+          (keyless ? "none is sent, but the server requires one: " : "") + failure.message();
       return new Finding(step, Outcome.FAILED, Optional.of(failure.kind()), message);
     }
     if (keyless && fact != null) {

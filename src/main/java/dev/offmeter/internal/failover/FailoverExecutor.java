@@ -38,7 +38,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Runs calls over an ordered list of endpoints. Safe for use by many threads.
  *
- * <p>The loop is in {@link FailoverCall}; {@link FailurePolicy} decides what a failure means, {@link Deadline} how time is shared out, {@link TimedAttempt} how one attempt is bounded, and {@link GuardedEndpoint} with its {@link EndpointCircuitBreaker} whether an endpoint may be asked.
+ * <p>The loop is in {@link FailoverCall}; {@link FailurePolicy} decides what a failure means,
+ * {@link Deadline} how time is shared out, {@link TimedAttempt} how one attempt is bounded, and
+ * {@link GuardedEndpoint} with its {@link EndpointCircuitBreaker} whether an endpoint may be asked.
  */
 public final class FailoverExecutor implements AutoCloseable {
   private static final String NOT_STARTED =
@@ -215,7 +217,8 @@ public final class FailoverExecutor implements AutoCloseable {
   /**
    * Streams an answer; endpoints are asked as by {@code chat}.
    *
-   * @param limit the deadline, delivery included; null for the sum of what the endpoints may take until an answer begins
+   * @param limit the deadline, delivery included; null for the sum of what the endpoints may take
+   *     until an answer begins
    * @param whenOver called once when the call has ended, with the answer or null
    */
   public StreamingCall stream(

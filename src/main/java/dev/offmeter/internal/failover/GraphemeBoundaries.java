@@ -11,7 +11,8 @@ import java.util.Set;
  * each piece of nearly every text would wait. Nor is it after ideographs, syllables and
  * punctuation.
  *
- * <p>The rule is simpler than Unicode's extended grapheme clusters (UAX 29), but never cuts inside one.
+ * <p>The rule is simpler than Unicode's extended grapheme clusters (UAX 29), but never cuts inside
+ * one.
  */
 final class GraphemeBoundaries {
   private static final int LAST_ASCII = 0x7f;
