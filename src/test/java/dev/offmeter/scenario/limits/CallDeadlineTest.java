@@ -40,7 +40,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Time is bounded, and some is kept for the endpoints still to come. */
 @Timeout(20)
-class DeadlineTest {
+class CallDeadlineTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
   private ManualTime time;
