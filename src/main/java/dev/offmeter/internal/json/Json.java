@@ -21,18 +21,24 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** The one JSON reader and writer. */
+/** Reads and writes JSON. */
 public final class Json {
-  /** Far more than any answer has, and little enough for a small heap. */
+  /** Far more tokens than any answer has, and few enough for a small heap. */
   public static final int MOST_TOKENS = 200_000;
 
-  /** The most digits of a number that is computed with: that takes the square of the time. */
+  /**
+   * The most digits of a number that is computed with, which takes time by the square of its
+   * length.
+   */
   public static final int LONGEST_NUMBER = StreamReadConstraints.DEFAULT_MAX_NUM_LEN;
 
-  /** A longer one is not even passed over. */
+  /** A longer number is not even skipped. */
   private static final int ENDLESS_NUMBER = 20_000;
 
-  /** Whoever reads a reply bounds its size, so Jackson's own 20 million characters may go. */
+  /**
+   * Parses text of any size: whoever reads a reply bounds that, so Jackson's limit of 20 million
+   * characters is lifted.
+   */
   public static final JsonFactory FACTORY =
       JsonFactory.builder()
           .streamReadConstraints(
@@ -40,13 +46,16 @@ public final class Json {
                   .maxStringLength(Integer.MAX_VALUE)
                   .maxNumberLength(ENDLESS_NUMBER)
                   .build())
-          // Python writes it, and no answer stands in a number.
+          // Python writes NaN and Infinity, and no answer depends on a number.
           .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
           .enable(JsonReadFeature.ALLOW_LEADING_ZEROS_FOR_NUMBERS)
           .enable(JsonReadFeature.ALLOW_LEADING_DECIMAL_POINT_FOR_NUMBERS)
           .build();
 
-  /** For what becomes a tree: one of many small values is far larger than its text. */
+  /**
+   * Parses what becomes a tree, with a bound on its values: many small ones take far more memory
+   * than their text.
+   */
   public static final JsonFactory TREES =
       JsonFactory.builder()
           .streamReadConstraints(
@@ -56,7 +65,7 @@ public final class Json {
                   .build())
           .build();
 
-  /** For the parts of a reply that become trees and may be written loosely. */
+  /** Parses the parts of a reply that become trees, and tolerates loose JSON. */
   public static final JsonFactory REPLIES =
       JsonFactory.builder()
           .streamReadConstraints(
@@ -66,9 +75,12 @@ public final class Json {
           .enable(JsonReadFeature.ALLOW_LEADING_DECIMAL_POINT_FOR_NUMBERS)
           .build();
 
-  /** Made when a text is first read as a tree: a plain call does without these 300 classes. */
+  /**
+   * Holds what is needed for trees: created when first used, so that a plain call does not load its
+   * 300 classes.
+   */
   private static final class Mapper {
-    /** Numbers are kept as they are written: a tool's argument may have many digits. */
+    /** Keeps numbers as they are written: a tool's argument may have many digits. */
     static final ObjectMapper TREES =
         JsonMapper.builder(Json.TREES)
             .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
@@ -81,12 +93,15 @@ public final class Json {
 
   private Json() {}
 
-  /** Reads what must have a shape: no property twice. */
+  /** Returns a reader that accepts no duplicate property. */
   public static ObjectReader strict() {
     return Mapper.STRICT;
   }
 
-  /** Whether the text is one JSON object and nothing else, so that it can stand in a request. */
+  /**
+   * Returns whether the text is one JSON object and nothing else, so that it can stand in a
+   * request.
+   */
   public static boolean isObject(String text) {
     try {
       return Mapper.TREES
@@ -98,7 +113,7 @@ public final class Json {
     }
   }
 
-  /** Whether it has a number that no type holds, nor keeps as it is written. */
+  /** Returns whether the text has a number that fits no type and would not be kept as written. */
   public static boolean hasNumberBeyondRange(String text) {
     try {
       JsonNode unused = Mapper.TREES.readTree(text);
@@ -113,8 +128,8 @@ public final class Json {
   }
 
   /**
-   * Whether the text begins as an object with one of these fields; what comes after the beginning
-   * of its value may be cut off.
+   * Returns whether the text begins as an object with one of these fields; what comes after the
+   * beginning of its value may be cut off.
    */
   public static boolean isObjectWith(String text, String... fields) {
     try (JsonParser parser = FACTORY.createParser(text)) {
@@ -124,7 +139,9 @@ public final class Json {
     }
   }
 
-  /** Reads an object as far as the name of the first of these fields; false if it has none. */
+  /**
+   * Reads an object as far as the name of the first of these fields; returns false if it has none.
+   */
   public static boolean skipToField(JsonParser parser, String... fields) throws IOException {
     Set<String> wanted = Set.of(fields);
     if (parser.nextToken() != JsonToken.START_OBJECT) {
@@ -140,7 +157,7 @@ public final class Json {
     return false;
   }
 
-  /** Writes what JSON can say: a text, a number, a truth value, a list or a map of them. */
+  /** Writes a text, a number, a boolean, or a list or map of such values. */
   public static void write(Object value, JsonGenerator out) throws IOException {
     if (value instanceof Map<?, ?> map) {
       out.writeStartObject();
@@ -156,12 +173,12 @@ public final class Json {
       }
       out.writeEndArray();
     } else {
-      // Jackson's own writer of plain values.
+      // The generator itself writes plain values.
       out.writeObject(value);
     }
   }
 
-  /** The text as a tree; missing when it is no JSON. */
+  /** Returns the text as a tree; missing if it is not JSON. */
   public static JsonNode tree(String text) {
     try {
       JsonNode tree = Mapper.TREES.readTree(text);

@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** A list, or a set. */
+/** Describes a list or a set. */
 record ArraySchema(SchemaNode element, boolean distinct) implements SchemaNode {
   @Override
   public ObjectNode schema() {

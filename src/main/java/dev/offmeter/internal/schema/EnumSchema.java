@@ -7,7 +7,7 @@ import dev.offmeter.internal.AttemptException;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** One of the constants of an enum, by its name. */
+/** Describes one of the constants of an enum, by its name. */
 record EnumSchema(Map<String, Object> constants) implements SchemaNode {
   @Override
   public ObjectNode schema() {

@@ -12,14 +12,17 @@ import dev.offmeter.internal.json.Json;
 import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 
-/** The JSON that the text of an answer holds, bare or in one Markdown fence. */
+/** Extracts JSON from the text of an answer, bare or in one Markdown fence. */
 final class JsonExtractor {
   private static final String FENCE = "```";
   private static final String LANGUAGE = "json";
 
   private JsonExtractor() {}
 
-  /** The one JSON value in the text. A parser's message quotes the text and is left out. */
+  /**
+   * Returns the only JSON value in the text. The message of a parser quotes the text, so it is left
+   * out.
+   */
   static JsonNode of(String text) throws AttemptException {
     try (JsonParser parser = Json.TREES.createParser(unfenced(text))) {
       JsonNode tree = parse(parser);

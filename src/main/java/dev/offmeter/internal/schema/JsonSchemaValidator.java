@@ -14,10 +14,10 @@ import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A caller's own JSON schema, against which the text of a reply is checked. Of its words these are
- * heeded: {@code type}, {@code nullable}, {@code enum}, {@code const}, {@code properties}, {@code
+ * Validates the text of a reply against a caller's own JSON schema. These keywords are checked:
+ * {@code type}, {@code nullable}, {@code enum}, {@code const}, {@code properties}, {@code
  * required}, {@code additionalProperties} if it is false, {@code items}, {@code anyOf}, and {@code
- * oneOf} as if it were {@code anyOf}. All others are ignored: what they forbid is let through.
+ * oneOf} as if it were {@code anyOf}. All others are ignored: what they forbid is accepted.
  */
 final class JsonSchemaValidator {
   private JsonSchemaValidator() {}
@@ -66,7 +66,9 @@ final class JsonSchemaValidator {
     }
   }
 
-  /** Gemini's own spelling is in capitals. A word that is no type of JSON's forbids nothing. */
+  /**
+   * Returns the types. Gemini writes them in capitals; a word that is no JSON type forbids nothing.
+   */
   private static List<String> types(JsonNode type) {
     Stream<JsonNode> names = type.isArray() ? elements(type) : Stream.of(type);
     return names
@@ -95,7 +97,7 @@ final class JsonSchemaValidator {
         || (node.isNumber() && node.decimalValue().stripTrailingZeros().scale() <= 0);
   }
 
-  /** {@code 3} and {@code 3.0} are one number. */
+  /** Compares two values; {@code 3} and {@code 3.0} are the same number. */
   private static boolean isSame(JsonNode one, JsonNode other) {
     if (!one.isNumber() || !other.isNumber()) {
       return one.equals(other);

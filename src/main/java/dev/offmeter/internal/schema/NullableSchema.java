@@ -9,7 +9,9 @@ import dev.offmeter.internal.AttemptException;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** A value that may be null or missing; optional if it is handed over as an Optional. */
+/**
+ * Describes a value that may be null or missing; {@code optional} if it is passed as an Optional.
+ */
 record NullableSchema(SchemaNode value, boolean optional) implements SchemaNode {
   @Override
   public ObjectNode schema() {

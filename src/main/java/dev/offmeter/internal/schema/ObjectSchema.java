@@ -13,9 +13,9 @@ import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/** A record, read into its canonical constructor. */
+/** Describes a record, which is created by its canonical constructor. */
 record ObjectSchema(Constructor<?> constructor, List<Property> properties) implements SchemaNode {
-  /** One component; an empty description is none. */
+  /** Describes one component; an empty description is none. */
   record Property(String name, String description, SchemaNode schemaNode) {
     boolean isOptional() {
       return schemaNode instanceof NullableSchema;
@@ -72,7 +72,7 @@ record ObjectSchema(Constructor<?> constructor, List<Property> properties) imple
       if (thrown instanceof Error error) {
         throw error;
       }
-      // The class alone: a message may quote the answer.
+      // Only the class of the exception: its message may quote the answer.
       String record = constructor.getDeclaringClass().getSimpleName();
       String message =
           path + ": the constructor of " + record + " threw " + thrown.getClass().getName();

@@ -26,19 +26,19 @@ import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** From a record class to its form: one look at the class, all of its rules. */
+/** Reads the schema of a record class, and enforces all rules for such classes. */
 final class RecordSchemaReader {
   private static final int MOST_LEVELS = 10;
   private static final int MOST_PROPERTIES = 1000;
 
-  /** The records around the one at hand, to find one that contains itself. */
+  /** The records that enclose the current one, to detect one that contains itself. */
   private final Deque<Class<?>> enclosing = new ArrayDeque<>();
 
   private int properties;
 
   private RecordSchemaReader() {}
 
-  /** The form of a record class. */
+  /** Returns the schema of a record class. */
   static ObjectSchema of(Class<?> type) {
     if (!type.isRecord()) {
       throw new IllegalArgumentException("type must be a record, was " + type.getTypeName());
@@ -89,7 +89,8 @@ final class RecordSchemaReader {
   }
 
   /**
-   * An annotation lands on the component, its field or its accessor, wherever its target allows.
+   * Returns the annotations of a component, which the compiler puts on the component, its field or
+   * its accessor, depending on their target.
    */
   private static List<Annotation> annotations(RecordComponent component) {
     Stream<AnnotatedElement> fields =

@@ -15,17 +15,17 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A value without parts: a text, a number, a truth value, a date.
+ * Describes a value without parts: a text, a number, a boolean, a date.
  *
- * @param type its type in a schema
- * @param format its format in a schema, empty for none
- * @param rule what it must be, for a message
- * @param reader the value of a node, null for one that breaks the rule
+ * @param type the type in a schema
+ * @param format the format in a schema, empty for none
+ * @param rule the rule for values, for a message
+ * @param reader reads the value of a node, null for one that breaks the rule
  */
 record ScalarSchema(
     String type, String format, String rule, Function<JsonNode, @Nullable Object> reader)
     implements SchemaNode {
-  /** 1e999999999 is short to write and fills the memory once it is written out. */
+  /** Bounds numbers: 1e999999999 is short to write and fills the memory once it is expanded. */
   private static final int MOST_DIGITS = 1000;
 
   private static final Map<Class<?>, ScalarSchema> BY_CLASS =
@@ -63,7 +63,7 @@ record ScalarSchema(
     this(type, "", rule, reader);
   }
 
-  /** The form of a class, null if it is none of these. */
+  /** Returns the schema of a class, null if it is not a scalar. */
   static @Nullable ScalarSchema of(Class<?> type) {
     return BY_CLASS.get(BOXES.getOrDefault(type, type));
   }

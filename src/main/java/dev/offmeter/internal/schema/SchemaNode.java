@@ -8,25 +8,28 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.internal.AttemptException;
 import org.jspecify.annotations.Nullable;
 
-/** One kind of value: what its schema is, and how it is read. */
+/** Describes one kind of value: its schema, and how it is read. */
 sealed interface SchemaNode
     permits ScalarSchema, EnumSchema, ArraySchema, NullableSchema, ObjectSchema {
-  /** A new schema, for the caller to change. */
+  /** Returns a new schema, which the caller may change. */
   ObjectNode schema();
 
   /**
-   * The value of a node.
+   * Reads the value of a node.
    *
-   * @param path where the node stands, in the names of the components
+   * @param path the path of the node, in the names of the components
    */
   @Nullable Object read(JsonNode node, String path) throws AttemptException;
 
-  /** A schema of a type and nothing else. */
+  /** Returns a schema of only a type. */
   static ObjectNode ofType(String type) {
     return JsonNodeFactory.instance.objectNode().put("type", type);
   }
 
-  /** The failure of a node that breaks a rule; neither may have text of the reply in it. */
+  /**
+   * Returns the failure of a node that breaks a rule. Neither path nor rule may contain text of the
+   * reply.
+   */
   static AttemptException mismatch(JsonNode node, String path, String rule) {
     String broken = node.isNull() ? "must not be null" : rule;
     return AttemptException.of(FailureKind.FORMAT_MISMATCH, path + " " + broken);

@@ -30,12 +30,12 @@ import okhttp3.ResponseBody;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Anthropic's {@code POST /v1/messages}, always streamed. Behaviour as in Anthropic's API
- * documentation and the source of its Java SDK. It knows no seed, so none is sent; it thinks only
- * where the endpoint's option {@code thinking} says so.
+ * Speaks Anthropic's {@code POST /v1/messages}, always streamed. Behaviour as in Anthropic's API
+ * documentation and the source of its Java SDK. Sends no seed, which Anthropic does not know;
+ * Claude thinks only if the endpoint's option {@code thinking} says so.
  */
 public final class AnthropicChat implements Protocol {
-  /** How such an endpoint is built. */
+  /** Describes how such an endpoint is built. */
   public static final ProtocolDescriptor API =
       new ProtocolDescriptor(
           "x-api-key",
@@ -137,7 +137,7 @@ public final class AnthropicChat implements Protocol {
       out.writeEndObject();
       return;
     }
-    // A blank text block is rejected.
+    // Anthropic rejects a blank text block.
     if (!message.content().isBlank()) {
       out.writeStartObject();
       out.writeStringField("type", "text");

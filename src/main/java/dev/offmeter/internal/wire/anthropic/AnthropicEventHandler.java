@@ -23,8 +23,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The events of an Anthropic message. Its stop reason makes it whole, and comes after all of its
- * blocks; {@code message_stop} alone does not.
+ * Reads the events of an Anthropic message. A stop reason, which comes after all content blocks,
+ * completes it; {@code message_stop} alone does not.
  */
 final class AnthropicEventHandler implements SseReader.EventHandler {
   private final boolean tools;
@@ -42,9 +42,9 @@ final class AnthropicEventHandler implements SseReader.EventHandler {
   private boolean begun;
 
   /**
-   * A reply.
+   * Creates the handler of one reply.
    *
-   * @param request calls of tools that it does not offer mean nothing and are skipped
+   * @param request decides which tool calls count: those not offered are skipped
    */
   AnthropicEventHandler(ChatRequest request, EndMarkerPolicy markers, DeltaHandler handler) {
     this.tools = !request.tools().isEmpty();
@@ -58,7 +58,7 @@ final class AnthropicEventHandler implements SseReader.EventHandler {
   @Override
   public @Nullable StreamEnd onEvent(JsonNode data) throws AttemptException {
     String type = data.path("type").asText("");
-    // Some that imitate it leave the start out.
+    // Some servers that imitate Anthropic omit message_start.
     begun |= type.startsWith("content_block") || type.equals("message_delta");
     switch (type) {
       case "message" -> {
@@ -82,7 +82,7 @@ final class AnthropicEventHandler implements SseReader.EventHandler {
       }
       case "error" -> throw InBandError.of(data);
       default -> {
-        // Pings, and kinds of events that are yet to come.
+        // Pings, and event types that are yet to come.
       }
     }
     return null;
@@ -105,7 +105,7 @@ final class AnthropicEventHandler implements SseReader.EventHandler {
     return null;
   }
 
-  /** A message that is not streamed, or a snapshot of one that is. */
+  /** Reads a message that is not streamed, or a snapshot of one that is. */
   private StreamEnd onWholeMessage(JsonNode onWholeMessage) throws AttemptException {
     List<JsonNode> blocks = JsonFields.objects(onWholeMessage, "content");
     if (answer.hasVisibleText()) {
@@ -133,8 +133,8 @@ final class AnthropicEventHandler implements SseReader.EventHandler {
   }
 
   /**
-   * What was read from or written to the cache is input too, and is counted apart. The output is
-   * counted provisionally at the start.
+   * Reads the usage. Anthropic counts input read from or written to the cache separately; the count
+   * of output at the start is provisional.
    */
   private void readUsage(JsonNode usage) {
     if (usage.hasNonNull("input_tokens")) {
@@ -158,12 +158,12 @@ final class AnthropicEventHandler implements SseReader.EventHandler {
       }
       case "tool_use" -> {
         JsonNode input = block.path("input");
-        // In a stream it is empty here, and comes as text in pieces.
+        // In a stream the input is empty here, and follows as text in deltas.
         String whole = LenientJsonTree.isEmptyValue(input) ? "" : ToolCallAssembler.text(input);
         part(index, JsonFields.informal(block, "id"), JsonFields.informal(block, "name"), whole);
       }
       default -> {
-        // Redacted thinking, and kinds of blocks that are yet to come.
+        // Redacted thinking, and block types that are yet to come.
       }
     }
   }

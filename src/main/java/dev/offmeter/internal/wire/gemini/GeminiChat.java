@@ -30,11 +30,11 @@ import okhttp3.ResponseBody;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Gemini's native {@code POST /v1beta/models/…:streamGenerateContent?alt=sse}. Behaviour as in
- * Google's API documentation and the source of its Python SDK.
+ * Speaks Gemini's native {@code POST /v1beta/models/…:streamGenerateContent?alt=sse}. Behaviour as
+ * in Google's API documentation and the source of its Python SDK.
  */
 public final class GeminiChat implements Protocol {
-  /** How such an endpoint is built. */
+  /** Describes how such an endpoint is built. */
   public static final ProtocolDescriptor API =
       new ProtocolDescriptor(
           "x-goog-api-key",
@@ -71,8 +71,9 @@ public final class GeminiChat implements Protocol {
           GeminiChat::new);
 
   /**
-   * Gemini 3 wants back the signature of each call of a function. A conversation may have come from
-   * another endpoint, which has none, so it gets what Google documents for that case.
+   * Stands for the signature that Gemini 3 requires with each function call in a conversation. A
+   * conversation may come from another endpoint, which has none; Google documents this value for
+   * that case.
    */
   private static final String NO_SIGNATURE = "skip_thought_signature_validator";
 
@@ -98,7 +99,7 @@ public final class GeminiChat implements Protocol {
             .build();
   }
 
-  /** {@code models.get} of Google's API. */
+  /** Asks {@code models.get} of Google's API. */
   @Override
   public List<InfoRequest> infoRequests() {
     String model = url.encodedPath().replaceFirst(":streamGenerateContent$", "");
@@ -145,7 +146,7 @@ public final class GeminiChat implements Protocol {
     out.writeEndObject();
   }
 
-  /** There is one place for it, outside the conversation. */
+  /** Writes the system message, which stands outside the conversation. */
   private static void writeSystem(ChatRequest request, JsonGenerator out) throws IOException {
     String system = MessageTurns.system(request);
     if (!system.isEmpty()) {

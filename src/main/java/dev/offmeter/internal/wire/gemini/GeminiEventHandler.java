@@ -18,9 +18,9 @@ import dev.offmeter.internal.wire.ToolCallAssembler;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The chunks of a Gemini answer. There is no end marker but a finish reason; the end of the body is
- * awaited after it for a moment, because the count of tokens may follow. Every level may be
- * missing.
+ * Reads the chunks of a Gemini answer. Its finish reason is the only end marker; the end of the
+ * body is awaited for a moment after it, because the count of tokens may follow. Every level of a
+ * chunk may be missing.
  */
 final class GeminiEventHandler implements SseReader.EventHandler {
   private final boolean tools;
@@ -35,9 +35,9 @@ final class GeminiEventHandler implements SseReader.EventHandler {
   private int candidate = -1;
 
   /**
-   * A reply.
+   * Creates the handler of one reply.
    *
-   * @param tools whether tools were offered; calls of others mean nothing and are skipped
+   * @param tools whether tools were offered; other calls are skipped
    */
   GeminiEventHandler(boolean tools, DeltaHandler handler) {
     this.tools = tools;
@@ -57,7 +57,7 @@ final class GeminiEventHandler implements SseReader.EventHandler {
     model = data.path("modelVersion").asText(model);
     readUsage(data.path("usageMetadata"));
     for (JsonNode next : JsonFields.objects(data, "candidates")) {
-      // One was asked for; the first that comes is it.
+      // One candidate was asked for: the first that comes.
       int index = JsonFields.index(next, candidate);
       candidate = candidate < 0 ? index : candidate;
       if (index == candidate) {
@@ -67,7 +67,7 @@ final class GeminiEventHandler implements SseReader.EventHandler {
     return null;
   }
 
-  /** Thinking is counted apart from the answer, but is generated all the same. */
+  /** Adds the count of thinking, which Gemini reports apart from the answer, to the output. */
   private void readUsage(JsonNode counts) {
     if (counts.isObject()) {
       int generated = TokenCount.sum(counts, "candidatesTokenCount", "thoughtsTokenCount");

@@ -7,13 +7,13 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * How much a Gemini model thinks when it is not to. Thinking counts against the token limit and
- * cannot be switched off everywhere: 2.5 Flash takes a budget of 0, 2.5 Pro no less than 128; from
- * Gemini 3 on there is a level instead, {@code MINIMAL} for Flash and {@code LOW} for the others. A
- * wrong one of these is rejected with HTTP 400 (Google's documentation of thinking).
+ * Decides how to limit a Gemini model's thinking when none is wanted. Thinking counts against the
+ * token limit and cannot be switched off everywhere: 2.5 Flash takes a budget of 0, 2.5 Pro no less
+ * than 128; from Gemini 3 on there is a level instead, {@code MINIMAL} for Flash and {@code LOW}
+ * for the others. A wrong value is rejected with HTTP 400 (Google's documentation of thinking).
  */
 enum GeminiThinking {
-  /** Older than 2.5, or no Gemini: nothing may be said of it. */
+  /** Older than 2.5, or not a Gemini: the field must not be sent. */
   NONE,
   BUDGET_0,
   BUDGET_128,
@@ -38,7 +38,7 @@ enum GeminiThinking {
     return NONE;
   }
 
-  /** Whether calls of functions are to carry a signature. */
+  /** Returns whether function calls need a signature. */
   boolean isSignatureNeeded() {
     return this == MINIMAL || this == LOW;
   }

@@ -6,14 +6,14 @@ import java.io.InputStream;
 import java.util.Set;
 
 /**
- * A body of JSON lines in which those that a proxy puts between them to keep the connection open,
- * comments and names of server-sent events, are blanked out. No line of JSON begins so.
+ * Blanks out the lines that a proxy puts between lines of JSON to keep the connection open:
+ * comments and names of server-sent events. No line of JSON begins like those.
  */
 final class KeepaliveFilter extends InputStream {
   private static final int LONGEST_FIELD = 5;
   private static final Set<String> FIELDS = Set.of("event", "id", "retry");
 
-  /** Stands in no JSON. */
+  /** A byte that no JSON contains. */
   private static final byte ILLEGAL = 0x01;
 
   private final InputStream body;
@@ -54,7 +54,7 @@ final class KeepaliveFilter extends InputStream {
     return count;
   }
 
-  /** Nearly all bytes are passed over here. */
+  /** Skips to the end of a line, in a loop over which nearly all bytes pass. */
   private static int lineEnd(byte[] bytes, int from, int end) {
     int at = from;
     while (at < end && bytes[at] != '\n') {
@@ -74,7 +74,10 @@ final class KeepaliveFilter extends InputStream {
     return state == State.KEEPALIVE ? inKeepalive(next) : next;
   }
 
-  /** One that holds an object is a damaged line, and may have been the answer. */
+  /**
+   * Blanks a byte of a keepalive line. A line that holds an object is damaged, and may have been
+   * the answer.
+   */
   private byte inKeepalive(byte next) {
     if (next == '{' || next == '}') {
       state = State.JSON;

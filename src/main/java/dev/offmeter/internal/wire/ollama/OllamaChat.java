@@ -31,14 +31,14 @@ import okhttp3.ResponseBody;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Ollama's native {@code POST /api/chat}, always streamed: only then can a dead node be told from a
- * slow one. Behaviour as in Ollama's API documentation and as observed on 0.24 and 0.32.
+ * Speaks Ollama's native {@code POST /api/chat}, always streamed: only then can a dead node be told
+ * from a slow one. Behaviour as in Ollama's API documentation and as observed on 0.24 and 0.32.
  */
 public final class OllamaChat implements Protocol {
   /** Ollama answers an option of the wrong type with HTTP 500, as observed on 0.24 and 0.32. */
   private static final Pattern BAD_OPTION = Pattern.compile("option \"[^\"]*\" must be of .*");
 
-  /** How such an endpoint is built. */
+  /** Describes how such an endpoint is built. */
   public static final ProtocolDescriptor API =
       new ProtocolDescriptor(
           "Authorization",
@@ -95,12 +95,12 @@ public final class OllamaChat implements Protocol {
   private void write(ChatRequest request, JsonGenerator out) throws IOException {
     out.writeStringField("model", server.model());
     out.writeBooleanField("stream", true);
-    // Unset means on, for a model that can think.
-    // With a format it is off: a model that then does not think is never held to the format.
+    // Without think, a model that can think does. Thinking with a format is switched off by Ollama:
+    // a model that then does not think is never held to the format.
     if (!server.isOmitted("think")) {
       out.writeBooleanField("think", request.thinking() && request.answerSchema().isEmpty());
     }
-    // Unset means that a prompt longer than the context is cut in silence.
+    // Without truncate, a prompt longer than the context is cut silently.
     if (!server.isOmitted("truncate")) {
       out.writeBooleanField("truncate", false);
     }
@@ -125,8 +125,9 @@ public final class OllamaChat implements Protocol {
   }
 
   /**
-   * Unset means that the beginning of a conversation is dropped in silence while its answer is
-   * written. Every request says so: Ollama loads the model anew when it changes.
+   * Writes {@code shift: false}. Without it, Ollama silently drops the beginning of a conversation
+   * while the answer is written. In every request, because Ollama reloads the model when the value
+   * changes.
    */
   static void shift(ProtocolDescriptor.ServerConfig server, JsonGenerator out) throws IOException {
     if (!server.isOmitted("shift")) {
@@ -192,7 +193,7 @@ public final class OllamaChat implements Protocol {
 
   @Override
   public @Nullable Adaptation adapted(ChatRequest request, ErrorResponse refusal, boolean known) {
-    // "context shift is not enabled" is no complaint about the field.
+    // "context shift is not enabled" is not a complaint about the field.
     return refused(refusal).kind() == FailureKind.CONTEXT_OVERFLOW
         ? null
         : RequestAdaptations.without(

@@ -23,8 +23,8 @@ import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One object of Ollama's reply. The same instance is filled again for each. Of a field that comes
- * twice in one the last counts that says anything.
+ * Reads one object of Ollama's reply. One instance is refilled for each. Of a duplicate field the
+ * last that is not empty counts.
  */
 final class OllamaChunk {
   private final boolean tools;
@@ -47,11 +47,11 @@ final class OllamaChunk {
   private int outputTokens;
 
   /**
-   * A line.
+   * Creates the reader of the chunks of one reply.
    *
-   * @param tools whether tools were offered; calls of others mean nothing and are skipped
+   * @param tools whether tools were offered; other calls are skipped
    * @param maxTokens the request's limit
-   * @param context what there is room for
+   * @param context the context that is known of the server
    */
   OllamaChunk(boolean tools, int maxTokens, OllamaContextWindow context) {
     this.tools = tools;
@@ -59,12 +59,12 @@ final class OllamaChunk {
     this.context = context;
   }
 
-  /** How many characters are kept beyond the line. */
+  /** Returns how many characters are kept beyond the line. */
   long kept() {
     return model.length() + calls.keptCharacters();
   }
 
-  /** Fills this from the object that {@code parser} has just entered. */
+  /** Reads the object that {@code parser} has just entered. */
   void read(JsonParser parser) throws IOException, AttemptException {
     begun = true;
     content = "";
@@ -132,14 +132,14 @@ final class OllamaChunk {
     if (error != null && hasContent) {
       error.put("content", "");
     }
-    // Beside a code, a status or a type it tells how the server is, not what the model says.
+    // Beside a code, a status or a type, a message describes the server and is not the model's.
     boolean status = !ends && error != null && error.size() > 1;
     if (text && (ends || error == null || !(status || InBandError.isIn(error)))) {
       throw AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "a message that is no object");
     }
   }
 
-  /** Kept as it is: what it means is weighed as a whole. */
+  /** Keeps the error as it is: it is classified as a whole. */
   private void readError(String name, JsonToken value, JsonParser parser) throws IOException {
     if (value == JsonToken.VALUE_NULL) {
       return;
@@ -225,7 +225,7 @@ final class OllamaChunk {
     }
   }
 
-  /** A value of another type is as good as none: no text stands there. */
+  /** Reads a text, and ignores a value of another type: no answer stands there. */
   private static String informal(JsonParser parser, JsonToken value, String before)
       throws IOException {
     if (value == JsonToken.VALUE_STRING && !parser.getText().isEmpty()) {
@@ -243,27 +243,27 @@ final class OllamaChunk {
     return thinking;
   }
 
-  /** How many calls of tools were in it. */
+  /** Returns how many tool calls were in the object. */
   int parts() {
     return parts;
   }
 
-  /** Whether there has been a call although no tools were offered. */
+  /** Returns whether there has been a tool call although no tools were offered. */
   boolean hasCallNotOffered() {
     return notOffered;
   }
 
-  /** All calls of tools so far. */
+  /** Returns all tool calls so far. */
   ToolCallAssembler calls() {
     return calls;
   }
 
-  /** Whether any object has begun: then what ends early is an answer that was cut. */
+  /** Returns whether any object has begun: then an early end means a truncated answer. */
   boolean isBegun() {
     return begun;
   }
 
-  /** Whether any object so far looked like part of a reply. */
+  /** Returns whether any object so far looked like part of a reply. */
   boolean isReply() {
     return reply;
   }
@@ -272,7 +272,7 @@ final class OllamaChunk {
     return done;
   }
 
-  /** Whether it says why the answer ended, though not that it did. */
+  /** Returns whether the object says why the answer ended, though not that it did. */
   boolean hasReason() {
     return FinishReasonPhrases.of(doneReason) != FinishReasonPhrases.Meaning.NOTHING;
   }
@@ -283,7 +283,10 @@ final class OllamaChunk {
     }
   }
 
-  /** What the last object of a reply says. Servers before 0.1.44 or so give no reason. */
+  /**
+   * Returns the end according to the last object of a reply. Servers before 0.1.44 or so give no
+   * reason.
+   */
   StreamEnd streamEnd() throws AttemptException {
     if (doneReason.equals("load") || doneReason.equals("unload")) {
       throw AttemptException.of(

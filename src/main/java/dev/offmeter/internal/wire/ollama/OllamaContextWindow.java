@@ -8,10 +8,10 @@ import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.wire.ProtocolDescriptor;
 
 /**
- * How many tokens a conversation and its answer may have at one Ollama, as far as that is known:
- * what it is asked for, or else what its list of models in memory said last. A server that does not
- * know {@code shift} drops the beginning of what is longer in silence, and goes on to the answer's
- * own limit; its counts tell. Safe for use by many threads.
+ * Tracks how many tokens a conversation and its answer may have at one Ollama, as far as known:
+ * from the requested context, or else from the server's list of loaded models. A server that does
+ * not know {@code shift} silently drops the beginning of a longer conversation, and goes on to the
+ * answer's own limit; its token counts reveal that. Safe for use by many threads.
  */
 public final class OllamaContextWindow {
   private static final long UNKNOWN = 0;
@@ -29,7 +29,7 @@ public final class OllamaContextWindow {
             : UNKNOWN;
   }
 
-  /** The model is in memory with this context. */
+  /** Called when the list says that the model is loaded with this context. */
   void onListed(int tokens) {
     listed = tokens;
   }
@@ -37,7 +37,7 @@ public final class OllamaContextWindow {
   /**
    * Checks the end of an answer.
    *
-   * @throws AttemptException if it was cut, and came to more tokens than fit
+   * @throws AttemptException if the server dropped the beginning of the conversation
    */
   void check(Usage usage, FinishReason reason) throws AttemptException {
     long most = asked > UNKNOWN ? asked : listed;

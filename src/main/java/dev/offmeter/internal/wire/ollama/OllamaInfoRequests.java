@@ -19,9 +19,9 @@ import java.util.Map;
 import okhttp3.HttpUrl;
 
 /**
- * {@code /api/version}, {@code /api/tags}, {@code /api/ps} and {@code /api/show}, as in Ollama's
- * API documentation. Without {@code num_ctx} the context of a model that is not loaded is the
- * server's own affair, so only what the model is made for can be told.
+ * Asks {@code /api/version}, {@code /api/tags}, {@code /api/ps} and {@code /api/show}, as in
+ * Ollama's API documentation. Without {@code num_ctx} the server decides the context of a model
+ * that is not loaded, so only the model's maximum can be shown.
  */
 final class OllamaInfoRequests {
   private final ProtocolDescriptor.ServerConfig server;

@@ -20,8 +20,8 @@ import java.util.Set;
 import okhttp3.HttpUrl;
 
 /**
- * {@code /api/version}, {@code /api/ps} and an {@code /api/generate} without a prompt, which loads
- * the model, as in Ollama's API documentation and as observed on 0.24 and 0.32.
+ * Probes Ollama by {@code /api/version}, {@code /api/ps} and an {@code /api/generate} without a
+ * prompt, which loads the model, as in Ollama's API documentation and as observed on 0.24 and 0.32.
  */
 public final class OllamaProbes {
   private static final String JSON = "application/json";
@@ -39,11 +39,14 @@ public final class OllamaProbes {
           AttemptException.of(FailureKind.TRUNCATED, "the list of models in memory is cut")
               .withStatus(200));
 
-  /** A name has up to three parts, and the first of three is its registry. */
+  /**
+   * Matches what Ollama leaves out of its list. A name has up to three parts, and the first of
+   * three is the registry.
+   */
   private static final String UNLISTED =
       "(?i)^([a-z]+://)?(registry\\.ollama\\.ai/(?=[^/]+/))?(library/(?=[^/]+$))?";
 
-  /** One model of the list, as far as it has been read. */
+  /** Holds one model of the list, as far as it has been read. */
   private static final class ListedModel {
     boolean ours;
     int context;
@@ -58,14 +61,14 @@ public final class OllamaProbes {
   }
 
   /**
-   * Of one server.
+   * Returns the probes of one server.
    *
-   * @param context is told of what the server says of it
+   * @param context is updated by what the server reports
    */
   public static ServerProbes of(
       ProtocolDescriptor.ServerConfig server, OllamaContextWindow context) {
     OllamaProbes checks = new OllamaProbes(server, context);
-    // With a keep_alive of zero the model is gone again before anybody could use it.
+    // With a keep_alive of zero the model is unloaded before anybody could use it.
     boolean kept = server.keepAlive() == null || !server.keepAlive().isZero();
     return new ServerProbes(
         ProbeRequest.get(checks.url("api/version"), OllamaProbes::version),
@@ -84,7 +87,7 @@ public final class OllamaProbes {
         null);
   }
 
-  /** Whether it is an Ollama. */
+  /** Returns the probe for an Ollama. */
   public static ProbeRequest isOllama(HttpUrl root) {
     return ProbeRequest.get(
         root.newBuilder().addPathSegments("api/version").build(), OllamaProbes::version);
@@ -99,8 +102,8 @@ public final class OllamaProbes {
   }
 
   /**
-   * What is still being loaded is listed too, as observed on 0.24 and 0.32, though not on 0.33, so
-   * that only a load that has ended is proof.
+   * Reads the list of loaded models. A model that is still being loaded is listed too, as observed
+   * on 0.24 and 0.32, though not on 0.33: only a load that has ended proves that it is loaded.
    */
   private ProbeResult loaded(ErrorResponse reply) {
     ProbeResult probeResult = ProbeResult.of(reply, body -> Json.isObjectWith(body, "models"));
@@ -110,7 +113,8 @@ public final class OllamaProbes {
     try (JsonParser list = Json.FACTORY.createParser(reply.body())) {
       return Json.skipToField(list, "models") ? ofOurs(list) : COLD;
     } catch (IOException e) {
-      // Ours may be in what was cut off; COLD would have it loaded for nothing.
+      // The model may be in the part that was cut off; reporting it missing would load it for
+      // nothing.
       return CUT;
     }
   }
@@ -146,7 +150,10 @@ public final class OllamaProbes {
     }
   }
 
-  /** Well all the same: Ollama grants no more context than the model was made for. */
+  /**
+   * Reports another context as well, not as a failure: Ollama grants no more context than the model
+   * was made for.
+   */
   private ProbeResult withContext(int context) {
     if (context <= 0 || !(server.options().get("num_ctx") instanceof Number asked)) {
       return ProbeResult.READY;
@@ -171,12 +178,15 @@ public final class OllamaProbes {
     return isSame(name, server.model());
   }
 
-  /** Whether two names are those of one model. */
+  /** Returns whether two names are those of one model. */
   public static boolean isSame(String name, String other) {
     return listed(name).equalsIgnoreCase(listed(other));
   }
 
-  /** As Ollama lists it: with its tag, but without a scheme, its own registry and library. */
+  /**
+   * Returns a name as Ollama lists it: with its tag, but without a scheme, its own registry and
+   * library.
+   */
   private static String listed(String name) {
     return tagged(name).replaceFirst(UNLISTED, "");
   }
@@ -185,7 +195,9 @@ public final class OllamaProbes {
     return name.indexOf(':', name.lastIndexOf('/') + 1) < 0 ? name + ":latest" : name;
   }
 
-  /** With the same load-time options as a call: other ones would make the call load it anew. */
+  /**
+   * Loads with the load-time options of a call: other ones would make the call reload the model.
+   */
   private void load(JsonGenerator out) throws IOException {
     out.writeStringField("model", server.model());
     out.writeStringField("prompt", "");
@@ -197,7 +209,7 @@ public final class OllamaProbes {
     out.writeEndObject();
   }
 
-  /** Ollama does this before it looks at anything else, as in its sources of 0.33. */
+  /** Unloads, which Ollama does before it validates anything else (sources of 0.33). */
   private void unload(JsonGenerator out) throws IOException {
     out.writeStringField("model", server.model());
     out.writeBooleanField("stream", false);

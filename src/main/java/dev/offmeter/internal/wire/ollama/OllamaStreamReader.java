@@ -25,7 +25,7 @@ import java.io.UncheckedIOException;
 import okio.BufferedSource;
 import org.jspecify.annotations.Nullable;
 
-/** Ollama's reply, read object by object. */
+/** Reads Ollama's reply, object by object. */
 final class OllamaStreamReader implements ReplyReader {
   private final BufferedSource source;
   private final BoundedInputStream body;
@@ -119,7 +119,10 @@ final class OllamaStreamReader implements ReplyReader {
     }
   }
 
-  /** A reason in the last line is an end marker too, as of servers that imitate Ollama. */
+  /**
+   * Ends the reply. A reason in the last line counts as an end marker too, as from servers that
+   * imitate Ollama.
+   */
   private StreamEnd onEnd() throws AttemptException {
     if (chunk.isReply() && chunk.hasReason()) {
       return streamEnd();

@@ -32,16 +32,16 @@ import okhttp3.ResponseBody;
 import org.jspecify.annotations.Nullable;
 
 /**
- * {@code POST /v1/chat/completions} of OpenAI and of the many servers that speak like it, always
- * streamed. What they do not have in common stands in {@link Dialect}. Behaviour as in the sources
- * of vLLM, TGI, LocalAI and Ollama, and as observed on llama-server.
+ * Speaks {@code POST /v1/chat/completions} of OpenAI and of the many compatible servers, always
+ * streamed; {@link Dialect} holds the differences. Behaviour as in the sources of vLLM, TGI,
+ * LocalAI and Ollama, and as observed on llama-server.
  */
 public final class OpenAiChat implements Protocol {
   private static final String MAX_TOKENS = "max_tokens";
   private static final String MAX_COMPLETION_TOKENS = "max_completion_tokens";
   private static final String PATH = "chat/completions";
 
-  /** How such an endpoint is built. */
+  /** Describes how such an endpoint is built. */
   public static final ProtocolDescriptor API =
       new ProtocolDescriptor(
           "Authorization",
@@ -96,7 +96,7 @@ public final class OpenAiChat implements Protocol {
     return OpenAiProbes.of(server, base, url, limitNames().isEmpty() ? null : this::writeOneToken);
   }
 
-  /** With a prompt of ours, and never with a user's. */
+  /** Writes the request for one token, with a prompt of the library's and never with a user's. */
   private void writeOneToken(JsonGenerator out) throws IOException {
     out.writeStringField("model", server.model());
     out.writeBooleanField("stream", false);
@@ -109,7 +109,10 @@ public final class OpenAiChat implements Protocol {
     out.writeEndArray();
   }
 
-  /** The list of models stands beside the calls, as far as their path shows where that is. */
+  /**
+   * Returns the URL of the list of models, which stands beside the calls, as far as their path
+   * shows where.
+   */
   private static HttpUrl besideCall(HttpUrl base, String path) {
     if (!path.equals(PATH) && !path.endsWith("/" + PATH)) {
       return versioned(base);
@@ -118,7 +121,10 @@ public final class OpenAiChat implements Protocol {
     return before.isEmpty() ? base : base.newBuilder().addPathSegments(before).build();
   }
 
-  /** A base URL may be given with its version ({@code /v1}, {@code /v1beta/openai}) or without. */
+  /**
+   * Adds the version to a base URL, which may be given with it ({@code /v1}, {@code
+   * /v1beta/openai}) or without.
+   */
   private static HttpUrl versioned(HttpUrl base) {
     boolean has = base.encodedPath().matches(".*/v\\d+[a-z]*(/openai)?/?");
     return has ? base : base.newBuilder().addPathSegment("v1").build();
@@ -158,9 +164,9 @@ public final class OpenAiChat implements Protocol {
     }
   }
 
-  /** The limit has two names: what does not go under the one goes under the other. */
+  /** Returns the names under which the limit is sent: if one is refused, the other. */
   private List<String> limitNames() {
-    // OpenAI's reasoning models reject max_tokens; Ollama ignores the other in silence.
+    // OpenAI's reasoning models reject max_tokens; Ollama silently ignores the other.
     List<String> names =
         dialect == Dialect.OPENAI
             ? List.of(MAX_COMPLETION_TOKENS, MAX_TOKENS)
@@ -209,7 +215,7 @@ public final class OpenAiChat implements Protocol {
   private void writeFormat(String schema, JsonGenerator out) throws IOException {
     out.writeObjectFieldStart("response_format");
     if (dialect == Dialect.TGI) {
-      // TGI's own shape: OpenAI's is rejected for want of a value.
+      // TGI's own shape: it rejects OpenAI's, which lacks its field "value".
       out.writeStringField("type", "json");
       JsonRequest.rawField(out, "value", schema);
     } else {
@@ -223,7 +229,7 @@ public final class OpenAiChat implements Protocol {
     out.writeEndObject();
   }
 
-  /** Where nothing is known to switch thinking off, nothing is sent. */
+  /** Writes how to switch thinking off; nothing for a server of which no way is known. */
   private void writeThinking(ChatRequest request, JsonGenerator out) throws IOException {
     boolean off = !request.thinking() || request.answerSchema().isPresent();
     boolean byTemplate = dialect == Dialect.VLLM || dialect == Dialect.LLAMA_SERVER;

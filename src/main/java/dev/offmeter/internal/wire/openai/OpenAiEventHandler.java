@@ -23,8 +23,9 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The chunks of a chat completion. A finish reason makes an answer whole; {@code [DONE]} alone does
- * not, for vLLM, TGI and LocalAI send it after an error too, and some servers never send it.
+ * Reads the chunks of a chat completion. A finish reason completes an answer; {@code [DONE]} alone
+ * does not, because vLLM, TGI and LocalAI send it after an error too, and some servers never send
+ * it.
  */
 final class OpenAiEventHandler implements SseReader.EventHandler {
   private final ChatRequest request;
@@ -43,13 +44,13 @@ final class OpenAiEventHandler implements SseReader.EventHandler {
   private boolean done;
   private int choice = -1;
 
-  /** Thinking that is not shown counts against the limit all the same. */
+  /** Whether thinking was reported, which counts against the limit even if it is not shown. */
   private boolean reasoned;
 
   /**
-   * A reply.
+   * Creates the handler of one reply.
    *
-   * @param request calls of tools that it does not offer mean nothing and are skipped
+   * @param request decides which tool calls count: those not offered are skipped
    * @param ownLimit whether {@code length} can only mean the request's own limit
    */
   OpenAiEventHandler(
@@ -69,7 +70,7 @@ final class OpenAiEventHandler implements SseReader.EventHandler {
     readUsage(data.path("usage"));
     reply |= data.path("choices").isArray();
     for (JsonNode next : JsonFields.objects(data, "choices")) {
-      // One was asked for; the first that comes is it, however the server counts.
+      // One choice was asked for: the first that comes, whatever its index.
       int index = JsonFields.index(next, choice);
       choice = choice < 0 ? index : choice;
       if (index == choice) {
@@ -109,7 +110,7 @@ final class OpenAiEventHandler implements SseReader.EventHandler {
     reasons.add(word(choice.path("finish_reason")));
     reasons.addSecondary(word(choice.path("native_finish_reason")));
     reasons.addSecondary(word(choice.path("finish_details")));
-    // vLLM names the stop sequence here that it found.
+    // vLLM names the stop sequence that it found here.
     String found = word(choice.path("stop_reason"));
     if (!found.isEmpty() && !request.stop().contains(found)) {
       reasons.addSecondary(found);

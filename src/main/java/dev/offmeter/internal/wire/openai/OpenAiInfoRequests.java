@@ -20,13 +20,13 @@ import java.util.Set;
 import okhttp3.HttpUrl;
 
 /**
- * What OpenAI-compatible servers tell of themselves, as in their sources: the list of models
+ * Asks OpenAI-compatible servers about themselves, as in their sources: the list of models
  * everywhere; {@code /version} of vLLM and LocalAI, {@code /info} of TGI, {@code /health} and
- * {@code /props} of llama-server, {@code /api/version} of Ollama. A server of no known kind is
- * asked for what vLLM and llama-server tell.
+ * {@code /props} of llama-server, {@code /api/version} of Ollama. A server of unknown kind is asked
+ * as vLLM and llama-server are.
  */
 final class OpenAiInfoRequests {
-  /** Servers of one model, under whatever name it is asked for. */
+  /** Servers of one model, which accept any name for it. */
   private static final Set<Dialect> ANY_NAME = EnumSet.of(Dialect.LLAMA_SERVER, Dialect.TGI);
 
   private OpenAiInfoRequests() {}
@@ -52,7 +52,10 @@ final class OpenAiInfoRequests {
     return inquiries;
   }
 
-  /** Gemini lists its models with a prefix, and Ollama with a tag. */
+  /**
+   * Returns whether a listed name is the endpoint's: Gemini lists its models with a prefix, Ollama
+   * with a tag.
+   */
   private static boolean isSame(String name, ProtocolDescriptor.ServerConfig server) {
     return name.equals(server.model())
         || name.equals("models/" + server.model())

@@ -21,18 +21,17 @@ import okhttp3.HttpUrl;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How OpenAI-compatible servers show that they are well: {@code /health} of vLLM, TGI and
- * llama-server, {@code /readyz} of LocalAI, as in their sources; the list of models everywhere
- * else.
+ * Probes OpenAI-compatible servers: {@code /health} of vLLM, TGI and llama-server, {@code /readyz}
+ * of LocalAI, as in their sources; the list of models everywhere else.
  */
 final class OpenAiProbes {
   private OpenAiProbes() {}
 
   /**
-   * The checks of one server.
+   * Returns the probes of one server.
    *
-   * @param versioned where its list of models is
-   * @param chat where it is asked
+   * @param versioned the base URL of the list of models
+   * @param chat the URL of calls
    * @param oneToken the shortest request; null if its length cannot be limited
    */
   static ServerProbes of(
@@ -43,7 +42,7 @@ final class OpenAiProbes {
     HttpUrl root = root(versioned);
     ProbeRequest alive =
         switch (server.dialect()) {
-          // Theirs have an empty body; llama-server's and LocalAI's say little more.
+          // The body is empty at vLLM and TGI, and says little more at llama-server and LocalAI.
           case VLLM, TGI, LLAMA_SERVER -> health(root, "health");
           case LOCAL_AI -> health(root, "readyz");
           default ->
@@ -73,7 +72,7 @@ final class OpenAiProbes {
 
   private static ProbeResult generated(ErrorResponse reply) {
     JsonNode body = reply.status() == 200 ? Json.tree(reply.body()) : MissingNode.getInstance();
-    // A server may stream all the same.
+    // A server may stream even if not asked to.
     return InBandError.isIn(body)
         ? ProbeResult.ofError(InBandError.of(body).withStatus(200))
         : ProbeResult.of(reply, text -> text.contains("\"choices\""));
@@ -95,7 +94,10 @@ final class OpenAiProbes {
         : probeResult;
   }
 
-  /** Some servers list no alias, and a long list is cut: only a call can tell for certain. */
+  /**
+   * Returns whether a list lacks the model. Some servers list no aliases, and a long list is cut:
+   * only a call can tell for certain.
+   */
   private static boolean isUnlisted(String body, String model) {
     JsonNode data = Json.tree(body).path("data");
     for (JsonNode entry : data) {
@@ -110,7 +112,10 @@ final class OpenAiProbes {
     return base.newBuilder().addPathSegments(path).build();
   }
 
-  /** The version is the last part of the path but for what Gemini puts after it. */
+  /**
+   * Returns the root: the version is the last part of the path, except for what Gemini appends to
+   * it.
+   */
   static HttpUrl root(HttpUrl versioned) {
     String path = versioned.encodedPath().replaceFirst("/v\\d+[a-z]*(/openai)?/?$", "/");
     return versioned.newBuilder().encodedPath(path).build();
