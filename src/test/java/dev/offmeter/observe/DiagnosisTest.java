@@ -540,7 +540,7 @@ class DiagnosisTest {
         overTls(certificate("llm.example.org").build(), false),
         Step.TLS,
         FAILED,
-        "nobody trusted has signed");
+        "no trusted authority has signed");
   }
 
   @Test

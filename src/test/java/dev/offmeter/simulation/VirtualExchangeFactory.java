@@ -59,7 +59,7 @@ record VirtualExchangeFactory(VirtualNode node) implements Transport.ExchangeFac
         throw event.failure();
       }
       if (!event.last()) {
-        listener.onPiece();
+        listener.onDelta();
       }
       return event.last() ? ANSWER : null;
     }

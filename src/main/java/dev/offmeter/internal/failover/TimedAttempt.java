@@ -898,7 +898,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt {
   }
 
   @Override
-  public void onPiece() {
+  public void onDelta() {
     long now = time.nanos();
     pieces++;
     boolean fresh = !delivering || now - silentSince() > SOCKET_READ;
@@ -907,7 +907,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt {
       queued = endpoint.activity().hasServedSince(start);
     }
     if (fresh) {
-      endpoint.activity().onPiece(now);
+      endpoint.activity().onDelta(now);
     }
     if (fresh && delivering && now - firstPiece > timeouts.attempt().toNanos()) {
       // A long stream that goes on is as good as an answer, and may be the only one for long.

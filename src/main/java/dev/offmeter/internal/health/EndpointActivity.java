@@ -46,7 +46,7 @@ public final class EndpointActivity {
   }
 
   /** Records a piece of an answer. */
-  public void onPiece(long now) {
+  public void onDelta(long now) {
     lastPiece = now;
   }
 

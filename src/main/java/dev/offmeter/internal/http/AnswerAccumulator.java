@@ -35,28 +35,28 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
   }
 
   @Override
-  public void onText(String piece) {
-    listener.onPiece();
-    outputLimit.onPiece(piece.length());
-    text.append(piece);
+  public void onText(String delta) {
+    listener.onDelta();
+    outputLimit.onDelta(delta.length());
+    text.append(delta);
   }
 
   @Override
-  public void onThinking(String piece) {
-    listener.onPiece();
-    outputLimit.onThinking(piece.length());
-    thinking.append(piece);
+  public void onThinking(String delta) {
+    listener.onDelta();
+    outputLimit.onThinking(delta.length());
+    thinking.append(delta);
   }
 
   @Override
   public void onPart() {
-    listener.onPiece();
+    listener.onDelta();
     outputLimit.onToolCallPart();
   }
 
   @Override
   public void onToolCall(ToolCall call) {
-    listener.onPiece();
+    listener.onDelta();
     toolCalls.add(call);
     toolCallLength += call.arguments().length();
   }
@@ -115,7 +115,7 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
     if (withdrawals > MOST_WITHDRAWALS) {
       throw AttemptException.of(
           FailureKind.MISSING_END_MARKER,
-          "its <think> tags do not pair: what is answer is unclear");
+          "the <think> tags do not match: which text is the answer is ambiguous");
     }
   }
 

@@ -158,7 +158,7 @@ final class ConnectionInterceptor implements Interceptor {
     private static final long serialVersionUID = 1L;
 
     UnusableConnectionException() {
-      super("a kept connection was not fit for use");
+      super("a reused connection was unusable");
     }
   }
 

@@ -194,7 +194,7 @@ final class ConnectionPhases extends EventListener {
       case "CertificateNotYetValidException" ->
           failure.withMessage("the certificate is not valid yet: " + failure.message());
       case "SunCertPathBuilderException" ->
-          failure.withMessage("nobody trusted has signed the certificate");
+          failure.withMessage("no trusted authority has signed the certificate");
       default -> failure;
     };
   }

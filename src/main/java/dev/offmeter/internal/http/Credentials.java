@@ -73,7 +73,7 @@ final class Credentials {
     try {
       return offloadedTask.call(supplier::get);
     } catch (ExecutionException e) {
-      throw unusable(header, "could not be had: " + UserCode.describe(e.getCause()));
+      throw unusable(header, "could not be obtained: " + UserCode.describe(e.getCause()));
     } catch (OffloadedTask.NoThreadException e) {
       throw AttemptException.of(
           FailureKind.INTERNAL,

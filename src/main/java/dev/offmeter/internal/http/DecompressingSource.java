@@ -105,7 +105,7 @@ final class DecompressingSource implements Source {
 
   private static String unknown(String coding) {
     String named = coding.matches("[a-z0-9-]{1,20}") ? "with '" + coding + "'" : "in some way";
-    return "the body is compressed " + named + ", though it was asked for as it is";
+    return "the body is compressed " + named + ", though no compression was asked for";
   }
 
   @Override

@@ -33,7 +33,7 @@ public interface ExchangeListener {
   default void onReply() {}
 
   /** Called for each delta of answer or thinking. */
-  void onPiece();
+  void onDelta();
 
   /** Called when the text is complete. Only the count of tokens may follow. */
   default void onTextEnded() {}

@@ -43,7 +43,7 @@ final class FunctionExchange implements Exchange {
     if (text == null || VisibleText.isBlank(text)) {
       throw failure("the function returned " + (text == null ? "null" : "a blank text"));
     }
-    listener.onPiece();
+    listener.onDelta();
     return new ExchangeResult(text, "", "", Usage.NONE, FinishReason.STOP, List.of(), 0);
   }
 

@@ -62,7 +62,7 @@ final class HttpDiagnostics implements Transport.Diagnostics {
         public void onConnected() {}
 
         @Override
-        public void onPiece() {}
+        public void onDelta() {}
       };
 
   private final EndpointConfig config;

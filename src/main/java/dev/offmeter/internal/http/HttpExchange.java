@@ -203,8 +203,8 @@ final class HttpExchange implements Exchange, ExchangeListener {
   }
 
   @Override
-  public void onPiece() {
-    listener.onPiece();
+  public void onDelta() {
+    listener.onDelta();
   }
 
   @Override
@@ -263,7 +263,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
       if (isStaleTimeout(head)) {
         head.close();
         return resendOnce(
-            AttemptException.of(FailureKind.CONNECTION_LOST, "the kept connection had timed out")
+            AttemptException.of(FailureKind.CONNECTION_LOST, "the reused connection had timed out")
                 .withStatus(408));
       }
       response = head;
@@ -311,7 +311,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
     try {
       Protocol.prepareBody(http, this::isUnwanted);
     } catch (InterruptedIOException e) {
-      throw AttemptException.of(FailureKind.CANCELLED, "given up before it was sent");
+      throw AttemptException.of(FailureKind.CANCELLED, "abandoned before it was sent");
     }
   }
 
@@ -522,7 +522,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
     long odd = body.chars().filter(HttpExchange::isOdd).count();
     boolean control = body.chars().anyMatch(c -> c < ' ' && "\t\n\f\r\u001b".indexOf(c) < 0);
     return control || odd * 10 > body.length()
-        ? "a body that is no text"
+        ? "a body that is not text"
         : odd == 0 ? body : body.replace('\ufffd', '?');
   }
 

@@ -102,5 +102,5 @@ final class HttpProbe implements Probe, ExchangeListener {
   }
 
   @Override
-  public void onPiece() {}
+  public void onDelta() {}
 }

@@ -89,7 +89,7 @@ final class IoFailureClassifier {
               AttemptException.of(
                   FailureKind.ACCESS_DENIED, "a proxy wants a login to its network");
           case 429 ->
-              AttemptException.of(FailureKind.RATE_LIMITED, "a proxy has had too many requests");
+              AttemptException.of(FailureKind.RATE_LIMITED, "a proxy reports too many requests");
           default -> byClass(status);
         };
     return failure.withStatus(status);
@@ -98,7 +98,7 @@ final class IoFailureClassifier {
   private static AttemptException byClass(int status) {
     return switch (status / 100) {
       case 3 ->
-          AttemptException.of(FailureKind.REDIRECTED, "a proxy redirects, to a login page perhaps");
+          AttemptException.of(FailureKind.REDIRECTED, "a proxy redirects, perhaps to a login page");
       case 4 ->
           AttemptException.of(
               FailureKind.ACCESS_DENIED, "a proxy refuses to connect to the server");

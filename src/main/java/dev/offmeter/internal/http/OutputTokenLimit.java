@@ -47,11 +47,11 @@ final class OutputTokenLimit {
 
   /** Counts part of a tool call, of a token or more. */
   void onToolCallPart() {
-    onPiece(CHARACTERS_OF_A_PART);
+    onDelta(CHARACTERS_OF_A_PART);
   }
 
   /** Counts a delta of the answer. */
-  void onPiece(int length) {
+  void onDelta(int length) {
     pieces++;
     characters += length;
   }

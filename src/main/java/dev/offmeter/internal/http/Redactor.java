@@ -197,7 +197,7 @@ final class Redactor {
   private String redact(String message) {
     String text = masked(folded(shortened(message, READ)));
     if (text.contains(NO_TEXT)) {
-      return "the server's message is withheld: it is no text";
+      return "the server's message is withheld: it is not text";
     }
     String shown = cut(text);
     if (!isSearchable()) {

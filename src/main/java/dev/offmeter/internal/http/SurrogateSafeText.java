@@ -10,12 +10,12 @@ final class SurrogateSafeText implements CharSequence {
 
   private final StringBuilder text = new StringBuilder();
 
-  void append(CharSequence piece) {
+  void append(CharSequence delta) {
     int from = text.length();
-    text.append(piece);
+    text.append(delta);
     if (hasHalfAtEnd(from)) {
       repairFrom(from - 1);
-    } else if (hasSurrogate(piece)) {
+    } else if (hasSurrogate(delta)) {
       repairFrom(from);
     }
   }
@@ -36,9 +36,9 @@ final class SurrogateSafeText implements CharSequence {
     return length > 0 && Character.isHighSurrogate(text.charAt(length - 1));
   }
 
-  private static boolean hasSurrogate(CharSequence piece) {
-    for (int i = 0; i < piece.length(); i++) {
-      if (Character.isSurrogate(piece.charAt(i))) {
+  private static boolean hasSurrogate(CharSequence delta) {
+    for (int i = 0; i < delta.length(); i++) {
+      if (Character.isSurrogate(delta.charAt(i))) {
         return true;
       }
     }

@@ -133,7 +133,7 @@ final class UnreturnedTasks {
     @Override
     public T call() throws ExecutionException {
       if (!tryStart()) {
-        throw new CancellationException("nobody waits for it");
+        throw new CancellationException("the caller no longer waits for it");
       }
       try {
         return work.call();

@@ -47,9 +47,9 @@ final class JsonExtractor {
     } catch (MismatchedInputException e) {
       throw mismatch("has a property twice");
     } catch (NumberFormatException e) {
-      throw mismatch("has a number that is beyond every range");
+      throw mismatch("has a number out of range");
     } catch (JacksonException e) {
-      throw mismatch("is no JSON");
+      throw mismatch("is not JSON");
     }
   }
 

@@ -142,7 +142,7 @@ final class JsonSchemaValidator {
       }
     }
     if (misfit != null) {
-      throw forms.size() > 2 ? SchemaNode.mismatch(node, path, "fits none of its forms") : misfit;
+      throw forms.size() > 2 ? SchemaNode.mismatch(node, path, "matches none of its alternatives") : misfit;
     }
   }
 

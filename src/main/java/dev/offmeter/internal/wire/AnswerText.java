@@ -37,7 +37,7 @@ public final class AnswerText {
   private static final long PRIME = 1_000_003;
   private static final String THINKING_ENDS = "</think>";
   private static final String TWO_TEXTS = "two different texts in one answer";
-  private static final String TWICE = "a text that may have come twice";
+  private static final String TWICE = "a text that may have been sent twice";
 
   private final Consumer<String> sink;
   private final Runnable onHeld;
@@ -151,7 +151,7 @@ public final class AnswerText {
       previous = piece;
       emit(piece.substring(from));
     } else if (!piece.isBlank() && !isAllEmitted(piece)) {
-      onDoubt("pieces that no longer repeat all before them");
+      onDoubt("deltas that stop repeating all the text before them");
     }
   }
 
@@ -335,7 +335,7 @@ public final class AnswerText {
     } else if (first != null && !held.isEmpty()) {
       String repeated = held.size() == 1 ? first : held.get(held.size() - 2);
       if (isSuspicious(repeated)) {
-        onDoubt("pieces that may each repeat all before them");
+        onDoubt("deltas that may each repeat all the text before them");
       }
     }
     release();

@@ -14,7 +14,7 @@ public final class BoundedInputStream extends InputStream {
   /** How far a parser may read beyond the current line. */
   private static final int READ_AHEAD = 16 * 1024;
 
-  static final String NO_UTF8 = "the answer has bytes that are no UTF-8";
+  static final String NO_UTF8 = "the answer is not valid UTF-8";
 
   private final InputStream body;
   private final long maxLine;

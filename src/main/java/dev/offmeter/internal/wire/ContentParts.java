@@ -104,6 +104,6 @@ public record ContentParts(String text, String thinking) {
   }
 
   private static AttemptException noText() {
-    return AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "a text field that is no text");
+    return AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "a text field that is not a text");
   }
 }

@@ -6,10 +6,10 @@ import dev.offmeter.ChatResponse.ToolCall;
 /** Receives the deltas of an answer as they arrive, on the thread that reads. */
 public interface DeltaHandler {
   /** Called for a delta of the answer; not empty. */
-  void onText(String piece);
+  void onText(String delta);
 
   /** Called for a delta of thinking; not empty. */
-  void onThinking(String piece);
+  void onThinking(String delta);
 
   /** Called for a part of something that is shown only when complete, such as a tool call. */
   void onPart();

@@ -218,7 +218,7 @@ public final class FinishReasonPhrases {
       case REFUSAL ->
           AttemptException.of(FailureKind.CONTENT_FILTERED, "the model refuses to answer");
       case ERROR ->
-          AttemptException.told(FailureKind.STREAM_ERROR, "the server gave the answer up" + told);
+          AttemptException.told(FailureKind.STREAM_ERROR, "the server abandoned the answer" + told);
       case UNKNOWN ->
           AttemptException.told(
               FailureKind.MODEL_STOPPED,

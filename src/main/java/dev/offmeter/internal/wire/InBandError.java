@@ -124,7 +124,7 @@ public final class InBandError {
     FailureKind kind = ErrorClassifier.of(error).inBand(false);
     String message = ErrorClassifier.shown(kind, error.message());
     return message.isEmpty()
-        ? AttemptException.of(kind, "an error without words")
+        ? AttemptException.of(kind, "an error without a message")
         : AttemptException.told(kind, message);
   }
 }

@@ -19,7 +19,7 @@ public final class JsonFields {
       return "";
     }
     if (!value.isTextual()) {
-      throw AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "a text field that is no text");
+      throw AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "a text field that is not a text");
     }
     return value.textValue();
   }
@@ -41,7 +41,7 @@ public final class JsonFields {
     }
     if (!value.isObject() && !value.isMissingNode()) {
       throw AttemptException.of(
-          FailureKind.UNEXPECTED_RESPONSE, "an object field that is no object");
+          FailureKind.UNEXPECTED_RESPONSE, "an object field that is not an object");
     }
     return value;
   }
@@ -61,7 +61,7 @@ public final class JsonFields {
     boolean list = value.isArray() || value.isNull() || value.isMissingNode();
     if (!list || !objects.stream().allMatch(JsonNode::isObject)) {
       throw AttemptException.of(
-          FailureKind.UNEXPECTED_RESPONSE, "a list field that is no list of objects");
+          FailureKind.UNEXPECTED_RESPONSE, "a list field that is not a list of objects");
     }
     return objects;
   }

@@ -99,7 +99,7 @@ final class OneShotRequestBody extends RequestBody {
     @Override
     public void write(byte[] bytes, int from, int count) throws IOException {
       if (unwanted.getAsBoolean()) {
-        throw new InterruptedIOException("nobody wants it any more");
+        throw new InterruptedIOException("the request was abandoned");
       }
       to.write(bytes, from, count);
     }

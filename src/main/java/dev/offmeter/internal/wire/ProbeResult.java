@@ -72,7 +72,7 @@ public record ProbeResult(Status status, @Nullable AttemptException failure) {
   public static ProbeResult of(ErrorResponse reply, Predicate<String> own) {
     if (reply.status() == 200) {
       AttemptException other =
-          AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "a reply of somebody else's");
+          AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "a reply that is not this server's");
       Status status = isObject(reply.body()) ? Status.UNRECOGNIZED : Status.UNKNOWN;
       return own.test(reply.body()) ? READY : of(status, other.withStatus(200));
     }

@@ -233,7 +233,7 @@ public final class SseReader implements ReplyReader {
     }
     if (first != ':' && !line.rangeEquals(0, ID) && line.indexOfElement(BRACES) >= 0) {
       // JSON that has lost its "data:" on the way may have been the answer.
-      throw junk("JSON in a line that is no data");
+      throw junk("JSON in a line that is not data");
     }
     if (line.size() <= LONGEST_NAME && line.rangeEquals(0, EVENT)) {
       line.skip(EVENT.size());
@@ -426,7 +426,7 @@ public final class SseReader implements ReplyReader {
       return events.onEvent(value);
     }
     if (!value.isArray()) {
-      throw junk("an event that is no object");
+      throw junk("an event that is not an object");
     }
     // Gemini's chunks without alt=sse, as from some proxies.
     StreamEnd streamEnd = null;

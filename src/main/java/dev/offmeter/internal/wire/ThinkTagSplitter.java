@@ -61,7 +61,7 @@ public final class ThinkTagSplitter {
     if (isAnswerAmbiguous()) {
       throw AttemptException.of(
           FailureKind.MISSING_END_MARKER,
-          "its <think> tags do not pair: what is answer is unclear");
+          "the <think> tags do not match: which text is the answer is ambiguous");
     }
   }
 

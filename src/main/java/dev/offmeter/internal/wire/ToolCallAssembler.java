@@ -194,7 +194,7 @@ public final class ToolCallAssembler {
 
   private static String jsonFault(String arguments) {
     return Json.hasNumberBeyondRange(arguments)
-        ? "a tool call with a number that is beyond every range"
+        ? "a tool call with a number out of range"
         : "a tool call without a name or arguments";
   }
 }

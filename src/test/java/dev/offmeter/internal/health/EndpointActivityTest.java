@@ -29,21 +29,21 @@ class EndpointActivityTest {
 
   @Test
   void aCallsOwnPiecesAreNoOtherCall() {
-    activity.onPiece(at(9));
+    activity.onDelta(at(9));
 
     assertThat(activity.isServingOthers(at(10), at(9))).isFalse();
   }
 
   @Test
   void aYoungPieceOfAnotherCallIsOne() {
-    activity.onPiece(at(9));
+    activity.onDelta(at(9));
 
     assertThat(activity.isServingOthers(at(10), at(0))).isTrue();
   }
 
   @Test
   void aPieceOlderThanHalfTheStallLimitIsNone() {
-    activity.onPiece(at(5));
+    activity.onDelta(at(5));
 
     assertThat(activity.isServingOthers(at(10), at(0))).isFalse();
   }
@@ -71,7 +71,7 @@ class EndpointActivityTest {
   @Test
   void aPieceIsNoAnswer() {
     assertThat(activity.addFruitlessWait(at(0), at(29), 2)).isFalse();
-    activity.onPiece(at(30));
+    activity.onDelta(at(30));
 
     assertThat(activity.addFruitlessWait(at(29), at(31), 2)).isTrue();
   }

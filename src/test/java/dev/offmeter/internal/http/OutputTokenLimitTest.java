@@ -15,7 +15,7 @@ class OutputTokenLimitTest {
 
   private void pieces(int count, int length) {
     for (int i = 0; i < count; i++) {
-      limit.onPiece(length);
+      limit.onDelta(length);
     }
   }
 
@@ -81,7 +81,7 @@ class OutputTokenLimitTest {
   @Test
   void theLargestLimitOverflowsNothing() {
     OutputTokenLimit largest = new OutputTokenLimit(Integer.MAX_VALUE);
-    largest.onPiece(Integer.MAX_VALUE);
+    largest.onDelta(Integer.MAX_VALUE);
     assertThatCode(largest::check).doesNotThrowAnyException();
   }
 }

@@ -110,7 +110,7 @@ class HugeNumbersTest {
       assertThat(attempt.failure()).as("%s", spoken).contains(FailureKind.MODEL_STOPPED);
       assertThat(attempt.message())
           .as("%s", spoken)
-          .isEqualTo("a tool call with a number that is beyond every range");
+          .isEqualTo("a tool call with a number out of range");
     }
   }
 

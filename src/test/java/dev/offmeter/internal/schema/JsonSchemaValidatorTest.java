@@ -68,8 +68,8 @@ class JsonSchemaValidatorTest {
       delimiter = '|',
       value = {
         "{`type`:`object`} | [] | $ must be of type object",
-        "{`type`:`object`} | Dear Zoë | the answer is no JSON",
-        "{`type`:`object`} | {`a`:1 | the answer is no JSON",
+        "{`type`:`object`} | Dear Zoë | the answer is not JSON",
+        "{`type`:`object`} | {`a`:1 | the answer is not JSON",
         "{`type`:`object`} | {} {} | the answer has text after its JSON",
         "{`type`:`object`} | {`a`:1,`a`:2} | the answer has a property twice",
         "{`type`:`object`} | null | $ must not be null",
@@ -85,7 +85,7 @@ class JsonSchemaValidatorTest {
         "{`properties`:{`a`:{`items`:{`required`:[`b`]}}}} | {`a`:[{}]} | $.a[0].b is missing",
         "{`anyOf`:[{`type`:`null`},{`type`:`string`}]} | 1 | $ must be of type string",
         "{`anyOf`:[{`type`:`boolean`},{`type`:`string`},{`type`:`null`}]} | 1 "
-            + "| $ fits none of its forms"
+            + "| $ matches none of its alternatives"
       })
   void whatDoesNotFitSaysWhereAndWhichRule(String schema, String answer, String message) {
     AttemptException misfit = misfit(schema, answer);

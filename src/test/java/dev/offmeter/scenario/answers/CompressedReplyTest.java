@@ -184,7 +184,7 @@ class CompressedReplyTest {
         .isEqualTo(
             "the body is compressed with '"
                 + coding.replace("gzip, ", "")
-                + "', though it was asked for as it is");
+                + "', though no compression was asked for");
   }
 
   /** Of a stream whose chunks nobody has put together, the sizes would stand between its lines. */

@@ -101,7 +101,7 @@ class StructuredAnswerTest {
     assertThat(cut.failure()).contains(FailureKind.FORMAT_MISMATCH);
     assertThat(cut.message())
         .isEqualTo(
-            "the answer is no JSON; it was cut at its maxTokens of 64 (finish reason LENGTH)");
+            "the answer is not JSON; it was cut at its maxTokens of 64 (finish reason LENGTH)");
   }
 
   @Test

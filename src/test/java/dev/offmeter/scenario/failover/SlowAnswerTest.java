@@ -76,7 +76,7 @@ class SlowAnswerTest {
       }
       if (come < Math.abs(piecesToCome)) {
         come++;
-        listener.onPiece();
+        listener.onDelta();
         return null;
       }
       return piecesToCome < 0

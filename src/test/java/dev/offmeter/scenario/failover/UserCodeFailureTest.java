@@ -598,7 +598,7 @@ class UserCodeFailureTest {
     assertThat(function.message()).startsWith("the function threw " + name);
     assertThat(credential.failure()).contains(FailureKind.UNAUTHORIZED);
     assertThat(credential.message())
-        .startsWith("the credential for header Authorization could not be had: " + name);
+        .startsWith("the credential for header Authorization could not be obtained: " + name);
   }
 
   @ParameterizedTest

@@ -116,7 +116,7 @@ class ShortFirstTokenTest {
       if (has && firstStalls && !hasGoneOn) {
         hasGoneOn = true;
         await(goesOn);
-        listener.onPiece();
+        listener.onDelta();
         wentOn.incrementAndGet();
         return null;
       }
@@ -129,7 +129,7 @@ class ShortFirstTokenTest {
       asked.incrementAndGet();
       if (has) {
         await(begins);
-        listener.onPiece();
+        listener.onDelta();
         isFirst = begun.incrementAndGet() == 1;
       } else {
         working.decrementAndGet();

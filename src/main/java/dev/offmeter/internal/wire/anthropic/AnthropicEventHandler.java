@@ -245,6 +245,6 @@ final class AnthropicEventHandler implements SseReader.EventHandler {
 
   private static AttemptException noReply() {
     return AttemptException.of(
-        FailureKind.UNEXPECTED_RESPONSE, "HTTP 200 with JSON that is no chat reply");
+        FailureKind.UNEXPECTED_RESPONSE, "HTTP 200 with JSON that is not a chat reply");
   }
 }

@@ -140,7 +140,7 @@ final class GeminiEventHandler implements SseReader.EventHandler {
   public StreamEnd onEnd() throws AttemptException {
     if (!reply) {
       throw AttemptException.of(
-          FailureKind.UNEXPECTED_RESPONSE, "HTTP 200 with JSON that is no chat reply");
+          FailureKind.UNEXPECTED_RESPONSE, "HTTP 200 with JSON that is not a chat reply");
     }
     StreamEnd streamEnd = new StreamEnd(model, usage, reasons.reason(), true);
     answer.onEnd();

@@ -95,8 +95,8 @@ public final class OllamaChat implements Protocol {
   private void write(ChatRequest request, JsonGenerator out) throws IOException {
     out.writeStringField("model", server.model());
     out.writeBooleanField("stream", true);
-    // Without think, a model that can think does. Thinking with a format is switched off by Ollama:
-    // a model that then does not think is never held to the format.
+    // Without think, a model that can think does. Off with a format: a model that may think but
+    // does not is never held to the format.
     if (!server.isOmitted("think")) {
       out.writeBooleanField("think", request.thinking() && request.answerSchema().isEmpty());
     }

@@ -135,7 +135,7 @@ final class OllamaChunk {
     // Beside a code, a status or a type, a message describes the server and is not the model's.
     boolean status = !ends && error != null && error.size() > 1;
     if (text && (ends || error == null || !(status || InBandError.isIn(error)))) {
-      throw AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "a message that is no object");
+      throw AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "a message that is not an object");
     }
   }
 
@@ -155,7 +155,7 @@ final class OllamaChunk {
       return;
     }
     if (message != JsonToken.START_OBJECT) {
-      throw AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "a message that is no object");
+      throw AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "a message that is not an object");
     }
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String name = parser.currentName();
@@ -201,7 +201,7 @@ final class OllamaChunk {
       throws IOException, AttemptException {
     JsonNode list = trees.read(parser, value);
     if (!list.isArray() && !list.isNull()) {
-      throw AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "tool calls that are no list");
+      throw AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "tool calls that are not a list");
     }
     for (JsonNode call : list) {
       JsonNode function = call.path("function");

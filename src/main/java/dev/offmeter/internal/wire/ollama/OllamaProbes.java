@@ -151,8 +151,8 @@ public final class OllamaProbes {
   }
 
   /**
-   * Reports another context as well, not as a failure: Ollama grants no more context than the model
-   * was made for.
+   * Returns READY for another context too, with the reason: Ollama grants no more context than the
+   * model was made for.
    */
   private ProbeResult withContext(int context) {
     if (context <= 0 || !(server.options().get("num_ctx") instanceof Number asked)) {

@@ -148,7 +148,7 @@ final class OllamaStreamReader implements ReplyReader {
 
   private static AttemptException noReply() {
     return AttemptException.of(
-        FailureKind.UNEXPECTED_RESPONSE, "HTTP 200 with JSON that is no chat reply");
+        FailureKind.UNEXPECTED_RESPONSE, "HTTP 200 with JSON that is not a chat reply");
   }
 
   @Override

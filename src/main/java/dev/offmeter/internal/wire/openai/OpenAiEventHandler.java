@@ -228,7 +228,7 @@ final class OpenAiEventHandler implements SseReader.EventHandler {
   public StreamEnd onEnd() throws AttemptException {
     if (!reply) {
       throw AttemptException.of(
-          FailureKind.UNEXPECTED_RESPONSE, "HTTP 200 with JSON that is no chat reply");
+          FailureKind.UNEXPECTED_RESPONSE, "HTTP 200 with JSON that is not a chat reply");
     }
     StreamEnd streamEnd = new StreamEnd(model, usage, reason(), ownLimit || reasoned);
     text.onEnd();

@@ -127,10 +127,10 @@ class OllamaReplyTest {
         arguments("\"boom\"", STREAM_ERROR, "boom"),
         arguments("\" boom\\n\"", STREAM_ERROR, "boom"),
         arguments("{\"message\":\"boom\",\"code\":500}", STREAM_ERROR, "boom"),
-        arguments("{\"code\":500}", STREAM_ERROR, "an error without words"),
+        arguments("{\"code\":500}", STREAM_ERROR, "an error without a message"),
         arguments("\"{\\\"error\\\":{\\\"message\\\":\\\"boom\\\"}}\"", STREAM_ERROR, "boom"),
         arguments("\"{not json}\"", STREAM_ERROR, "{not json}"),
-        arguments("17", STREAM_ERROR, "an error without words"),
+        arguments("17", STREAM_ERROR, "an error without a message"),
         arguments("\"\"", STREAM_ERROR, ""),
         arguments(
             "\"the input length exceeds the context length\"", CONTEXT_OVERFLOW, "input length"),
