@@ -79,7 +79,8 @@ public final class Environment {
     Set<String> simple = new TreeSet<>();
     Set<Integer> indices = new TreeSet<>();
     for (String name : variables.keySet()) {
-      if (SimpleScheme.checkName(name)) {
+      SimpleScheme.rejectUnknown(name);
+      if (SimpleScheme.isOwn(name)) {
         simple.add(name);
       }
       if (!SINGLE.contains(name)) {

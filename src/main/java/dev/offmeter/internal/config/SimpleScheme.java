@@ -29,12 +29,16 @@ final class SimpleScheme {
 
   private SimpleScheme() {}
 
-  static boolean checkName(String name) {
+  /** Returns whether a variable belongs to this scheme, spelt right or wrong. */
+  static boolean isOwn(String name) {
+    return name.equals(MODEL) || NAME.matcher(name).matches();
+  }
+
+  static void rejectUnknown(String name) {
     Matcher matcher = NAME.matcher(name);
     if (matcher.matches() && !KEYS.contains(matcher.group(1))) {
       throw EndpointVariables.unknown(name, KEYS);
     }
-    return matcher.matches() || name.equals(MODEL);
   }
 
   /** Returns every name that is read. */

@@ -82,7 +82,7 @@ final class UnknownVariables {
     if (!upper.startsWith(PREFIX)) {
       return upper.startsWith("OFFMETER_") && !name.startsWith("OFFMETER_");
     }
-    boolean ours = SimpleScheme.checkName(name);
+    boolean ours = SimpleScheme.isOwn(name);
     return !ours && !OLLAMAS_OWN.contains(upper.substring(PREFIX.length()));
   }
 

@@ -171,7 +171,8 @@ public final class RecoveryMonitor {
         return;
       }
       back = evaluate(result);
-      tooSilent = recordSilence(result);
+      countSilence(result);
+      tooSilent = consecutiveSilences >= MAX_SILENCES_WHILE_LOADING;
     } finally {
       lock.unlock();
     }
@@ -227,13 +228,11 @@ public final class RecoveryMonitor {
         || isUsableUnloaded(result);
   }
 
-  /** Counts silent health checks; returns whether they have become too many. */
-  private boolean recordSilence(HealthChecker.HealthCheckResult result) {
+  private void countSilence(HealthChecker.HealthCheckResult result) {
     AttemptException unreachable = result.unreachableFailure();
     boolean silent =
         unreachable != null && UnhealthyThreshold.isSilent(unreachable) && !result.isContradicted();
     consecutiveSilences = silent ? consecutiveSilences + 1 : 0;
-    return consecutiveSilences >= MAX_SILENCES_WHILE_LOADING;
   }
 
   /** Returns whether the model is not loaded, and only a call can load it. */
