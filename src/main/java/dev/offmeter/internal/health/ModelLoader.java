@@ -11,8 +11,8 @@ import dev.offmeter.internal.http.Probe;
 import dev.offmeter.internal.time.ProcessPauseDetector;
 import dev.offmeter.internal.time.ScheduledTask;
 import dev.offmeter.internal.time.TimeSource;
+import dev.offmeter.internal.time.WeakTask;
 import dev.offmeter.internal.wire.ProbeResult;
-import java.lang.ref.WeakReference;
 import java.time.Duration;
 import java.util.EnumSet;
 import java.util.Set;
@@ -36,13 +36,10 @@ public final class ModelLoader {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
   /** The longest load of a model that is in memory already. */
-  private static final Duration INSTANT = Duration.ofSeconds(2);
+  static final Duration INSTANT = Duration.ofSeconds(2);
 
-  /**
-   * The time until an idle model is checked again: the server may keep it longer than is known
-   * here.
-   */
-  private static final long RECHECK_DELAY = Duration.ofSeconds(30).toNanos();
+  /** The time without another load after one that the endpoint's own rate limit rejected. */
+  private static final long RATE_LIMITED_DELAY = Duration.ofSeconds(30).toNanos();
 
   /** The time without another load after one that was rejected. */
   private static final long REJECTED_DELAY = Duration.ofMinutes(10).toNanos();
@@ -83,9 +80,6 @@ public final class ModelLoader {
           ProbeResult.Status.UNRECOGNIZED,
           ProbeResult.Status.UNKNOWN);
 
-  private static final long KEEP_ALIVE_MIN = Duration.ofSeconds(5).toNanos();
-  private static final long KEEP_ALIVE_MAX = Duration.ofMinutes(2).toNanos();
-
   /** The wait before a request is repeated whose reply was spoiled on the way. */
   private static final long REPEAT_DELAY = Duration.ofSeconds(1).toNanos();
 
@@ -100,29 +94,28 @@ public final class ModelLoader {
   private final RequestRateLimiter rateLimiter;
   private final TimeSource time;
 
-  /** The probe that loads the model; changes once at most. */
-  private volatile Probe.Kind loadProbe;
-
-  private final AtomicInteger fruitlessTokens = new AtomicInteger();
+  private final IdleModelWatch idleWatch;
+  private final KeepWarmTask keepWarmTask;
+  private final ModelEvictionDetector evictionDetector = new ModelEvictionDetector();
   private final AtomicBoolean tokenLogged = new AtomicBoolean();
   private final AtomicBoolean evictionLogged = new AtomicBoolean();
-  private final ModelEvictionDetector evictionDetector = new ModelEvictionDetector();
-  private final AtomicBoolean keepingWarm = new AtomicBoolean();
-  private volatile boolean closed;
-  private volatile @Nullable Future<?> nextKeepAlive;
-  private volatile @Nullable Future<?> idleWatch;
-  private volatile @Nullable Future<?> busyRetry;
-  private volatile @Nullable Future<?> repetition;
-  private volatile long loadNanos = UNKNOWN;
-  private volatile long loadedAt;
-  private volatile long checkedAt;
-  private volatile boolean unloaded;
-  private volatile boolean everLoaded;
-  private volatile long loadNotBefore;
-  private volatile int busyCount;
-  private final AtomicBoolean watching = new AtomicBoolean();
+
+  // Guarded by the lock.
   private final ReentrantLock lock = new ReentrantLock();
   private @Nullable ModelLoad currentLoad;
+
+  // Written by the thread that settles the current load, of which there is one at a time; read by
+  // any. The probe changes once at most.
+  private final AtomicInteger fruitlessTokens = new AtomicInteger();
+  private volatile Probe.Kind loadProbe;
+  private volatile long loadNanos = UNKNOWN;
+  private volatile long loadNotBefore;
+  private volatile int busyCount;
+  private volatile @Nullable Future<?> busyRetry;
+  private volatile @Nullable Future<?> repetition;
+
+  // Written once, by the thread that closes the client.
+  private volatile boolean closed;
 
   ModelLoader(
       EndpointConfig config,
@@ -144,9 +137,10 @@ public final class ModelLoader {
         probes.isSupported(Probe.Kind.LOAD_MODEL)
             ? Probe.Kind.LOAD_MODEL
             : Probe.Kind.GENERATE_TOKEN;
-    this.loadedAt = time.nanos();
-    this.checkedAt = loadedAt;
-    this.loadNotBefore = loadedAt;
+    this.loadNotBefore = time.nanos();
+    this.idleWatch =
+        new IdleModelWatch(config, probes, breaker, activity, time, this::isLoadTooLong);
+    this.keepWarmTask = new KeepWarmTask(config, this, health, time);
   }
 
   /** Returns how long the last load took, in words. */
@@ -179,8 +173,7 @@ public final class ModelLoader {
    */
   public void beforeCall() {
     keepWarm();
-    boolean gone = unloaded && lastUsedAt() - checkedAt < 0;
-    if ((gone || isProbablyUnloaded()) && breaker.isUpOrTrial()) {
+    if (idleWatch.isProbablyUnloaded() && breaker.isUpOrTrial()) {
       loadInBackground(
           AttemptException.of(
               FailureKind.MODEL_COLD,
@@ -194,11 +187,7 @@ public final class ModelLoader {
    * @param why the reason that those calls report
    */
   void loadInBackground(AttemptException why) {
-    loadInBackground(why, wasLoadedRecently());
-  }
-
-  private boolean wasLoadedRecently() {
-    return everLoaded && time.nanos() - lastUsedAt() - config.modelKeepAlive().toNanos() < 0;
+    loadInBackground(why, idleWatch.isLoadedRecently());
   }
 
   /**
@@ -219,7 +208,7 @@ public final class ModelLoader {
    */
   void recordEviction() {
     boolean restarted = breaker.isTrippedAtOnce() && !breaker.isUpOrTrial();
-    boolean pushedOut = !restarted && !breaker.isWarming() && wasLoadedRecently();
+    boolean pushedOut = !restarted && !breaker.isWarming() && idleWatch.isLoadedRecently();
     if (pushedOut && evictionDetector.onEvicted(time.nanos())) {
       leaveToCalls();
     }
@@ -291,8 +280,7 @@ public final class ModelLoader {
     return onProbe(status, false);
   }
 
-  private @Nullable CompletableFuture<ProbeResult> onProbe(
-      ProbeResult.Status status, boolean alone) {
+  @Nullable CompletableFuture<ProbeResult> onProbe(ProbeResult.Status status, boolean alone) {
     if (status == ProbeResult.Status.MODEL_NOT_LOADED) {
       loadInBackground(AttemptException.of(FailureKind.MODEL_COLD, "the model is not in memory"));
     } else if (status == ProbeResult.Status.READY && canLoad()) {
@@ -338,7 +326,7 @@ public final class ModelLoader {
    *     request has to confirm it
    */
   private CompletableFuture<ProbeResult> loadWithoutBlocking(boolean alone) {
-    boolean again = wasLoadedRecently();
+    boolean again = idleWatch.isLoadedRecently();
     ModelLoad load = startLoad();
     watchForLateLoad(load, time.nanos(), again, alone);
     return load.completion();
@@ -555,11 +543,11 @@ public final class ModelLoader {
         loadNanos = took;
       }
       onModelLoaded(took > INSTANT.toNanos());
-      watchForUnload(config.modelKeepAlive().toNanos());
+      idleWatch.start();
     } else if (isRejection(probeResult)) {
       // Calls may succeed all the same: a proxy may let only their path through.
       boolean ours = failure != null && failure.kind() == FailureKind.CLIENT_RATE_LIMITED;
-      loadNotBefore = time.nanos() + (ours ? RECHECK_DELAY : REJECTED_DELAY);
+      loadNotBefore = time.nanos() + (ours ? RATE_LIMITED_DELAY : REJECTED_DELAY);
       breaker.onModelLoaded();
     } else if (failure != null && failure.kind() == FailureKind.SERVER_BUSY) {
       onServerBusy(failure);
@@ -587,9 +575,7 @@ public final class ModelLoader {
 
   private void onModelLoaded(boolean loaded) {
     evictionDetector.onLoaded(time.nanos(), loaded);
-    loadedAt = time.nanos();
-    everLoaded = true;
-    unloaded = false;
+    idleWatch.onModelLoaded();
     busyCount = 0;
     cancel(busyRetry);
     health.onModelLoaded();
@@ -693,110 +679,16 @@ public final class ModelLoader {
         : CompletableFuture.completedFuture(ProbeRunner.NOT_PROBED);
   }
 
+  private @Nullable Future<?> runAfter(long nanos, Consumer<ModelLoader> action) {
+    return closed
+        ? null
+        : time.schedule(nanos, WeakTask.of(this, ScheduledTask.Purpose.HEALTH_CHECK, action));
+  }
+
   /** Starts to keep the model in memory, if the endpoint is configured so. */
   void keepWarm() {
-    if (config.keepWarm() && canLoad() && keepingWarm.compareAndSet(false, true)) {
-      scheduleKeepAlive();
-    }
-  }
-
-  /**
-   * Schedules the next keep-alive after half of the time for which the server keeps an idle model.
-   */
-  private void scheduleKeepAlive() {
-    long half = Math.min(config.modelKeepAlive().toNanos() / 2, KEEP_ALIVE_MAX);
-    nextKeepAlive = runAfter(Math.max(KEEP_ALIVE_MIN, half), ModelLoader::refreshKeepAlive);
-  }
-
-  private @Nullable Future<?> runAfter(long nanos, Consumer<ModelLoader> task) {
-    WeakTask tick = new WeakTask(new WeakReference<>(this), task);
-    return closed ? null : time.schedule(nanos, tick);
-  }
-
-  /**
-   * A weak reference, so that a task does not keep alive a client that was dropped without being
-   * closed.
-   */
-  private record WeakTask(WeakReference<ModelLoader> modelLoader, Consumer<ModelLoader> task)
-      implements ScheduledTask {
-    @Override
-    public Purpose purpose() {
-      return Purpose.HEALTH_CHECK;
-    }
-
-    @Override
-    public void run() {
-      ModelLoader due = modelLoader.get();
-      if (due != null) {
-        task.accept(due);
-      }
-    }
-  }
-
-  /**
-   * Watches for an unload while the endpoint is idle, if a load takes too long for a call. It has
-   * to be known before the call, because Ollama lists a model that a call has it load like one that
-   * is in memory.
-   */
-  private void watchForUnload(long delay) {
-    boolean shown = probes.isSupported(Probe.Kind.MODEL_LOADED);
-    if (shown && isLoadTooLong() && watching.compareAndSet(false, true)) {
-      idleWatch = runAfter(delay, ModelLoader::checkForUnload);
-    }
-  }
-
-  /**
-   * Returns whether the server has probably unloaded the idle model, and no check has seen it
-   * since.
-   */
-  private boolean isProbablyUnloaded() {
-    long due = lastUsedAt() + config.modelKeepAlive().toNanos();
-    boolean known = probes.isSupported(Probe.Kind.MODEL_LOADED);
-    return known && time.nanos() - due > 0 && checkedAt - due < 0 && isLoadTooLong();
-  }
-
-  private long lastUsedAt() {
-    return Math.max(activity.lastAnswer(), loadedAt);
-  }
-
-  private void checkForUnload() {
-    watching.set(false);
-    long left = lastUsedAt() + config.modelKeepAlive().plus(INSTANT).toNanos() - time.nanos();
-    if (left > 0 || !breaker.isUpOrTrial()) {
-      watchForUnload(left > 0 ? left : RECHECK_DELAY);
-    } else {
-      probes.probe(Probe.Kind.MODEL_LOADED, HealthChecker.TIMEOUT, this::onIdleProbe);
-    }
-  }
-
-  private void onIdleProbe(ProbeResult probeResult) {
-    checkedAt = time.nanos();
-    unloaded = probeResult.status() == ProbeResult.Status.MODEL_NOT_LOADED;
-    if (!unloaded) {
-      watchForUnload(RECHECK_DELAY);
-    }
-  }
-
-  /**
-   * Asks the server to keep the model: a load of a model that is in memory only extends its time.
-   */
-  private void refreshKeepAlive() {
-    scheduleKeepAlive();
-    if (breaker.isUpOrTrial()) {
-      health.check(this::onKeepAliveCheck);
-    }
-  }
-
-  private void onKeepAliveCheck(HealthChecker.HealthCheckResult result) {
-    onHealthCheck(result);
-    AttemptException unreachable = result.unreachableFailure();
-    if (unreachable == null) {
-      if (!result.isContradicted()) {
-        CompletableFuture<ProbeResult> unused = onProbe(result.status(), result.isHealthy());
-      }
-    } else if (!UnhealthyThreshold.isSilent(unreachable)) {
-      CompletableFuture<HealthChecker.HealthCheckResult> unused =
-          health.confirmUnreachable(result, health::markDown);
+    if (config.keepWarm() && canLoad()) {
+      keepWarmTask.start();
     }
   }
 
@@ -809,8 +701,8 @@ public final class ModelLoader {
 
   void close() {
     closed = true;
-    cancel(nextKeepAlive);
-    cancel(idleWatch);
+    keepWarmTask.close();
+    idleWatch.close();
     cancel(busyRetry);
     cancelRepetition();
   }

@@ -6,10 +6,10 @@ import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.circuit.EndpointCircuitBreaker;
 import dev.offmeter.internal.time.ScheduledTask;
 import dev.offmeter.internal.time.TimeSource;
+import dev.offmeter.internal.time.WeakTask;
 import dev.offmeter.internal.wire.ProbeResult;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
-import java.lang.ref.WeakReference;
 import java.time.Duration;
 import java.util.EnumSet;
 import java.util.Optional;
@@ -128,26 +128,9 @@ public final class RecoveryMonitor {
     if (closed) {
       return;
     }
-    nextCheck = time.schedule(delay, new CheckTask(new WeakReference<>(this)));
-  }
-
-  /**
-   * A weak reference, so that a task does not keep alive a client that was dropped without being
-   * closed.
-   */
-  private record CheckTask(WeakReference<RecoveryMonitor> monitor) implements ScheduledTask {
-    @Override
-    public Purpose purpose() {
-      return Purpose.HEALTH_CHECK;
-    }
-
-    @Override
-    public void run() {
-      RecoveryMonitor due = monitor.get();
-      if (due != null) {
-        due.check();
-      }
-    }
+    nextCheck =
+        time.schedule(
+            delay, WeakTask.of(this, ScheduledTask.Purpose.HEALTH_CHECK, RecoveryMonitor::check));
   }
 
   private void check() {
