@@ -13,7 +13,12 @@ import java.util.concurrent.atomic.AtomicInteger;
 final class BackoffState {
   private final TimeSource time;
   private final BackoffPolicy policy;
+
+  // Written under the breaker's lock, but for the reset to 0 by a call that is served.
   private final AtomicInteger consecutiveOutages = new AtomicInteger();
+
+  // Written under the breaker's lock, or by a thread of the application that opens its Resilience4j
+  // breaker; read by any.
   private volatile HealthEffect effect = HealthEffect.NONE;
   private volatile boolean setByServer;
   private volatile long endsAt;

@@ -69,8 +69,13 @@ public final class EndpointCircuitBreaker {
   private final BackoffState backoff;
   private final EndpointStateTracker stateTracker;
   private final MonotonicClock clock;
+
+  // Written under the lock, or (warming) by a thread of the application that opens the Resilience4j
+  // breaker; read by any.
   private volatile @Nullable AttemptException lastFailure;
   private volatile boolean warming;
+
+  // Only ever set to true, by any thread.
   private volatile boolean everHealthy;
 
   /**
@@ -284,6 +289,7 @@ public final class EndpointCircuitBreaker {
    * Used by the thread of the call.
    */
   public final class Permit {
+    // Owned by the thread of the call.
     private int generation;
     private boolean concluded;
 

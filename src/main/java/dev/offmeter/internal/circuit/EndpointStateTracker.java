@@ -19,7 +19,6 @@ final class EndpointStateTracker {
   private final String name;
   private final String origin;
   private final MonotonicClock clock;
-  private final AtomicInteger generation = new AtomicInteger();
 
   /**
    * Separate from {@link #events}, because a listener of the application may block, and the
@@ -28,6 +27,10 @@ final class EndpointStateTracker {
   private final SerialEventDispatcher ownEvents;
 
   private final SerialEventDispatcher events;
+
+  // Written under the breaker's lock, or by a thread of the application that changes its
+  // Resilience4j breaker; read by any.
+  private final AtomicInteger generation = new AtomicInteger();
   private volatile EndpointState state = EndpointState.UP;
   private volatile Instant since;
 

@@ -15,6 +15,8 @@ public final class RequestRateLimiter {
 
   private final ReentrantLock lock = new ReentrantLock();
   private final int limit;
+
+  // Guarded by the lock.
   private final long[] sentAt;
   private long count;
 

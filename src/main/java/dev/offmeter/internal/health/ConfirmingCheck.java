@@ -20,6 +20,8 @@ final class ConfirmingCheck {
 
   private final HealthChecker checker;
   private final TimeSource time;
+
+  // Guarded by the lock.
   private final ReentrantLock lock = new ReentrantLock();
   private @Nullable CompletableFuture<HealthChecker.HealthCheckResult> secondCheck;
   private @Nullable Future<?> clock;

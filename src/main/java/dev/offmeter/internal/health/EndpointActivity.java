@@ -16,11 +16,15 @@ public final class EndpointActivity {
 
   private final long stall;
   private final long attempt;
+
+  // Written by the thread of any call or health check; the last one wins.
   private volatile boolean used;
   private volatile long lastPiece;
   private volatile long lastAnswer;
   private volatile long longestRequest;
   private volatile boolean buffered;
+
+  // Guarded by this.
   private long waitCountedUntil;
   private long fruitlessWait;
 

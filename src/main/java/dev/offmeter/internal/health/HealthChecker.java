@@ -46,8 +46,12 @@ final class HealthChecker {
   private final EndpointActivity activity;
   private final UnhealthyThreshold unhealthyThreshold;
   private final TimeSource time;
+
+  // Guarded by the lock.
   private final ReentrantLock lock = new ReentrantLock();
   private @Nullable CompletableFuture<HealthCheckResult> running;
+
+  // Written by the thread that starts or ends the one running check; read by any.
   private volatile long lastStartedAt;
   private volatile @Nullable AttemptException loadedDifferently;
   private volatile boolean foundHealthy;
@@ -77,6 +81,8 @@ final class HealthChecker {
   final class HealthCheckResult {
     private final ProbeResult probeResult;
     private final long startedAt;
+
+    // Written by the one thread that runs what follows from the check.
     private @Nullable Evidence evidence;
 
     private HealthCheckResult(ProbeResult probeResult, long startedAt) {

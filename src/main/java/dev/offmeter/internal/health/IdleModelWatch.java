@@ -33,11 +33,12 @@ final class IdleModelWatch {
   private final TimeSource time;
   private final BooleanSupplier loadTooLong;
 
-  // Written when a load has succeeded, by the thread that settles it.
+  // Written by the thread on which a load ends, or by a call whose first piece shows that the model
+  // is loaded.
   private volatile boolean everLoaded;
   private volatile long loadedAt;
 
-  // Written by the one probe of an idle model, and when a load has succeeded.
+  // Written by the thread of the one probe of an idle model, and by those above.
   private volatile boolean unloaded;
   private volatile long checkedAt;
 

@@ -9,6 +9,7 @@ import java.util.Arrays;
 public final class LatencyWindow {
   private static final int KEPT = 100;
 
+  // Guarded by this.
   private final long[] first = new long[KEPT];
   private final long[] total = new long[KEPT];
   private int count;

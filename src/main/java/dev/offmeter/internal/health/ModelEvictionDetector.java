@@ -19,6 +19,8 @@ final class ModelEvictionDetector {
 
   private static final long LEFT_TO_CALLS = Duration.ofMinutes(10).toNanos();
 
+  // Written under the lock of this; what is volatile is read without it.
+
   /** When the model was found evicted, the latest last. */
   private final Deque<Long> evictions = new ArrayDeque<>(MANY);
 

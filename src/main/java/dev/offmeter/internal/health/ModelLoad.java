@@ -42,6 +42,8 @@ final class ModelLoad {
 
   private final CompletableFuture<ProbeResult> completion = new CompletableFuture<>();
   private final long startedAt;
+
+  // Guarded by this.
   private long lastRequestedAt;
   private boolean listed;
   private long listedAt;

@@ -7,6 +7,7 @@ package dev.offmeter.internal.health;
  * next. Safe for use by many threads: a race loses an estimate only.
  */
 final class ModelLoadProgress {
+  // Written by the thread of any call; a write that is lost in a race costs a better estimate.
   private volatile long longestAbandoned;
   private volatile long restartedAt;
 

@@ -104,8 +104,9 @@ public final class ModelLoader {
   private final ReentrantLock lock = new ReentrantLock();
   private @Nullable ModelLoad currentLoad;
 
-  // Written by the thread that settles the current load, of which there is one at a time; read by
-  // any. The probe changes once at most.
+  // Written by the thread on which a load ends or, if that loads the model, a call is served; read
+  // by any. A write that is lost in a race costs one more request for a load. The probe changes
+  // once at most.
   private final AtomicInteger fruitlessTokens = new AtomicInteger();
   private volatile Probe.Kind loadProbe;
   private volatile long loadNanos = UNKNOWN;

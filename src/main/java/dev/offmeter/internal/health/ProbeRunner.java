@@ -40,6 +40,8 @@ public final class ProbeRunner {
   private final TimeSource time;
   private final Executor workers;
   private final Set<Probe.Kind> kinds = EnumSet.noneOf(Probe.Kind.class);
+
+  // Guarded by the lock.
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<Probe.Kind, RunningProbe> running = new EnumMap<>(Probe.Kind.class);
   private final Set<RunningProbe> all = new HashSet<>();

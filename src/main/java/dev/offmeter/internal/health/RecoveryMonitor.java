@@ -66,6 +66,8 @@ public final class RecoveryMonitor {
   private final EndpointCircuitBreaker breaker;
   private final TimeSource time;
   private final HealthCheckInterval checkInterval;
+
+  // Guarded by the lock.
   private final ReentrantLock lock = new ReentrantLock();
   private int episode;
   private long downSince;

@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
 public final class RefusalStreak {
   private static final int ENOUGH = 5;
 
+  // Written under the lock of this; what is volatile is read without it.
   private final Set<Long> requests = new HashSet<>();
   private volatile boolean empty = true;
 

@@ -27,10 +27,12 @@ public final class ResendPolicy {
 
   private static final int KEPT = 16;
 
-  private final long[] silences = new long[KEPT];
-  private int count;
   private final EndpointActivity activity;
   private final TimeSource time;
+
+  // Guarded by this.
+  private final long[] silences = new long[KEPT];
+  private int count;
   private long allowedFrom;
   private int consecutiveFruitless;
 

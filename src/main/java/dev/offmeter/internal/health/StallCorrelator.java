@@ -7,6 +7,7 @@ package dev.offmeter.internal.health;
  * answer that began after it and stalls too is a further one. Safe for use by many threads.
  */
 final class StallCorrelator {
+  // Guarded by this.
   private boolean any;
   private long last;
 

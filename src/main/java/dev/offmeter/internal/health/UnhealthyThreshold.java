@@ -19,12 +19,14 @@ final class UnhealthyThreshold {
    */
   private static final long FALSE_ALARM_WINDOW = Duration.ofSeconds(15).toNanos();
 
+  private final EndpointActivity activity;
+
+  // Guarded by this.
   private int threshold = 1;
   private int consecutive;
   private long lastSilenceAt;
   private boolean unhealthy;
   private long unhealthySince;
-  private final EndpointActivity activity;
 
   UnhealthyThreshold(EndpointActivity activity) {
     this.activity = activity;

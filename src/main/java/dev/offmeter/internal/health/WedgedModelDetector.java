@@ -51,18 +51,21 @@ public final class WedgedModelDetector {
   private final HealthMonitor health;
   private final EndpointActivity activity;
   private final TimeSource time;
+
+  // Guarded by the lock.
   private final ReentrantLock lock = new ReentrantLock();
 
-  /** Whether an unexplained silent call was seen. Guarded by the lock. */
+  /** Whether an unexplained silent call was seen. */
   private boolean suspected;
 
   private long firstBegan;
   private long firstEnded;
 
+  // Written by the thread that runs what follows from a probe, or serves a call; read by any.
   private volatile boolean wedged;
   private volatile long wedgedAt;
 
-  /** Whether an unload was requested. Guarded by the lock. */
+  /** Whether an unload was requested; guarded by the lock, as is its time. */
   private boolean unloaded;
 
   private long unloadedAt;
