@@ -42,6 +42,9 @@ public final class Slf4jListener implements LlmListener {
 
   private final Set<String> advised = ConcurrentHashMap.newKeySet();
 
+  /** A listener that has warned of nothing yet. */
+  public Slf4jListener() {}
+
   @Override
   public void onFallback(long call, Attempt attempt, String next) {
     if (!LOG.isDebugEnabled()) {

@@ -4,6 +4,7 @@ package dev.offmeter.internal.http;
 import dev.offmeter.FailureKind;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.UserCode;
+import java.lang.module.ModuleDescriptor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -94,7 +95,11 @@ final class Credentials {
   }
 
   private static String userAgent() {
-    String version = Credentials.class.getPackage().getImplementationVersion();
+    ModuleDescriptor module = Credentials.class.getModule().getDescriptor();
+    String version =
+        module == null
+            ? Credentials.class.getPackage().getImplementationVersion()
+            : module.rawVersion().orElse(null);
     return version == null ? "offmeter" : "offmeter/" + version;
   }
 }

@@ -83,11 +83,23 @@ final class UnreadBytesDetector {
             () ->
                 LOG.warn(
                     "no connection is kept for a second request: {} does not show what it has read"
-                        + " ahead",
-                    type.getName()));
+                        + " ahead{}",
+                    type.getName(),
+                    advice(type)));
         buffered = null;
       }
       return new Fields(sockets, buffered, source);
+    }
+
+    /** Returns the option of Java that opens the type's package, if its module keeps it closed. */
+    private static String advice(Class<?> type) {
+      Module here = UnreadBytesDetector.class.getModule();
+      Module there = type.getModule();
+      if (there.isOpen(type.getPackageName(), here)) {
+        return "";
+      }
+      String opened = there.getName() + "/" + type.getPackageName();
+      return "; --add-opens " + opened + "=" + (here.isNamed() ? here.getName() : "ALL-UNNAMED");
     }
 
     private static boolean isBuffered(Class<?> type) {

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** One LLM call over an ordered list of endpoints. */
+module dev.offmeter {
+  exports dev.offmeter;
+  exports dev.offmeter.guard;
+  exports dev.offmeter.observe;
+
+  requires transitive io.github.resilience4j.bulkhead;
+  requires transitive io.github.resilience4j.circuitbreaker;
+  requires transitive io.github.resilience4j.core;
+  requires transitive io.github.resilience4j.timelimiter;
+  requires transitive okhttp3;
+  requires com.fasterxml.jackson.databind;
+  requires java.logging;
+  requires org.slf4j;
+  requires static transitive org.jspecify;
+  requires static org.yaml.snakeyaml;
+}
