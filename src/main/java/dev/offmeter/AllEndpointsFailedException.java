@@ -79,17 +79,17 @@ public final class AllEndpointsFailedException extends LlmException {
 
   private static String summary(List<Attempt> attempts, Duration elapsed) {
     double seconds = elapsed.toNanos() / 1e9;
-    StringBuilder story =
+    StringBuilder message =
         new StringBuilder(String.format(Locale.ROOT, "no endpoint answered in %.3f s:", seconds));
     for (int i = 0; i < attempts.size(); i++) {
-      story.append("\n  ").append(i + 1).append(". ").append(attempts.get(i));
+      message.append("\n  ").append(i + 1).append(". ").append(attempts.get(i));
     }
     String anchor =
         decisive(attempts)
             .flatMap(attempt -> attempt.openedBy().or(attempt::failure))
             .map(FailureKind::anchor)
             .orElse("");
-    return story.append("\nsee ").append(GUIDE).append(anchor).toString();
+    return message.append("\nsee ").append(GUIDE).append(anchor).toString();
   }
 
   private static Optional<Attempt> decisive(List<Attempt> attempts) {

@@ -21,9 +21,9 @@ final class BaseUrl {
    */
   static HttpUrl parse(String endpoint, String value, String notTheRoot, boolean hasPath) {
     HttpUrl url = HttpUrl.parse(value);
-    Optional<String> slip = ValueMistakes.find(value);
-    if (slip.isPresent() && !value.isBlank()) {
-      throw wrong(endpoint, slip.get(), masked(value));
+    Optional<String> mistake = ValueMistakes.find(value);
+    if (mistake.isPresent() && !value.isBlank()) {
+      throw wrong(endpoint, mistake.get(), masked(value));
     }
     if (url == null || !ABSOLUTE.matcher(value).matches()) {
       throw wrong(endpoint, "must be an absolute http or https URL", masked(value));

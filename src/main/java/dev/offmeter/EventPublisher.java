@@ -20,22 +20,22 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
   private final Supplier<StreamingCall> calls;
   private final Executor workers;
   private final TimeSource time;
-  private final Supplier<LlmException> unbegun;
+  private final Supplier<LlmException> notStarted;
 
   /**
    * Creates a publisher of streams from {@code calls}, each read by one of the {@code workers}.
    *
-   * @param unbegun the exception when no worker is available
+   * @param notStarted the exception when no worker is available
    */
   EventPublisher(
       Supplier<StreamingCall> calls,
       Executor workers,
       TimeSource time,
-      Supplier<LlmException> unbegun) {
+      Supplier<LlmException> notStarted) {
     this.calls = calls;
     this.workers = workers;
     this.time = time;
-    this.unbegun = unbegun;
+    this.notStarted = notStarted;
   }
 
   @Override
@@ -175,7 +175,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
           throw nonPositiveDemand();
         }
         if (withoutThread) {
-          throw unbegun.get();
+          throw notStarted.get();
         }
         ChatEvent event = call.next();
         if (event == null || cancelled) {

@@ -57,9 +57,9 @@ final class HeaderRules {
   /** Returns a key or token that stands alone, without a scheme or header name. */
   static String credential(String field, String value) {
     String checked = value(field, value);
-    Optional<String> slip = ValueMistakes.find(checked);
-    if (slip.isPresent()) {
-      throw new IllegalArgumentException(field + " " + slip.get() + ", was ***");
+    Optional<String> mistake = ValueMistakes.find(checked);
+    if (mistake.isPresent()) {
+      throw new IllegalArgumentException(field + " " + mistake.get() + ", was ***");
     }
     if (NAMED.matcher(checked).matches()) {
       throw new IllegalArgumentException(

@@ -73,21 +73,21 @@ public final class LlmClient implements AutoCloseable {
     this.settings = settings;
     this.defaults = RequestDefaults.ofClient(settings.defaults);
     this.defaultLimit = new DefaultMaxTokensWarning(settings.endpoints, defaults);
-    List<EndpointConfig> specs = settings.specs(defaults);
+    List<EndpointConfig> configs = settings.configs(defaults);
     this.time = settings.time == null ? TimeSource.system() : settings.time;
     this.workers =
         settings.workers == null ? DetachedThreads.executor("offmeter-worker") : settings.workers;
     this.transport = new Transport(settings.httpClient, workers, time::nanos);
     this.failover =
         new FailoverExecutor(
-            specs,
+            configs,
             transport::exchangesWith,
             time,
             workers,
             () -> ThreadLocalRandom.current().nextDouble(),
             settings.hedgingPolicy(workers),
             new CompositeListener(settings.listeners));
-    StartupLog.write(settings.endpoints, specs);
+    StartupLog.write(settings.endpoints, configs);
   }
 
   /**
@@ -208,7 +208,7 @@ public final class LlmClient implements AutoCloseable {
     long made = time.nanos();
     Thread caller = Thread.currentThread();
     Map<String, String> context = logContext();
-    Runnable endUnbegun = () -> endNotStarted(future, request, made, token);
+    Runnable fail = () -> endNotStarted(future, request, made, token);
     TaskHandoff.submit(
         inLogContext(context),
         time,
@@ -217,9 +217,9 @@ public final class LlmClient implements AutoCloseable {
         () -> {
           if (Thread.currentThread() == caller) {
             // This thread has the log context already, and must keep it.
-            endUnbegun.run();
+            fail.run();
           } else {
-            runIn(context, endUnbegun);
+            runIn(context, fail);
           }
         });
     return future;
@@ -614,8 +614,8 @@ public final class LlmClient implements AutoCloseable {
     /**
      * Sets the silence after which the next endpoint is asked too: from 1 ms to 24 h, from the
      * dispatch of the attempt; the first complete answer is taken, and the other connection closed.
-     * An endpoint that is on trial has the next one beside it from the start, so that nobody waits
-     * for the outcome; these are not counted. Default: off.
+     * A half-open endpoint is hedged at once, so that the caller does not wait for the trial; such
+     * calls are not counted. Default: off.
      *
      * <p>Hedging costs a second answer, and money on a managed endpoint, so at most one call in ten
      * is hedged; see {@link #maxHedgedShare}. Never asked as the second are endpoints that are
@@ -677,13 +677,13 @@ public final class LlmClient implements AutoCloseable {
       return this;
     }
 
-    private List<EndpointConfig> specs(RequestDefaults defaults) {
-      List<EndpointConfig> specs = new ArrayList<>();
+    private List<EndpointConfig> configs(RequestDefaults defaults) {
+      List<EndpointConfig> configs = new ArrayList<>();
       for (Endpoint endpoint : endpoints) {
-        boolean firstOfMany = specs.isEmpty() && endpoints.size() > 1;
-        specs.add(endpoint.toConfig(firstOfMany, defaults));
+        boolean firstOfMany = configs.isEmpty() && endpoints.size() > 1;
+        configs.add(endpoint.toConfig(firstOfMany, defaults));
       }
-      return specs;
+      return configs;
     }
 
     /**

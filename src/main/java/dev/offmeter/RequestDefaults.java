@@ -29,18 +29,18 @@ final class RequestDefaults {
 
   /** Returns the defaults of an endpoint, which concern the model only. */
   static RequestDefaults ofEndpoint(String name, List<Consumer<ChatRequest.Builder>> settings) {
-    String who = "endpoint '" + name + "': defaults";
-    RequestDefaults defaults = of(who, settings);
+    String subject = "endpoint '" + name + "': defaults";
+    RequestDefaults defaults = of(subject, settings);
     if (defaults.values.hasCallSettings()) {
       throw new IllegalStateException(
-          who
+          subject
               + " must be of maxTokens, temperature, topP, seed, stop and thinking only; the others"
               + " are the client's");
     }
     return defaults;
   }
 
-  private static RequestDefaults of(String who, List<Consumer<ChatRequest.Builder>> settings) {
+  private static RequestDefaults of(String subject, List<Consumer<ChatRequest.Builder>> settings) {
     if (settings.isEmpty()) {
       return NONE;
     }
@@ -48,7 +48,7 @@ final class RequestDefaults {
     settings.forEach(setting -> setting.accept(values));
     if (values.hasConversation()) {
       throw new IllegalStateException(
-          who + " must not have messages, tools or an answerSchema: these are the request's own");
+          subject + " must not have messages, tools or an answerSchema: these are the request's own");
     }
     return new RequestDefaults(values, false);
   }

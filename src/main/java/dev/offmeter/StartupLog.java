@@ -18,19 +18,19 @@ final class StartupLog {
   private StartupLog() {}
 
   /** Writes the lines. */
-  static void write(List<Endpoint> endpoints, List<EndpointConfig> specs) {
-    UserCode.ignore(() -> lines(endpoints, specs));
+  static void write(List<Endpoint> endpoints, List<EndpointConfig> configs) {
+    UserCode.ignore(() -> lines(endpoints, configs));
   }
 
-  private static void lines(List<Endpoint> endpoints, List<EndpointConfig> specs) {
+  private static void lines(List<Endpoint> endpoints, List<EndpointConfig> configs) {
     if (!LOG.isInfoEnabled()) {
       return;
     }
-    for (int i = 0; i < specs.size(); i++) {
+    for (int i = 0; i < configs.size(); i++) {
       Endpoint endpoint = endpoints.get(i);
       LOG.atInfo()
           .addKeyValue("endpoint", endpoint.name())
-          .log("endpoint {} of {}: {}", i + 1, specs.size(), line(endpoint, specs.get(i)));
+          .log("endpoint {} of {}: {}", i + 1, configs.size(), line(endpoint, configs.get(i)));
     }
   }
 

@@ -29,15 +29,15 @@ final class TaskHandoff implements Runnable {
   private volatile @Nullable Future<?> clock;
 
   /** Ends the wait for a thread. */
-  private record HandoffTimeout(TaskHandoff handover) implements ScheduledTask {
+  private record HandoffTimeout(TaskHandoff handoff) implements ScheduledTask {
     @Override
     public Purpose purpose() {
-      return Purpose.HANDOVER_LIMIT;
+      return Purpose.HANDOFF_LIMIT;
     }
 
     @Override
     public void run() {
-      handover.expireInBackground();
+      handoff.expireInBackground();
     }
   }
 
@@ -54,12 +54,12 @@ final class TaskHandoff implements Runnable {
    */
   static void submit(
       Executor workers, TimeSource time, @Nullable Duration limit, Runnable task, Runnable unable) {
-    TaskHandoff handover = new TaskHandoff(task, unable);
+    TaskHandoff handoff = new TaskHandoff(task, unable);
     Duration within = limit == null || limit.compareTo(LONGEST) > 0 ? LONGEST : limit;
-    Future<?> clock = time.schedule(within.toNanos(), new HandoffTimeout(handover));
-    handover.clock = clock;
-    if (clock == null || UserCode.run(() -> workers.execute(handover)) != null) {
-      handover.expire();
+    Future<?> clock = time.schedule(within.toNanos(), new HandoffTimeout(handoff));
+    handoff.clock = clock;
+    if (clock == null || UserCode.run(() -> workers.execute(handoff)) != null) {
+      handoff.expire();
     }
   }
 

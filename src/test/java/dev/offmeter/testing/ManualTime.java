@@ -130,7 +130,7 @@ public final class ManualTime implements TimeSource {
     }
 
     boolean endsAHandover() {
-      return purpose == Purpose.HANDOVER_LIMIT;
+      return purpose == Purpose.HANDOFF_LIMIT;
     }
 
     private boolean endsAHealthCheck() {

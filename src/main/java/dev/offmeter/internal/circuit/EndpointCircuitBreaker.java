@@ -320,9 +320,9 @@ public final class EndpointCircuitBreaker {
     private void count(long nanos) {
       if (!warming
           && (isOfThisGeneration() || circuitBreaker.getState() == CircuitBreaker.State.CLOSED)) {
-        Throwable untold =
+        Throwable logFailure =
             UserCode.run(() -> circuitBreaker.onSuccess(nanos, TimeUnit.NANOSECONDS));
-        if (untold != null) {
+        if (logFailure != null) {
           // Its log threw before Resilience4j had counted; the permission would leak, and the trial
           // never end.
           transition(circuitBreaker::transitionToClosedState);
@@ -373,17 +373,17 @@ public final class EndpointCircuitBreaker {
     }
 
     private void count(AttemptException failure, long nanos) {
-      Throwable untold =
+      Throwable logFailure =
           UserCode.run(() -> circuitBreaker.onError(nanos, TimeUnit.NANOSECONDS, failure));
       int failures = consecutiveFailures + 1;
       consecutiveFailures = failures;
       CircuitBreaker.State now = circuitBreaker.getState();
-      if (untold != null && now == CircuitBreaker.State.HALF_OPEN) {
+      if (logFailure != null && now == CircuitBreaker.State.HALF_OPEN) {
         // Its log threw before Resilience4j had counted; the permission would leak, and the trial
         // never end.
         circuitBreaker.releasePermission();
         openFor(failure, HealthEffect.COUNT_FAILURE);
-      } else if (untold != null
+      } else if (logFailure != null
           && now == CircuitBreaker.State.CLOSED
           && failures >= FAILURES_IN_A_ROW) {
         // A log that throws has kept Resilience4j from counting the earlier failures too, so they

@@ -3,16 +3,16 @@ package dev.offmeter.internal.circuit;
 
 /** The effect of a failure on its endpoint's health. */
 public enum HealthEffect {
-  /** It says nothing of the endpoint's health. */
+  /** The failure says nothing about the endpoint's health. */
   NONE,
-  /** One of the failures that take the endpoint down when they come in a row. */
+  /** Two such failures in a row take the endpoint DOWN. */
   COUNT_FAILURE,
-  /** Evidence of absence: down at once. */
+  /** The failure alone is evidence of an outage: the endpoint goes DOWN at once. */
   OPEN,
-  /** Left alone while its model is loaded in the background. */
+  /** The endpoint is WARMING while its model is loaded in the background. */
   LOAD_MODEL,
-  /** Left alone for as long as it asks. */
+  /** The endpoint is DOWN for as long as the server asks. */
   COOL_DOWN,
-  /** Left alone until a person has mended it. */
+  /** The endpoint is DOWN, with growing back-offs, until an operator acts. */
   OPEN_UNTIL_REPAIRED
 }

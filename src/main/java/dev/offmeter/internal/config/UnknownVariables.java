@@ -94,7 +94,7 @@ final class UnknownVariables {
       return ": the endpoints come from OFFMETER_... here";
     }
     return nearest(name, known)
-        .map(meant -> "; did you mean " + meant + "?")
+        .map(nearest -> "; did you mean " + nearest + "?")
         .orElse("; Offmeter reads " + new TreeSet<>(known));
   }
 

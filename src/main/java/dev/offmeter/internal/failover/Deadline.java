@@ -53,9 +53,9 @@ final class Deadline {
    *
    * @param repaired whether each endpoint may have a repair turn
    */
-  static Deadline ofEndpoints(TimeSource time, List<GuardedEndpoint> gates, boolean repaired) {
-    long total = BETWEEN_ATTEMPTS + requiredNanos(gates);
-    for (GuardedEndpoint endpoint : gates) {
+  static Deadline ofEndpoints(TimeSource time, List<GuardedEndpoint> endpoints, boolean repaired) {
+    long total = BETWEEN_ATTEMPTS + requiredNanos(endpoints);
+    for (GuardedEndpoint endpoint : endpoints) {
       total += repaired ? endpoint.config().timeouts().attempt().toNanos() : 0;
     }
     return new Deadline(time, time.nanos(), total, false);
@@ -65,9 +65,9 @@ final class Deadline {
    * Returns the nanoseconds that the endpoints need for every configured attempt, back-off and
    * queue.
    */
-  static long requiredNanos(List<GuardedEndpoint> gates) {
+  static long requiredNanos(List<GuardedEndpoint> endpoints) {
     long needs = 0;
-    for (GuardedEndpoint endpoint : gates) {
+    for (GuardedEndpoint endpoint : endpoints) {
       EndpointConfig config = endpoint.config();
       needs += config.timeouts().attempt().toNanos() * (config.retries() + 1);
       needs += RetryPolicy.maxTotalBackoff(config.retries()).toNanos() + config.maxWait().toNanos();

@@ -50,9 +50,9 @@ final class Diagnoser {
     }
   }
 
-  Diagnosis diagnose(List<GuardedEndpoint> gates) {
+  Diagnosis diagnose(List<GuardedEndpoint> endpoints) {
     Map<String, List<Finding>> findings = new LinkedHashMap<>();
-    gates.forEach(endpoint -> findings.put(endpoint.config().name(), findings(endpoint)));
+    endpoints.forEach(endpoint -> findings.put(endpoint.config().name(), findings(endpoint)));
     return new Diagnosis(findings);
   }
 

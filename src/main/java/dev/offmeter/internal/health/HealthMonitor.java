@@ -101,12 +101,12 @@ public final class HealthMonitor {
    * Called when an attempt has been silent for so long that the endpoint may be dead; starts a
    * health check.
    *
-   * @param ofKept whether a pooled connection may be the cause, even though other calls are being
+   * @param pooled whether a pooled connection may be the cause, even though other calls are being
    *     served
    */
-  public void onSilence(boolean ofKept) {
+  public void onSilence(boolean pooled) {
     long now = time.nanos();
-    if (isProbed() && !checker.isRecent(now) && (ofKept || !activity.isRecentlyActive(now))) {
+    if (isProbed() && !checker.isRecent(now) && (pooled || !activity.isRecentlyActive(now))) {
       check(this::onSilenceChecked);
     }
   }

@@ -346,9 +346,9 @@ public final class ModelLoader {
             loadInBackground(lateFailure(), again);
           }
         };
-    SlowLoadTask told = new SlowLoadTask(probes, time, time.nanos() + INSTANT.toNanos(), late);
-    Future<?> clock = time.schedule(INSTANT.toNanos(), told);
-    CompletableFuture<Void> unused = load.completion().thenRun(() -> cancel(clock));
+    SlowLoadTask limitTask = new SlowLoadTask(probes, time, time.nanos() + INSTANT.toNanos(), late);
+    Future<?> timeout = time.schedule(INSTANT.toNanos(), limitTask);
+    CompletableFuture<Void> unused = load.completion().thenRun(() -> cancel(timeout));
   }
 
   private AttemptException lateFailure() {
@@ -414,7 +414,7 @@ public final class ModelLoader {
     }
   }
 
-  /** Once more, if a rate leaves room for that. */
+  /** Requests a running load again, unless the requests of this minute are used up. */
   private void requestLoadAgain(ModelLoad load) {
     long left =
         EndpointCircuitBreaker.MODEL_LOAD_TIMEOUT.toNanos() - (time.nanos() - load.startedAt());

@@ -167,11 +167,11 @@ public final class ProbeRunner {
   private void startTimeout(RunningProbe runningProbe, long nanos) {
     Future<?> before = runningProbe.timeout;
     ProbeTimeout end = new ProbeTimeout(this, runningProbe, time.nanos() + nanos, nanos);
-    Future<?> clock = time.timer().schedule(end, nanos, TimeUnit.NANOSECONDS);
-    runningProbe.timeout = clock;
+    Future<?> timeout = time.timer().schedule(end, nanos, TimeUnit.NANOSECONDS);
+    runningProbe.timeout = timeout;
     stop(before);
     if (runningProbe.result.isDone()) {
-      stop(clock);
+      stop(timeout);
     }
   }
 
@@ -218,9 +218,9 @@ public final class ProbeRunner {
     }
   }
 
-  private static void stop(@Nullable Future<?> clock) {
-    if (clock != null) {
-      clock.cancel(false);
+  private static void stop(@Nullable Future<?> timeout) {
+    if (timeout != null) {
+      timeout.cancel(false);
     }
   }
 

@@ -15,7 +15,7 @@ public interface ScheduledTask extends Runnable {
     /** Ends the wait of calls for a load that takes too long. */
     LOAD_LIMIT,
     /** Fails a call that no thread has picked up. */
-    HANDOVER_LIMIT
+    HANDOFF_LIMIT
   }
 
   /** Returns the purpose, which never changes. */

@@ -48,12 +48,12 @@ final class ConfigNode {
   ConfigNode require(String key) {
     ConfigNode value = field(key);
     if (value == null) {
-      String slip =
+      String hint =
           NearestName.of(key, mapping().keySet())
-              .filter(near -> !near.equals(key))
-              .map(near -> "; is it " + near + "?")
+              .filter(known -> !known.equals(key))
+              .map(known -> "; is it " + known + "?")
               .orElse("");
-      throw new IllegalArgumentException(place(item.line()) + below(key) + " must be set" + slip);
+      throw new IllegalArgumentException(place(item.line()) + below(key) + " must be set" + hint);
     }
     return value;
   }
@@ -86,9 +86,9 @@ final class ConfigNode {
   void noteOtherKeys(Set<String> honoured) {
     for (String key : mapping().keySet()) {
       if (!honoured.contains(key)) {
-        String slip =
-            NearestName.of(key, honoured).map(near -> " (did you mean " + near + "?)").orElse("");
-        file.noteIgnored(below(key) + slip);
+        String hint =
+            NearestName.of(key, honoured).map(known -> " (did you mean " + known + "?)").orElse("");
+        file.noteIgnored(below(key) + hint);
       }
     }
   }

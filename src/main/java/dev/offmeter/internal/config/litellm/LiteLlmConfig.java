@@ -148,8 +148,8 @@ public final class LiteLlmConfig {
 
   private List<Endpoint> endpoints(String first) {
     Set<Deployment> chosen = new LinkedHashSet<>(ofGroup(first));
-    Set<String> visited = new HashSet<>(Set.of(first));
-    fallbacks.first(first).forEach(target -> addWithFallbacks(target, chosen, visited));
+    Set<String> added = new HashSet<>(Set.of(first));
+    fallbacks.first(first).forEach(target -> addWithFallbacks(target, chosen, added));
     Set<String> names = ids(chosen);
     List<Endpoint> endpoints = new ArrayList<>();
     boolean clearText = isClearTextAllowed();
@@ -167,9 +167,9 @@ public final class LiteLlmConfig {
   }
 
   /** Adds a group; its own fallbacks come before the next fallback, as in LiteLLM. */
-  private void addWithFallbacks(ConfigNode target, Set<Deployment> chosen, Set<String> visited) {
+  private void addWithFallbacks(ConfigNode target, Set<Deployment> chosen, Set<String> added) {
     String name = group(target.text());
-    if (!visited.add(name)) {
+    if (!added.add(name)) {
       return;
     }
     List<Deployment> found = groups.contains(name) ? ofGroup(name) : ofId(name);
@@ -177,7 +177,7 @@ public final class LiteLlmConfig {
       throw target.wrong("must be one of " + groups + " or a model_info.id");
     }
     chosen.addAll(found);
-    fallbacks.further(name).forEach(next -> addWithFallbacks(next, chosen, visited));
+    fallbacks.further(name).forEach(next -> addWithFallbacks(next, chosen, added));
   }
 
   private List<Deployment> ofGroup(String group) {
