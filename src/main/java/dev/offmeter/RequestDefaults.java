@@ -48,7 +48,8 @@ final class RequestDefaults {
     settings.forEach(setting -> setting.accept(values));
     if (values.hasConversation()) {
       throw new IllegalStateException(
-          subject + " must not have messages, tools or an answerSchema: these are the request's own");
+          subject
+              + " must not have messages, tools or an answerSchema: these are the request's own");
     }
     return new RequestDefaults(values, false);
   }
