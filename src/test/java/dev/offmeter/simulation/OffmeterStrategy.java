@@ -96,7 +96,7 @@ final class OffmeterStrategy implements SimulatedYear.CallStrategy {
             .tag(VirtualExchangeFactory.CALL, Integer.toString(number))
             .build();
     ChatResponse response =
-        failover.chat(request, TOTAL, new CancellationToken(), AnswerValidator.ANY);
+        failover.chat(request, TOTAL, start, new CancellationToken(), AnswerValidator.ANY);
     long total = time.nanos() - start;
     VirtualNode by = byName.get(response.endpoint());
     if (by == null) {

@@ -253,11 +253,6 @@ final class AdaptiveConcurrencyLimit {
     streaming.decrementAndGet();
   }
 
-  /** Records that a call timed out while others were served. */
-  void onOverloaded(EntrySnapshot entry) {
-    onOverloaded(entry, false);
-  }
-
   /**
    * Records that a call timed out while others were served.
    *

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.failover;
 
+import dev.offmeter.internal.time.CancellableWait;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.internal.time.TimeSource;
 import java.util.List;
 import java.util.Queue;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Future;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -69,9 +67,9 @@ final class AdmissionQueue {
   }
 
   /**
-   * Waits for a place at any of the gates.
+   * Waits for a slot at any of these endpoints.
    *
-   * @return the gate, where the caller now has a place; null when time ran out, the call was
+   * @return the endpoint at which the caller now has a slot; null when time ran out, the call was
    *     cancelled or none of them is asked any more
    */
   @Nullable GuardedEndpoint awaitSlot(
@@ -87,30 +85,25 @@ final class AdmissionQueue {
       CompletableFuture<?> event) {
     Waiter waiter = new Waiter(List.copyOf(wanted));
     CompletableFuture<Void> unused = event.thenRun(() -> waiter.slot.cancel(false));
+    // In the queue before it looks: a slot that is freed in between is then handed to it.
     waiters.add(waiter);
     waiter.cancelIfHopeless();
     takeFreeSlot(waiter);
-    token.cancelWhenRequested(waiter.slot);
-    Future<?> clock = time.schedule(nanos, () -> waiter.slot.cancel(false));
-    if (clock == null) {
-      // Nothing is waited for without a clock.
-      waiter.slot.cancel(false);
-    }
     try {
-      return waiter.slot.get();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return returnSlotIfGiven(waiter);
-    } catch (CancellationException e) {
-      return null;
-    } catch (ExecutionException e) {
-      throw new IllegalStateException("a place is given or withdrawn, never failed", e);
+      CancellableWait.await(time, waiter.slot, nanos, token);
     } finally {
-      if (clock != null) {
-        clock.cancel(false);
-      }
       waiters.remove(waiter);
     }
+    if (waiter.slot.isCancelled()) {
+      return null;
+    }
+    GuardedEndpoint endpoint = waiter.slot.join();
+    if (token.reason() != null) {
+      // It was given at the moment at which the call was cancelled, which has no use for it.
+      release(endpoint);
+      return null;
+    }
+    return endpoint;
   }
 
   /** A place may have become free between the look that found none and the joining of the line. */
@@ -123,14 +116,6 @@ final class AdmissionQueue {
         return;
       }
     }
-  }
-
-  /** A place that was given at the same moment is returned to the line. */
-  private @Nullable GuardedEndpoint returnSlotIfGiven(Waiter waiter) {
-    if (!waiter.slot.cancel(false) && !waiter.slot.isCancelled()) {
-      release(waiter.slot.join());
-    }
-    return null;
   }
 
   private static final class Waiter {

@@ -36,11 +36,6 @@ final class Deadline {
     this.set = set;
   }
 
-  /** Returns a deadline that the caller has set, from now on. */
-  static Deadline startingNow(TimeSource time, Duration total) {
-    return setAt(time, time.nanos(), total);
-  }
-
   /** Returns a deadline that the caller has set, from {@code then} on. */
   static Deadline setAt(TimeSource time, long then, Duration total) {
     return new Deadline(time, then, total.toNanos(), true);

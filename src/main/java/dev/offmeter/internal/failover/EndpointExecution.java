@@ -10,6 +10,7 @@ import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.circuit.EndpointCircuitBreaker;
 import dev.offmeter.internal.circuit.HealthEffect;
 import dev.offmeter.internal.http.ExchangeResult;
+import dev.offmeter.internal.time.CancellableWait;
 import dev.offmeter.internal.time.CancellationToken;
 import java.time.Duration;
 import java.util.Optional;
@@ -21,97 +22,105 @@ import org.jspecify.annotations.Nullable;
  * {@link #close()}.
  */
 final class EndpointExecution {
-  private final FailoverCall call;
+  private final CallContext context;
+  private final Admission admission;
   private final GuardedEndpoint endpoint;
   private final EndpointCircuitBreaker.Permit permit;
   private final DeadlineShare share;
   private final CancellationToken token;
+  private final @Nullable HedgeController hedge;
+  private final ModelLoadWait loadWait;
   private final long enteredAt;
   private final AnswerRepair repair;
+
+  // All below: owned by the thread that asks, the call's or its hedge's.
+
   private @Nullable AttemptException previousFailure;
   private int nextRetry = 1;
   private boolean closed;
-  private boolean startReported;
   private @Nullable TimedAttempt attempt;
   private @Nullable DelayedRetry delayedRetry;
 
+  /**
+   * A stay.
+   *
+   * @param token cancels it: the call's own, or its hedge's
+   * @param hedge is told when the endpoint is silent; null if none is to begin
+   */
   EndpointExecution(
-      FailoverCall call,
-      GuardedEndpoint endpoint,
-      EndpointCircuitBreaker.Permit permit,
+      CallContext context,
+      Admission admission,
       DeadlineShare share,
-      CancellationToken token) {
-    this.call = call;
-    this.endpoint = endpoint;
-    this.permit = permit;
+      CancellationToken token,
+      @Nullable HedgeController hedge,
+      ModelLoadWait loadWait) {
+    this.context = context;
+    this.admission = admission;
+    this.endpoint = admission.endpoint();
+    this.permit = admission.permit();
     this.share = share;
     this.token = token;
+    this.hedge = hedge;
+    this.loadWait = loadWait;
     this.repair =
-        new AnswerRepair(endpoint.config().defaults().apply(call.request()), call.validator());
-    this.enteredAt = call.time().nanos();
-  }
-
-  /** Tells of the attempt before it is made, once. */
-  void reportStart() {
-    if (!startReported) {
-      startReported = true;
-      call.recorder().attemptStarted(endpoint.config());
-    }
-  }
-
-  /** Whether it can be ended by this. */
-  boolean isRunBy(CancellationToken token) {
-    return this.token == token;
-  }
-
-  /** Whether the call has moved on. */
-  boolean isClosed() {
-    return closed;
+        new AnswerRepair(
+            endpoint.config().defaults().apply(context.request()), context.validator());
+    this.enteredAt = context.time().nanos();
   }
 
   /**
-   * Reads on.
+   * Reads on, or begins the next attempt.
    *
-   * @return the answer; null while there is more to come, or when this visit is over without one
+   * @return {@code EXHAUSTED} when the call has left the endpoint without an answer
+   * @throws LlmException if the failure is one after which no other endpoint is asked
    */
-  @Nullable ChatResponse advance() {
+  Step advance() {
     try {
       if (delayedRetry != null && !awaitRetryAndReenter(delayedRetry)) {
-        return null;
+        return Step.EXHAUSTED;
       }
       TimedAttempt asked = attempt == null ? startAttempt() : attempt;
       ExchangeResult answer = asked.next();
-      call.sink().onProgress(asked);
+      context.sink().onProgress(asked);
       if (asked.isDelivering()) {
         permit.onDelivery();
       }
-      return answer == null ? null : onAnswer(asked, answer);
+      return answer == null ? Step.CONTINUE : onAnswer(asked, answer);
     } catch (AttemptException failure) {
-      onFailure(failure);
-      return null;
+      return onFailure(failure);
     } catch (LlmException e) {
       throw e;
     } catch (LinkageError e) {
-      onFailure(LinkageErrors.failure(e));
-      return null;
+      return onFailure(LinkageErrors.failure(e));
     } catch (Throwable e) {
-      onFailure(AttemptException.of(FailureKind.INTERNAL, UserCode.describe(e)));
-      return null;
+      return onFailure(AttemptException.of(FailureKind.INTERNAL, UserCode.describe(e)));
     }
   }
 
   private TimedAttempt startAttempt() throws AttemptException {
     checkTimeLeft();
-    endpoint.rateLimiter().take(call.time().nanos());
+    endpoint.rateLimiter().take(context.time().nanos());
     if (permit.isTrial()) {
       // One that has idled through an outage may lead nowhere, and the trial would fail for that.
       endpoint.exchangeFactory().dropIdleConnections();
     }
     // Made before the listener hears of it, so that its share covers the listener too.
-    TimedAttempt asked = call.newAttempt(endpoint, repair.request(), share.remaining(), token);
-    reportStart();
-    startReported = false;
+    endpoint.activity().onRequest();
+    TimedAttempt asked =
+        new TimedAttempt(
+            endpoint,
+            context.time(),
+            repair.request(),
+            token,
+            context.deadline(),
+            share.remaining(),
+            context.sink().piecesBeforeFirst(),
+            hedge);
+    context.recorder().attemptStarted(endpoint.config());
     attempt = asked;
+    if (hedge != null && permit.isTrial()) {
+      hedge.onTrialStarted(endpoint);
+    }
     // Whoever was told may have taken the time.
     checkTimeLeft();
     return asked;
@@ -129,43 +138,44 @@ final class EndpointExecution {
         : "the deadline left it " + Deadline.text(nanos) + ", too little to ask";
   }
 
-  private @Nullable ChatResponse onAnswer(TimedAttempt asked, ExchangeResult answer)
-      throws AttemptException {
+  private Step onAnswer(TimedAttempt asked, ExchangeResult answer) throws AttemptException {
     ChatResponse response =
-        call.recorder()
+        context
+            .recorder()
             .response(
                 endpoint.config(),
                 answer,
                 asked.elapsed(),
                 asked.timeToFirstPiece(),
-                call.deadline().elapsed());
+                context.deadline().elapsed());
     endpoint.refusalStreak().onAnswer();
     endpoint.truncationDetector().onAnswer(repair.request(), answer.usage());
     repair.check(response);
-    ChatResponse told = call.recorder().tryComplete(endpoint.config(), response);
+    ChatResponse told = context.recorder().tryComplete(endpoint.config(), response);
     asked.recordTimes(endpoint.latencies());
-    permit.onSuccess(call.time().nanos() - enteredAt);
+    permit.onSuccess(context.time().nanos() - enteredAt);
     close();
     endpoint.health().advice().probeOnce();
-    return told;
+    // Null if the call's other endpoint was first: it has its answer, and this one gives none.
+    return told == null ? Step.EXHAUSTED : new Step.Answered(told);
   }
 
-  /** What becomes of the call, and of the endpoint, when an attempt has failed. */
-  private void onFailure(AttemptException failure) {
+  /** Decides what becomes of the call, and of the endpoint, when an attempt has failed. */
+  private Step onFailure(AttemptException failure) {
     boolean asked = attempt != null;
     // A retry that was not made says nothing: what there was before it does.
     AttemptException blamed = asked || previousFailure == null ? failure : previousFailure;
     previousFailure = blamed;
     Attempt told = report(failure);
     boolean stops = mustStop(failure);
-    boolean goesOn = !stops && call.sink().tryRestart(told);
+    boolean goesOn = !stops && context.sink().tryRestart(told);
     if (goesOn && asked && (tryRepair(failure) || scheduleRetry(failure))) {
-      return;
+      return Step.CONTINUE;
     }
     AttemptException streak =
-        asked ? endpoint.refusalStreak().onFailure(blamed, call.request()) : null;
+        asked ? endpoint.refusalStreak().onFailure(blamed, context.request()) : null;
     if (streak == null) {
-      permit.onFailure(blamed, call.time().nanos() - enteredAt);
+      permit.onFailure(blamed, context.time().nanos() - enteredAt);
     } else {
       permit.onRefused(streak);
     }
@@ -174,8 +184,9 @@ final class EndpointExecution {
       throw stopException(failure);
     }
     if (!goesOn) {
-      throw call.recorder().streamBroken(failure.message(), call.sink().shown());
+      throw context.recorder().streamBroken(failure.message(), context.sink().shown());
     }
+    return Step.EXHAUSTED;
   }
 
   /** Another call may have found out meanwhile that the endpoint is down. */
@@ -186,24 +197,18 @@ final class EndpointExecution {
   private boolean mustStop(AttemptException failure) {
     boolean filtered = failure.kind() == FailureKind.CONTENT_FILTERED;
     return FailurePolicy.of(failure.kind()).action() == FailurePolicy.CallAction.STOP
-        && !(filtered && call.request().continueWhenFiltered());
+        && !(filtered && context.request().continueWhenFiltered());
   }
 
   private LlmException stopException(AttemptException failure) {
     if (failure.kind() != FailureKind.CONTENT_FILTERED) {
-      return call.recorder().stopped(failure.message());
+      return context.recorder().stopped(failure.message());
     }
     String why = "endpoint '" + endpoint.config().name() + "' refuses: " + failure.message();
-    String shown = call.sink().shown();
+    String shown = context.sink().shown();
     return shown.isEmpty()
-        ? call.recorder().stopped(why)
-        : call.recorder().streamBroken(why, shown);
-  }
-
-  /** It was let in, and there is no thread that could ask. */
-  void abandon() {
-    report(AttemptException.of(FailureKind.INTERNAL, UserCode.NO_THREAD));
-    close();
+        ? context.recorder().stopped(why)
+        : context.recorder().streamBroken(why, shown);
   }
 
   /** Nobody reads on. */
@@ -216,13 +221,11 @@ final class EndpointExecution {
   private Attempt report(AttemptException failure) {
     TimedAttempt ended = attempt;
     if (ended == null) {
-      return startReported
-          ? call.recorder().attemptFailed(endpoint.config(), failure, 0)
-          : call.recorder().attemptSkipped(endpoint.config(), failure);
+      return context.recorder().attemptSkipped(endpoint.config(), failure);
     }
     ended.end();
     attempt = null;
-    return call.recorder().attemptFailed(endpoint.config(), failure, ended.elapsed());
+    return context.recorder().attemptFailed(endpoint.config(), failure, ended.elapsed());
   }
 
   private boolean scheduleRetry(AttemptException failure) {
@@ -231,10 +234,10 @@ final class EndpointExecution {
     }
     if (FailurePolicy.of(failure.kind()).effect() == HealthEffect.COOL_DOWN) {
       // Others must know at once, even if this call waits for the end of it.
-      permit.onFailure(failure, call.time().nanos() - enteredAt);
+      permit.onFailure(failure, context.time().nanos() - enteredAt);
     }
     Optional<Duration> pause =
-        call.retryPolicy().backoff(endpoint, failure, nextRetry, share.remainingToWait());
+        RetryPolicy.backoff(endpoint, failure, nextRetry, share.remainingToWait());
     if (pause.isEmpty()) {
       return false;
     }
@@ -248,18 +251,18 @@ final class EndpointExecution {
 
   /**
    * Waits for the retry, in a step of its own, so that a reader hears of the failure before. The
-   * endpoint may have gone down meanwhile, or be on trial with another call.
+   * endpoint may have gone down meanwhile, or be half-open with another call as its trial.
    */
   private boolean awaitRetryAndReenter(DelayedRetry before) {
     delayedRetry = null;
-    call.deadline().onWait();
-    call.retryPolicy().sleep(before.delay(), token);
-    call.throwIfCancelled(token);
+    context.deadline().onWait();
+    CancellableWait.sleep(context.time(), before.delay().toNanos(), token);
+    context.throwIfCancelled(token);
     try {
       permit.renew();
       return true;
     } catch (AttemptException refusal) {
-      permit.onFailure(before.failure(), call.time().nanos() - enteredAt);
+      permit.onFailure(before.failure(), context.time().nanos() - enteredAt);
       close();
       return false;
     }
@@ -278,14 +281,13 @@ final class EndpointExecution {
       return;
     }
     closed = true;
-    call.onEndpointLeft(endpoint, call.time().nanos() - enteredAt);
+    loadWait.onAsked(endpoint, context.time().nanos() - enteredAt);
     try {
       if (attempt != null) {
         attempt.end();
       }
     } finally {
-      permit.release();
-      call.admissionQueue().release(endpoint);
+      admission.close();
     }
   }
 }

@@ -3,13 +3,9 @@ package dev.offmeter.internal.failover;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
-import dev.offmeter.FailureKind;
 import dev.offmeter.LlmException;
-import dev.offmeter.internal.AttemptException;
-import dev.offmeter.internal.circuit.EndpointCircuitBreaker;
 import dev.offmeter.internal.health.ModelLoadWaiters;
 import dev.offmeter.internal.time.CancellationToken;
-import dev.offmeter.internal.time.TimeSource;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -18,95 +14,85 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The loop: one call on its way through the endpoints, one step after the other. What a failure
- * does to the call is decided in {@link EndpointExecution}. Used by one thread at a time.
+ * The loop: one call on its way through the endpoints, in {@link #step()}. What a failure at an
+ * endpoint does to the call is decided in {@link EndpointExecution}. Used by one thread at a time;
+ * only {@link #hasHedgeCandidate} and {@link #runHedge} are for the timer's and the hedge's.
  */
 final class FailoverCall {
-  private final List<GuardedEndpoint> endpoints;
   private final CallContext context;
-  private final ChatRequest request;
-  private final Deadline deadline;
-  private final CancellationToken callToken;
-  private final CallRecorder recorder;
-  private final StreamSink sink;
-  private final AnswerValidator validator;
-  private final List<GuardedEndpoint> fullEndpoints = new ArrayList<>();
+  private final AdmissionControl admissions;
   private final ModelLoadWait loadWait;
   private final @Nullable HedgeController hedge;
+
+  /**
+   * Which endpoint is next in order. Owned by the call's thread, but by the hedge's while a hedge
+   * runs: the call moves on only when it has waited for that, see {@link HedgeController}.
+   */
   private int nextIndex;
+
+  /** The endpoint that is being asked. Owned by the call's thread. */
   private @Nullable EndpointExecution execution;
 
-  /** What all calls of a client share. */
-  record CallContext(TimeSource time, RetryPolicy retryPolicy, AdmissionQueue admissionQueue) {}
-
-  FailoverCall(
-      List<GuardedEndpoint> endpoints,
-      CallContext context,
-      ChatRequest request,
-      Deadline deadline,
-      CancellationToken callToken,
-      CallRecorder recorder,
-      StreamSink sink,
-      AnswerValidator validator,
-      @Nullable HedgingPolicy hedgingPolicy) {
-    this.endpoints = endpoints;
+  FailoverCall(CallContext context, @Nullable HedgingPolicy hedgingPolicy) {
     this.context = context;
-    this.request = request;
-    this.deadline = deadline;
-    this.callToken = callToken;
-    this.recorder = recorder;
-    this.sink = sink;
-    this.validator = validator;
-    this.loadWait = new ModelLoadWait(context, deadline, callToken, recorder);
-    this.hedge = hedgingPolicy == null ? null : new HedgeController(this, hedgingPolicy, callToken);
+    this.admissions = new AdmissionControl(context);
+    this.loadWait = new ModelLoadWait(context);
+    this.hedge = hedgingPolicy == null ? null : new HedgeController(this, hedgingPolicy, context);
   }
 
   /** Runs to the answer. */
   ChatResponse run() {
-    boolean answered = false;
     try {
-      ChatResponse response = advance();
-      while (response == null) {
-        response = advance();
+      Step step = advance();
+      while (step instanceof Step.Continue) {
+        step = advance();
       }
-      answered = true;
-      return response;
+      return answerOrThrow(step);
     } catch (LlmException e) {
-      ChatResponse other = hedge == null ? null : hedge.winningAnswer(recorder.isAnswered());
+      // A hedge that has its answer cancels the call, to end the attempt that this thread reads.
+      ChatResponse other = hedge == null ? null : hedge.winningAnswer();
       if (other == null) {
         throw e;
       }
-      answered = true;
       return other;
     } finally {
       if (hedge != null) {
-        hedge.end(answered);
+        hedge.end();
       }
     }
   }
 
+  private ChatResponse answerOrThrow(Step last) {
+    if (last instanceof Step.Answered answered) {
+      return answered.response();
+    }
+    throw exhausted();
+  }
+
+  /** Ends the call for which no endpoint is left. */
+  LlmException exhausted() {
+    long now = context.time().nanos();
+    return context
+        .recorder()
+        .exhausted(
+            context.deadline().elapsed(), retryAfter(context.endpoints(), context.request(), now));
+  }
+
   /**
-   * Asks the next endpoint, or reads on where one is being asked.
-   *
-   * @return the answer; null while there is more to be done
+   * Makes one step, and gives back all that the call holds if that ends it with an exception. A
+   * plain call makes all its steps in {@link #run()}; a stream makes one when its reader wants
+   * more.
    */
-  @Nullable ChatResponse advance() {
+  Step advance() {
     boolean wellEnded = false;
     try {
-      ChatResponse response = null;
-      if (execution == null || execution.isClosed()) {
-        response = hedge == null ? null : hedge.awaitOutcome(nextIndex < endpoints.size());
-        response = response == null ? moveToNext() : response;
-      }
-      if (response == null && execution != null) {
-        response = execution.advance();
-      }
+      Step step = step();
       wellEnded = true;
-      return response;
+      return step;
     } catch (LlmException e) {
       throw e;
     } catch (Throwable e) {
-      throw recorder.failedInternally(e);
+      throw context.recorder().failedInternally(e);
     } finally {
       if (!wellEnded) {
         closeExecution();
@@ -114,21 +100,249 @@ final class FailoverCall {
     }
   }
 
-  /** Gives up what the call holds. */
-  private void closeExecution() {
+  /** One step of the call. The order of what follows is the order in which endpoints are tried. */
+  private Step step() {
+    // An endpoint is being asked. A failure there that does not end the call, and that the same
+    // endpoint is not to be asked again for, leads to the next one in the step after this.
     if (execution != null) {
+      Step step = execution.advance();
+      if (step instanceof Step.Exhausted) {
+        execution = null;
+        return Step.CONTINUE;
+      }
+      return step;
+    }
+
+    // It has failed while a hedge is being asked: that is the call's next endpoint, and is waited
+    // for. From here on no hedge begins, or it would ask the endpoint to which the call now goes.
+    if (hedge != null && hedge.awaitOutcome() instanceof Step.Answered answer) {
+      return answer;
+    }
+
+    // Every endpoint once, in order of preference.
+    List<GuardedEndpoint> endpoints = context.endpoints();
+    while (execution == null && nextIndex < endpoints.size()) {
+      context.throwIfCancelled();
+      GuardedEndpoint endpoint = endpoints.get(nextIndex);
+      // A function is the last resort: a model that is loaded in time answers in its place.
+      execution = endpoint.config().isLastResort() ? awaitLoadBefore(nextIndex) : null;
+      if (execution == null) {
+        nextIndex++;
+        execution = tryEnter(endpoint, shareInOrder(endpoint), context.token());
+      }
+    }
+
+    // None could answer at once. To wait is better than to fail, and first for what is sooner to
+    // be had: a slot at an endpoint that was full, then a model that is being loaded.
+    if (execution == null) {
+      execution = awaitSlotOrLoad();
+    }
+    if (execution == null) {
+      context.throwIfCancelled();
+      execution = retryReopened();
+    }
+    if (execution == null) {
+      execution = awaitLoad();
+    }
+    if (execution == null) {
+      context.throwIfCancelled();
+      return Step.EXHAUSTED;
+    }
+
+    if (hedge != null) {
+      hedge.onNextStarted();
+    }
+    return Step.CONTINUE;
+  }
+
+  /** Whether there is a server still to come that may be asked beside the one that is. */
+  boolean hasHedgeCandidate() {
+    List<GuardedEndpoint> endpoints = context.endpoints();
+    for (GuardedEndpoint endpoint : endpoints.subList(nextIndex, endpoints.size())) {
+      if (endpoint.config().isLocal()) {
+        // A function would always be first, and is the last resort.
+        return false;
+      }
+      if (!endpoint.isCircuitOpen() && context.isPermitted(endpoint)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Asks the next server beside the one that is being asked. Runs on a thread of the client's. */
+  Step runHedge(CancellationToken hedgeToken) {
+    EndpointExecution other = null;
+    while (other == null && hasHedgeCandidate()) {
+      GuardedEndpoint endpoint = context.endpoints().get(nextIndex++);
+      other = tryEnter(endpoint, shareInOrder(endpoint), hedgeToken);
+    }
+    return other == null ? Step.EXHAUSTED : runToEnd(other);
+  }
+
+  private static Step runToEnd(EndpointExecution execution) {
+    try {
+      Step step = execution.advance();
+      while (step instanceof Step.Continue) {
+        step = execution.advance();
+      }
+      return step;
+    } finally {
       execution.close();
     }
   }
 
-  /** Its reader wants more. */
-  void onReaderWaiting() {
-    deadline.onReaderWaiting();
+  private @Nullable EndpointExecution tryEnter(
+      GuardedEndpoint endpoint, DeadlineShare share, CancellationToken token) {
+    return begin(admissions.tryAdmit(endpoint, share, token), share, token);
   }
 
-  /** Its reader has an event, and takes his time. */
+  /** Null without an admission. */
+  private @Nullable EndpointExecution begin(
+      @Nullable Admission admission, DeadlineShare share, CancellationToken token) {
+    if (admission == null) {
+      return null;
+    }
+    // The hedge's own attempt is not hedged.
+    HedgeController watching = token == context.token() ? hedge : null;
+    return new EndpointExecution(context, admission, share, token, watching, loadWait);
+  }
+
+  private DeadlineShare shareInOrder(GuardedEndpoint endpoint) {
+    return DeadlineShare.of(endpoint, context.deadline(), eligibleFrom(nextIndex));
+  }
+
+  private List<GuardedEndpoint> eligibleFrom(int index) {
+    List<GuardedEndpoint> endpoints = context.endpoints();
+    return admissions.eligible(endpoints.subList(index, endpoints.size()));
+  }
+
+  /** Waits for the models of endpoints before the function that are being loaded. */
+  private @Nullable EndpointExecution awaitLoadBefore(int function) {
+    List<GuardedEndpoint> before = context.endpoints().subList(0, function);
+    GuardedEndpoint endpoint = loadWait.awaitAny(loading(before), reservedFor(function));
+    while (endpoint != null) {
+      context.throwIfCancelled();
+      EndpointExecution loaded = tryEnter(endpoint, shareInOrder(endpoint), context.token());
+      if (loaded != null) {
+        return loaded;
+      }
+      endpoint = loadWait.awaitAny(loading(before), reservedFor(function));
+    }
+    context.throwIfCancelled();
+    return null;
+  }
+
+  /** What a deadline that was set leaves for the function and those after it. */
+  private long reservedFor(int function) {
+    Deadline deadline = context.deadline();
+    return deadline.isSet() ? deadline.equalShares(eligibleFrom(function)) : 0;
+  }
+
+  private List<GuardedEndpoint> loading(List<GuardedEndpoint> among) {
+    return among.stream()
+        .filter(endpoint -> endpoint.isWarming() && context.isPermitted(endpoint))
+        .toList();
+  }
+
+  /** Waits, where endpoints were full, for a slot or a loaded model, whichever comes first. */
+  private @Nullable EndpointExecution awaitSlotOrLoad() {
+    while (!admissions.full().isEmpty() && context.deadline().remaining() > 0) {
+      context.deadline().onWait();
+      List<GuardedEndpoint> loading = loading(context.endpoints());
+      GuardedEndpoint withSlot = awaitSlotUnlessLoaded(loading);
+      GuardedEndpoint loaded =
+          withSlot == null ? ModelLoadWait.firstLoaded(loading).orElse(null) : null;
+      GuardedEndpoint endpoint = withSlot == null ? loaded : withSlot;
+      if (endpoint == null || (withSlot == null && context.token().reason() != null)) {
+        return null;
+      }
+      EndpointExecution entered = enterLast(endpoint, withSlot != null);
+      if (entered != null) {
+        return entered;
+      }
+    }
+    return null;
+  }
+
+  /** Null when no slot is free in time, or a model has been loaded first, which can answer now. */
+  private @Nullable GuardedEndpoint awaitSlotUnlessLoaded(List<GuardedEndpoint> loading) {
+    ModelLoadWaiters.Waiter waiter = new ModelLoadWaiters.Waiter();
+    loading.forEach(endpoint -> endpoint.loadWaiters().add(waiter));
+    try {
+      // A load that ended before this call was among its waiters has told nobody here of it.
+      return ModelLoadWait.firstLoaded(loading).isPresent()
+          ? null
+          : context
+              .admissionQueue()
+              .awaitSlot(
+                  admissions.full(),
+                  context.deadline().remaining(),
+                  context.token(),
+                  waiter.ended());
+    } finally {
+      loading.forEach(endpoint -> endpoint.loadWaiters().remove(waiter));
+    }
+  }
+
+  /** Enters one that was waited for, while others may still be. */
+  private @Nullable EndpointExecution enterLast(GuardedEndpoint endpoint, boolean hasSlot) {
+    if (!hasSlot) {
+      DeadlineShare share =
+          DeadlineShare.ofLast(endpoint, context.deadline(), admissions.stillAwaited());
+      return tryEnter(endpoint, share, context.token());
+    }
+    Admission admission = admissions.tryAdmitWithSlot(endpoint);
+    DeadlineShare share =
+        DeadlineShare.ofLast(endpoint, context.deadline(), admissions.stillAwaited());
+    return begin(admission, share, context.token());
+  }
+
+  /**
+   * Tries those again that went down while the call waited for a slot there: they may be up by now,
+   * and if not the call's attempts say so.
+   */
+  private @Nullable EndpointExecution retryReopened() {
+    for (GuardedEndpoint endpoint : List.copyOf(admissions.full())) {
+      EndpointExecution entered = endpoint.isCircuitOpen() ? tryEnterAgain(endpoint) : null;
+      if (entered != null) {
+        return entered;
+      }
+    }
+    return null;
+  }
+
+  /** Waits for whichever model is loaded first: a long load takes no time from a short one. */
+  private @Nullable EndpointExecution awaitLoad() {
+    List<GuardedEndpoint> loading = new ArrayList<>(loading(context.endpoints()));
+    while (!loading.isEmpty()) {
+      GuardedEndpoint loaded = loadWait.awaitAny(loading);
+      context.throwIfCancelled();
+      // With none loaded in time the first is asked, so that the call's attempts say why not.
+      GuardedEndpoint endpoint = loaded == null ? loading.get(0) : loaded;
+      EndpointExecution entered = tryEnterAgain(endpoint);
+      if (entered != null) {
+        return entered;
+      }
+      loading.remove(endpoint);
+    }
+    return null;
+  }
+
+  /** Enters one after all others: no time is to be kept for anybody. */
+  private @Nullable EndpointExecution tryEnterAgain(GuardedEndpoint endpoint) {
+    DeadlineShare share = DeadlineShare.ofLast(endpoint, context.deadline(), List.of());
+    return tryEnter(endpoint, share, context.token());
+  }
+
+  /** Called when the reader of a stream wants more. */
+  void onReaderWaiting() {
+    context.deadline().onReaderWaiting();
+  }
+
+  /** Called when the reader of a stream has an event: the time until it wants more is its own. */
   void onReaderIdle() {
-    deadline.onReaderIdle();
+    context.deadline().onReaderIdle();
     if (execution != null) {
       execution.onReaderIdle();
     }
@@ -137,399 +351,27 @@ final class FailoverCall {
   /** Ends the call between two steps. */
   LlmException abort(String why) {
     try {
-      if (execution != null && !execution.isClosed()) {
+      if (execution != null) {
         execution.abort(why);
       }
-      return recorder.stopped(why);
+      return context.recorder().stopped(why);
     } finally {
       closeExecution();
     }
   }
 
-  /**
-   * Goes to the next endpoint.
-   *
-   * @return the answer of the one beside the call, if there is no next and it has one
-   */
-  private @Nullable ChatResponse moveToNext() {
-    EndpointExecution here = enterNext();
-    if (hedge != null && here != null && here.isRunBy(hedge.token())) {
-      here.reportStart();
-      hedge.runTrial(here);
-      here = enterNext();
-    }
-    if (here == null) {
-      return awaitHedgeOrFail();
-    }
-    execution = here;
-    if (hedge != null) {
-      hedge.onNextStarted();
-    }
-    return null;
-  }
-
-  private ChatResponse awaitHedgeOrFail() {
-    ChatResponse other = hedge == null ? null : hedge.awaitOutcome(false);
-    if (other != null) {
-      return other;
-    }
-    throwIfCancelled();
-    throw recorder.exhausted(
-        deadline.elapsed(), retryAfter(endpoints, request, context.time().nanos()));
-  }
-
-  /** When the first of the endpoints may be asked again that are left alone now. */
-  static Optional<Duration> retryAfter(List<GuardedEndpoint> gates, ChatRequest request, long now) {
-    return gates.stream()
-        .filter(endpoint -> LocalityPolicy.isPermitted(request, endpoint.config()))
-        .flatMap(endpoint -> endpoint.timeUntilAdmission(now).stream())
-        .min(Comparator.naturalOrder());
-  }
-
-  /** Whether there is a server still to come that may be asked beside the one that is. */
-  boolean hasHedgeCandidate() {
-    for (GuardedEndpoint endpoint : endpoints.subList(nextIndex, endpoints.size())) {
-      if (endpoint.config().isLocal()) {
-        // A function would always be first, and is the last resort.
-        return false;
-      }
-      if (!endpoint.isCircuitOpen() && LocalityPolicy.isPermitted(request, endpoint.config())) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  /**
-   * Asks the next server beside the one that is being asked, while that is silent.
-   *
-   * @return its answer; null if it has none, or another came first
-   */
-  @Nullable ChatResponse runHedge(CancellationToken own) {
-    EndpointExecution other = null;
-    while (other == null && hasHedgeCandidate()) {
-      other = tryEnterInOrder(endpoints.get(nextIndex++), own);
-    }
-    return other == null ? null : runToEnd(other);
-  }
-
-  /** The answer of one endpoint; null if it has none, or another came first. */
-  static @Nullable ChatResponse runToEnd(EndpointExecution execution) {
-    try {
-      ChatResponse response = null;
-      while (response == null && !execution.isClosed()) {
-        response = execution.advance();
-      }
-      return response;
-    } finally {
+  private void closeExecution() {
+    if (execution != null) {
       execution.close();
     }
   }
 
-  /** Null when there is no further endpoint. */
-  private @Nullable EndpointExecution enterNext() {
-    while (nextIndex < endpoints.size()) {
-      throwIfCancelled();
-      GuardedEndpoint endpoint = endpoints.get(nextIndex);
-      EndpointExecution loaded =
-          endpoint.config().isLastResort() ? awaitLoadBefore(nextIndex) : null;
-      if (loaded != null) {
-        return loaded;
-      }
-      nextIndex++;
-      EndpointExecution execution = tryEnterInOrder(endpoint, callToken);
-      if (execution != null) {
-        return execution;
-      }
-    }
-    return awaitSlotOrLoad();
-  }
-
-  /** A function is the last resort: a model that is loaded in time answers instead. */
-  private @Nullable EndpointExecution awaitLoadBefore(int function) {
-    List<GuardedEndpoint> before = endpoints.subList(0, function);
-    GuardedEndpoint endpoint = loadWait.awaitAny(loading(before), reservedFor(function));
-    while (endpoint != null) {
-      throwIfCancelled();
-      EndpointExecution execution = tryEnterInOrder(endpoint, callToken);
-      if (execution != null) {
-        return execution;
-      }
-      endpoint = loadWait.awaitAny(loading(before), reservedFor(function));
-    }
-    throwIfCancelled();
-    return null;
-  }
-
-  /** What a deadline that was set leaves for those still to come. */
-  private long reservedFor(int function) {
-    return deadline.isSet()
-        ? deadline.equalShares(eligible(endpoints.subList(function, endpoints.size())))
-        : 0;
-  }
-
-  private List<GuardedEndpoint> loading(List<GuardedEndpoint> among) {
-    return among.stream()
-        .filter(
-            endpoint ->
-                endpoint.isWarming() && LocalityPolicy.isPermitted(request, endpoint.config()))
-        .toList();
-  }
-
-  private @Nullable EndpointExecution tryEnterInOrder(
-      GuardedEndpoint endpoint, CancellationToken token) {
-    List<GuardedEndpoint> stillToCome = eligible(endpoints.subList(nextIndex, endpoints.size()));
-    return tryEnter(endpoint, DeadlineShare.of(endpoint, deadline, stillToCome), token);
-  }
-
-  /** Asks if the gate lets the call in. No other way leads to an endpoint. */
-  private @Nullable EndpointExecution tryEnter(
-      GuardedEndpoint endpoint, DeadlineShare share, CancellationToken token) {
-    try {
-      LocalityPolicy.requirePermitted(request, endpoint.config());
-      EndpointCircuitBreaker.Permit permit = acquireOrQueue(endpoint, share, token);
-      return new EndpointExecution(
-          this, endpoint, permit, share, tokenFor(endpoint, permit, token));
-    } catch (AttemptException refusal) {
-      if (refusal.kind() == FailureKind.BULKHEAD_FULL && !fullEndpoints.contains(endpoint)) {
-        fullEndpoints.add(endpoint);
-      }
-      recorder.attemptSkipped(endpoint.config(), refusal);
-      return null;
-    }
-  }
-
-  /** An endpoint on trial is asked beside the call, if there is another to go to: one at a time. */
-  private CancellationToken tokenFor(
-      GuardedEndpoint endpoint, EndpointCircuitBreaker.Permit permit, CancellationToken token)
-      throws AttemptException {
-    if (hedge == null || token != callToken || !permit.isTrial() || !hasHedgeCandidate()) {
-      return token;
-    }
-    if (hedge.isIdle()) {
-      return hedge.token();
-    }
-    permit.release();
-    context.admissionQueue().release(endpoint);
-    throw endpoint.circuitOpenFailure("on trial, and nobody is to wait for that");
-  }
-
-  /** With a little patience for a place, if the endpoint is worth it. */
-  private EndpointCircuitBreaker.Permit acquireOrQueue(
-      GuardedEndpoint endpoint, DeadlineShare share, CancellationToken token)
-      throws AttemptException {
-    endpoint.health().modelLoader().beforeCall();
-    try {
-      return endpoint.acquire();
-    } catch (AttemptException refusal) {
-      if (refusal.kind() != FailureKind.BULKHEAD_FULL || endpoint.config().maxWait().isZero()) {
-        throw refusal;
-      }
-      return awaitPermit(endpoint, share, token);
-    }
-  }
-
-  private EndpointCircuitBreaker.Permit awaitPermit(
-      GuardedEndpoint endpoint, DeadlineShare share, CancellationToken token)
-      throws AttemptException {
-    long wait = Math.min(endpoint.config().maxWait().toNanos(), share.remainingToWait());
-    deadline.onWait();
-    if (wait <= 0 || context.admissionQueue().awaitSlot(List.of(endpoint), wait, token) == null) {
-      throwIfCancelled(token);
-      return endpoint.acquire();
-    }
-    return acquireWithSlot(endpoint, token);
-  }
-
-  /** The place goes to the next in the line if the call cannot use it. */
-  private EndpointCircuitBreaker.Permit acquireWithSlot(
-      GuardedEndpoint endpoint, CancellationToken token) throws AttemptException {
-    boolean entered = false;
-    try {
-      throwIfCancelled(token);
-      EndpointCircuitBreaker.Permit permit = endpoint.acquireWithSlot();
-      entered = true;
-      return permit;
-    } finally {
-      if (!entered) {
-        context.admissionQueue().release(endpoint);
-      }
-    }
-  }
-
-  /** Those still to come that could be asked as they are now, which keep time. */
-  private List<GuardedEndpoint> eligible(List<GuardedEndpoint> stillToCome) {
-    long now = context.time().nanos();
-    long left = deadline.remaining();
-    List<GuardedEndpoint> later = new ArrayList<>(stillToCome);
-    later.removeIf(
-        endpoint ->
-            !LocalityPolicy.isPermitted(request, endpoint.config())
-                || !endpoint.isEligible(now, left));
-    return later;
-  }
-
-  /** Those that had no place and are waited for, which keep time too. */
-  private List<GuardedEndpoint> stillAwaited() {
-    return fullEndpoints.stream().filter(endpoint -> !endpoint.isCircuitOpen()).toList();
-  }
-
-  /** Nobody else could answer: what is left are the endpoints that had no place. */
-  private @Nullable EndpointExecution awaitSlotOrLoad() {
-    while (!fullEndpoints.isEmpty() && deadline.remaining() > 0) {
-      deadline.onWait();
-      List<GuardedEndpoint> loading = loading(endpoints);
-      GuardedEndpoint placed = slotUnlessLoaded(loading);
-      GuardedEndpoint loaded =
-          placed == null ? ModelLoadWait.firstLoaded(loading).orElse(null) : null;
-      if (placed == null && (loaded == null || callToken.reason() != null)) {
-        break;
-      }
-      EndpointExecution execution = placed == null ? enterLoaded(loaded) : enterWithSlot(placed);
-      if (execution != null) {
-        return execution;
-      }
-    }
-    throwIfCancelled();
-    EndpointExecution execution = retryReopened();
-    return execution == null ? awaitLoad() : execution;
-  }
-
-  /** Null when none is free in time, or a model has been loaded first, which can answer now. */
-  private @Nullable GuardedEndpoint slotUnlessLoaded(List<GuardedEndpoint> loading) {
-    ModelLoadWaiters.Waiter waiter = new ModelLoadWaiters.Waiter();
-    loading.forEach(endpoint -> endpoint.loadWaiters().add(waiter));
-    try {
-      return ModelLoadWait.firstLoaded(loading).isPresent()
-          ? null
-          : context
-              .admissionQueue()
-              .awaitSlot(fullEndpoints, deadline.remaining(), callToken, waiter.ended());
-    } finally {
-      loading.forEach(endpoint -> endpoint.loadWaiters().remove(waiter));
-    }
-  }
-
-  private @Nullable EndpointExecution enterLoaded(@Nullable GuardedEndpoint endpoint) {
-    return endpoint == null
-        ? null
-        : tryEnter(endpoint, DeadlineShare.ofLast(endpoint, deadline, stillAwaited()), callToken);
-  }
-
-  /**
-   * What has gone down while the call waited for a place there may be up again; else it is told.
-   */
-  private @Nullable EndpointExecution retryReopened() {
-    for (GuardedEndpoint endpoint : List.copyOf(fullEndpoints)) {
-      EndpointExecution execution = endpoint.isCircuitOpen() ? tryEnterAgain(endpoint) : null;
-      if (execution != null) {
-        return execution;
-      }
-    }
-    return null;
-  }
-
-  /**
-   * Better to wait for a model that is being loaded than not to be answered: whichever is there
-   * first, so that a long load takes no time from a short one.
-   */
-  private @Nullable EndpointExecution awaitLoad() {
-    List<GuardedEndpoint> loading = new ArrayList<>(loading(endpoints));
-    while (!loading.isEmpty()) {
-      GuardedEndpoint endpoint = loadWait.awaitAny(loading);
-      throwIfCancelled();
-      EndpointExecution execution = tryEnterAgain(endpoint == null ? loading.get(0) : endpoint);
-      if (execution != null) {
-        return execution;
-      }
-      loading.remove(endpoint == null ? loading.get(0) : endpoint);
-    }
-    return null;
-  }
-
-  /** After all others: nothing is to be kept for anybody. */
-  private @Nullable EndpointExecution tryEnterAgain(GuardedEndpoint endpoint) {
-    return tryEnter(endpoint, DeadlineShare.ofLast(endpoint, deadline, List.of()), callToken);
-  }
-
-  private @Nullable EndpointExecution enterWithSlot(GuardedEndpoint endpoint) {
-    fullEndpoints.remove(endpoint);
-    try {
-      EndpointCircuitBreaker.Permit permit = acquireWithSlot(endpoint, callToken);
-      return new EndpointExecution(
-          this,
-          endpoint,
-          permit,
-          DeadlineShare.ofLast(endpoint, deadline, stillAwaited()),
-          callToken);
-    } catch (AttemptException refusal) {
-      recorder.attemptSkipped(endpoint.config(), refusal);
-      return null;
-    }
-  }
-
-  /** One try at {@code gate}. */
-  TimedAttempt newAttempt(
-      GuardedEndpoint endpoint, ChatRequest asked, long share, CancellationToken token) {
-    HedgeController activeHedge = token == callToken ? hedge : null;
-    endpoint.activity().onRequest();
-    return new TimedAttempt(
-        endpoint,
-        context.time(),
-        asked,
-        token,
-        deadline,
-        share,
-        sink.piecesBeforeFirst(),
-        activeHedge);
-  }
-
-  private void throwIfCancelled() {
-    throwIfCancelled(callToken);
-  }
-
-  /** Ends the call if its caller wants it no more. */
-  void throwIfCancelled(CancellationToken token) {
-    String reason = token.reason();
-    if (reason != null) {
-      throw recorder.stopped(reason);
-    }
-  }
-
-  /** The call has left an endpoint where it was for so long. */
-  void onEndpointLeft(GuardedEndpoint endpoint, long nanos) {
-    loadWait.onAsked(endpoint, nanos);
-  }
-
-  ChatRequest request() {
-    return request;
-  }
-
-  AnswerValidator validator() {
-    return validator;
-  }
-
-  TimeSource time() {
-    return context.time();
-  }
-
-  RetryPolicy retryPolicy() {
-    return context.retryPolicy();
-  }
-
-  AdmissionQueue admissionQueue() {
-    return context.admissionQueue();
-  }
-
-  Deadline deadline() {
-    return deadline;
-  }
-
-  CallRecorder recorder() {
-    return recorder;
-  }
-
-  StreamSink sink() {
-    return sink;
+  /** When the first of the endpoints that are left alone now may be asked again, where known. */
+  static Optional<Duration> retryAfter(
+      List<GuardedEndpoint> endpoints, ChatRequest request, long now) {
+    return endpoints.stream()
+        .filter(endpoint -> LocalityPolicy.isPermitted(request, endpoint.config()))
+        .flatMap(endpoint -> endpoint.timeUntilAdmission(now).stream())
+        .min(Comparator.naturalOrder());
   }
 }

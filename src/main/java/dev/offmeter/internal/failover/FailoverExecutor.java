@@ -48,7 +48,8 @@ public final class FailoverExecutor implements AutoCloseable {
 
   private final List<GuardedEndpoint> endpoints;
   private final Resilience4jRegistries registries = emptyRegistries();
-  private final FailoverCall.CallContext context;
+  private final TimeSource time;
+  private final AdmissionQueue admissionQueue;
   private final LlmListener listener;
   private final @Nullable HedgingPolicy hedgingPolicy;
   private final AtomicLong calls = new AtomicLong();
@@ -79,8 +80,8 @@ public final class FailoverExecutor implements AutoCloseable {
       LlmListener listener) {
     this.hedgingPolicy = hedgingPolicy;
     this.listener = listener;
-    AdmissionQueue admissionQueue = new AdmissionQueue(time);
-    this.context = new FailoverCall.CallContext(time, new RetryPolicy(time), admissionQueue);
+    this.time = time;
+    this.admissionQueue = new AdmissionQueue(time);
     GuardedEndpoint.SharedResources shared =
         new GuardedEndpoint.SharedResources(
             time,
@@ -145,16 +146,13 @@ public final class FailoverExecutor implements AutoCloseable {
    */
   public Diagnosis diagnose(boolean tokens, CancellationToken token) {
     return UserCode.givingBackInterrupt(
-        () -> new Diagnoser(context.time(), tokens, token).diagnose(endpoints));
+        () -> new Diagnoser(time, tokens, token).diagnose(endpoints));
   }
 
   /** Stops all background work. */
   @Override
   public void close() {
     endpoints.forEach(endpoint -> endpoint.health().close());
-    if (hedgingPolicy != null) {
-      hedgingPolicy.close();
-    }
   }
 
   /** Returns the Resilience4j registries that hold the circuit breakers and bulkheads. */
@@ -166,20 +164,10 @@ public final class FailoverExecutor implements AutoCloseable {
    * Asks one endpoint after the other until one answers.
    *
    * @param limit the deadline; null for the sum of what the endpoints may take
+   * @param made when the call was handed over: its deadline began then, while the default without a
+   *     deadline begins now, because it covers attempts only
    * @param validator decides whether an answer is accepted
    * @throws LlmException if none answers, or the call is cancelled
-   */
-  public ChatResponse chat(
-      ChatRequest request,
-      @Nullable Duration limit,
-      CancellationToken token,
-      AnswerValidator validator) {
-    return chat(request, limit, context.time().nanos(), token, validator);
-  }
-
-  /**
-   * Asks one endpoint after the other for a call that was handed over at {@code made}: its deadline
-   * began then, while the default without a deadline begins now, because it covers attempts only.
    */
   public ChatResponse chat(
       ChatRequest request,
@@ -197,7 +185,7 @@ public final class FailoverExecutor implements AutoCloseable {
    * thread began it.
    */
   public LlmException notStarted(ChatRequest request, long made) {
-    long now = context.time().nanos();
+    long now = time.nanos();
     CallRecorder recorder = newRecorder(request);
     for (GuardedEndpoint endpoint : endpoints) {
       Attempt unused = recorder.attemptSkipped(endpoint.config(), notStarted(request, endpoint));
@@ -231,7 +219,7 @@ public final class FailoverExecutor implements AutoCloseable {
         () ->
             newCall(
                 request,
-                deadline(request, limit, context.time().nanos()),
+                deadline(request, limit, time.nanos()),
                 token,
                 sink,
                 AnswerValidator.of(request),
@@ -241,12 +229,12 @@ public final class FailoverExecutor implements AutoCloseable {
 
   private Deadline deadline(ChatRequest request, @Nullable Duration limit, long made) {
     return limit == null
-        ? Deadline.ofEndpoints(context.time(), endpoints, request.repairTurn())
-        : Deadline.setAt(context.time(), made, limit);
+        ? Deadline.ofEndpoints(time, endpoints, request.repairTurn())
+        : Deadline.setAt(time, made, limit);
   }
 
   private CallRecorder newRecorder(ChatRequest request) {
-    return new CallRecorder(calls.incrementAndGet(), request.tags(), context.time(), listener);
+    return new CallRecorder(calls.incrementAndGet(), request.tags(), time, listener);
   }
 
   private FailoverCall newCall(
@@ -256,8 +244,17 @@ public final class FailoverExecutor implements AutoCloseable {
       StreamSink sink,
       AnswerValidator validator,
       @Nullable HedgingPolicy hedgingPolicy) {
-    CallRecorder recorder = newRecorder(request);
-    return new FailoverCall(
-        endpoints, context, request, deadline, token, recorder, sink, validator, hedgingPolicy);
+    CallContext context =
+        new CallContext(
+            endpoints,
+            request,
+            deadline,
+            token,
+            newRecorder(request),
+            sink,
+            validator,
+            time,
+            admissionQueue);
+    return new FailoverCall(context, hedgingPolicy);
   }
 }

@@ -48,6 +48,9 @@ final class GuardedEndpoint {
   private final PromptTruncationDetector truncationDetector;
   private final ModelLoadWaiters loadWaiters = new ModelLoadWaiters();
 
+  /** Whether the last half-open trial was hedged at once. Written by the one call on trial. */
+  private volatile boolean trialHedged;
+
   /** What the gates of one client share. */
   record SharedResources(
       TimeSource time,
@@ -108,6 +111,9 @@ final class GuardedEndpoint {
     if (change.to() == EndpointState.DOWN || change.to() == EndpointState.WARMING) {
       // A server that was restarted meanwhile knows none of them.
       exchangeFactory.dropIdleConnections();
+    }
+    if (change.to() == EndpointState.UP) {
+      trialHedged = false;
     }
     health.onStateChanged(change);
     loadWaiters.onStateChanged(change);
@@ -235,30 +241,62 @@ final class GuardedEndpoint {
     return wait.isZero() ? Optional.empty() : Optional.of(wait);
   }
 
+  /** Notes a half-open trial, and returns whether it is to be hedged at once: every second is. */
+  boolean alternateTrialHedge() {
+    boolean hedged = !trialHedged;
+    trialHedged = hedged;
+    return hedged;
+  }
+
   /** How long it will still be left alone. */
   Duration remainingBackoff() {
     return breaker.remainingBackoff();
   }
 
   /**
-   * Lets a call in, which then also has a place.
+   * Admits a call, if the endpoint is not known to be down and has a free bulkhead slot.
    *
    * @throws AttemptException if the endpoint is down or full
    */
-  EndpointCircuitBreaker.Permit acquire() throws AttemptException {
+  Admission acquire() throws AttemptException {
+    // The permit first: a call that is refused for the endpoint's health must not take, even for a
+    // moment, a slot that another could use.
     EndpointCircuitBreaker.Permit permit = breaker.acquirePermit();
-    boolean placed = false;
+    boolean admitted = false;
     try {
-      placed = tryAcquireSlot();
+      admitted = tryAcquireSlot();
     } finally {
-      if (!placed) {
+      if (!admitted) {
         permit.release();
       }
     }
-    if (!placed) {
+    if (!admitted) {
       throw bulkheadFullFailure();
     }
-    return permit;
+    return new Admission(this, permit);
+  }
+
+  /**
+   * Admits a call that was handed its slot by the {@link AdmissionQueue}. Passes the slot on to the
+   * next in the queue if the call is refused.
+   *
+   * @throws AttemptException if the endpoint is down
+   */
+  Admission acquireWithSlot() throws AttemptException {
+    EndpointCircuitBreaker.Permit permit = null;
+    try {
+      permit = breaker.acquirePermit();
+      return new Admission(this, permit);
+    } finally {
+      if (permit == null) {
+        passOnSlot();
+      }
+    }
+  }
+
+  /** Hands a slot that was acquired to the next call in the queue, or frees it. */
+  void passOnSlot() {
+    admissionQueue.release(this);
   }
 
   private AttemptException bulkheadFullFailure() {
@@ -268,15 +306,6 @@ final class GuardedEndpoint {
         most < config.maxConcurrent()
             ? "overloaded: as many calls are there as it was seen to serve in time, " + most
             : "all " + config.maxConcurrent() + " places of maxConcurrent taken");
-  }
-
-  /**
-   * Lets a call in that has its place already.
-   *
-   * @throws AttemptException if the endpoint is down
-   */
-  EndpointCircuitBreaker.Permit acquireWithSlot() throws AttemptException {
-    return breaker.acquirePermit();
   }
 
   /** A place that a caller waits for, without a look at the endpoint's health. */

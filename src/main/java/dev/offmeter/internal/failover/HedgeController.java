@@ -9,17 +9,12 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The second endpoint of one call: it is asked on a thread of the client's own while the first is
- * silent. Whichever has the first complete answer ends the other. One at a time, and while it is
- * there the call goes to no third.
- *
- * <p>Of an endpoint on trial nobody is to wait for the outcome: it is asked on that thread, and the
- * call goes on to the next. When that answers first, the trial is not ended: else a slow endpoint
- * would never be seen to be back.
+ * The hedge of one call: a second endpoint, asked on a thread of the client's own while the first
+ * is silent. Whichever has the first complete answer ends the other. There is one hedge at a time,
+ * and while it runs the call goes to no third endpoint.
  */
 final class HedgeController {
   private static final String LOST = "another endpoint answered first";
@@ -27,181 +22,131 @@ final class HedgeController {
   private final FailoverCall call;
   private final HedgingPolicy policy;
   private final CancellationToken callToken;
+  private final CallRecorder recorder;
   private final CancellationToken hedgeToken = new CancellationToken();
   private final ReentrantLock lock = new ReentrantLock();
-  private @Nullable CompletableFuture<@Nullable ChatResponse> secondCall;
+
+  // The three below: under the lock. The timer's thread begins hedges while the call's moves on.
+
+  /** The outcome of the hedge that was begun last; null while there is none. */
+  private @Nullable CompletableFuture<Step> outcome;
+
+  /** Whether the call is between two endpoints. */
   private boolean movingOn;
-  private boolean onTrial;
+
   private boolean ended;
 
-  HedgeController(FailoverCall call, HedgingPolicy policy, CancellationToken callToken) {
+  HedgeController(FailoverCall call, HedgingPolicy policy, CallContext context) {
     this.call = call;
     this.policy = policy;
-    this.callToken = callToken;
+    this.callToken = context.token();
+    this.recorder = context.recorder();
     policy.addBudget();
   }
 
-  /** How long the first endpoint may be silent. */
+  /** How many nanoseconds the first endpoint may be silent. */
   long delay() {
     return policy.delay();
   }
 
-  /** The first endpoint has been silent for long. */
-  void onSilence() {
-    CompletableFuture<@Nullable ChatResponse> begun = new CompletableFuture<>();
+  /**
+   * Called when a half-open trial begins: its caller should not wait {@link #delay()} for an
+   * endpoint that may still be down. Every second trial of an endpoint has that time all the same:
+   * one that is only slower than the next would else never be seen to be back.
+   */
+  void onTrialStarted(GuardedEndpoint endpoint) {
+    if (endpoint.alternateTrialHedge()) {
+      start();
+    }
+  }
+
+  /** Begins the hedge, if there is an endpoint for it and the client's share allows it. */
+  void start() {
+    CompletableFuture<Step> begun = new CompletableFuture<>();
     lock.lock();
     try {
-      boolean wanted = !ended && !movingOn && secondCall == null && call.hasHedgeCandidate();
+      // While the call moves on, it and the hedge would take the same next endpoint.
+      boolean wanted = !ended && !movingOn && outcome == null && call.hasHedgeCandidate();
       if (!wanted || !policy.trySpend()) {
         return;
       }
-      secondCall = begun;
+      outcome = begun;
     } finally {
       lock.unlock();
     }
-    boolean unused = execute(begun, () -> call.runHedge(hedgeToken));
-  }
-
-  /** Ends what runs beside the call. */
-  CancellationToken token() {
-    return hedgeToken;
-  }
-
-  /** Whether nothing runs beside the call. */
-  boolean isIdle() {
-    lock.lock();
-    try {
-      return secondCall == null;
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** Goes on with an endpoint that is on trial, while the call goes to the next. */
-  void runTrial(EndpointExecution execution) {
-    CompletableFuture<@Nullable ChatResponse> begun = new CompletableFuture<>();
-    lock.lock();
-    try {
-      onTrial = true;
-      secondCall = begun;
-    } finally {
-      lock.unlock();
-    }
-    policy.onTrialStarted(hedgeToken);
-    if (!execute(begun, () -> FailoverCall.runToEnd(execution))) {
-      execution.abandon();
-    }
-  }
-
-  /** Whether a thread has taken it. */
-  private boolean execute(
-      CompletableFuture<@Nullable ChatResponse> begun, Supplier<@Nullable ChatResponse> asking) {
     // The client may be closed, which ends the call too, or the process without a further thread.
-    boolean handed = UserCode.run(() -> policy.workers().execute(() -> run(begun, asking))) == null;
-    if (!handed) {
-      policy.onTrialEnded(hedgeToken);
-      begun.complete(null);
-      onTrialFailed(begun);
+    if (UserCode.run(() -> policy.workers().execute(() -> run(begun))) != null) {
+      begun.complete(Step.EXHAUSTED);
     }
-    return handed;
   }
 
-  private void run(
-      CompletableFuture<@Nullable ChatResponse> begun, Supplier<@Nullable ChatResponse> asking) {
+  private void run(CompletableFuture<Step> begun) {
     try {
-      ChatResponse response = asking.get();
-      begun.complete(response);
-      if (response != null) {
+      Step step = call.runHedge(hedgeToken);
+      // Completed first: the call's thread, which the cancellation wakes, must find the answer.
+      begun.complete(step);
+      if (step instanceof Step.Answered) {
         callToken.cancel(LOST);
-      } else {
-        onTrialFailed(begun);
       }
     } catch (Throwable e) {
       begun.completeExceptionally(e);
       callToken.cancel("the second endpoint ended the call");
-    } finally {
-      policy.onTrialEnded(hedgeToken);
-    }
-  }
-
-  /** It was not the call's second endpoint, which it may still have. */
-  private void onTrialFailed(CompletableFuture<@Nullable ChatResponse> begun) {
-    lock.lock();
-    try {
-      if (onTrial && secondCall == begun) {
-        secondCall = null;
-        onTrial = false;
-      }
-    } finally {
-      lock.unlock();
     }
   }
 
   /**
-   * Waits for the second endpoint, if one is being asked: the first has failed. None is begun until
-   * the first has its {@link #onNextStarted() next}. A trial is waited for only if nobody else is
-   * left.
+   * Waits for the hedge, if there is one, as the first endpoint has failed. No other begins until
+   * the call has {@linkplain #onNextStarted() its next endpoint}.
    *
-   * @param othersLeft whether the call may go on to another endpoint
-   * @return its answer; null if there is none, or not yet
+   * @return its answer, or {@code CONTINUE} if it has none
    * @throws LlmException if it has ended the call
    */
-  @Nullable ChatResponse awaitOutcome(boolean othersLeft) {
-    CompletableFuture<@Nullable ChatResponse> asked = setMovingOn(true);
-    if (asked == null || (othersLeft && isTrial(asked) && !asked.isDone())) {
-      return null;
+  Step awaitOutcome() {
+    CompletableFuture<Step> asked = setMovingOn(true);
+    if (asked == null) {
+      return Step.CONTINUE;
     }
     callToken.cancelWhenRequested(asked);
-    return awaitAnswer(asked);
+    return await(asked);
   }
 
-  private boolean isTrial(CompletableFuture<@Nullable ChatResponse> asked) {
-    lock.lock();
-    try {
-      return onTrial && secondCall == asked;
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** The call has gone on to another endpoint. */
+  /** Called when the call is at its next endpoint, beside which a hedge may begin. */
   void onNextStarted() {
-    CompletableFuture<@Nullable ChatResponse> unused = setMovingOn(false);
+    CompletableFuture<Step> unused = setMovingOn(false);
   }
 
-  private @Nullable CompletableFuture<@Nullable ChatResponse> setMovingOn(boolean moves) {
+  private @Nullable CompletableFuture<Step> setMovingOn(boolean moves) {
     lock.lock();
     try {
       movingOn = moves;
-      return secondCall;
+      return outcome;
     } finally {
       lock.unlock();
     }
   }
 
-  private @Nullable ChatResponse awaitAnswer(CompletableFuture<@Nullable ChatResponse> asked) {
+  private Step await(CompletableFuture<Step> asked) {
     try {
-      ChatResponse response = asked.get();
-      if (response == null) {
-        reset();
+      Step step = asked.get();
+      if (step instanceof Step.Answered) {
+        return step;
       }
-      return response;
+      reset();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      return null;
     } catch (CancellationException e) {
-      return null;
+      // The loop looks at the token next.
     } catch (ExecutionException e) {
       throw rethrown(e.getCause());
     }
+    return Step.CONTINUE;
   }
 
-  /** The next endpoint may have a second beside it too. */
+  /** The call's next endpoint may have a hedge too. */
   private void reset() {
     lock.lock();
     try {
-      secondCall = null;
-      onTrial = false;
+      outcome = null;
     } finally {
       lock.unlock();
     }
@@ -214,30 +159,28 @@ final class HedgeController {
     return cause instanceof RuntimeException known ? known : new IllegalStateException(cause);
   }
 
-  /**
-   * The answer of the second endpoint, if that is what ended the first.
-   *
-   * @param answered whether there is one, and everybody has been told but its caller
-   */
-  @Nullable ChatResponse winningAnswer(boolean answered) {
-    CompletableFuture<@Nullable ChatResponse> asked = setMovingOn(true);
+  /** Returns the hedge's answer, if that is why the first endpoint's attempt was ended. */
+  @Nullable ChatResponse winningAnswer() {
+    CompletableFuture<Step> asked = setMovingOn(true);
     if (asked == null) {
       return null;
     }
-    if (answered) {
-      return asked.handle((response, failure) -> response).join();
+    if (recorder.isAnswered()) {
+      // Everybody has been told of the answer but this thread: it is there, or about to be.
+      return answer(asked.handle((step, failure) -> step).join());
     }
-    return asked.isDone() && !asked.isCancelled() ? awaitAnswer(asked) : null;
+    return asked.isDone() && !asked.isCancelled() ? answer(await(asked)) : null;
   }
 
-  /** The call is over, with an answer or without. */
-  void end(boolean answered) {
+  private static @Nullable ChatResponse answer(@Nullable Step step) {
+    return step instanceof Step.Answered answered ? answered.response() : null;
+  }
+
+  /** Ends the hedge with its call. */
+  void end() {
     lock.lock();
     try {
       ended = true;
-      if (answered && onTrial) {
-        return;
-      }
     } finally {
       lock.unlock();
     }

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.failover;
 
-import dev.offmeter.internal.time.CancellationToken;
 import java.time.Duration;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -19,15 +16,13 @@ public final class HedgingPolicy {
    */
   private static final double MAX_BUDGET = 10;
 
-  private static final String CLOSED = "the client was closed";
-
   private final long delay;
   private final double maxShare;
   private final Executor workers;
   private final ReentrantLock lock = new ReentrantLock();
-  private final Set<CancellationToken> trials = ConcurrentHashMap.newKeySet();
+
+  /** How many calls may be hedged now. Under the lock. */
   private double budget = 1;
-  private volatile boolean closed;
 
   /**
    * Creates a policy.
@@ -72,23 +67,5 @@ public final class HedgingPolicy {
     } finally {
       lock.unlock();
     }
-  }
-
-  /** Registers a trial, which may outlive its call, so that {@link #close} can end it. */
-  void onTrialStarted(CancellationToken trial) {
-    trials.add(trial);
-    if (closed) {
-      trial.cancel(CLOSED);
-    }
-  }
-
-  void onTrialEnded(CancellationToken trial) {
-    trials.remove(trial);
-  }
-
-  /** Ends the trials that are left. */
-  void close() {
-    closed = true;
-    trials.forEach(trial -> trial.cancel(CLOSED));
   }
 }

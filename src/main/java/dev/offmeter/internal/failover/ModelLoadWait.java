@@ -4,12 +4,14 @@ package dev.offmeter.internal.failover;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.health.ModelLoadWaiters;
+import dev.offmeter.internal.time.CancellableWait;
 import dev.offmeter.internal.time.CancellationToken;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -23,7 +25,7 @@ import org.slf4j.LoggerFactory;
 final class ModelLoadWait {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
-  private final FailoverCall.CallContext context;
+  private final CallContext context;
   private final Deadline deadline;
   private final CancellationToken token;
   private final CallRecorder recorder;
@@ -37,15 +39,11 @@ final class ModelLoadWait {
   /** The nanoseconds for which an endpoint was waited for. */
   private final Map<GuardedEndpoint, Long> waitedNanos = new HashMap<>(2);
 
-  ModelLoadWait(
-      FailoverCall.CallContext context,
-      Deadline deadline,
-      CancellationToken token,
-      CallRecorder recorder) {
+  ModelLoadWait(CallContext context) {
     this.context = context;
-    this.deadline = deadline;
-    this.token = token;
-    this.recorder = recorder;
+    this.deadline = context.deadline();
+    this.token = context.token();
+    this.recorder = context.recorder();
   }
 
   /** Adds the time of an attempt at the endpoint. May be called by any thread. */
@@ -134,7 +132,9 @@ final class ModelLoadWait {
       Optional<GuardedEndpoint> already = firstLoaded(loading);
       if (already.isEmpty()) {
         deadline.onWait();
-        context.retryPolicy().await(waiter.ended(), nanos, token);
+        // A copy is waited for: whether the waiter itself was told is looked at after the wait.
+        CompletableFuture<Void> told = waiter.ended().thenAccept(loaded -> {});
+        CancellableWait.await(context.time(), told, nanos, token);
         already = firstLoaded(loading);
       }
       return already.orElse(null);

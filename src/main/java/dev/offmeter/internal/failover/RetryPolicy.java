@@ -2,17 +2,13 @@
 package dev.offmeter.internal.failover;
 
 import dev.offmeter.internal.AttemptException;
-import dev.offmeter.internal.time.CancellationToken;
-import dev.offmeter.internal.time.TimeSource;
 import io.github.resilience4j.core.IntervalFunction;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.Future;
 
-/** Whether and when the same endpoint is asked again. */
+/** Decides whether and when the same endpoint is asked again. */
 final class RetryPolicy {
   /** 0.5 s, doubled each time up to 8 s, with half of it as jitter either way. */
   private static final IntervalFunction INTERVALS =
@@ -22,11 +18,7 @@ final class RetryPolicy {
   /** What is allowed for the pause that a server asks for, when the caller has set no deadline. */
   private static final Duration MAX_SERVER_BACKOFF = Duration.ofSeconds(10);
 
-  private final TimeSource time;
-
-  RetryPolicy(TimeSource time) {
-    this.time = time;
-  }
+  private RetryPolicy() {}
 
   /** What so many retries may wait in all, unless a server asks for more. */
   static Duration maxTotalBackoff(int retries) {
@@ -40,7 +32,7 @@ final class RetryPolicy {
    * @param share nanoseconds that the endpoint still has for it
    * @return empty when the next endpoint is to be asked instead
    */
-  Optional<Duration> backoff(
+  static Optional<Duration> backoff(
       GuardedEndpoint endpoint, AttemptException failure, int retry, long share) {
     boolean allowed =
         !failure.isDefinite()
@@ -63,30 +55,5 @@ final class RetryPolicy {
 
   private static Duration longest(Duration... durations) {
     return Collections.max(List.of(durations));
-  }
-
-  /** Waits; returns early when the call is cancelled or its thread interrupted. */
-  void sleep(Duration pause, CancellationToken token) {
-    await(new CompletableFuture<>(), pause.toNanos(), token);
-  }
-
-  /** The same, and returns early when {@code event} is completed. */
-  void await(CompletableFuture<?> event, long nanos, CancellationToken token) {
-    // Others may wait for the same event, and it is not this call's to end.
-    CompletableFuture<Void> over = event.thenAccept(happened -> {});
-    Future<?> clock = time.schedule(nanos, () -> over.complete(null));
-    if (clock == null) {
-      // Nothing is waited for without a clock.
-      return;
-    }
-    token.cancelWhenRequested(over);
-    try {
-      // If it was cancelled, the loop looks at that next.
-      time.await(over);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    } finally {
-      clock.cancel(false);
-    }
   }
 }

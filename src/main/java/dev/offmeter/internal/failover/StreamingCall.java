@@ -80,10 +80,13 @@ public final class StreamingCall implements AutoCloseable {
   private void advance(FailoverCall running) {
     boolean goesOn = false;
     try {
-      response = running.advance();
-      goesOn = response == null;
-      if (response != null) {
-        sink.onCompleted(response);
+      Step step = running.advance();
+      goesOn = step instanceof Step.Continue;
+      if (step instanceof Step.Answered answered) {
+        response = answered.response();
+        sink.onCompleted(answered.response());
+      } else if (!goesOn) {
+        failure = running.exhausted();
       }
     } catch (LlmException e) {
       failure = e;

@@ -623,7 +623,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt {
   private void reportSilence(long now) {
     if (hedge != null && hedgeDueAt() - now <= 0) {
       hedgeAt = start + NEVER;
-      hedge.onSilence();
+      hedge.start();
     }
     if (silenceCheckDueAt() - now <= 0) {
       silenceCheckAt = now + silenceThreshold;

@@ -43,7 +43,7 @@ class AdaptiveConcurrencyLimitTest {
       boolean unused = limit.onServed(limit.snapshot(time.nanos()), time.nanos() + 1);
     }
     time.advance(ATTEMPT);
-    limit.onOverloaded(waits);
+    limit.onOverloaded(waits, false);
   }
 
   @Test
@@ -137,10 +137,10 @@ class AdaptiveConcurrencyLimitTest {
     AdaptiveConcurrencyLimit.EntrySnapshot early = limit.snapshot(time.nanos());
     overload(5);
     AdaptiveConcurrencyLimit.EntrySnapshot late = limit.snapshot(time.nanos());
-    limit.onOverloaded(early);
+    limit.onOverloaded(early, false);
     assertThat(limit.limit()).isEqualTo(5);
 
-    limit.onOverloaded(late);
+    limit.onOverloaded(late, false);
     assertThat(limit.limit()).as("one that is let in may be overloaded too").isEqualTo(1);
   }
 
@@ -151,7 +151,7 @@ class AdaptiveConcurrencyLimitTest {
     boolean one = small.onServed(waits, time.nanos());
     boolean two = small.onServed(waits, time.nanos());
 
-    small.onOverloaded(waits);
+    small.onOverloaded(waits, false);
 
     assertThat(one || two || small.isActive()).isFalse();
   }
@@ -196,7 +196,7 @@ class AdaptiveConcurrencyLimitTest {
     AdaptiveConcurrencyLimit.EntrySnapshot waits = limit.snapshot(time.nanos());
     serve(Duration.ofSeconds(3), 5);
 
-    limit.onOverloaded(waits);
+    limit.onOverloaded(waits, false);
 
     assertThat(limit.limit()).isEqualTo(4);
   }
@@ -216,7 +216,7 @@ class AdaptiveConcurrencyLimitTest {
     limit.onAnswerEnded();
     time.advance(ATTEMPT.minusSeconds(1));
 
-    limit.onOverloaded(waits);
+    limit.onOverloaded(waits, false);
 
     assertThat(limit.limit()).as("six that were coming, and three that have begun").isEqualTo(9);
   }
@@ -228,7 +228,7 @@ class AdaptiveConcurrencyLimitTest {
     boolean unused = limit.onServed(limit.snapshot(time.nanos()), time.nanos());
     time.advance(ATTEMPT);
 
-    limit.onOverloaded(waits);
+    limit.onOverloaded(waits, false);
 
     assertThat(limit.limit()).isEqualTo(1);
   }
@@ -240,7 +240,7 @@ class AdaptiveConcurrencyLimitTest {
         limit(
             Integer.MAX_VALUE,
             new AttemptTimeouts(twoMinutes, ATTEMPT, twoMinutes, ATTEMPT, twoMinutes, null));
-    slow.onOverloaded(slow.snapshot(time.nanos()));
+    slow.onOverloaded(slow.snapshot(time.nanos()), false);
 
     time.advance(Duration.ofSeconds(119));
     assertThat(slow.endIfCalm()).isFalse();
@@ -262,7 +262,7 @@ class AdaptiveConcurrencyLimitTest {
       assertThat(queued.onAnswerBegun(waits, time.nanos())).isFalse();
       queued.onAnswerEnded();
     }
-    queued.onOverloaded(waits);
+    queued.onOverloaded(waits, false);
     time.advance(Duration.ofMinutes(1));
     AdaptiveConcurrencyLimit.EntrySnapshot last = queued.snapshot(time.nanos());
     for (int i = 0; i < 2; i++) {

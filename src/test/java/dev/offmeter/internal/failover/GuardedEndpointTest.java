@@ -45,16 +45,50 @@ class GuardedEndpointTest {
   @Test
   void aCallThatFindsNoSlotIsNotTheTrial() throws AttemptException {
     GuardedEndpoint endpoint = gate();
-    endpoint.acquire().onFailure(AttemptException.of(FailureKind.TUNNEL_DOWN, "nobody there"), 1);
+    Admission first = endpoint.acquire();
+    first.permit().onFailure(AttemptException.of(FailureKind.TUNNEL_DOWN, "nobody there"), 1);
     time.advance(Duration.ofSeconds(16));
     assertThatThrownBy(endpoint::acquire)
         .isInstanceOfSatisfying(
             AttemptException.class,
             full -> assertThat(full.kind()).isEqualTo(FailureKind.BULKHEAD_FULL));
 
-    endpoint.releaseSlot();
+    first.close();
 
-    assertThat(endpoint.acquire()).isNotNull();
+    Admission trial = endpoint.acquire();
+    assertThat(trial.permit().isTrial()).isTrue();
+    trial.close();
+  }
+
+  @Test
+  void anAdmissionGivesItsSlotBackOnce() throws AttemptException {
+    GuardedEndpoint endpoint = gate();
+    Admission admission = endpoint.acquire();
+    assertThat(endpoint.status().inFlight()).isEqualTo(1);
+
+    admission.close();
+    Admission next = endpoint.acquire();
+    admission.close();
+
+    assertThat(endpoint.status().inFlight()).as("the next one's").isEqualTo(1);
+    next.close();
+    assertThat(endpoint.status().inFlight()).isZero();
+  }
+
+  @Test
+  void aSlotThatWasHandedToACallIsFreedWhenTheEndpointIsDown() throws AttemptException {
+    GuardedEndpoint endpoint = gate();
+    Admission before = endpoint.acquire();
+    before.permit().onFailure(AttemptException.of(FailureKind.TUNNEL_DOWN, "nobody there"), 1);
+    before.close();
+    assertThat(endpoint.tryAcquireSlot()).isTrue();
+
+    assertThatThrownBy(endpoint::acquireWithSlot)
+        .isInstanceOfSatisfying(
+            AttemptException.class,
+            down -> assertThat(down.kind()).isEqualTo(FailureKind.CIRCUIT_OPEN));
+
+    assertThat(endpoint.status().inFlight()).isZero();
   }
 
   private GuardedEndpoint server(AdmissionQueue admissionQueue) {
@@ -93,7 +127,7 @@ class GuardedEndpointTest {
     GuardedEndpoint endpoint = server(admissionQueue);
     AdaptiveConcurrencyLimit.EntrySnapshot entry = endpoint.adaptiveLimit().snapshot(time.nanos());
     assertThat(endpoint.tryAcquireSlot()).isTrue();
-    endpoint.adaptiveLimit().onOverloaded(entry);
+    endpoint.adaptiveLimit().onOverloaded(entry, false);
     CompletableFuture<GuardedEndpoint> waiting = waitsFor(endpoint, admissionQueue);
     assertThat(waiting).isNotDone();
 
@@ -113,7 +147,7 @@ class GuardedEndpointTest {
     assertThat(endpoint.tryAcquireSlot()).isTrue();
     assertThat(endpoint.isEligible(time.nanos(), within)).isTrue();
 
-    endpoint.adaptiveLimit().onOverloaded(endpoint.adaptiveLimit().snapshot(time.nanos()));
+    endpoint.adaptiveLimit().onOverloaded(endpoint.adaptiveLimit().snapshot(time.nanos()), false);
 
     assertThat(endpoint.isEligible(time.nanos(), within)).isFalse();
     endpoint.releaseSlot();
@@ -127,7 +161,7 @@ class GuardedEndpointTest {
     for (int i = 0; i < 3; i++) {
       assertThat(endpoint.tryAcquireSlot()).isTrue();
     }
-    endpoint.adaptiveLimit().onOverloaded(endpoint.adaptiveLimit().snapshot(time.nanos()));
+    endpoint.adaptiveLimit().onOverloaded(endpoint.adaptiveLimit().snapshot(time.nanos()), false);
     CompletableFuture<GuardedEndpoint> waiting = waitsFor(endpoint, admissionQueue);
 
     admissionQueue.release(endpoint);

@@ -15,6 +15,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.RejectedExecutionException;
 import org.junit.jupiter.api.Test;
 
 /** What comes at the moment in which a second endpoint is no longer to be asked. */
@@ -27,41 +28,51 @@ class HedgeControllerTest {
       new HedgingPolicy(Duration.ofSeconds(2), 1, asked::add);
 
   @Test
-  void aTrialThatBeginsAfterCloseIsEndedAtOnce() {
-    CancellationToken trial = new CancellationToken();
-    hedgingPolicy.close();
-
-    hedgingPolicy.onTrialStarted(trial);
-
-    assertThat(trial.reason()).isEqualTo("the client was closed");
-  }
-
-  @Test
   void aFirstThatHasJustFailedNeedsNoSecondUntilTheCallHasItsNext() {
+    CallContext context = contextOfOneServer();
     HedgeController hedge =
-        new HedgeController(callOfOneServer(), hedgingPolicy, new CancellationToken());
-    assertThat(hedge.awaitOutcome(true)).isNull();
+        new HedgeController(new FailoverCall(context, null), hedgingPolicy, context);
+    assertThat(hedge.awaitOutcome()).isEqualTo(Step.CONTINUE);
 
-    hedge.onSilence();
+    hedge.start();
 
     assertThat(asked).as("the call is about to ask it").isEmpty();
     hedge.onNextStarted();
-    hedge.onSilence();
+    hedge.start();
     assertThat(asked).hasSize(1);
   }
 
-  private FailoverCall callOfOneServer() {
+  @Test
+  void aHedgeForWhichThereIsNoThreadIsNotWaitedFor() {
+    HedgingPolicy withoutThreads =
+        new HedgingPolicy(
+            Duration.ofSeconds(2),
+            1,
+            task -> {
+              throw new RejectedExecutionException("closed");
+            });
+    CallContext context = contextOfOneServer();
+    HedgeController hedge =
+        new HedgeController(new FailoverCall(context, null), withoutThreads, context);
+
+    hedge.start();
+
+    assertThat(hedge.awaitOutcome()).isEqualTo(Step.CONTINUE);
+    assertThat(hedge.winningAnswer()).isNull();
+  }
+
+  private CallContext contextOfOneServer() {
     AdmissionQueue admissionQueue = new AdmissionQueue(time);
-    return new FailoverCall(
+    return new CallContext(
         List.of(gate(admissionQueue)),
-        new FailoverCall.CallContext(time, new RetryPolicy(time), admissionQueue),
         ChatRequest.builder().user("a reminder").build(),
-        Deadline.startingNow(time, ANY),
+        Deadline.setAt(time, time.nanos(), ANY),
         new CancellationToken(),
         new CallRecorder(1, Map.of(), time, new LlmListener() {}),
         StreamSink.NONE,
         AnswerValidator.ANY,
-        null);
+        time,
+        admissionQueue);
   }
 
   private GuardedEndpoint gate(AdmissionQueue admissionQueue) {

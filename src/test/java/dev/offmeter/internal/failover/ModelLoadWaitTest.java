@@ -4,6 +4,7 @@ package dev.offmeter.internal.failover;
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.health.HealthCheckInterval;
@@ -63,10 +64,16 @@ class ModelLoadWaitTest {
 
   private ModelLoadWait wait(TimeSource clock) {
     return new ModelLoadWait(
-        new FailoverCall.CallContext(clock, new RetryPolicy(clock), new AdmissionQueue(clock)),
-        Deadline.startingNow(clock, Duration.ofMinutes(1)),
-        token,
-        new CallRecorder(1, Map.of(), clock, new LlmListener() {}));
+        new CallContext(
+            List.of(endpoint),
+            ChatRequest.builder().user("a reminder").build(),
+            Deadline.setAt(clock, clock.nanos(), Duration.ofMinutes(1)),
+            token,
+            new CallRecorder(1, Map.of(), clock, new LlmListener() {}),
+            StreamSink.NONE,
+            AnswerValidator.ANY,
+            clock,
+            new AdmissionQueue(clock)));
   }
 
   private CompletableFuture<GuardedEndpoint> waits() {

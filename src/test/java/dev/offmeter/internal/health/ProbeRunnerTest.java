@@ -120,7 +120,9 @@ class ProbeRunnerTest {
     CancellationToken token = new CancellationToken();
     CompletableFuture<?> call =
         CompletableFuture.runAsync(
-            () -> failover.chat(request, Duration.ofSeconds(10), token, AnswerValidator.ANY));
+            () ->
+                failover.chat(
+                    request, Duration.ofSeconds(10), time.nanos(), token, AnswerValidator.ANY));
     asked.await();
 
     time.advance(Duration.ofSeconds(10));

@@ -100,7 +100,7 @@ class SlowAnswerTest {
 
   private ChatResponse ask() {
     return failover.chat(
-        REQUEST, Duration.ofMinutes(1), new CancellationToken(), AnswerValidator.ANY);
+        REQUEST, Duration.ofMinutes(1), time.nanos(), new CancellationToken(), AnswerValidator.ANY);
   }
 
   private EndpointState state() {

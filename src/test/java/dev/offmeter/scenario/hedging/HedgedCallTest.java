@@ -17,7 +17,6 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
 import dev.offmeter.Locality;
-import dev.offmeter.internal.failover.HedgeThreads;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.InterruptibleCaller;
@@ -29,12 +28,9 @@ import dev.offmeter.testing.TwoNodes;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -49,7 +45,6 @@ class HedgedCallTest {
   private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
 
   private final List<String> events = new CopyOnWriteArrayList<>();
-  private final Map<String, Thread> endedOn = new ConcurrentHashMap<>();
   private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
   private final ManualTime time = nodes.time();
   private final Node primary = nodes.primary().respondWith(OllamaReplies.hanging());
@@ -68,7 +63,6 @@ class HedgedCallTest {
 
               @Override
               public void onAttemptEnded(long call, Attempt attempt) {
-                endedOn.put(attempt.endpoint(), Thread.currentThread());
                 events.add("ended " + attempt.endpoint());
               }
 
@@ -304,86 +298,57 @@ class HedgedCallTest {
   }
 
   @Test
-  void nobodyWaitsForATrialAndItGoesOnWhenItsCallIsAnswered() throws Exception {
+  void aHalfOpenTrialIsHedgedAtOnceAndTheNextOneHasTimeForItsAnswer() throws Exception {
     LlmClient client = clientWithAPrimaryOnTrial();
-    CountDownLatch tried = new CountDownLatch(1);
-    CountDownLatch answer = new CountDownLatch(1);
-    primary.respondWith(
-        (connection, request) -> {
-          tried.countDown();
-          awaitQuietly(answer);
-          OllamaReplies.answering("PRIMARY").answer(connection, request);
-        });
-    fallback.respondWith(
-        (connection, request) -> {
-          awaitQuietly(tried);
-          OllamaReplies.answering("FALLBACK").answer(connection, request);
-        });
+    primary.respondWith(OllamaReplies.hanging());
 
     ChatResponse response = client.chat(REQUEST);
 
     assertThat(response.endpoint()).isEqualTo("fallback");
     assertThat(response.elapsed()).isZero();
-    assertThat(events)
-        .contains("started primary", "ended primary")
-        .endsWith("answered by fallback")
-        .hasSize(5);
-    assertThat(state(client)).isEqualTo(EndpointState.TRIAL);
-    answer.countDown();
-    awaitSoon(() -> state(client) == EndpointState.UP);
+    assertThat(events).startsWith("started primary").endsWith("answered by fallback").hasSize(5);
+    awaitSoon(() -> primary.openConnections() == 0);
+    assertThat(state(client)).as("nothing is known of it").isEqualTo(EndpointState.TRIAL);
+
+    primary.respondWith(OllamaReplies.answering("PRIMARY"));
+    events.clear();
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
+    assertThat(events).doesNotContain("started fallback");
+    assertThat(state(client)).isEqualTo(EndpointState.UP);
   }
 
   @Test
-  void nobodyWaitsForATrialWhileAnotherEndpointIsLeft() throws Exception {
-    LlmClient client = withThePrimaryOnTrial(loopback.client(builder().endpoint(template())));
-    primary.respondWith(OllamaReplies.hanging());
-    fallback.respondWith(OllamaReplies.status(500, "text/plain", "broken"));
+  void aHedgeOfATrialCountsInTheShare() {
+    LlmClient client = withThePrimaryOnTrial(loopback.client(builder().maxHedgedShare(0.01)));
+    CountDownLatch asked = new CountDownLatch(1);
+    primary.respondWith(
+        (connection, request) -> {
+          asked.countDown();
+          connection.hang();
+        });
+    fallback.respondWith(
+        (connection, request) -> {
+          awaitQuietly(asked);
+          OllamaReplies.answering("FALLBACK").answer(connection, request);
+        });
+    assertThat(client.chat(REQUEST).endpoint()).as("hedged").isEqualTo("fallback");
+    cancelWhenAsked(client);
 
-    ChatResponse response = client.chat(REQUEST);
+    cancelWhenAsked(client);
 
-    assertThat(response.endpoint()).isEqualTo("template");
-    assertThat(response.elapsed()).isZero();
-    assertThat(state(client)).isEqualTo(EndpointState.TRIAL);
+    assertThat(primary.requests()).hasSize(4);
+    assertThat(fallback.requests()).as("of the first two calls").hasSize(2);
   }
 
-  @Test
-  void aServerThatIsLeftIsAskedBesideATrialToo() throws Exception {
-    Node third = loopback.node(OllamaReplies.answering("THIRD"));
-    LlmClient client =
-        withThePrimaryOnTrial(loopback.client(builder().endpoint(ollama("third", third).build())));
-    primary.respondWith(OllamaReplies.hanging());
-    fallback.respondWith(OllamaReplies.status(500, "text/plain", "broken"));
-
-    ChatResponse response = client.chat(REQUEST);
-
-    assertThat(response.endpoint()).isEqualTo("third");
-    assertThat(response.elapsed()).isZero();
+  private void cancelWhenAsked(LlmClient client) {
+    awaitSoon(() -> client.status().endpoints().get(0).inFlight() == 0);
+    CompletableFuture<ChatResponse> call = asks(client, REQUEST);
+    call.cancel(true);
+    awaitSoon(() -> client.status().endpoints().get(0).inFlight() == 0);
   }
 
   private static Node.Script busy(int seconds) {
     return OllamaReplies.status(429, "text/plain", "busy", "Retry-After: " + seconds);
-  }
-
-  @Test
-  void ofTwoOnTrialOneIsTriedAndNobodyWaits() throws Exception {
-    Node third = loopback.node(OllamaReplies.answering("THIRD"));
-    primary.respondWith(busy(5));
-    fallback.respondWith(busy(5));
-    LlmClient client = loopback.client(builder().endpoint(ollama("third", third).build()));
-    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("third");
-    primary.respondWith(OllamaReplies.hanging());
-    fallback.respondWith(OllamaReplies.hanging());
-    time.advance(Duration.ofSeconds(6));
-
-    ChatResponse response = client.chat(REQUEST);
-
-    assertThat(response.endpoint()).isEqualTo("third");
-    assertThat(response.elapsed()).isZero();
-    awaitSoon(() -> primary.requests().size() == 2);
-    assertThat(fallback.requests()).hasSize(1);
-    client.close();
-    awaitSoon(() -> primary.openConnections() + fallback.openConnections() == 0);
   }
 
   @Test
@@ -413,28 +378,21 @@ class HedgedCallTest {
   }
 
   @Test
-  void aTrialThatFailsInTheBackgroundTakesItDown() {
+  void aTrialThatFailsTakesItDownWhileTheHedgeAnswers() throws Exception {
+    CountDownLatch failed = new CountDownLatch(1);
     LlmClient client = clientWithAPrimaryOnTrial();
     primary.respondWith(OllamaReplies.status(530, "text/plain", "error code: 1033"));
+    fallback.respondWith(
+        (connection, request) -> {
+          awaitQuietly(failed);
+          OllamaReplies.answering("FALLBACK").answer(connection, request);
+        });
 
-    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
-
-    awaitSoon(() -> state(client) == EndpointState.DOWN);
-  }
-
-  @Test
-  void aTrialThatHasFailedLeavesRoomForASecond() throws Exception {
-    Node third = loopback.node(OllamaReplies.answering("THIRD"));
-    LlmClient client =
-        withThePrimaryOnTrial(loopback.client(builder().endpoint(ollama("third", third).build())));
-    fallback.respondWith(OllamaReplies.hanging());
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
-    awaitSoon(() -> events.contains("ended primary") && fallback.requests().size() == 2);
-    awaitSoon(() -> !HedgeThreads.isHedging(endedOn.get("primary")));
+    awaitSoon(() -> state(client) == EndpointState.DOWN);
+    failed.countDown();
 
-    time.advance(Duration.ofSeconds(2));
-
-    assertThat(call.get(5, TimeUnit.SECONDS).endpoint()).isEqualTo("third");
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
   }
 
   @Test
@@ -447,18 +405,6 @@ class HedgedCallTest {
 
     awaitSoon(() -> fallback.activeCalls() == 0);
     assertThat(state(client)).isEqualTo(EndpointState.UP);
-  }
-
-  @Test
-  void closingTheClientEndsATrialThatIsLeft() {
-    LlmClient client = clientWithAPrimaryOnTrial();
-    primary.respondWith(OllamaReplies.hanging());
-    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
-    awaitSoon(() -> primary.requests().size() == 2);
-
-    client.close();
-
-    awaitSoon(() -> primary.openConnections() == 0);
   }
 
   @Test

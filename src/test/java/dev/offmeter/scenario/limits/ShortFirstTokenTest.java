@@ -162,7 +162,8 @@ class ShortFirstTokenTest {
 
   private ChatResponse ask(boolean streams) {
     if (!streams) {
-      return failover.chat(REQUEST, null, new CancellationToken(), AnswerValidator.ANY);
+      return failover.chat(
+          REQUEST, null, time.nanos(), new CancellationToken(), AnswerValidator.ANY);
     }
     StreamingCall call = failover.stream(REQUEST, null, new CancellationToken(), over -> {});
     ChatEvent event = call.next();
