@@ -12,7 +12,10 @@ import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** The machine's time, so many times as fast, and able to leap; what falls due has its thread. */
+/**
+ * Runs so many times as fast as the machine's time, and can jump; tasks that fall due run on a
+ * thread of its own.
+ */
 public final class AcceleratedTime implements TimeSource {
   private static final long EARLY = Duration.ofDays(1).toNanos();
 
@@ -22,7 +25,7 @@ public final class AcceleratedTime implements TimeSource {
   private final DelayQueue<Task<?>> due = new DelayQueue<>();
   private final Thread thread = new Thread(this::run, "test-timer");
 
-  /** Time that is {@code factor} times as fast. */
+  /** Creates a time that is {@code factor} times as fast. */
   public AcceleratedTime(int factor) {
     this.factor = factor;
     thread.setDaemon(true);
@@ -39,28 +42,28 @@ public final class AcceleratedTime implements TimeSource {
     return new Timer();
   }
 
-  /** What is still due then stays, to be seen: it ought to have been cancelled. */
+  /** Keeps what is still due, so that a test sees it: it should have been cancelled. */
   @Override
   public void close() {}
 
-  /** From now on it is later. */
+  /** Jumps forward. */
   public void jump(Duration duration) {
     leapt.addAndGet(duration.toNanos());
-    // The thread sleeps until what was due first by the time of before.
+    // The thread may sleep until the earliest task of before the jump: this one wakes it.
     due.add(new Task<>(() -> null, -EARLY));
   }
 
-  /** So many times as fast as the machine's. */
+  /** Returns how many times as fast as the machine's time this is. */
   public int factor() {
     return factor;
   }
 
-  /** How many tasks are still due. */
+  /** Returns how many tasks are still due. */
   public int pendingTasks() {
     return (int) due.stream().filter(task -> !task.isDone()).count();
   }
 
-  /** Nothing falls due any more. */
+  /** Stops the thread: nothing falls due any more. */
   public void stop() {
     thread.interrupt();
     due.clear();
@@ -72,7 +75,7 @@ public final class AcceleratedTime implements TimeSource {
         due.take().run();
       }
     } catch (InterruptedException e) {
-      // Nobody needs it any more.
+      // The test is over.
     }
   }
 

@@ -5,11 +5,11 @@ import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.LlmListener;
 import java.util.Collection;
 
-/** Listens to the changes of endpoints. */
+/** Records the changes of endpoints. */
 public final class ChangeRecorder {
   private ChangeRecorder() {}
 
-  /** Adds each to {@code heard}, on whatever thread. */
+  /** Returns a listener that adds each change to {@code heard}, on whatever thread. */
   public static LlmListener recordInto(Collection<EndpointChange> heard) {
     return new LlmListener() {
       @Override

@@ -10,7 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
-/** A node's end of one connection. */
+/** Holds a node's end of one connection. */
 public final class Connection {
   private final Socket socket;
   private final InputStream in;
@@ -20,7 +20,7 @@ public final class Connection {
     this.in = new BufferedInputStream(socket.getInputStream());
   }
 
-  /** The next request, or null when the client has closed. */
+  /** Returns the next request, or null when the client has closed. */
   Request read() throws IOException {
     List<String> head = new ArrayList<>();
     for (String line = line(); line != null; line = line()) {
@@ -63,14 +63,14 @@ public final class Connection {
     socket.getOutputStream().flush();
   }
 
-  /** Sends nothing more, until the client closes. */
+  /** Sends nothing more, and waits until the client closes. */
   public void hang() throws IOException {
     while (in.read() >= 0) {
-      // Whatever still comes is of no interest.
+      // What the client still sends does not matter.
     }
   }
 
-  /** Waits for the next request; false when the client has closed instead. */
+  /** Waits for the next request; returns false when the client has closed instead. */
   boolean awaitNext() throws IOException {
     in.mark(1);
     boolean more = in.read() >= 0;
@@ -78,7 +78,7 @@ public final class Connection {
     return more;
   }
 
-  /** Closes in good order. */
+  /** Closes the connection cleanly. */
   public void close() throws IOException {
     socket.close();
   }
@@ -89,9 +89,9 @@ public final class Connection {
     socket.close();
   }
 
-  /** One request as it arrived. */
+  /** Holds one request as it arrived. */
   public record Request(List<String> head, String body) {
-    /** The value of a header, or null. */
+    /** Returns the value of a header, or null. */
     public String header(String name) {
       return head.stream()
           .filter(line -> line.regionMatches(true, 0, name + ":", 0, name.length() + 1))
@@ -100,7 +100,7 @@ public final class Connection {
           .orElse(null);
     }
 
-    /** The request line. */
+    /** Returns the request line. */
     public String line() {
       return head.get(0);
     }

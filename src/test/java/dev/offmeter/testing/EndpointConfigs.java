@@ -11,7 +11,7 @@ import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
-/** Self-hosted endpoints whose exchanges a test makes itself. */
+/** Creates configurations of self-hosted endpoints whose exchanges a test makes itself. */
 public final class EndpointConfigs {
   private EndpointConfigs() {}
 

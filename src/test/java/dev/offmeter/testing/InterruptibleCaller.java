@@ -5,7 +5,7 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.LlmClient;
 import org.jspecify.annotations.Nullable;
 
-/** A thread that makes one call and is then interrupted. */
+/** Runs one call on a thread that a test interrupts. */
 public final class InterruptibleCaller {
   private final Thread thread;
   private volatile @Nullable Throwable thrown;
@@ -15,7 +15,7 @@ public final class InterruptibleCaller {
     thread = new Thread(() -> call(client, request), "test-caller");
   }
 
-  /** A thread that has begun its call. */
+  /** Starts a thread, and returns once it has begun its call. */
   public static InterruptibleCaller start(LlmClient client, ChatRequest request) {
     InterruptibleCaller caller = new InterruptibleCaller(client, request);
     caller.thread.start();
@@ -31,18 +31,18 @@ public final class InterruptibleCaller {
     flag = Thread.currentThread().isInterrupted();
   }
 
-  /** Interrupts it, and waits for the call to end, but no longer than a second. */
+  /** Interrupts the thread, and waits for the call to end, but no longer than a second. */
   public void interrupt() throws InterruptedException {
     thread.interrupt();
     thread.join(1000);
   }
 
-  /** What the call threw; null while it has not ended. */
+  /** Returns what the call threw; null while it has not ended. */
   public @Nullable Throwable thrown() {
     return thrown;
   }
 
-  /** Whether the thread's interrupt flag was set when the call had ended. */
+  /** Returns whether the thread's interrupt flag was set when the call had ended. */
   public boolean isInterruptFlagSet() {
     return flag;
   }

@@ -14,12 +14,12 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An Ollama over time, as its sources have it: a model that is not in memory is loaded for the
- * connection that wants it first, and no further when that connection closes; one request at a time
- * is worked on, and the others wait without a byte; when so many wait for a load as its queue has
- * room for, the next is refused with HTTP 503; it has room for one model with one num_ctx, and
- * pushes that out for another as soon as it is not at work; a model that is being loaded is listed
- * like one that is loaded, as on 0.24 and 0.32, or not at all, as on 0.33.
+ * Simulates an Ollama over time, as its sources describe it. A model that is not in memory is
+ * loaded for the connection that first wants it, and the load is aborted when that connection
+ * closes. One request at a time is processed, and the others wait without a byte; when as many wait
+ * for a load as its queue holds, the next is refused with HTTP 503. There is room for one model
+ * with one num_ctx, which is replaced by another as soon as it is idle. A model that is being
+ * loaded is listed like a loaded one, as on 0.24 and 0.32, or not at all, as on 0.33.
  */
 public final class LoadingNode {
   private static final String MODEL = "\"name\":\"home-model:latest\"";
@@ -64,7 +64,7 @@ public final class LoadingNode {
   }
 
   /**
-   * A node with a cold model.
+   * Creates a node with a cold model.
    *
    * @param load how long loading takes
    * @param work how long an answer takes
@@ -74,8 +74,8 @@ public final class LoadingNode {
   }
 
   /**
-   * The same of a server with OpenAI's API, such as LocalAI, LM Studio or llama-swap: its list of
-   * models says nothing of what is loaded, and only a request has the model loaded.
+   * Creates such a node with OpenAI's API, as LocalAI, LM Studio or llama-swap have: its list of
+   * models does not tell which are loaded, and only a request loads one.
    */
   public static LoadingNode openAiCompatible(
       Loopback loopback, ManualTime time, Duration load, Duration work) {
@@ -91,70 +91,70 @@ public final class LoadingNode {
     this.node = loopback.node(this::chat).respondToProbesWith(this::aside);
   }
 
-  /** The server itself. */
+  /** Returns the server itself. */
   public Node node() {
     return node;
   }
 
-  /** Whether it lists a model that it is still loading. */
+  /** Sets whether a model that is being loaded is listed. */
   public synchronized LoadingNode listModelWhileLoading(boolean lists) {
     listModelWhileLoading = lists;
     return this;
   }
 
-  /** How many requests may wait for a load: OLLAMA_MAX_QUEUE. */
+  /** Sets how many requests may wait for a load, as OLLAMA_MAX_QUEUE does. */
   public synchronized LoadingNode maxQueue(int most) {
     maxQueue = most;
     return this;
   }
 
-  /** How many requests it has taken and not replied to. */
+  /** Returns how many requests have arrived and not been replied to. */
   public synchronized int waitingRequests() {
     return queue.size();
   }
 
-  /** Its model is in memory. */
+  /** Puts the model into memory. */
   public synchronized LoadingNode preloadModel() {
     resident = MODEL;
     return this;
   }
 
-  /** Its model is dropped from memory, or pushed out. */
+  /** Drops the model from memory. */
   public synchronized void unloadModel() {
     resident = null;
   }
 
-  /** Whether it works on an answer. */
+  /** Returns whether an answer is in progress. */
   public synchronized boolean isAnswering() {
     return served != null;
   }
 
-  /** Whether it loads its model. */
+  /** Returns whether a load is in progress. */
   public synchronized boolean isLoading() {
     return loader != null;
   }
 
-  /** How often a load was begun. */
+  /** Returns how often a load was begun. */
   public synchronized int loadsStarted() {
     return loadsStarted;
   }
 
-  /** How many requests for a load it has come to, whatever it made of them. */
+  /** Returns how many requests for a load have been processed, whatever their outcome. */
   public synchronized int loadRequests() {
     return loadRequests;
   }
 
-  /** Answers no health check, and works on. */
+  /** Stops replying to health checks, while calls are processed. */
   public void dropHealthChecks(boolean loses) {
     dropHealthChecks = loses;
   }
 
-  /** Whether somebody waits for the reply to a health check. */
+  /** Returns whether a health check waits for its reply. */
   public boolean isHealthCheckWaiting() {
     return muteTowards.get() > 0;
   }
 
-  /** Accepts, and says nothing, to anybody; what it was doing is not done any more. */
+  /** Accepts connections and sends nothing any more; work in progress is lost. */
   public synchronized void freeze() {
     frozen = true;
     queue.forEach(LoadingNode::stop);
@@ -163,18 +163,18 @@ public final class LoadingNode {
     served = null;
   }
 
-  /** A tunnel whose other end is gone, for as long as it is off; its model is then cold. */
+  /** Simulates a tunnel whose other end is off; the model is cold afterwards. */
   public synchronized void setOff(boolean isOff) {
     setOff = isOff;
     resident = null;
   }
 
-  /** Is itself again. */
+  /** Ends {@link #freeze()}. */
   public synchronized void thaw() {
     frozen = false;
   }
 
-  /** Requests for one token among those that it was asked. */
+  /** Returns how many requests for one token have arrived. */
   public long oneTokenRequests() {
     return node.requests().stream().filter(LoadingNode::isForOneToken).count();
   }
@@ -249,7 +249,7 @@ public final class LoadingNode {
     return "{\"models\":[" + (model == null ? "" : "{" + model + "}") + "]}";
   }
 
-  /** As it is listed: what a model is in memory for. */
+  /** Returns the model as the list shows it: with its name and the context that it has. */
   private static String model(Connection.Request request) {
     Matcher name = NAME.matcher(request.body());
     Matcher context = CONTEXT.matcher(request.body());

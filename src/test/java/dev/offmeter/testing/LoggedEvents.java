@@ -12,7 +12,7 @@ import org.junit.jupiter.api.extension.BeforeEachCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.slf4j.LoggerFactory;
 
-/** What the library logs during one test, kept from the console. */
+/** Captures what the library logs during one test, and keeps it from the console. */
 public final class LoggedEvents implements BeforeEachCallback, AfterEachCallback {
   private final Logger logger = (Logger) LoggerFactory.getLogger("dev.offmeter");
   private final Level level;
@@ -25,7 +25,7 @@ public final class LoggedEvents implements BeforeEachCallback, AfterEachCallback
         }
       };
 
-  /** Events of this level and above. */
+  /** Captures events of this level and above. */
   public LoggedEvents(Level level) {
     this.level = level;
   }
@@ -45,22 +45,22 @@ public final class LoggedEvents implements BeforeEachCallback, AfterEachCallback
     logger.setAdditive(true);
   }
 
-  /** From now on, events of this level and above. */
+  /** Captures events of this level and above from now on. */
   public void setLevel(Level level) {
     logger.setLevel(level);
   }
 
-  /** What has been logged so far. */
+  /** Returns the events so far. */
   public List<ILoggingEvent> events() {
     return events;
   }
 
-  /** Its texts. */
+  /** Returns the messages of the events. */
   public List<String> messages() {
     return events.stream().map(ILoggingEvent::getFormattedMessage).toList();
   }
 
-  /** Forgets what has been logged. */
+  /** Clears the events. */
   public void clear() {
     events.clear();
   }

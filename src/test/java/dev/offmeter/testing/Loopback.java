@@ -19,22 +19,22 @@ import org.junit.jupiter.api.extension.AfterEachCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
 /**
- * Nodes and clients of one test. After the test it closes the clients and checks that nothing is
- * left of them: no connection that a node still sees, no thread, no timer.
+ * Owns the nodes and clients of one test. After the test it closes the clients and checks that they
+ * leave nothing behind: no connection that a node still sees, no thread, no timer.
  */
 public final class Loopback implements AfterEachCallback {
   private final List<Node> nodes = new ArrayList<>();
   private final List<LlmClient> clients = new ArrayList<>();
   private final List<ManualTime> times = new ArrayList<>();
 
-  /** A node that runs until the end of the test. */
+  /** Starts a node that runs until the end of the test. */
   public Node node(Node.Script script) {
     Node node = new Node(script);
     nodes.add(node);
     return node;
   }
 
-  /** An address where nothing listens. */
+  /** Returns an address where nothing listens. */
   public static String unusedUrl() {
     try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       return "http://127.0.0.1:" + socket.getLocalPort();
@@ -43,24 +43,24 @@ public final class Loopback implements AfterEachCallback {
     }
   }
 
-  /** An endpoint for a node, with a model. */
+  /** Returns an endpoint for a node, with a model. */
   public static Endpoint.Builder ollama(String name, Node node) {
     return Endpoint.ollama(name, node.url()).model(name + "-model");
   }
 
-  /** Waits for what is on its way. */
+  /** Waits for a condition that is about to hold. */
   public static void awaitSoon(Callable<Boolean> condition) {
     await().pollDelay(Duration.ZERO).pollInterval(Duration.ofMillis(1)).until(condition);
   }
 
-  /** Closes the client at the end of the test. */
+  /** Builds a client, which is closed at the end of the test. */
   public LlmClient client(LlmClient.Builder builder) {
     LlmClient client = builder.build();
     clients.add(client);
     return client;
   }
 
-  /** Time whose timers are checked at the end of the test. */
+  /** Returns a time whose timers are checked at the end of the test. */
   public ManualTime manualTime() {
     ManualTime time = new ManualTime();
     times.add(time);

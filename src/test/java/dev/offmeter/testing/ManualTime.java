@@ -20,18 +20,18 @@ import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
-/** Time that stands still until a test moves it; what falls due runs on the test's thread. */
+/** Stands still until a test advances it; what falls due runs on the test's thread. */
 public final class ManualTime implements TimeSource {
   private final List<Task<?>> tasks = new ArrayList<>();
   private final Set<Task<?>> checks = ConcurrentHashMap.newKeySet();
   private volatile long now;
 
-  /** Time from zero on. */
+  /** Starts at zero. */
   public ManualTime() {
     this(0);
   }
 
-  /** Time from any moment on: the machine's own may be negative. */
+  /** Starts at any moment: the machine's own may be negative. */
   public ManualTime(long nanos) {
     now = nanos;
   }
@@ -46,11 +46,11 @@ public final class ManualTime implements TimeSource {
     return new Timer();
   }
 
-  /** What is still due then stays, to be seen: it ought to have been cancelled. */
+  /** Keeps what is still due, so that a test sees it: it should have been cancelled. */
   @Override
   public void close() {}
 
-  /** Moves time on, running each task at its own moment. */
+  /** Advances time, and runs each task at its own moment. */
   public void advance(Duration duration) {
     long end = now + duration.toNanos();
     for (Task<?> task = nextDue(end); task != null; task = nextDue(end)) {
@@ -62,12 +62,17 @@ public final class ManualTime implements TimeSource {
     now = end;
   }
 
-  /** The process stands still: what falls due meanwhile runs late, when time next advances. */
+  /**
+   * Simulates a process that stands still: what falls due meanwhile runs late, when time next
+   * advances.
+   */
   public void suspendProcess(Duration duration) {
     now += duration.toNanos();
   }
 
-  /** How many tasks are still due, but for those of health checks and of calls not yet begun. */
+  /**
+   * Returns how many tasks are still due, except those of health checks and of calls not yet begun.
+   */
   public int pendingTasks() {
     synchronized (tasks) {
       return (int)
@@ -77,17 +82,17 @@ public final class ManualTime implements TimeSource {
     }
   }
 
-  /** Whether a health check or a load is under way, or what follows from it. */
+  /** Returns whether a health check or a load is running, or its consequences are. */
   public boolean isProbing() {
     return !checks.isEmpty();
   }
 
-  /** Whether a health check is under way, or what follows from it; a load is none. */
+  /** Returns whether a health check is running, or its consequences are; a load does not count. */
   public boolean isHealthChecking() {
-    return checks.stream().anyMatch(Task::endsALook);
+    return checks.stream().anyMatch(Task::endsAShortHealthCheck);
   }
 
-  /** Whether no task at all is still due. */
+  /** Returns whether no task at all is still due. */
   public boolean isEmpty() {
     synchronized (tasks) {
       return tasks.stream().allMatch(Task::isDone);
@@ -107,11 +112,14 @@ public final class ManualTime implements TimeSource {
   }
 
   private final class Task<V> extends FutureTask<V> implements ScheduledFuture<V> {
-    /** In manual time a loopback connection is as quick as it is to an eye. */
+    /**
+     * The time, of the machine, that a loopback connection is given before a health check times
+     * out.
+     */
     private static final Duration LOOPBACK = Duration.ofMillis(300);
 
-    /** A load may take much longer than a look. */
-    private static final long LOOK = Duration.ofSeconds(2).toNanos();
+    /** The longest limit of a health check; a load may take much longer. */
+    private static final long CHECK_LIMIT = Duration.ofSeconds(2).toNanos();
 
     private final long due;
     private final long limit;
@@ -137,15 +145,15 @@ public final class ManualTime implements TimeSource {
       return purpose == Purpose.HEALTH_CHECK_LIMIT;
     }
 
-    boolean endsALook() {
-      return endsAHealthCheck() && limit <= LOOK;
+    boolean endsAShortHealthCheck() {
+      return endsAHealthCheck() && limit <= CHECK_LIMIT;
     }
 
     private boolean findsALoadLate() {
       return purpose == Purpose.LOAD_LIMIT;
     }
 
-    /** The test has moved the time on, while the reply was on its way. */
+    /** Waits for a reply that was on its way when the test advanced time. */
     void letLoopbackEndFirst() {
       if (endsAHealthCheck() || findsALoadLate()) {
         awaitEnd(LOOPBACK);
@@ -153,7 +161,8 @@ public final class ManualTime implements TimeSource {
     }
 
     /**
-     * A check that is ended has its consequences at that moment, and not when a thread comes to it.
+     * Waits until the consequences of a cancelled check are done, so that they come at its moment
+     * and not when a thread gets to them.
      */
     void awaitWhatItEnds() {
       if (endsAHealthCheck()) {
@@ -169,7 +178,7 @@ public final class ManualTime implements TimeSource {
       }
     }
 
-    /** Comes after everything else that a check does, if its limit has passed or not. */
+    /** Runs after everything else that a check does, whether its limit has passed or not. */
     @Override
     public boolean cancel(boolean interrupt) {
       checks.remove(this);

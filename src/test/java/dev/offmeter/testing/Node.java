@@ -16,7 +16,7 @@ import javax.net.ssl.SSLSocket;
 import javax.net.ssl.SSLSocketFactory;
 import org.jspecify.annotations.Nullable;
 
-/** A server on a loopback socket that does with each request what its script says. */
+/** Runs a server on a loopback socket that replies to each request as its script says. */
 public final class Node implements AutoCloseable {
   private static final Pattern ASIDE =
       Pattern.compile(
@@ -35,7 +35,7 @@ public final class Node implements AutoCloseable {
   private volatile Script respondToProbesWith =
       OllamaReplies.status(404, "text/plain", "404 page not found");
 
-  /** A server that runs until it is closed. */
+  /** Starts a server that runs until it is closed. */
   public Node(Script script) {
     this.script = script;
     try {
@@ -59,46 +59,46 @@ public final class Node implements AutoCloseable {
     void answer(Connection connection, Connection.Request request) throws IOException;
   }
 
-  /** Where it listens. */
+  /** Returns the base URL. */
   public String url() {
     return "http://127.0.0.1:" + server.getLocalPort();
   }
 
-  /** Behaves differently from now on. */
+  /** Replaces the script. */
   public Node respondWith(Script script) {
     this.script = script;
     return this;
   }
 
-  /** Behaves so towards health checks and loads; until then it knows no such paths. */
+  /** Sets the script for health checks and loads; until then their paths are unknown. */
   public Node respondToProbesWith(Script script) {
     this.respondToProbesWith = script;
     return this;
   }
 
-  /** Speaks TLS. */
+  /** Makes the server speak TLS. */
   public Node useTls(SSLSocketFactory tls) {
     this.tls = tls;
     return this;
   }
 
-  /** Keeps no request, however long it runs. */
+  /** Keeps no requests, for a long run. */
   public Node discardRequests() {
     discardRequests = true;
     return this;
   }
 
-  /** What it was asked on the side, in order: it is not in {@link #requests()}. */
+  /** Returns the probes in order, which are not in {@link #requests()}. */
   public List<Connection.Request> probes() {
     return probes;
   }
 
-  /** How often it was asked on the side for a load, whether it has come to it or not. */
+  /** Returns how many requests for a load have arrived, processed or not. */
   public long loadRequests() {
     return probes.stream().filter(aside -> aside.line().startsWith("POST")).count();
   }
 
-  /** What it was asked, in order. */
+  /** Returns the requests of calls, in order. */
   public List<Connection.Request> requests() {
     return requests;
   }
@@ -108,12 +108,12 @@ public final class Node implements AutoCloseable {
     asked.await();
   }
 
-  /** Connections that neither end has closed. */
+  /** Returns the number of connections that neither end has closed. */
   public int openConnections() {
     return open.size();
   }
 
-  /** Calls that it has not done with; a look or a load is none. */
+  /** Returns the number of calls in progress; health checks and loads do not count. */
   public int activeCalls() {
     return inHand.size();
   }
@@ -128,7 +128,7 @@ public final class Node implements AutoCloseable {
         Thread unused = daemon(() -> serve(socket));
       }
     } catch (IOException e) {
-      // Closed: the test is over, or wants it gone.
+      // Closed: the test is over, or has switched the node off.
     }
   }
 
@@ -160,7 +160,7 @@ public final class Node implements AutoCloseable {
         inHand.remove(socket);
       }
     } catch (IOException e) {
-      // The other end is gone, which is what many tests are about.
+      // The client has closed the connection, which is what many tests are about.
     } finally {
       inHand.remove(socket);
       open.remove(socket);
@@ -174,16 +174,16 @@ public final class Node implements AutoCloseable {
   }
 
   /**
-   * Listens again at the address where it did until it was closed.
+   * Listens again at the same address after a close.
    *
-   * @throws IOException if somebody else has taken the port meanwhile
+   * @throws IOException if another process has taken the port meanwhile
    */
   public void restart() throws IOException {
     server = listening(server.getLocalPort());
     acceptor = daemon(this::accept);
   }
 
-  /** Closes the connections that it has nothing to do for, as a proxy does after a while. */
+  /** Closes the idle connections, as a proxy does after a while. */
   public void closeIdleConnections() {
     for (Socket socket : open) {
       if (!inHand.contains(socket)) {
@@ -204,7 +204,10 @@ public final class Node implements AutoCloseable {
     open.forEach(Node::drop);
   }
 
-  /** For as long as a thread accepts, a connection may be made although the socket is closed. */
+  /**
+   * Waits for the end of the accepting thread: until then a connection may be made although the
+   * socket is closed.
+   */
   private static void awaitEnd(Thread thread) {
     boolean interrupted = false;
     while (thread.isAlive()) {
@@ -223,7 +226,7 @@ public final class Node implements AutoCloseable {
     try (socket) {
       socket.setSoLinger(true, 0);
     } catch (IOException e) {
-      // Closed by the other end at the same moment.
+      // The other end closed at the same moment.
     }
   }
 

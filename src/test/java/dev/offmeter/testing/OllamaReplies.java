@@ -7,7 +7,7 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 
-/** Ollama's replies as bytes on the wire. */
+/** Creates Ollama's replies as bytes on the wire. */
 public final class OllamaReplies {
   /** The head of a streamed reply. */
   public static final String STREAM_HEAD =
@@ -18,7 +18,7 @@ public final class OllamaReplies {
 
   private OllamaReplies() {}
 
-  /** HTTP 200 with a body that ends with its connection. */
+  /** Returns a script for HTTP 200 with a body that ends with its connection. */
   public static Node.Script closing(String body) {
     return (connection, request) -> {
       connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body);
@@ -26,13 +26,13 @@ public final class OllamaReplies {
     };
   }
 
-  /** A script that answers with these pieces. */
+  /** Returns a script that answers with these deltas. */
   public static Node.Script answering(String... pieces) {
     String reply = STREAM_HEAD + tokens(pieces) + end("stop", pieces.length) + LAST_CHUNK;
     return (connection, request) -> connection.send(reply);
   }
 
-  /** A script that answers with this status, content type and body. */
+  /** Returns a script that answers with this status, content type and body. */
   public static Node.Script status(int status, String type, String body, String... headers) {
     String reply = head(status, type, body, headers) + body;
     return (connection, request) -> connection.send(reply);
@@ -52,14 +52,14 @@ public final class OllamaReplies {
         + "\r\n\r\n";
   }
 
-  /** A script that takes the request and never says a word. */
+  /** Returns a script that takes the request and sends nothing. */
   public static Node.Script hanging() {
     return (connection, request) -> connection.hang();
   }
 
   /**
-   * A script that answers one call with two tokens, each when there is a permit for it, and then
-   * says no more; to further calls it says nothing at all.
+   * Returns a script that answers one call with two tokens, each when there is a permit for it, and
+   * then sends nothing more; to further calls it sends nothing at all.
    */
   public static Node.Script tokenByToken(Semaphore permits) {
     AtomicBoolean talking = new AtomicBoolean();
@@ -76,7 +76,7 @@ public final class OllamaReplies {
   }
 
   /**
-   * A script that answers health checks.
+   * Returns a script that answers health checks.
    *
    * @param load answers the loads
    * @param models those that are listed as being in memory
@@ -93,12 +93,12 @@ public final class OllamaReplies {
     };
   }
 
-  /** A script for a load that is over at once. */
+  /** Returns a script for a load that ends at once. */
   public static Node.Script loadCompleted() {
     return status(200, "application/json", "{\"done\":true,\"done_reason\":\"load\"}");
   }
 
-  /** Lines of answer, each in a chunk of its own. */
+  /** Returns lines of answer, each in a chunk of its own. */
   public static String tokens(String... pieces) {
     return Arrays.stream(pieces).map(OllamaReplies::token).collect(Collectors.joining());
   }
@@ -111,7 +111,7 @@ public final class OllamaReplies {
             + "\"},\"done\":false}\n");
   }
 
-  /** The last line, with the number of tokens. */
+  /** Returns the last line, with the number of tokens. */
   public static String end(String reason, int tokens) {
     return chunk(
         "{\"model\":\"served\",\"created_at\":\"2026-11-21T09:17:27.44168506Z\",\"message\":"
@@ -122,7 +122,7 @@ public final class OllamaReplies {
             + "}\n");
   }
 
-  /** Any text as one chunk. */
+  /** Returns any text as one chunk. */
   public static String chunk(String text) {
     int length = text.getBytes(StandardCharsets.UTF_8).length;
     return Integer.toHexString(length) + "\r\n" + text + "\r\n";

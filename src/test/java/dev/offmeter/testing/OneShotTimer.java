@@ -8,7 +8,10 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 
-/** A timer without a thread, for time that a test moves: nothing is repeated, nothing shut down. */
+/**
+ * Is the base of timers without a thread, for time that a test moves: nothing repeats or shuts
+ * down.
+ */
 public abstract class OneShotTimer extends AbstractExecutorService
     implements ScheduledExecutorService {
   @Override

@@ -14,7 +14,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import okhttp3.HttpUrl;
 
-/** How each protocol says the same things, by hand from the documentation of its servers. */
+/** Holds the replies of each protocol, written by hand from the documentation of its servers. */
 public enum ProtocolReplies {
   OLLAMA(OllamaChat.API) {
     @Override
@@ -223,7 +223,7 @@ public enum ProtocolReplies {
     this.api = api;
   }
 
-  /** An endpoint that is asked by it, with a model. */
+  /** Returns an endpoint of the protocol, with a model. */
   public Endpoint.Builder endpoint(String name, String url) {
     Endpoint.Builder endpoint =
         switch (this) {
@@ -235,25 +235,25 @@ public enum ProtocolReplies {
     return endpoint.model("m");
   }
 
-  /** A piece of answer; the text is JSON without its quotes. */
+  /** Returns a delta of the answer; the text is JSON without its quotes. */
   public abstract String textDelta(String json);
 
-  /** The same of thinking. */
+  /** Returns a delta of thinking; the text is JSON without its quotes. */
   public abstract String thinkingDelta(String json);
 
-  /** A call of a tool. */
+  /** Returns a tool call. */
   public abstract String toolCall(String name, String arguments);
 
-  /** The end, at the model's own word or at the request's limit; 3 tokens in, 2 out. */
+  /** Returns the end, by the model's decision or at the request's limit; 3 tokens in, 2 out. */
   public abstract String end(boolean cut);
 
-  /** An error in mid-answer. */
+  /** Returns an error in mid-answer. */
   public abstract String error(String text);
 
-  /** An answer that is not streamed. */
+  /** Returns an answer that is not streamed. */
   public abstract String completeReply(String json);
 
-  /** A whole answer. */
+  /** Returns a whole answer of these deltas. */
   public String stream(String... pieces) {
     return Arrays.stream(pieces).map(this::textDelta).collect(Collectors.joining()) + end(false);
   }

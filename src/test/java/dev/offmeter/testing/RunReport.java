@@ -8,7 +8,7 @@ import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 
-/** Counts what happens in random tests, and keeps what ought not to. Safe for many threads. */
+/** Counts what happens in random tests, and collects the errors. Safe for use by many threads. */
 public final class RunReport {
   private static final int TOLD_AT_MOST = 40;
 
@@ -17,23 +17,23 @@ public final class RunReport {
   private final LongAdder reportError = new LongAdder();
   private final AtomicLong worstDelay = new AtomicLong();
 
-  /** It happened once more. */
+  /** Counts one event. */
   public void count(String what) {
     count(what, 1);
   }
 
-  /** It happened so many times more; none at all is told too. */
+  /** Counts so many events; the report shows zero too. */
   public void count(String what, long times) {
     counts.computeIfAbsent(what, key -> new LongAdder()).add(times);
   }
 
-  /** How often it happened. */
+  /** Returns how often an event happened. */
   public long countOf(String what) {
     LongAdder count = counts.get(what);
     return count == null ? 0 : count.sum();
   }
 
-  /** Notes what is wrong, unless it is empty. */
+  /** Reports an error, unless it is empty. */
   public void reportError(String where, String what) {
     if (!what.isEmpty()) {
       reportError.increment();
@@ -43,17 +43,17 @@ public final class RunReport {
     }
   }
 
-  /** So long after its deadline, or after it was told to, a call ended. */
+  /** Records how long after its deadline or its cancellation a call ended. */
   public void recordDelay(long millis) {
     worstDelay.accumulateAndGet(millis, Math::max);
   }
 
-  /** How much was wrong. */
+  /** Returns the number of errors. */
   public long errorCount() {
     return reportError.sum();
   }
 
-  /** Whether nothing was. */
+  /** Returns whether there were no errors. */
   public boolean isClean() {
     return errorCount() == 0;
   }

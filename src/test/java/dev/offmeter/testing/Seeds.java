@@ -6,7 +6,7 @@ import java.util.Random;
 import java.util.stream.LongStream;
 
 /**
- * Where random tests begin. Those of {@code mvn verify} have fixed seeds; {@code
+ * Provides the seeds of random tests. Those of {@code mvn verify} are fixed; {@code
  * -Doffmeter.seed=42} runs one of your choice instead.
  */
 public final class Seeds {
@@ -14,13 +14,13 @@ public final class Seeds {
 
   private Seeds() {}
 
-  /** The seed that was asked for, else these. */
+  /** Returns the seed that was asked for, else these. */
   public static LongStream orElse(long... fixed) {
     Long asked = Long.getLong(PROPERTY);
     return asked == null ? Arrays.stream(fixed) : LongStream.of(asked);
   }
 
-  /** Randomness of something's own, so that it does not depend on what else happens. */
+  /** Returns a separate source of randomness, which does not depend on what else happens. */
   public static Random of(long seed, Object... whose) {
     long mixed = seed;
     for (Object part : whose) {
@@ -30,7 +30,7 @@ public final class Seeds {
     return new Random(mixed);
   }
 
-  /** How a failure of a seed is run again. */
+  /** Returns how to run the failure of a seed again. */
   public static String replayHint(long seed) {
     return "run it again with -D" + PROPERTY + "=" + seed;
   }

@@ -4,7 +4,7 @@ package dev.offmeter.testing;
 import java.util.Arrays;
 import java.util.stream.Collectors;
 
-/** Answers of servers other than Ollama, as bytes on the wire. */
+/** Creates answers of servers other than Ollama, as bytes on the wire. */
 public final class ServerReplies {
   /** The head of a reply of server-sent events. */
   public static final String EVENTS_HEAD =
@@ -12,7 +12,7 @@ public final class ServerReplies {
 
   private ServerReplies() {}
 
-  /** A script that answers with these events and ends in good order. */
+  /** Returns a script that answers with these events and ends cleanly. */
   public static Node.Script events(String... data) {
     String reply = reply(data);
     return (connection, request) -> connection.send(reply);
@@ -26,29 +26,29 @@ public final class ServerReplies {
     return EVENTS_HEAD + body + OllamaReplies.LAST_CHUNK;
   }
 
-  /** The bytes of a whole OpenAI-compatible answer. */
+  /** Returns the bytes of a whole OpenAI-compatible answer. */
   static String openAiReply(String text) {
     return reply(openAiPiece(text), openAiEnd("stop"), "[DONE]");
   }
 
-  /** A piece of an OpenAI-compatible answer. */
+  /** Returns a delta of an OpenAI-compatible answer. */
   public static String openAiPiece(String text) {
     return "{\"model\":\"served\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\""
         + text
         + "\"}}]}";
   }
 
-  /** Its end. */
+  /** Returns the end of an OpenAI-compatible answer. */
   public static String openAiEnd(String reason) {
     return "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"" + reason + "\"}]}";
   }
 
-  /** A whole OpenAI-compatible answer. */
+  /** Returns a script for a whole OpenAI-compatible answer. */
   public static Node.Script openAi(String text) {
     return events(openAiPiece(text), openAiEnd("stop"), "[DONE]");
   }
 
-  /** A whole answer of Gemini. */
+  /** Returns a script for a whole answer of Gemini. */
   public static Node.Script gemini(String text) {
     return events(
         "{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\""
@@ -57,7 +57,7 @@ public final class ServerReplies {
             + "{\"promptTokenCount\":3,\"candidatesTokenCount\":2},\"modelVersion\":\"served\"}");
   }
 
-  /** A whole answer of Anthropic. */
+  /** Returns a script for a whole answer of Anthropic. */
   public static Node.Script anthropic(String text) {
     return events(
         "{\"type\":\"message_start\",\"message\":{\"model\":\"served\","

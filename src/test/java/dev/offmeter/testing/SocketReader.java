@@ -7,11 +7,11 @@ import java.util.Arrays;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 
-/** A thread that reads from a socket. */
+/** Reads from a socket on a thread of its own. */
 public final class SocketReader {
   private SocketReader() {}
 
-  /** What {@code read} gives, once it has come as far as to wait for a socket. */
+  /** Returns the result of {@code read}, once its thread waits for the socket. */
   public static <T> CompletableFuture<T> startReading(Supplier<T> read) {
     CompletableFuture<T> result = new CompletableFuture<>();
     Thread thread =

@@ -11,7 +11,7 @@ import dev.offmeter.internal.http.PartialAnswer;
 import dev.offmeter.internal.http.Transport;
 import java.util.List;
 
-/** The way to a function that answers at once, on the caller's own thread. */
+/** Opens exchanges with a function that answers at once, on the caller's own thread. */
 public final class TemplateExchangeFactory implements Transport.ExchangeFactory {
   @Override
   public Exchange open(ChatRequest request, ExchangeListener listener) {

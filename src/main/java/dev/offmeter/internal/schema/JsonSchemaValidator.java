@@ -142,7 +142,9 @@ final class JsonSchemaValidator {
       }
     }
     if (misfit != null) {
-      throw forms.size() > 2 ? SchemaNode.mismatch(node, path, "matches none of its alternatives") : misfit;
+      throw forms.size() > 2
+          ? SchemaNode.mismatch(node, path, "matches none of its alternatives")
+          : misfit;
     }
   }
 

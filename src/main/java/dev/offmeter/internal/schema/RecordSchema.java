@@ -13,8 +13,8 @@ import java.util.Objects;
  * be a String, a whole number ({@code byte} to {@code long}, BigInteger), a number ({@code float},
  * {@code double}, BigDecimal), a boolean, an enum, a LocalDate, another record, a List or a Set of
  * these, or an Optional of these. A component or an element with an annotation named {@code
- * Nullable} may be null. Jackson's {@code @JsonProperty} renames a component and {@code
- * @JsonPropertyDescription} describes it.
+ * Nullable} may be null. Jackson's {@code @JsonProperty} renames a component and
+ * {@code @JsonPropertyDescription} describes it.
  *
  * <p>Records and lists may be nested at most 10 deep, and a schema has at most 1000 properties.
  * Safe for use by many threads.
@@ -34,7 +34,7 @@ public final class RecordSchema<T> {
    * Returns the schema of a record class.
    *
    * @throws IllegalArgumentException if the class is no record, or a component of it has a type
-   * that no schema can be written for; the message names the component and its type
+   *     that no schema can be written for; the message names the component and its type
    */
   public static <T> RecordSchema<T> of(Class<T> type) {
     return new RecordSchema<>(Objects.requireNonNull(type, "type"), RecordSchemaReader.of(type));
@@ -46,7 +46,7 @@ public final class RecordSchema<T> {
    *
    * @param schema a JSON object
    * @throws AttemptException of kind {@code FORMAT_MISMATCH}; the message says where and which
-   * rule, and repeats nothing of the reply
+   *     rule, and repeats nothing of the reply
    */
   public static void check(String schema, String text) throws AttemptException {
     JsonSchemaValidator.check(schema, text);
@@ -66,7 +66,7 @@ public final class RecordSchema<T> {
    * "42"} is no number, though {@code 3.0} is a whole one. Lists and sets are unmodifiable.
    *
    * @throws AttemptException of kind {@code FORMAT_MISMATCH}; the message says where and which
-   * rule, and repeats nothing of the reply
+   *     rule, and repeats nothing of the reply
    */
   public T read(String text) throws AttemptException {
     Objects.requireNonNull(text, "text");
