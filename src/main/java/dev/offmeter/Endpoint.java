@@ -660,8 +660,8 @@ public final class Endpoint {
      * keep_alive}, {@code temperature}, {@code top_p}, {@code seed} or {@code format}; Gemini's
      * {@code thinkingConfig}, {@code temperature}, {@code topP}, {@code seed} or {@code
      * responseJsonSchema}; Anthropic's {@code temperature}, {@code top_p} or {@code output_config}.
-     * A field that a server rejects by name is left out without this setting too, except the form of
-     * a schema. Default: none.
+     * A field that a server rejects by name is left out without this setting too, except the form
+     * of a schema. Default: none.
      *
      * @param fields one or more of these; they add to those named before
      * @throws IllegalArgumentException if this kind of server cannot do without one of them
