@@ -323,8 +323,8 @@ public final class EndpointCircuitBreaker {
         Throwable logFailure =
             UserCode.run(() -> circuitBreaker.onSuccess(nanos, TimeUnit.NANOSECONDS));
         if (logFailure != null) {
-          // Its log threw before Resilience4j had counted; the permission would leak, and the trial
-          // never end.
+          // Resilience4j's log threw before the outcome was counted; the permission would leak, and
+          // the trial never end.
           transition(circuitBreaker::transitionToClosedState);
         }
       } else if (DISPROVED_BY_SUCCESS.contains(backoff.effect())) {
@@ -379,8 +379,8 @@ public final class EndpointCircuitBreaker {
       consecutiveFailures = failures;
       CircuitBreaker.State now = circuitBreaker.getState();
       if (logFailure != null && now == CircuitBreaker.State.HALF_OPEN) {
-        // Its log threw before Resilience4j had counted; the permission would leak, and the trial
-        // never end.
+        // Resilience4j's log threw before the outcome was counted; the permission would leak, and
+        // the trial never end.
         circuitBreaker.releasePermission();
         openFor(failure, HealthEffect.COUNT_FAILURE);
       } else if (logFailure != null

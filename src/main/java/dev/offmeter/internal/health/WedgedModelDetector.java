@@ -114,7 +114,7 @@ public final class WedgedModelDetector {
             && !activity.hasServedSince(began)
             && !health.hasEarlierAttempt(began)
             && health.resendPolicy().isLongSilence(request, began);
-    // Where only a one-token request shows a load, that request finds out by itself.
+    // If only a one-token request shows a load, that request finds out by itself.
     boolean byToken =
         probes.isSupported(Probe.Kind.GENERATE_TOKEN) && health.modelLoader().isTokenNeeded();
     return odd && health.isProbed() && !byToken ? new SilentAttempt(began, now, onNew) : null;
