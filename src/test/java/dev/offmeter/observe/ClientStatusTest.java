@@ -129,7 +129,7 @@ class ClientStatusTest {
   }
 
   @Test
-  void theTableSaysInOneLookWhatIsDownAndWhy() {
+  void theTableShowsWhatIsDownAndWhy() {
     time.advance(Duration.ofMinutes(61));
     primary.respondWith(OllamaReplies.status(429, "text/plain", "slow down", "Retry-After: 40"));
     client.chat("a reminder");

@@ -43,7 +43,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
-/** One look at everything, for whoever is woken at night. */
+/** Checks everything at once, for an operator who is woken at night. */
 @Timeout(20)
 class DiagnosisTest {
   @RegisterExtension final Loopback loopback = new Loopback();

@@ -38,7 +38,7 @@ final class VirtualRequest {
     return new VirtualRequest(node, asked, 0);
   }
 
-  /** What is looked at; null for a call. */
+  /** The kind of probe; null for a call. */
   Probe.@Nullable Kind onAccepted() {
     return onAccepted;
   }

@@ -88,7 +88,7 @@ public final class LoadingNode {
     this.time = time;
     this.load = load;
     this.work = work;
-    this.node = loopback.node(this::chat).respondToProbesWith(this::aside);
+    this.node = loopback.node(this::chat).respondToProbesWith(this::answerProbe);
   }
 
   /** Returns the server itself. */
@@ -198,7 +198,7 @@ public final class LoadingNode {
     answers(connection, new Waiting(connection, request, OllamaReplies.STREAM_HEAD + answer, true));
   }
 
-  private void aside(Connection connection, Connection.Request request) throws IOException {
+  private void answerProbe(Connection connection, Connection.Request request) throws IOException {
     String path = request.line().split(" ")[1];
     if (path.equals("/api/generate")) {
       answers(

@@ -95,7 +95,7 @@ public final class Node implements AutoCloseable {
 
   /** Returns how many requests for a load have arrived, processed or not. */
   public long loadRequests() {
-    return probes.stream().filter(aside -> aside.line().startsWith("POST")).count();
+    return probes.stream().filter(probe -> probe.line().startsWith("POST")).count();
   }
 
   /** Returns the requests of calls, in order. */

@@ -117,7 +117,7 @@ class ErrorClassifierTest {
         .isEqualTo(RATE_LIMITED);
   }
 
-  /** A prompt or an answer that speaks of quotas sets no endpoint aside. */
+  /** A prompt or an answer that mentions quotas does not take an endpoint down. */
   @ParameterizedTest
   @ValueSource(
       strings = {

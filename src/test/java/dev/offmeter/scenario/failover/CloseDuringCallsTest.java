@@ -45,18 +45,18 @@ class CloseDuringCallsTest {
               connection.send(OllamaReplies.STREAM_HEAD + OllamaReplies.tokens("x"));
               connection.reset();
             });
-    return loopback.node(anyOf(calls, dice)).respondToProbesWith(anyOf(asides(), dice));
+    return loopback.node(anyOf(calls, dice)).respondToProbesWith(anyOf(probes(), dice));
   }
 
-  private static List<Node.Script> asides() {
-    List<Node.Script> asides = new ArrayList<>();
+  private static List<Node.Script> probes() {
+    List<Node.Script> probes = new ArrayList<>();
     for (int i = 0; i < 10; i++) {
-      asides.add(OllamaReplies.probes(OllamaReplies.loadCompleted(), "m:latest"));
-      asides.add(OllamaReplies.probes(OllamaReplies.loadCompleted()));
+      probes.add(OllamaReplies.probes(OllamaReplies.loadCompleted(), "m:latest"));
+      probes.add(OllamaReplies.probes(OllamaReplies.loadCompleted()));
     }
-    asides.add(OllamaReplies.status(503, "", ""));
-    asides.add(OllamaReplies.hanging());
-    return asides;
+    probes.add(OllamaReplies.status(503, "", ""));
+    probes.add(OllamaReplies.hanging());
+    return probes;
   }
 
   private static Node.Script anyOf(List<Node.Script> scripts, Random dice) {

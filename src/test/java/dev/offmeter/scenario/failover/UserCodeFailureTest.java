@@ -639,7 +639,7 @@ class UserCodeFailureTest {
 
   @ParameterizedTest
   @EnumSource(Kind.class)
-  void aTrialThatEndsInForeignCodeIsNotTheLast(Kind kind) {
+  void aTrialThatEndsInApplicationCodeIsNotTheLast(Kind kind) {
     Node node = loopback.node(OllamaReplies.status(429, "", "", "Retry-After: 0"));
     List<EndpointState> states = new java.util.concurrent.CopyOnWriteArrayList<>();
     boolean[] throwing = {false};
@@ -787,7 +787,7 @@ class UserCodeFailureTest {
   }
 
   @Test
-  void anInterruptThatForeignCodeHasTakenIsGivenBack() {
+  void anInterruptThatApplicationCodeHasTakenIsGivenBack() {
     Node node = loopback.node(OllamaReplies.answering("NODE"));
     LlmClient client = loopback.client(LlmClient.builder().endpoint(ollama("first", node).build()));
     ChatRequest request =

@@ -136,7 +136,7 @@ class LostHealthCheckTest {
     assertThat(calls).noneMatch(CompletableFuture::isDone);
   }
 
-  private void aPieceComesAndTheLookIsLost(CompletableFuture<ChatEvent> token) throws Exception {
+  private void aDeltaComesAndTheCheckIsLost(CompletableFuture<ChatEvent> token) throws Exception {
     awaitSoon(home::isHealthCheckWaiting);
     time.advance(Duration.ofMillis(100));
     tokens.release();
@@ -155,7 +155,7 @@ class LostHealthCheckTest {
       CompletableFuture<ChatEvent> token = SocketReader.startReading(events::next);
 
       time.advance(Duration.ofSeconds(5));
-      aPieceComesAndTheLookIsLost(token);
+      aDeltaComesAndTheCheckIsLost(token);
 
       assertThat(state()).isEqualTo(EndpointState.UP);
       assertThat(waiting).isNotDone();
@@ -173,7 +173,7 @@ class LostHealthCheckTest {
       CompletableFuture<ChatEvent> token = SocketReader.startReading(events::next);
 
       time.advance(Duration.ofMillis(3500));
-      aPieceComesAndTheLookIsLost(token);
+      aDeltaComesAndTheCheckIsLost(token);
 
       assertThat(home.node().probes()).as("looks").hasSize(1);
       assertThat(state()).isEqualTo(EndpointState.UP);

@@ -57,16 +57,16 @@ class RecheckTest {
     return client(primary -> primary);
   }
 
-  private void isRepaired(Node.Script aside) {
+  private void isRepaired(Node.Script probes) {
     primary.respondWith(OllamaReplies.answering("PRIMARY"));
-    primary.respondToProbesWith(aside);
+    primary.respondToProbesWith(probes);
   }
 
   @Test
   void oneThatIsWellAgainHasTheNextCallAsItsTrial() throws Exception {
     LlmClient client = client();
     isRepaired(OllamaReplies.probes(OllamaReplies.loadCompleted(), "primary-model"));
-    assertThat(client.chat("a reminder").text()).as("still set aside").isEqualTo("TEMPLATE");
+    assertThat(client.chat("a reminder").text()).as("still DOWN").isEqualTo("TEMPLATE");
 
     EndpointStatus status = client.recheck("primary").get();
 

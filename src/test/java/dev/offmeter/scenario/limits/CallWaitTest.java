@@ -37,9 +37,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/**
- * A call that asks nobody at the moment: it stands in line for a place, or pauses before a retry.
- */
+/** A call without an attempt: it waits for a bulkhead slot, or for its next retry. */
 @Timeout(20)
 class CallWaitTest {
   @RegisterExtension final Loopback loopback = new Loopback();

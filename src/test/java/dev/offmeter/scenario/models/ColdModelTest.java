@@ -77,7 +77,7 @@ class ColdModelTest {
     return primaryState(client) == EndpointState.DOWN;
   }
 
-  /** The first caller cannot know; his limit passes, and the load that he owned is lost. */
+  /** The first caller cannot know: its timeout passes, and the load that it began is lost. */
   private void firstCallFindsItCold(LlmClient client) throws Exception {
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
     home.node().awaitFirstRequest();

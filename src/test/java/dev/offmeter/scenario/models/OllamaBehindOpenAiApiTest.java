@@ -67,7 +67,7 @@ class OllamaBehindOpenAiApiTest {
   }
 
   private static long asked(Node node) {
-    return node.probes().stream().filter(aside -> aside.line().equals(VERSION)).count();
+    return node.probes().stream().filter(probe -> probe.line().equals(VERSION)).count();
   }
 
   @ParameterizedTest

@@ -167,15 +167,15 @@ class SharedModelTest {
 
       time.advance(Duration.ofMillis(500));
 
-      looksOnceMore();
+      checkOnceMore();
       assertThat(changes).isEmpty();
     }
   }
 
-  /** What was found due before has been done by then. */
-  private void looksOnceMore() {
-    int asides = home.node().probes().size();
+  /** Checks once more, by which time all that was due before is done. */
+  private void checkOnceMore() {
+    int probes = home.node().probes().size();
     client.warmUp();
-    awaitSoon(() -> home.node().probes().size() > asides && !time.isHealthChecking());
+    awaitSoon(() -> home.node().probes().size() > probes && !time.isHealthChecking());
   }
 }

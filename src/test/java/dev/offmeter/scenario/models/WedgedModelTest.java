@@ -56,11 +56,11 @@ class WedgedModelTest {
   private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
   private final ManualTime time = nodes.time();
   private final Node primary =
-      nodes.primary().respondWith(OllamaReplies.hanging()).respondToProbesWith(this::aside);
+      nodes.primary().respondWith(OllamaReplies.hanging()).respondToProbesWith(this::answerProbe);
   private final Node fallback = nodes.fallback();
   private volatile boolean resident = true;
 
-  private void aside(Connection connection, Connection.Request request) throws IOException {
+  private void answerProbe(Connection connection, Connection.Request request) throws IOException {
     boolean unloads = request.body().contains("\"keep_alive\":0");
     if (request.line().startsWith("POST")) {
       resident = !unloads;
@@ -156,7 +156,7 @@ class WedgedModelTest {
           if (looks) {
             models.answer(connection, request);
           } else {
-            aside(connection, request);
+            answerProbe(connection, request);
           }
         });
 

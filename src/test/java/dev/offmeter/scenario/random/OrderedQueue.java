@@ -35,7 +35,7 @@ import org.awaitility.core.ConditionTimeoutException;
 final class OrderedQueue {
   private static final String REFUSED = "refused";
 
-  /** With the next one in a row the endpoint would be set aside. */
+  /** The next refusal in a row would take the endpoint down. */
   private static final int MOST_REFUSED = 4;
 
   private final Random random;

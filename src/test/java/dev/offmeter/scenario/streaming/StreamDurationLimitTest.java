@@ -75,7 +75,7 @@ class StreamDurationLimitTest {
       assertThat(reader).isNotDone();
       step();
     }
-    // A step that found the reader on his way back to the stream was a pause of his.
+    // A step that found the reader on its way back to the stream was a pause of the reader.
     for (int i = 0; i < 5 && !isDoneSoon(reader); i++) {
       step();
     }

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 
 /**
  * However the bytes of a reply are split, and wherever it is cut: the reader sees the answer
- * exactly, or is told that he has not.
+ * exactly, or learns that it is not the answer.
  */
 @Timeout(60)
 class StreamPropertyTest {
