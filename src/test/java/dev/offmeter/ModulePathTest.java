@@ -149,6 +149,8 @@ class ModulePathTest {
                   "-Xlint:all,-requires-automatic,-requires-transitive-automatic",
                   "-d",
                   folder.resolve("classes").toString(),
+                  "--class-path",
+                  "",
                   "--module-path",
                   modulePath(List.of())),
               null,
