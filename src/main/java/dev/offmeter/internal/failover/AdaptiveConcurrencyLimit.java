@@ -55,10 +55,14 @@ final class AdaptiveConcurrencyLimit {
   private final AtomicLong ended = new AtomicLong();
 
   private final ReentrantLock lock = new ReentrantLock();
+
+  /** Written under the lock; read without it by every call that asks for a slot. */
   private volatile int limit = NONE;
+
+  /** Written by any thread, the last of which is right. */
   private volatile long lastOverloadAt;
 
-  /** The value of {@link #served} when a call was last rejected. */
+  /** The value of {@link #served} when a call was last rejected. Written by any thread. */
   private volatile long servedAtRejection = -1;
 
   /** When the limit was last set. Guarded by the lock. */

@@ -10,6 +10,8 @@ import dev.offmeter.internal.circuit.EndpointCircuitBreaker;
 final class Admission implements AutoCloseable {
   private final GuardedEndpoint endpoint;
   private final EndpointCircuitBreaker.Permit permit;
+
+  /** Owned by the thread that asks: the call's, or its hedge's. */
   private boolean closed;
 
   Admission(GuardedEndpoint endpoint, EndpointCircuitBreaker.Permit permit) {

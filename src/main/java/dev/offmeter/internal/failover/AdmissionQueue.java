@@ -11,8 +11,9 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Calls that found every gate full, in order of arrival. A place that is given up goes straight to
- * the first call that wants it, so that none that comes later can take it.
+ * Holds the calls that found endpoints full, in order of arrival. A bulkhead slot that is released
+ * goes straight to the first call that waits for it, so that none that comes later can take it.
+ * Safe for use by many threads.
  */
 final class AdmissionQueue {
   private final Queue<Waiter> waiters = new ConcurrentLinkedQueue<>();
@@ -23,8 +24,8 @@ final class AdmissionQueue {
   }
 
   /**
-   * The place that a call had at {@code gate} is free. One that joined the line just before the
-   * place was given back found it taken, and nobody else would tell it.
+   * Releases a slot: hands it to the first call that waits for it, or frees it. A call that joined
+   * the queue just before the slot was freed found it taken, so the queue is looked at once more.
    */
   void release(GuardedEndpoint endpoint) {
     do {
@@ -46,14 +47,14 @@ final class AdmissionQueue {
     return false;
   }
 
-  /** There are more places there than before: those who wait for one are the first to have it. */
+  /** Called when an endpoint has more slots than before: the calls in the queue get them first. */
   void onSlotsAdded(GuardedEndpoint endpoint) {
     while (hasWaiterFor(endpoint) && endpoint.tryAcquireSlot()) {
       release(endpoint);
     }
   }
 
-  /** The endpoint is not asked any more: who waits for it, and for no other, need not. */
+  /** Called when an endpoint goes down: ends the wait of those that wait for no other. */
   void onCircuitOpened(GuardedEndpoint endpoint) {
     for (Waiter waiter : waiters) {
       if (waiter.endpoints.contains(endpoint)) {
@@ -106,7 +107,7 @@ final class AdmissionQueue {
     return endpoint;
   }
 
-  /** A place may have become free between the look that found none and the joining of the line. */
+  /** A slot may have been freed after the call found none and before it joined the queue. */
   private void takeFreeSlot(Waiter waiter) {
     for (GuardedEndpoint endpoint : waiter.endpoints) {
       if (endpoint.tryAcquireSlot()) {

@@ -14,6 +14,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class AnswerRepair {
   private final AnswerValidator validator;
+
+  // Owned by the thread that asks.
+
   private ChatRequest request;
   private @Nullable String rejectedText;
   private boolean repaired;

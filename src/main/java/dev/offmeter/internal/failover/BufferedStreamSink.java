@@ -22,6 +22,9 @@ final class BufferedStreamSink implements StreamSink {
   private final StreamRecovery recovery;
   private final Queue<ChatEvent> events = new ArrayDeque<>();
   private final StringBuilder partialText = new StringBuilder();
+
+  // Owned, as the events, by the thread that reads the stream.
+
   private int shownText;
   private int shownThinking;
   private int withdrawals;

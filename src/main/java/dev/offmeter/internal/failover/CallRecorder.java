@@ -29,10 +29,14 @@ import org.jspecify.annotations.Nullable;
 final class CallRecorder {
   private final long call;
   private final LlmListener listener;
+  private final TimeSource time;
   private final ReentrantLock lock = new ReentrantLock();
+
+  // All below: guarded by the lock, within which the listener is told, so that it hears of two
+  // attempts at once one after the other.
+
   private final List<Attempt> attempts = new ArrayList<>(2);
   private final List<StartedAttempt> running = new ArrayList<>(2);
-  private final TimeSource time;
   private @Nullable Attempt lastUnanswered;
   private boolean ended;
   private boolean answered;

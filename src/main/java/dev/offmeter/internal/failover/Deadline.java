@@ -23,10 +23,16 @@ final class Deadline {
   private final long start;
   private final long total;
   private final boolean set;
+
+  // Owned by the thread that reads the stream. A plain call, which a hedge reads too, is not
+  // delivered, so that none of the four changes.
+
   private boolean delivering;
   private boolean readerIdle;
   private long pausedSince;
   private long paused;
+
+  /** Set by the call's thread or its hedge's, read by the timer's. */
   private volatile boolean waited;
 
   private Deadline(TimeSource time, long start, long total, boolean set) {

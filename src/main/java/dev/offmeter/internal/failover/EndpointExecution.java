@@ -17,9 +17,9 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One call's stay at one endpoint, from when it was let in until it leaves: one attempt, and the
- * retries that the endpoint allows and the deadline leaves room for. Whatever happens, it must
- * {@link #close()}.
+ * Runs one call at one endpoint, from its admission until it leaves: one attempt, and the retries
+ * that the endpoint allows and the deadline leaves room for. Whatever happens, it must {@link
+ * #close()}.
  */
 final class EndpointExecution {
   private final CallContext context;
@@ -42,7 +42,7 @@ final class EndpointExecution {
   private @Nullable DelayedRetry delayedRetry;
 
   /**
-   * A stay.
+   * Creates an execution that has begun no attempt yet.
    *
    * @param token cancels it: the call's own, or its hedge's
    * @param hedge is told when the endpoint is silent; null if none is to begin
@@ -189,7 +189,7 @@ final class EndpointExecution {
     return Step.EXHAUSTED;
   }
 
-  /** Another call may have found out meanwhile that the endpoint is down. */
+  /** Not where another call has found out meanwhile that the endpoint is down. */
   private boolean tryRepair(AttemptException failure) {
     return permit.isCurrent() && !share.isTooSmall() && repair.tryRepair(failure);
   }
@@ -211,7 +211,7 @@ final class EndpointExecution {
         : context.recorder().streamBroken(why, shown);
   }
 
-  /** Nobody reads on. */
+  /** Records the end of an attempt whose answer nobody reads any further. */
   void abort(String why) {
     if (attempt != null) {
       report(AttemptException.of(FailureKind.CANCELLED, why));
@@ -246,7 +246,7 @@ final class EndpointExecution {
     return true;
   }
 
-  /** After a failure that is to be retried: how long to wait first. */
+  /** A retry that is due, with the failure before it. */
   private record DelayedRetry(AttemptException failure, Duration delay) {}
 
   /**
@@ -268,14 +268,14 @@ final class EndpointExecution {
     }
   }
 
-  /** The reader has what has come so far, and takes his time. */
+  /** Called when the reader has what has come so far, and takes time. */
   void onReaderIdle() {
     if (attempt != null) {
       attempt.onReaderIdle();
     }
   }
 
-  /** Gives back what this visit holds, once. */
+  /** Ends the attempt and gives back the admission, once. */
   void close() {
     if (closed) {
       return;

@@ -39,7 +39,7 @@ import org.jspecify.annotations.Nullable;
  * Runs calls over an ordered list of endpoints. Safe for use by many threads.
  *
  * <p>The loop is in {@link FailoverCall}; {@link FailurePolicy} decides what a failure means,
- * {@link Deadline} how time is shared out, {@link TimedAttempt} how one attempt is bounded, and
+ * {@link Deadline} how time is shared out, {@link AttemptClocks} how one attempt is bounded, and
  * {@link GuardedEndpoint} with its {@link EndpointCircuitBreaker} whether an endpoint may be asked.
  */
 public final class FailoverExecutor implements AutoCloseable {

@@ -308,7 +308,7 @@ final class GuardedEndpoint {
             : "all " + config.maxConcurrent() + " places of maxConcurrent taken");
   }
 
-  /** A place that a caller waits for, without a look at the endpoint's health. */
+  /** Takes a free slot, if there is one, whatever the health of the endpoint. */
   boolean tryAcquireSlot() {
     if (adaptiveLimit.endIfCalm()) {
       admissionQueue.onSlotsAdded(this);
@@ -332,12 +332,12 @@ final class GuardedEndpoint {
     bulkhead.release();
   }
 
-  /** Whether a place that is given back goes to nobody. */
+  /** Returns whether a released slot is to be handed to nobody. */
   boolean isOverLimit() {
     return adaptiveLimit.isOverLimit();
   }
 
-  /** A place went from one call straight to another. */
+  /** Called when a slot goes from one call straight to another. */
   void onSlotHandedOver() {
     adaptiveLimit.onSlotHandedOver();
   }

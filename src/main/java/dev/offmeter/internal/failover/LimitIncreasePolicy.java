@@ -13,6 +13,8 @@ final class LimitIncreasePolicy {
 
   private static final int MOST_DOUBLINGS = 6;
 
+  // Guarded by the lock of the AdaptiveConcurrencyLimit that holds it.
+
   private long notBefore;
   private int failedTries;
   private boolean tried;

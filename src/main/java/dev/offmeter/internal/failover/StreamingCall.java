@@ -23,6 +23,10 @@ public final class StreamingCall implements AutoCloseable {
   private final Supplier<FailoverCall> callFactory;
   private final Consumer<@Nullable ChatResponse> onEnd;
   private final ReentrantLock readLock = new ReentrantLock();
+
+  // All below: guarded by the read lock. Whoever closes the stream while its reader reads finds it
+  // taken, and leaves the end to the reader.
+
   private @Nullable FailoverCall call;
   private @Nullable ChatResponse response;
   private @Nullable LlmException failure;

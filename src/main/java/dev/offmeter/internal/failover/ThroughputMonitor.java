@@ -12,6 +12,9 @@ final class ThroughputMonitor {
   private static final double NANOS = 1e9;
 
   private final @Nullable MinimumRate minimum;
+
+  // Owned by the thread that reads.
+
   private long waitedNanos;
   private int pieces;
 
