@@ -34,6 +34,7 @@ import io.github.resilience4j.bulkhead.Bulkhead;
 import io.github.resilience4j.core.EventProcessor;
 import java.io.IOException;
 import java.lang.reflect.Field;
+import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.Proxy;
 import java.net.InetAddress;
 import java.net.Socket;
@@ -41,8 +42,12 @@ import java.net.SocketAddress;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.Flow;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
@@ -298,29 +303,7 @@ class UserCodeFailureTest {
     LOG_CONTEXT {
       @Override
       void around(Kind kind, Runnable calls) {
-        MDCAdapter before = MDC.getMDCAdapter();
-        MDCAdapter broken =
-            (MDCAdapter)
-                Proxy.newProxyInstance(
-                    MDCAdapter.class.getClassLoader(),
-                    new Class<?>[] {MDCAdapter.class},
-                    (proxy, method, arguments) -> kind.thrown());
-        use(broken);
-        try {
-          calls.run();
-        } finally {
-          use(before);
-        }
-      }
-
-      private void use(MDCAdapter adapter) {
-        try {
-          Field field = MDC.class.getDeclaredField("MDC_ADAPTER");
-          field.setAccessible(true);
-          field.set(null, adapter);
-        } catch (ReflectiveOperationException e) {
-          throw new AssertionError(e);
-        }
+        withLogContext((proxy, method, arguments) -> kind.thrown(), calls);
       }
     },
     LOG {
@@ -870,5 +853,63 @@ class UserCodeFailureTest {
 
     Bulkhead.Metrics places = client.resilience4j().bulkheads().bulkhead("first").getMetrics();
     assertThat(places.getAvailableConcurrentCalls()).isEqualTo(Integer.MAX_VALUE);
+  }
+
+  private static void withLogContext(InvocationHandler adapter, Runnable calls) {
+    MDCAdapter before = MDC.getMDCAdapter();
+    useLogContext(
+        (MDCAdapter)
+            Proxy.newProxyInstance(
+                MDCAdapter.class.getClassLoader(), new Class<?>[] {MDCAdapter.class}, adapter));
+    try {
+      calls.run();
+    } finally {
+      useLogContext(before);
+    }
+  }
+
+  private static void useLogContext(MDCAdapter adapter) {
+    try {
+      Field field = MDC.class.getDeclaredField("MDC_ADAPTER");
+      field.setAccessible(true);
+      field.set(null, adapter);
+    } catch (ReflectiveOperationException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void aLogContextThatBreaksOnTheThreadOfACallCostsNothing(Kind kind) throws Exception {
+    Node node = loopback.node(OllamaReplies.answering("NODE"));
+    List<Thread> threads = new CopyOnWriteArrayList<>();
+    List<Throwable> uncaught = new CopyOnWriteArrayList<>();
+    ExecutorService workers =
+        Executors.newSingleThreadExecutor(
+            task -> {
+              Thread thread = new Thread(task, "test-worker");
+              thread.setUncaughtExceptionHandler((of, thrown) -> uncaught.add(thrown));
+              threads.add(thread);
+              return thread;
+            });
+    LlmClient client =
+        loopback.client(
+            ClientInternals.withWorkers(
+                LlmClient.builder().endpoint(ollama("first", node).build()), workers));
+    ChatRequest request = ChatRequest.builder().user(SECRET).build();
+
+    withLogContext(
+        (proxy, method, arguments) ->
+            method.getName().equals("getCopyOfContextMap")
+                ? Map.of("invoice", "1042")
+                : kind.thrown(),
+        () -> {
+          assertThat(client.chatAsync(request).join().text()).isEqualTo("NODE");
+          assertThat(client.chatAsync(request).join().text()).isEqualTo("NODE");
+          workers.shutdown();
+          awaitSoon(() -> threads.stream().noneMatch(Thread::isAlive));
+        });
+
+    assertThat(uncaught).isEmpty();
   }
 }
