@@ -135,7 +135,10 @@ public final class EndpointCircuitBreaker {
         .build();
   }
 
-  /** Returns whether a call that came now would be rejected. */
+  /**
+   * Returns whether a back-off keeps calls away now. A circuit that was forced open from outside,
+   * and a trial that another call is making, reject calls too and are not told here.
+   */
   public boolean isOpen() {
     return circuitBreaker.getState() == CircuitBreaker.State.OPEN && backoff.isActive();
   }
@@ -145,7 +148,10 @@ public final class EndpointCircuitBreaker {
     return warming;
   }
 
-  /** Returns whether a call would be admitted, if only as a trial. */
+  /**
+   * Returns whether the state is UP or TRIAL. A call is admitted in DOWN too, as the trial, once
+   * the back-off has passed.
+   */
   public boolean isUpOrTrial() {
     EndpointState now = stateTracker.current();
     return now == EndpointState.UP || now == EndpointState.TRIAL;
@@ -468,7 +474,7 @@ public final class EndpointCircuitBreaker {
    *
    * @param first runs before listeners are notified
    */
-  public void forceOpen(AttemptException failure, Runnable first) {
+  public void openUnlessOpen(AttemptException failure, Runnable first) {
     change(
         () -> {
           if (!stateTracker.isDown()) {
@@ -485,7 +491,7 @@ public final class EndpointCircuitBreaker {
    *
    * @param first runs before listeners are notified
    */
-  public void forceOpenFor(AttemptException failure, Runnable first) {
+  public void openOrReplaceReason(AttemptException failure, Runnable first) {
     change(
         () -> {
           if (!stateTracker.isDown()) {
@@ -573,7 +579,7 @@ public final class EndpointCircuitBreaker {
 
   /**
    * Marks the endpoint as WARMING, because its model is being loaded: no call is admitted until
-   * {@link #onModelLoaded} or {@link #forceOpen}. Does nothing while a back-off must be kept.
+   * {@link #onModelLoaded} or {@link #openUnlessOpen}. Does nothing while a back-off must be kept.
    *
    * @param again whether the model was loaded a short while ago and yet is cold; starts a growing
    *     back-off then, so that an unstable server is not made to load without end

@@ -58,7 +58,7 @@ final class AdmissionControl {
   private Admission acquireOrQueue(
       GuardedEndpoint endpoint, DeadlineShare share, CancellationToken token)
       throws AttemptException {
-    endpoint.health().modelLoader().beforeCall();
+    endpoint.health().modelLoader().loadIfProbablyUnloaded();
     try {
       return endpoint.acquire();
     } catch (AttemptException refusal) {

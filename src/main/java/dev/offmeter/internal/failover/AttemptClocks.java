@@ -20,12 +20,29 @@ import org.jspecify.annotations.Nullable;
  * is set for the earliest of them and sets itself anew. So a piece of an answer moves a time, and
  * touches no timer.
  *
+ * <table>
+ *   <caption>The limits, by what starts each and what its end is called</caption>
+ *   <tr><th>limit</th><th>starts with</th><th>kind</th></tr>
+ *   <tr><td>attempt timeout</td><td>the attempt; not in force while a stream is delivered</td>
+ *       <td>{@code ATTEMPT_TIMEOUT}</td></tr>
+ *   <tr><td>first-token timeout</td><td>the attempt; ends with the first piece</td>
+ *       <td>{@code FIRST_TOKEN_TIMEOUT}</td></tr>
+ *   <tr><td>stall timeout</td><td>each piece; only while the reader waits</td>
+ *       <td>{@code STALLED}</td></tr>
+ *   <tr><td>stream timeout</td><td>the first delivered piece</td>
+ *       <td>{@code ATTEMPT_TIMEOUT}</td></tr>
+ *   <tr><td>share of the deadline</td><td>the attempt</td>
+ *       <td>{@code DEADLINE_SHARE_EXCEEDED}</td></tr>
+ *   <tr><td>deadline</td><td>the call</td><td>{@code DEADLINE_EXCEEDED}</td></tr>
+ *   <tr><td>trailer</td><td>the end of the text</td><td>none: the answer counts</td></tr>
+ * </table>
+ *
  * <p>While a stream is delivered, the attempt's own limit is not in force, and the stall clock runs
  * only while its reader waits: a reader who takes time is no fault of the endpoint. The {@code on}
  * methods are called by the thread that reads; the clocks run out on the timer's.
  */
 final class AttemptClocks {
-  static final long NEVER = Duration.ofDays(365).toNanos();
+  static final long FAR_AHEAD = Duration.ofDays(365).toNanos();
 
   /**
    * A piece that comes sooner than this after its reader wanted it had come before, while the
@@ -91,7 +108,7 @@ final class AttemptClocks {
   // Written by the reading thread before the clocks start, and not after.
 
   private long start;
-  private long limitDue;
+  private long attemptLimitDue;
 
   // Written by the reading thread, and read by the timer's.
 
@@ -118,7 +135,9 @@ final class AttemptClocks {
   private volatile long silenceCheckedAt;
   private volatile long hedgeAt;
 
-  /** Until when it may run although the limiter's time is over; {@link #NEVER} while it is not. */
+  /**
+   * Until when it may run although the limiter's time is over; {@link #FAR_AHEAD} while it is not.
+   */
   private volatile long attemptEnds;
 
   // Written by whichever thread sets the timer, which cancels the task again if the attempt ended
@@ -159,8 +178,8 @@ final class AttemptClocks {
     this.deadlineEnds = start + left;
     this.processPause = new ProcessPauseDetector(start);
     this.shareEnds = start + share;
-    this.streamEnds = start + NEVER;
-    this.attemptEnds = start + NEVER;
+    this.streamEnds = start + FAR_AHEAD;
+    this.attemptEnds = start + FAR_AHEAD;
     this.silenceCheckAt = start + silenceThreshold;
     this.silenceCheckedAt = start;
     this.hedgeAt = start + hedgeDelay;
@@ -190,7 +209,7 @@ final class AttemptClocks {
   @SuppressWarnings("FutureReturnValueIgnored") // What depends on the outcome returns with it.
   @Nullable Throwable start(TimeLimiter limiter) {
     timeLimit.whenComplete((ended, late) -> onTimeLimit(late));
-    limitDue = time.nanos() + timeouts.attempt().toNanos();
+    attemptLimitDue = time.nanos() + timeouts.attempt().toNanos();
     return UserCode.run(
         () -> {
           limiter.executeCompletionStage(time.timer(), () -> timeLimit);
@@ -223,10 +242,10 @@ final class AttemptClocks {
   private boolean tryExtend(Throwable late) {
     long now = time.nanos();
     if (!(late instanceof TimeoutException)
-        || !(processPause.detect(now, limitDue) || processPause.hasPaused())) {
+        || !(processPause.detect(now, attemptLimitDue) || processPause.hasPaused())) {
       return false;
     }
-    attemptEnds = processPause.extend(limitDue + processPause.lostNanos());
+    attemptEnds = processPause.extend(attemptLimitDue + processPause.lostNanos());
     cancel(watch);
     scheduleWatch(now);
     return true;
@@ -267,7 +286,7 @@ final class AttemptClocks {
       // What has come while the process stood still is read first, and only then is it silence.
       silenceCheckAt = now + silenceThreshold;
       silenceCheckedAt = now;
-    } else if (limitDueAt() - now <= 0) {
+    } else if (earliestLimitAt() - now <= 0) {
       if (textEnded) {
         alarm.onTrailerOverdue();
       } else {
@@ -284,7 +303,7 @@ final class AttemptClocks {
 
   private void reportSilence(long now) {
     if (hedgeDueAt() - now <= 0) {
-      hedgeAt = start + NEVER;
+      hedgeAt = start + FAR_AHEAD;
       alarm.onHedgeDue();
     }
     if (silenceCheckDueAt() - now <= 0) {
@@ -295,11 +314,11 @@ final class AttemptClocks {
   }
 
   private long nextDueAt() {
-    return earlier(limitDueAt(), earlier(silenceCheckDueAt(), hedgeDueAt()));
+    return earlier(earliestLimitAt(), earlier(silenceCheckDueAt(), hedgeDueAt()));
   }
 
   private long hedgeDueAt() {
-    return begun ? start + NEVER : hedgeAt;
+    return begun ? start + FAR_AHEAD : hedgeAt;
   }
 
   /** While it is being connected, that has a clock of its own. */
@@ -307,18 +326,18 @@ final class AttemptClocks {
     if (begun) {
       return midAnswerCheckDueAt();
     }
-    return isConnecting() ? start + NEVER : silenceCheckAt;
+    return isConnecting() ? start + FAR_AHEAD : silenceCheckAt;
   }
 
   /** A reader's pause is no silence, and neither is what was asked about a moment ago. */
   private long midAnswerCheckDueAt() {
     long since = silentSince();
     long from = silenceCheckedAt - since > 0 ? silenceCheckedAt : since;
-    return readerIdle || textEnded ? start + NEVER : from + silenceThresholdMidAnswer;
+    return readerIdle || textEnded ? start + FAR_AHEAD : from + silenceThresholdMidAnswer;
   }
 
-  private long limitDueAt() {
-    long delivery = readerIdle ? start + NEVER : streamEnds;
+  private long earliestLimitAt() {
+    long delivery = readerIdle ? start + FAR_AHEAD : streamEnds;
     long ofAttempt = earlier(phaseDueAt(), attemptDueAt());
     return earlier(ofAttempt, earlier(shareDueAt(), processPause.extend(delivery)));
   }
@@ -329,7 +348,7 @@ final class AttemptClocks {
   }
 
   private long attemptDueAt() {
-    return delivering ? start + NEVER : attemptEnds;
+    return delivering ? start + FAR_AHEAD : attemptEnds;
   }
 
   private long phaseDueAt() {
@@ -342,7 +361,7 @@ final class AttemptClocks {
 
   private long stallDueAt() {
     if (readerIdle) {
-      return start + NEVER;
+      return start + FAR_AHEAD;
     }
     long silentSince = silentSince();
     return silentSince + Math.min(timeouts.stall().toNanos(), patience(silentSince));
@@ -350,7 +369,7 @@ final class AttemptClocks {
 
   /** While others are still to come, a silence may take half of the time that is left. */
   private long patience(long silentSince) {
-    return delivering && hasMoreEndpoints ? Math.max(0, shareEnds - silentSince) / 2 : NEVER;
+    return delivering && hasMoreEndpoints ? Math.max(0, shareEnds - silentSince) / 2 : FAR_AHEAD;
   }
 
   private boolean isConnecting() {
@@ -364,7 +383,7 @@ final class AttemptClocks {
   /** Where the first token has no limit of its own, the time limiter's is enough. */
   private long firstTokenLimit() {
     boolean own = timeouts.firstToken().compareTo(timeouts.attempt()) < 0;
-    return own ? timeouts.firstToken().toNanos() : NEVER;
+    return own ? timeouts.firstToken().toNanos() : FAR_AHEAD;
   }
 
   private static long earlier(long one, long other) {

@@ -281,7 +281,7 @@ final class EndpointExecution {
       return;
     }
     closed = true;
-    loadWait.onAsked(endpoint, context.time().nanos() - enteredAt);
+    loadWait.addAskedTime(endpoint, context.time().nanos() - enteredAt);
     try {
       if (attempt != null) {
         attempt.end();

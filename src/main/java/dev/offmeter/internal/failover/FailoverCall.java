@@ -139,7 +139,7 @@ final class FailoverCall {
     }
     if (execution == null) {
       context.throwIfCancelled();
-      execution = retryReopened();
+      execution = retryWentDown();
     }
     if (execution == null) {
       execution = awaitLoad();
@@ -302,7 +302,7 @@ final class FailoverCall {
    * Tries those again that went down while the call waited for a slot there: they may be up by now,
    * and if not the call's attempts say so.
    */
-  private @Nullable EndpointExecution retryReopened() {
+  private @Nullable EndpointExecution retryWentDown() {
     for (GuardedEndpoint endpoint : List.copyOf(admissions.full())) {
       EndpointExecution entered = endpoint.isCircuitOpen() ? tryEnterAgain(endpoint) : null;
       if (entered != null) {

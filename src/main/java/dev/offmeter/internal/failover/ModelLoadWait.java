@@ -47,7 +47,7 @@ final class ModelLoadWait {
   }
 
   /** Adds the time of an attempt at the endpoint. May be called by any thread. */
-  void onAsked(GuardedEndpoint endpoint, long nanos) {
+  void addAskedTime(GuardedEndpoint endpoint, long nanos) {
     askedNanos.merge(endpoint, nanos, Long::sum);
   }
 

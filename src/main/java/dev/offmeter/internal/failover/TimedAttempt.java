@@ -148,8 +148,8 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
             piecesBeforeFirst < Integer.MAX_VALUE,
             endpoint.health().isProbed()
                 ? HealthMonitor.silenceThreshold(timeouts.firstToken())
-                : AttemptClocks.NEVER,
-            hedge == null ? AttemptClocks.NEVER : hedge.delay(),
+                : AttemptClocks.FAR_AHEAD,
+            hedge == null ? AttemptClocks.FAR_AHEAD : hedge.delay(),
             this);
     this.entry = endpoint.adaptiveLimit().snapshot(clocks.startedAt());
     this.exchange = endpoint.exchangeFactory().open(request, this);
@@ -216,7 +216,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
   private void startClocks() throws AttemptException {
     outcome.whenComplete((answer, failure) -> onEnded(failure));
     token.cancelWhenRequested(outcome);
-    endpoint.health().addWaiter(this);
+    endpoint.health().addAttempt(this);
     Throwable unable = clocks.start(endpoint.timeLimiter());
     // A function is the last resort, and runs without a clock rather than not at all.
     if (unable != null && !endpoint.config().isLocal()) {
@@ -290,7 +290,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
   /** Runs once, on the thread that found the outcome. */
   private void onEnded(@Nullable Throwable failure) {
     clocks.stop();
-    endpoint.health().removeWaiter(this);
+    endpoint.health().removeAttempt(this);
     if (failure == null) {
       return;
     }
@@ -386,7 +386,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
   }
 
   @Override
-  public void failOver(AttemptException failure) {
+  public void failIfSilent(AttemptException failure) {
     if (!clocks.hasBegun()) {
       outcome.completeExceptionally(failure);
     }

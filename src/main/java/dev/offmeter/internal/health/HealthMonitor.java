@@ -83,17 +83,17 @@ public final class HealthMonitor {
   }
 
   /** Adds an attempt that waits for its answer. */
-  public void addWaiter(RunningAttempt attempt) {
+  public void addAttempt(RunningAttempt attempt) {
     attempts.add(attempt);
   }
 
   /** Removes an attempt that has ended. */
-  public void removeWaiter(RunningAttempt attempt) {
+  public void removeAttempt(RunningAttempt attempt) {
     attempts.remove(attempt);
   }
 
   /** Returns whether any attempt is under way. */
-  boolean hasWaiters() {
+  boolean hasAttempts() {
     return !attempts.isEmpty();
   }
 
@@ -165,7 +165,7 @@ public final class HealthMonitor {
    * background or not.
    */
   private void onModelUnloaded(AttemptException failure) {
-    modelLoader.loadInBackground(failure);
+    modelLoader.loadWhileWarming(failure);
     if (!modelLoader.isLeftToCalls()) {
       failOverHopelessWaiters(failure);
     }
@@ -180,7 +180,7 @@ public final class HealthMonitor {
     for (RunningAttempt attempt : attempts) {
       long left = loadProgress.remaining(attempt.startedAt(), now, modelLoader.lastLoadNanos());
       if (!attempt.canOutlast(left, modelLoader.usualAnswerNanos())) {
-        attempt.failOver(failure);
+        attempt.failIfSilent(failure);
       }
     }
   }
@@ -213,7 +213,7 @@ public final class HealthMonitor {
     AttemptException failure =
         AttemptException.of(
             FailureKind.UNRESPONSIVE, "silent, and " + describeUnreachable(unreachable));
-    breaker.forceOpen(failure, () -> endAttempts(failure, unreachable));
+    breaker.openUnlessOpen(failure, () -> endAttempts(failure, unreachable));
   }
 
   private static String describeUnreachable(AttemptException unreachable) {
@@ -228,12 +228,12 @@ public final class HealthMonitor {
 
   /** Takes the endpoint DOWN; attempts without a first piece move on. */
   void markDown(AttemptException failure) {
-    breaker.forceOpen(failure, () -> failOverWaiters(failure));
+    breaker.openUnlessOpen(failure, () -> failSilentAttempts(failure));
   }
 
   /** Takes the endpoint DOWN until an operator acts; attempts without a first piece move on. */
   void markDownUntilRepaired(AttemptException failure) {
-    breaker.openUntilRepaired(failure, () -> failOverWaiters(failure));
+    breaker.openUntilRepaired(failure, () -> failSilentAttempts(failure));
   }
 
   /**
@@ -249,7 +249,7 @@ public final class HealthMonitor {
    * load.
    */
   void onLoadRejected(AttemptException failure) {
-    breaker.forceOpen(failure, () -> {});
+    breaker.openUnlessOpen(failure, () -> {});
   }
 
   public EndpointCircuitBreaker breaker() {
@@ -309,13 +309,13 @@ public final class HealthMonitor {
    * a first piece move on.
    */
   void markDownFor(AttemptException failure) {
-    breaker.forceOpenFor(failure, () -> failOverWaiters(failure));
+    breaker.openOrReplaceReason(failure, () -> failSilentAttempts(failure));
   }
 
   /** Ends all attempts without a first piece, so that their calls move on. */
-  void failOverWaiters(AttemptException failure) {
+  void failSilentAttempts(AttemptException failure) {
     for (RunningAttempt attempt : attempts) {
-      attempt.failOver(failure);
+      attempt.failIfSilent(failure);
     }
   }
 

@@ -172,10 +172,10 @@ public final class ModelLoader {
    * Called before a call is admitted. If the idle model has probably been unloaded, starts a
    * background load so that this call fails over instead of waiting for it.
    */
-  public void beforeCall() {
+  public void loadIfProbablyUnloaded() {
     keepWarm();
     if (idleWatch.isProbablyUnloaded() && breaker.isUpOrTrial()) {
-      loadInBackground(
+      loadWhileWarming(
           AttemptException.of(
               FailureKind.MODEL_COLD,
               "the server has dropped the model, unused; " + lastLoadMessage()));
@@ -187,8 +187,8 @@ public final class ModelLoader {
    *
    * @param why the reason that those calls report
    */
-  void loadInBackground(AttemptException why) {
-    loadInBackground(why, idleWatch.isLoadedRecently());
+  void loadWhileWarming(AttemptException why) {
+    loadWhileWarming(why, idleWatch.isLoadedRecently());
   }
 
   /**
@@ -196,7 +196,7 @@ public final class ModelLoader {
    *
    * @param again whether the model was loaded a short while ago, and is cold all the same
    */
-  void loadInBackground(AttemptException why, boolean again) {
+  void loadWhileWarming(AttemptException why, boolean again) {
     recordEviction();
     if (canLoad() && health.beginWarming(why, again)) {
       CompletableFuture<ProbeResult> unused = load();
@@ -283,10 +283,10 @@ public final class ModelLoader {
 
   @Nullable CompletableFuture<ProbeResult> onProbe(ProbeResult.Status status, boolean alone) {
     if (status == ProbeResult.Status.MODEL_NOT_LOADED) {
-      loadInBackground(AttemptException.of(FailureKind.MODEL_COLD, "the model is not in memory"));
+      loadWhileWarming(AttemptException.of(FailureKind.MODEL_COLD, "the model is not in memory"));
     } else if (status == ProbeResult.Status.READY && canLoad()) {
       long since = time.nanos();
-      CompletableFuture<ProbeResult> load = loadWithoutBlocking(alone);
+      CompletableFuture<ProbeResult> load = loadQuietly(alone);
       CompletableFuture<Void> unused =
           load.thenAccept(found -> onTokenResult(found, time.nanos() - since));
       return load;
@@ -316,8 +316,8 @@ public final class ModelLoader {
    * or by another client, and only a load tells. If the load is not over at once, the endpoint
    * becomes WARMING, so that calls do not wait for it.
    */
-  CompletableFuture<ProbeResult> loadWithoutBlocking() {
-    return loadWithoutBlocking(false);
+  CompletableFuture<ProbeResult> loadQuietly() {
+    return loadQuietly(false);
   }
 
   /**
@@ -326,7 +326,7 @@ public final class ModelLoader {
    * @param alone whether only this load suggests that the model is not in memory, so that a second
    *     request has to confirm it
    */
-  private CompletableFuture<ProbeResult> loadWithoutBlocking(boolean alone) {
+  private CompletableFuture<ProbeResult> loadQuietly(boolean alone) {
     boolean again = idleWatch.isLoadedRecently();
     ModelLoad load = startLoad();
     watchForLateLoad(load, time.nanos(), again, alone);
@@ -343,7 +343,7 @@ public final class ModelLoader {
             requestLoadAgain(load);
             watchForLateLoad(load, since, again, false);
           } else {
-            loadInBackground(lateFailure(), again);
+            loadWhileWarming(lateFailure(), again);
           }
         };
     SlowLoadTask limitTask = new SlowLoadTask(probes, time, time.nanos() + INSTANT.toNanos(), late);
@@ -649,7 +649,7 @@ public final class ModelLoader {
    * @return completed when the load is over and {@code then} has run
    */
   CompletableFuture<Void> verifyLoaded(boolean certain, Runnable then) {
-    return loadWithoutBlocking()
+    return loadQuietly()
         .thenAccept(
             probeResult -> {
               boolean there = probeResult.status() == ProbeResult.Status.READY;
@@ -676,7 +676,7 @@ public final class ModelLoader {
       return load();
     }
     return canLoad() && status == ProbeResult.Status.READY
-        ? loadWithoutBlocking()
+        ? loadQuietly()
         : CompletableFuture.completedFuture(ProbeRunner.NOT_PROBED);
   }
 

@@ -111,7 +111,7 @@ public final class RecoveryMonitor {
         seenUnhealthy = breaker.isTrippedAtOnce();
         // Calls that wait there need to know at once, unless a health check has just found out.
         boolean known = change.cause() == FailureKind.UNRESPONSIVE;
-        schedule(!known && health.hasWaiters() ? 0 : checkInterval.next(0));
+        schedule(!known && health.hasAttempts() ? 0 : checkInterval.next(0));
       }
     } finally {
       lock.unlock();
@@ -277,7 +277,7 @@ public final class RecoveryMonitor {
    */
   private void onModelNotLoaded(AttemptException failure) {
     if (!breaker.isModelNotFound()) {
-      health.modelLoader().loadInBackground(failure, false);
+      health.modelLoader().loadWhileWarming(failure, false);
     } else if (isLoadNeededToConfirm()) {
       CompletableFuture<Void> unused =
           health.modelLoader().verifyLoaded(true, breaker::tryHalfOpen);

@@ -36,7 +36,7 @@ public interface RunningAttempt {
   void onServerHealthy();
 
   /** Ends the attempt if no piece of its answer has come, so that its call moves on. */
-  void failOver(AttemptException failure);
+  void failIfSilent(AttemptException failure);
 
   /**
    * Ends the attempt, because the endpoint is dead.

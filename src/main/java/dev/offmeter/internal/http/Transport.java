@@ -204,7 +204,7 @@ public final class Transport implements AutoCloseable {
     public @Nullable Probe probe(Probe.Kind kind) {
       // A server of a third party gets no requests beside calls: it may bill or count them.
       boolean ours = config.locality() == Locality.SELF_HOSTED;
-      ServerProbes checks = ours ? adapted.get().checks() : ServerProbes.NONE;
+      ServerProbes checks = ours ? adapted.get().probes() : ServerProbes.NONE;
       ProbeRequest probeRequest =
           switch (kind) {
             case LIVENESS -> checks.liveness();

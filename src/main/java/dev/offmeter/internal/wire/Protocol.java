@@ -58,7 +58,7 @@ public interface Protocol {
   }
 
   /** Returns the probes of such a server. */
-  default ServerProbes checks() {
+  default ServerProbes probes() {
     return ServerProbes.NONE;
   }
 

@@ -375,7 +375,7 @@ public final class MutatedReplies {
     try {
       ErrorResponse reply = new ErrorResponse(status, headers, body);
       spoken.protocol().refused(reply);
-      ServerProbes checks = spoken.protocol().checks();
+      ServerProbes checks = spoken.protocol().probes();
       for (ProbeRequest probeRequest :
           new ProbeRequest[] {
             checks.liveness(), checks.modelLoaded(), checks.loadModel(), checks.generateToken()

@@ -29,7 +29,7 @@ class ServerProbesTest {
     return new OllamaChat(
             RecordingDeltaHandler.server(
                 URL, model, Map.of("num_ctx", 4096), keepAlive, 1024, 1024))
-        .checks();
+        .probes();
   }
 
   private static ServerProbes openAi(Dialect dialect) {
@@ -44,7 +44,7 @@ class ServerProbesTest {
                 1024,
                 1024,
                 false))
-        .checks();
+        .probes();
   }
 
   private static Status sign(ProbeRequest probeRequest, RecordedReply recorded) {

@@ -77,7 +77,7 @@ public final class OllamaChat implements Protocol {
   }
 
   @Override
-  public ServerProbes checks() {
+  public ServerProbes probes() {
     return OllamaProbes.of(server, context);
   }
 

@@ -92,7 +92,7 @@ public final class OpenAiChat implements Protocol {
   }
 
   @Override
-  public ServerProbes checks() {
+  public ServerProbes probes() {
     return OpenAiProbes.of(server, base, url, limitNames().isEmpty() ? null : this::writeOneToken);
   }
 
