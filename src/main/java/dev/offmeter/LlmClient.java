@@ -59,6 +59,8 @@ import org.slf4j.MDC;
  * it blocks.
  */
 public final class LlmClient implements AutoCloseable {
+  private static final String CLOSED = "the client was closed";
+
   private final Builder settings;
   private final RequestDefaults defaults;
   private final DefaultMaxTokensWarning defaultLimit;
@@ -251,7 +253,7 @@ public final class LlmClient implements AutoCloseable {
 
   /** Returns the exception of a call that no thread has begun. */
   private LlmException notStarted() {
-    String why = closed ? "the client was closed" : UserCode.NO_THREAD + " in time";
+    String why = closed ? CLOSED : UserCode.NO_THREAD + " in time";
     return new LlmException("the call was stopped: " + why, List.of());
   }
 
@@ -366,7 +368,17 @@ public final class LlmClient implements AutoCloseable {
 
   private IllegalStateException closed(CancellationToken token) {
     running.remove(token);
+    return closedFailure();
+  }
+
+  private static IllegalStateException closedFailure() {
     return new IllegalStateException("the client must be open, was closed");
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw closedFailure();
+    }
   }
 
   private ChatResponse run(
@@ -419,9 +431,7 @@ public final class LlmClient implements AutoCloseable {
    * @throws IllegalStateException if the client was closed before
    */
   public CompletableFuture<ClientStatus> warmUp() {
-    if (closed) {
-      throw new IllegalStateException("the client must be open, was closed");
-    }
+    checkOpen();
     return failover.warmUp();
   }
 
@@ -473,9 +483,7 @@ public final class LlmClient implements AutoCloseable {
    */
   public CompletableFuture<EndpointStatus> recheck(String endpoint) {
     Objects.requireNonNull(endpoint, "endpoint");
-    if (closed) {
-      throw new IllegalStateException("the client must be open, was closed");
-    }
+    checkOpen();
     return failover.recheck(endpoint);
   }
 
@@ -501,7 +509,7 @@ public final class LlmClient implements AutoCloseable {
     closed = true;
     // Each by itself, so that an error at one does not keep the others open.
     for (CancellationToken token : running) {
-      UserCode.ignore(() -> token.cancel("the client was closed"));
+      UserCode.ignore(() -> token.cancel(CLOSED));
     }
     UserCode.ignore(failover::close);
     UserCode.ignore(workers::shutdown);

@@ -86,7 +86,7 @@ final class AdmissionQueue {
       CompletableFuture<?> event) {
     Waiter waiter = new Waiter(List.copyOf(wanted));
     CompletableFuture<Void> unused = event.thenRun(() -> waiter.slot.cancel(false));
-    // In the queue before it looks: a slot that is freed in between is then handed to it.
+    // In the queue before it tries: a slot that is freed in between is then handed to it.
     waiters.add(waiter);
     waiter.cancelIfHopeless();
     takeFreeSlot(waiter);

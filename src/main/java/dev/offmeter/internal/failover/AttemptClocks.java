@@ -329,7 +329,7 @@ final class AttemptClocks {
     return isConnecting() ? start + FAR_AHEAD : silenceCheckAt;
   }
 
-  /** A reader's pause is no silence, and neither is what was asked about a moment ago. */
+  /** Returns when silence is next in doubt: a reader's rest is none, nor what was just checked. */
   private long midAnswerCheckDueAt() {
     long since = silentSince();
     long from = silenceCheckedAt - since > 0 ? silenceCheckedAt : since;
@@ -435,7 +435,7 @@ final class AttemptClocks {
     }
     long now = time.nanos();
     readerWaitingSince = now;
-    // Its pause began with the last piece, near enough: so no piece costs a further look.
+    // The reader's rest began with the last piece, near enough: so no piece costs a clock reading.
     long ends = streamEnds + now - lastPiece;
     streamEnds = ends;
     readerIdle = false;

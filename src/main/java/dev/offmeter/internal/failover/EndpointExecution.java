@@ -236,13 +236,13 @@ final class EndpointExecution {
       // Others must know at once, even if this call waits for the end of it.
       permit.onFailure(failure, context.time().nanos() - enteredAt);
     }
-    Optional<Duration> pause =
+    Optional<Duration> backoff =
         RetryPolicy.backoff(endpoint, failure, nextRetry, share.remainingToWait());
-    if (pause.isEmpty()) {
+    if (backoff.isEmpty()) {
       return false;
     }
     nextRetry++;
-    delayedRetry = new DelayedRetry(failure, pause.get());
+    delayedRetry = new DelayedRetry(failure, backoff.get());
     return true;
   }
 

@@ -223,17 +223,17 @@ final class GuardedEndpoint {
     Optional<Duration> next = health.recovery().nextHealthCheck();
     return snapshot.state() == EndpointState.DOWN
         ? next.or(() -> Optional.of(breaker.remainingBackoff()))
-        : next.filter(look -> snapshot.state() == EndpointState.WARMING);
+        : next.filter(delay -> snapshot.state() == EndpointState.WARMING);
   }
 
-  /** What a call is told that is not let in for the endpoint's health. */
+  /** Returns the failure of a call that the circuit breaker rejects. */
   AttemptException circuitOpenFailure(String why) {
     return breaker.circuitOpenFailure(why);
   }
 
   /**
-   * When a call is let in again that was turned away, as far as that is known: the end of its pause
-   * or of the minute whose requests are used up. Empty if it would be let in now.
+   * Returns how long it takes, as far as is known, until a call is admitted: to the end of the
+   * back-off or of the minute whose requests are used up. Empty if one would be admitted now.
    */
   Optional<Duration> timeUntilAdmission(long now) {
     Duration wait =
@@ -304,8 +304,8 @@ final class GuardedEndpoint {
     return AttemptException.of(
         FailureKind.BULKHEAD_FULL,
         most < config.maxConcurrent()
-            ? "overloaded: as many calls are there as it was seen to serve in time, " + most
-            : "all " + config.maxConcurrent() + " places of maxConcurrent taken");
+            ? "overloaded: as many calls are in flight as it was seen to serve in time, " + most
+            : "all " + config.maxConcurrent() + " slots of maxConcurrent are taken");
   }
 
   /** Takes a free slot, if there is one, whatever the health of the endpoint. */

@@ -135,7 +135,7 @@ final class HedgeController {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     } catch (CancellationException e) {
-      // The loop looks at the token next.
+      // The loop reads the token next.
     } catch (ExecutionException e) {
       throw rethrown(e.getCause());
     }

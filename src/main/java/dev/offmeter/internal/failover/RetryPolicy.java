@@ -15,18 +15,18 @@ final class RetryPolicy {
       IntervalFunction.ofExponentialRandomBackoff(
           Duration.ofMillis(500), 2.0, 0.5, Duration.ofSeconds(8));
 
-  /** What is allowed for the pause that a server asks for, when the caller has set no deadline. */
+  /** The longest back-off that a server may ask for where the caller has set no deadline. */
   private static final Duration MAX_SERVER_BACKOFF = Duration.ofSeconds(10);
 
   private RetryPolicy() {}
 
-  /** What so many retries may wait in all, unless a server asks for more. */
+  /** Returns how long so many retries may wait in all. */
   static Duration maxTotalBackoff(int retries) {
     return MAX_SERVER_BACKOFF.multipliedBy(retries);
   }
 
   /**
-   * The pause before the same endpoint is asked again.
+   * Returns the back-off before the same endpoint is asked again.
    *
    * @param retry which retry it would be, from 1
    * @param share nanoseconds that the endpoint still has for it
@@ -44,11 +44,11 @@ final class RetryPolicy {
     }
     Duration own = Duration.ofMillis(INTERVALS.apply(retry));
     Duration asked = failure.retryAfter().orElse(Duration.ZERO);
-    Duration pause = longest(own, asked, coolDown(endpoint));
-    return pause.toNanos() < share ? Optional.of(pause) : Optional.empty();
+    Duration backoff = longest(own, asked, coolDown(endpoint));
+    return backoff.toNanos() < share ? Optional.of(backoff) : Optional.empty();
   }
 
-  /** The breaker lets nobody in at the very end of a pause. */
+  /** Returns what is left of the cool-down, and a millisecond: at its very end none is admitted. */
   private static Duration coolDown(GuardedEndpoint endpoint) {
     return endpoint.isCircuitOpen() ? endpoint.remainingBackoff().plusMillis(1) : Duration.ZERO;
   }

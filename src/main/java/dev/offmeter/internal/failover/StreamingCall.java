@@ -128,7 +128,7 @@ public final class StreamingCall implements AutoCloseable {
     token.cancel("the stream was closed");
   }
 
-  /** Whoever is not kept out by a reader does it; the reader looks again when it is done. */
+  /** Aborts a cancelled call, unless a reader is in it: that one calls this when it is done. */
   private void abortIfCancelled() {
     String why = token.requestedReason();
     // Its own reader may be the one who closes it, from within a listener: then it is not done yet.

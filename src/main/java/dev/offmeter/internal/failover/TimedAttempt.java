@@ -367,7 +367,9 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
     return resent ? resentAt : clocks.startedAt();
   }
 
-  /** A pause of this process explains it. */
+  /**
+   * Returns this attempt as a silent one; null where a pause of this process explains the silence.
+   */
   private WedgedModelDetector.@Nullable SilentAttempt silentAttempt() {
     return clocks.hasPaused()
         ? null

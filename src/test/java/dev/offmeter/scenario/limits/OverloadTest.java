@@ -132,7 +132,7 @@ class OverloadTest {
               assertThat(response.attempts().get(0).failure()).contains(FailureKind.BULKHEAD_FULL);
               assertThat(response.attempts().get(0).message())
                   .isEqualTo(
-                      "overloaded: as many calls are there as it was seen to serve in time, 30");
+                      "overloaded: as many calls are in flight as it was seen to serve in time, 30");
             });
     assertThat(from("home", calls)).hasSize(IN_TIME);
     assertThat(logged())
@@ -271,7 +271,7 @@ class OverloadTest {
     List<CompletableFuture<ChatResponse>> two = come(small, 2);
     awaitSoon(home::isAnswering);
     assertThat(small.chat(REQUEST).attempts().get(0).message())
-        .isEqualTo("all 2 places of maxConcurrent taken");
+        .isEqualTo("all 2 slots of maxConcurrent are taken");
     answers(2, two);
   }
 }
