@@ -16,7 +16,16 @@ public final class EndpointConfigs {
   private EndpointConfigs() {}
 
   public static EndpointConfig server(String name, AttemptTimeouts timeouts, int maxConcurrent) {
-    return of(name, "m", timeouts, maxConcurrent, null);
+    return server(name, timeouts, maxConcurrent, UnaryOperator.identity());
+  }
+
+  /** Returns one whose requests get these defaults. */
+  public static EndpointConfig server(
+      String name,
+      AttemptTimeouts timeouts,
+      int maxConcurrent,
+      UnaryOperator<ChatRequest> defaults) {
+    return of(name, "m", timeouts, maxConcurrent, defaults, null);
   }
 
   public static EndpointConfig function(
@@ -24,7 +33,7 @@ public final class EndpointConfigs {
       AttemptTimeouts timeouts,
       int maxConcurrent,
       Function<ChatRequest, String> function) {
-    return of(name, "", timeouts, maxConcurrent, function);
+    return of(name, "", timeouts, maxConcurrent, UnaryOperator.identity(), function);
   }
 
   private static EndpointConfig of(
@@ -32,6 +41,7 @@ public final class EndpointConfigs {
       String model,
       AttemptTimeouts timeouts,
       int maxConcurrent,
+      UnaryOperator<ChatRequest> defaults,
       @Nullable Function<ChatRequest, String> function) {
     return new EndpointConfig(
         name,
@@ -47,7 +57,7 @@ public final class EndpointConfigs {
         false,
         Duration.ofMinutes(5),
         0,
-        UnaryOperator.identity(),
+        defaults,
         List.of(),
         null,
         function,

@@ -115,11 +115,13 @@ final class EndpointExecution {
             context.deadline(),
             share.remaining(),
             context.sink().piecesBeforeFirst(),
-            hedge);
+            permit.isTrial() ? null : hedge);
     context.recorder().attemptStarted(endpoint.config());
     attempt = asked;
     if (hedge != null && permit.isTrial()) {
-      hedge.onTrialStarted(endpoint);
+      // Hedged at once, so that nobody waits for an endpoint that may still be down; but not twice
+      // in a row: a trial that loses to its hedge says nothing, and one must be heard to its end.
+      endpoint.onTrialStarted(!endpoint.wasTrialHedged() && hedge.start());
     }
     // Whoever was told may have taken the time.
     checkTimeLeft();

@@ -71,11 +71,16 @@ final class FailoverCall {
 
   /** Ends the call for which no endpoint is left. */
   LlmException exhausted() {
-    long now = context.time().nanos();
-    return context
-        .recorder()
-        .exhausted(
-            context.deadline().elapsed(), retryAfter(context.endpoints(), context.request(), now));
+    try {
+      long now = context.time().nanos();
+      return context
+          .recorder()
+          .exhausted(
+              context.deadline().elapsed(),
+              retryAfter(context.endpoints(), context.request(), now));
+    } catch (Throwable e) {
+      return context.recorder().failedInternally(e);
+    }
   }
 
   /**
@@ -118,6 +123,8 @@ final class FailoverCall {
     if (hedge != null && hedge.awaitOutcome() instanceof Step.Answered answer) {
       return answer;
     }
+    // A call that is cancelled has not waited for its hedge, which may still be asking.
+    context.throwIfCancelled();
 
     // Every endpoint once, in order of preference.
     List<GuardedEndpoint> endpoints = context.endpoints();
@@ -205,7 +212,12 @@ final class FailoverCall {
     }
     // The hedge's own attempt is not hedged.
     HedgeController watching = token == context.token() ? hedge : null;
-    return new EndpointExecution(context, admission, share, token, watching, loadWait);
+    try {
+      return new EndpointExecution(context, admission, share, token, watching, loadWait);
+    } catch (Throwable e) {
+      admission.close();
+      throw e;
+    }
   }
 
   private DeadlineShare shareInOrder(GuardedEndpoint endpoint) {
@@ -293,9 +305,16 @@ final class FailoverCall {
       return tryEnter(endpoint, share, context.token());
     }
     Admission admission = admissions.tryAdmitWithSlot(endpoint);
-    DeadlineShare share =
-        DeadlineShare.ofLast(endpoint, context.deadline(), admissions.stillAwaited());
-    return begin(admission, share, context.token());
+    try {
+      DeadlineShare share =
+          DeadlineShare.ofLast(endpoint, context.deadline(), admissions.stillAwaited());
+      return begin(admission, share, context.token());
+    } catch (Throwable e) {
+      if (admission != null) {
+        admission.close();
+      }
+      throw e;
+    }
   }
 
   /**

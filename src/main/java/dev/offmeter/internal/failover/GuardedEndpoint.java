@@ -48,10 +48,10 @@ final class GuardedEndpoint {
   private final PromptTruncationDetector truncationDetector;
   private final ModelLoadWaiters loadWaiters = new ModelLoadWaiters();
 
-  /** Whether the last half-open trial was hedged at once. Written by the one call on trial. */
+  /** Whether the last half-open trial was hedged. Written by the one call that makes the trial. */
   private volatile boolean trialHedged;
 
-  /** What the gates of one client share. */
+  /** What the endpoints of one client share. */
   record SharedResources(
       TimeSource time,
       Executor workers,
@@ -241,11 +241,14 @@ final class GuardedEndpoint {
     return wait.isZero() ? Optional.empty() : Optional.of(wait);
   }
 
-  /** Notes a half-open trial, and returns whether it is to be hedged at once: every second is. */
-  boolean alternateTrialHedge() {
-    boolean hedged = !trialHedged;
+  /** Returns whether the last half-open trial was hedged; false once the endpoint is UP. */
+  boolean wasTrialHedged() {
+    return trialHedged;
+  }
+
+  /** Notes whether the half-open trial that begins is hedged. */
+  void onTrialStarted(boolean hedged) {
     trialHedged = hedged;
-    return hedged;
   }
 
   /** How long it will still be left alone. */
@@ -264,16 +267,17 @@ final class GuardedEndpoint {
     EndpointCircuitBreaker.Permit permit = breaker.acquirePermit();
     boolean admitted = false;
     try {
+      Admission admission = new Admission(this, permit);
       admitted = tryAcquireSlot();
+      if (!admitted) {
+        throw bulkheadFullFailure();
+      }
+      return admission;
     } finally {
       if (!admitted) {
         permit.release();
       }
     }
-    if (!admitted) {
-      throw bulkheadFullFailure();
-    }
-    return new Admission(this, permit);
   }
 
   /**
@@ -284,11 +288,17 @@ final class GuardedEndpoint {
    */
   Admission acquireWithSlot() throws AttemptException {
     EndpointCircuitBreaker.Permit permit = null;
+    boolean admitted = false;
     try {
       permit = breaker.acquirePermit();
-      return new Admission(this, permit);
+      Admission admission = new Admission(this, permit);
+      admitted = true;
+      return admission;
     } finally {
-      if (permit == null) {
+      if (!admitted) {
+        if (permit != null) {
+          permit.release();
+        }
         passOnSlot();
       }
     }

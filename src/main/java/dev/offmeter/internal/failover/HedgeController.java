@@ -50,25 +50,18 @@ final class HedgeController {
   }
 
   /**
-   * Called when a half-open trial begins: its caller should not wait {@link #delay()} for an
-   * endpoint that may still be down. Every second trial of an endpoint has that time all the same:
-   * one that is only slower than the next would else never be seen to be back.
+   * Begins the hedge, if there is an endpoint for it and the client's share allows it.
+   *
+   * @return whether it has begun
    */
-  void onTrialStarted(GuardedEndpoint endpoint) {
-    if (endpoint.alternateTrialHedge()) {
-      start();
-    }
-  }
-
-  /** Begins the hedge, if there is an endpoint for it and the client's share allows it. */
-  void start() {
+  boolean start() {
     CompletableFuture<Step> begun = new CompletableFuture<>();
     lock.lock();
     try {
       // While the call moves on, it and the hedge would take the same next endpoint.
       boolean wanted = !ended && !movingOn && outcome == null && call.hasHedgeCandidate();
       if (!wanted || !policy.trySpend()) {
-        return;
+        return false;
       }
       outcome = begun;
     } finally {
@@ -78,6 +71,7 @@ final class HedgeController {
     if (UserCode.run(() -> policy.workers().execute(() -> run(begun))) != null) {
       begun.complete(Step.EXHAUSTED);
     }
+    return true;
   }
 
   private void run(CompletableFuture<Step> begun) {
@@ -106,8 +100,10 @@ final class HedgeController {
     if (asked == null) {
       return Step.CONTINUE;
     }
-    callToken.cancelWhenRequested(asked);
-    return await(asked);
+    // A copy is cancelled, not the outcome: the answer in it may be the one that was told of.
+    CompletableFuture<Step> told = asked.thenApply(step -> step);
+    callToken.cancelWhenRequested(told);
+    return await(told);
   }
 
   /** Called when the call is at its next endpoint, beside which a hedge may begin. */

@@ -214,9 +214,10 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
 
   @SuppressWarnings("FutureReturnValueIgnored") // What depends on the outcome returns with it.
   private void startClocks() throws AttemptException {
+    // Added before anything can end it: what ends it takes it away again.
+    endpoint.health().addAttempt(this);
     outcome.whenComplete((answer, failure) -> onEnded(failure));
     token.cancelWhenRequested(outcome);
-    endpoint.health().addAttempt(this);
     Throwable unable = clocks.start(endpoint.timeLimiter());
     // A function is the last resort, and runs without a clock rather than not at all.
     if (unable != null && !endpoint.config().isLocal()) {

@@ -93,7 +93,7 @@ public final class HealthMonitor {
   }
 
   /** Returns whether any attempt is under way. */
-  boolean hasAttempts() {
+  public boolean hasAttempts() {
     return !attempts.isEmpty();
   }
 

@@ -298,7 +298,7 @@ class HedgedCallTest {
   }
 
   @Test
-  void aHalfOpenTrialIsHedgedAtOnceAndTheNextOneHasTimeForItsAnswer() throws Exception {
+  void aHalfOpenTrialIsHedgedAtOnceAndTheNextOneIsHeardToItsEnd() throws Exception {
     LlmClient client = clientWithAPrimaryOnTrial();
     primary.respondWith(OllamaReplies.hanging());
 
