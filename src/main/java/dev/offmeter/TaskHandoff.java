@@ -88,9 +88,8 @@ final class TaskHandoff implements Runnable {
 
   private boolean trySettle() {
     boolean first = settled.compareAndSet(false, true);
-    Future<?> running = clock;
-    if (first && running != null) {
-      running.cancel(false);
+    if (first) {
+      TimeSource.cancel(clock);
     }
     return first;
   }

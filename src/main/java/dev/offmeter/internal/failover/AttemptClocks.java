@@ -25,17 +25,21 @@ import org.jspecify.annotations.Nullable;
  *   <tr><th>limit</th><th>starts with</th><th>kind</th></tr>
  *   <tr><td>attempt timeout</td><td>the attempt; not in force while a stream is delivered</td>
  *       <td>{@code ATTEMPT_TIMEOUT}</td></tr>
+ *   <tr><td>connect timeout</td><td>the search for a connection</td>
+ *       <td>{@code CONNECT_TIMEOUT}</td></tr>
  *   <tr><td>first-token timeout</td><td>the attempt; ends with the first piece</td>
  *       <td>{@code FIRST_TOKEN_TIMEOUT}</td></tr>
  *   <tr><td>stall timeout</td><td>each piece; only while the reader waits</td>
  *       <td>{@code STALLED}</td></tr>
- *   <tr><td>stream timeout</td><td>the first delivered piece</td>
- *       <td>{@code ATTEMPT_TIMEOUT}</td></tr>
+ *   <tr><td>stream timeout</td><td>the first delivered piece; the reader's rests do not count</td>
+ *       <td>{@code DEADLINE_SHARE_EXCEEDED}</td></tr>
  *   <tr><td>share of the deadline</td><td>the attempt</td>
  *       <td>{@code DEADLINE_SHARE_EXCEEDED}</td></tr>
  *   <tr><td>deadline</td><td>the call</td><td>{@code DEADLINE_EXCEEDED}</td></tr>
  *   <tr><td>trailer</td><td>the end of the text</td><td>none: the answer counts</td></tr>
  * </table>
+ *
+ * <p>{@link TimeoutClassifier} may find that another kind explains it better.
  *
  * <p>While a stream is delivered, the attempt's own limit is not in force, and the stall clock runs
  * only while its reader waits: a reader who takes time is no fault of the endpoint. The {@code on}
@@ -89,7 +93,7 @@ final class AttemptClocks {
   private final boolean hasMoreEndpoints;
   private final long silenceThreshold;
 
-  /** The same for an answer that has begun: before the stall limit ends it. */
+  /** Nanoseconds of silence that put its health in doubt in mid-answer, within the stall limit. */
   private final long silenceThresholdMidAnswer;
 
   private final long hedgeDelay;
@@ -220,14 +224,8 @@ final class AttemptClocks {
   /** Stops them, as the attempt has ended. */
   void stop() {
     timeLimit.complete(null);
-    cancel(watch);
-    cancel(trailerTimeout);
-  }
-
-  private static void cancel(@Nullable Future<?> pending) {
-    if (pending != null) {
-      pending.cancel(false);
-    }
+    TimeSource.cancel(watch);
+    TimeSource.cancel(trailerTimeout);
   }
 
   private void onTimeLimit(@Nullable Throwable late) {
@@ -246,7 +244,7 @@ final class AttemptClocks {
       return false;
     }
     attemptEnds = processPause.extend(attemptLimitDue + processPause.lostNanos());
-    cancel(watch);
+    TimeSource.cancel(watch);
     scheduleWatch(now);
     return true;
   }
@@ -262,7 +260,7 @@ final class AttemptClocks {
     watch = time.timer().schedule(this::onWatch, wait, TimeUnit.NANOSECONDS);
     if (alarm.isOver()) {
       // It ended after this looked, and stop() may have found the task before this one.
-      cancel(watch);
+      TimeSource.cancel(watch);
     }
   }
 
@@ -456,7 +454,7 @@ final class AttemptClocks {
   private void scheduleTrailerTimeout(long nanos) {
     trailerTimeout = time.timer().schedule(this::onTrailerTimeout, nanos, TimeUnit.NANOSECONDS);
     if (alarm.isOver()) {
-      cancel(trailerTimeout);
+      TimeSource.cancel(trailerTimeout);
     }
   }
 

@@ -114,9 +114,7 @@ final class ConfirmingCheck {
     lock.lock();
     try {
       closed = true;
-      if (clock != null) {
-        clock.cancel(false);
-      }
+      TimeSource.cancel(clock);
     } finally {
       lock.unlock();
     }

@@ -133,9 +133,6 @@ final class IdleModelWatch {
 
   void close() {
     closed = true;
-    Future<?> pending = nextCheck;
-    if (pending != null) {
-      pending.cancel(false);
-    }
+    TimeSource.cancel(nextCheck);
   }
 }

@@ -83,9 +83,6 @@ final class KeepWarmTask {
 
   void close() {
     closed = true;
-    Future<?> pending = next;
-    if (pending != null) {
-      pending.cancel(false);
-    }
+    TimeSource.cancel(next);
   }
 }

@@ -348,7 +348,7 @@ public final class ModelLoader {
         };
     SlowLoadTask limitTask = new SlowLoadTask(probes, time, time.nanos() + INSTANT.toNanos(), late);
     Future<?> timeout = time.schedule(INSTANT.toNanos(), limitTask);
-    CompletableFuture<Void> unused = load.completion().thenRun(() -> cancel(timeout));
+    CompletableFuture<Void> unused = load.completion().thenRun(() -> TimeSource.cancel(timeout));
   }
 
   private AttemptException lateFailure() {
@@ -469,7 +469,7 @@ public final class ModelLoader {
 
   /** Ends a load that waits to be repeated, so that its waiters go on. */
   private void cancelRepetition() {
-    cancel(repetition);
+    TimeSource.cancel(repetition);
     ModelLoad load = runningLoad();
     if (load != null && load.isToBeRepeated()) {
       finishLoad(load, ProbeRunner.NOT_PROBED);
@@ -578,7 +578,7 @@ public final class ModelLoader {
     evictionDetector.onLoaded(time.nanos(), loaded);
     idleWatch.onModelLoaded();
     busyCount = 0;
-    cancel(busyRetry);
+    TimeSource.cancel(busyRetry);
     health.onModelLoaded();
     breaker.onModelLoaded();
   }
@@ -597,7 +597,7 @@ public final class ModelLoader {
       busyCount = 0;
       health.onLoadRejected(failure);
     } else {
-      cancel(busyRetry);
+      TimeSource.cancel(busyRetry);
       busyRetry =
           runAfter(BUSY_DELAY << Math.min(before, MAX_BUSY_DOUBLINGS), ModelLoader::loadIfWarming);
     }
@@ -704,13 +704,7 @@ public final class ModelLoader {
     closed = true;
     keepWarmTask.close();
     idleWatch.close();
-    cancel(busyRetry);
+    TimeSource.cancel(busyRetry);
     cancelRepetition();
-  }
-
-  private static void cancel(@Nullable Future<?> pending) {
-    if (pending != null) {
-      pending.cancel(false);
-    }
   }
 }

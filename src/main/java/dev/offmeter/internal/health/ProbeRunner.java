@@ -169,9 +169,9 @@ public final class ProbeRunner {
     ProbeTimeout end = new ProbeTimeout(this, runningProbe, time.nanos() + nanos, nanos);
     Future<?> timeout = time.timer().schedule(end, nanos, TimeUnit.NANOSECONDS);
     runningProbe.timeout = timeout;
-    stop(before);
+    TimeSource.cancel(before);
     if (runningProbe.result.isDone()) {
-      stop(timeout);
+      TimeSource.cancel(timeout);
     }
   }
 
@@ -214,13 +214,7 @@ public final class ProbeRunner {
       // A probe that ended because the client was closed says nothing about the endpoint.
       runningProbe.result.complete(over ? NOT_PROBED : found);
     } finally {
-      stop(runningProbe.timeout);
-    }
-  }
-
-  private static void stop(@Nullable Future<?> timeout) {
-    if (timeout != null) {
-      timeout.cancel(false);
+      TimeSource.cancel(runningProbe.timeout);
     }
   }
 

@@ -120,10 +120,8 @@ public final class RecoveryMonitor {
 
   private void cancelNext() {
     episode++;
-    if (nextCheck != null) {
-      nextCheck.cancel(false);
-      nextCheck = null;
-    }
+    TimeSource.cancel(nextCheck);
+    nextCheck = null;
   }
 
   private void schedule(long delay) {

@@ -5,6 +5,7 @@ import dev.offmeter.internal.UserCode;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
@@ -41,6 +42,13 @@ public interface TimeSource extends AutoCloseable {
       return UserCode.call(() -> timer().schedule(task, nanos, TimeUnit.NANOSECONDS));
     } catch (UserCode.UserCodeException e) {
       return null;
+    }
+  }
+
+  /** Cancels what {@link #schedule} returned, unless it has run or was not scheduled. */
+  static void cancel(@Nullable Future<?> scheduled) {
+    if (scheduled != null) {
+      scheduled.cancel(false);
     }
   }
 
