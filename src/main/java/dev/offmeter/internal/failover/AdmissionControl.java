@@ -92,7 +92,7 @@ final class AdmissionControl {
     return full.stream().filter(endpoint -> !endpoint.isCircuitOpen()).toList();
   }
 
-  /** Those of the endpoints still to come which could be asked as they are now. */
+  /** Returns which of the endpoints still to come could be asked in the state they are in now. */
   List<GuardedEndpoint> eligible(List<GuardedEndpoint> stillToCome) {
     long now = context.time().nanos();
     long left = context.deadline().remaining();

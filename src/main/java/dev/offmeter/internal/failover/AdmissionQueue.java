@@ -25,7 +25,7 @@ final class AdmissionQueue {
 
   /**
    * Releases a slot: hands it to the first call that waits for it, or frees it. A call that joined
-   * the queue just before the slot was freed found it taken, so the queue is looked at once more.
+   * the queue just before the slot was freed found it taken, so the queue is checked once more.
    */
   void release(GuardedEndpoint endpoint) {
     do {

@@ -120,11 +120,13 @@ final class FailoverCall {
 
     // It has failed while a hedge is being asked: that is the call's next endpoint, and is waited
     // for. From here on no hedge begins, or it would ask the endpoint to which the call now goes.
-    if (hedge != null && hedge.awaitOutcome() instanceof Step.Answered answer) {
-      return answer;
+    if (hedge != null) {
+      if (hedge.awaitOutcome() instanceof Step.Answered answer) {
+        return answer;
+      }
+      // A call that is cancelled has not waited for its hedge, which may still be asking.
+      context.throwIfCancelled();
     }
-    // A call that is cancelled has not waited for its hedge, which may still be asking.
-    context.throwIfCancelled();
 
     // Every endpoint once, in order of preference.
     List<GuardedEndpoint> endpoints = context.endpoints();
@@ -245,7 +247,7 @@ final class FailoverCall {
     return null;
   }
 
-  /** What a deadline that was set leaves for the function and those after it. */
+  /** Returns the nanoseconds that a set deadline keeps for the function and those after it. */
   private long reservedFor(int function) {
     Deadline deadline = context.deadline();
     return deadline.isSet() ? deadline.equalShares(eligibleFrom(function)) : 0;
@@ -300,21 +302,21 @@ final class FailoverCall {
   /** Enters one that was waited for, while others may still be. */
   private @Nullable EndpointExecution enterLast(GuardedEndpoint endpoint, boolean hasSlot) {
     if (!hasSlot) {
-      DeadlineShare share =
-          DeadlineShare.ofLast(endpoint, context.deadline(), admissions.stillAwaited());
-      return tryEnter(endpoint, share, context.token());
+      return tryEnter(endpoint, lastShare(endpoint), context.token());
     }
     Admission admission = admissions.tryAdmitWithSlot(endpoint);
     try {
-      DeadlineShare share =
-          DeadlineShare.ofLast(endpoint, context.deadline(), admissions.stillAwaited());
-      return begin(admission, share, context.token());
+      return begin(admission, lastShare(endpoint), context.token());
     } catch (Throwable e) {
       if (admission != null) {
         admission.close();
       }
       throw e;
     }
+  }
+
+  private DeadlineShare lastShare(GuardedEndpoint endpoint) {
+    return DeadlineShare.ofLast(endpoint, context.deadline(), admissions.stillAwaited());
   }
 
   /**
@@ -385,7 +387,7 @@ final class FailoverCall {
     }
   }
 
-  /** When the first of the endpoints that are left alone now may be asked again, where known. */
+  /** Returns the time until the first endpoint in back-off may be asked again, where known. */
   static Optional<Duration> retryAfter(
       List<GuardedEndpoint> endpoints, ChatRequest request, long now) {
     return endpoints.stream()

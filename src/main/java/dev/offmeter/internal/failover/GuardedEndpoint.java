@@ -31,7 +31,7 @@ import java.util.Optional;
 import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 
-/** What stands in front of one endpoint: its health, its places, its time limit. */
+/** Guards one endpoint: its circuit breaker, health, bulkhead slots, rate and time limiter. */
 final class GuardedEndpoint {
   private final EndpointConfig config;
   private final Transport.ExchangeFactory exchangeFactory;
@@ -51,7 +51,7 @@ final class GuardedEndpoint {
   /** Whether the last half-open trial was hedged. Written by the one call that makes the trial. */
   private volatile boolean trialHedged;
 
-  /** What the endpoints of one client share. */
+  /** Holds what the endpoints of one client share. */
   record SharedResources(
       TimeSource time,
       Executor workers,
@@ -170,14 +170,15 @@ final class GuardedEndpoint {
     return rateLimiter;
   }
 
-  /** Whether a call that came now would be turned away for the endpoint's health. */
+  /** Returns whether a back-off keeps calls away now. */
   boolean isCircuitOpen() {
     return breaker.isOpen();
   }
 
   /**
-   * Whether a call that came within a while could be asked there, as it stands now: the endpoint is
-   * not known to be down, and neither full without a queue nor without a request in its minute.
+   * Returns whether a call that came within a while could be admitted, as it stands now: the
+   * endpoint is not in back-off, and neither full without a queue nor out of requests for its
+   * minute.
    */
   boolean isEligible(long now, long within) {
     return !isCircuitOpen()
@@ -190,12 +191,12 @@ final class GuardedEndpoint {
     return breaker.isWarming();
   }
 
-  /** Who waits for that. */
+  /** Returns the calls that wait for the model. */
   ModelLoadWaiters loadWaiters() {
     return loadWaiters;
   }
 
-  /** How it is. */
+  /** Returns the state of the endpoint. */
   EndpointStatus status() {
     EndpointCircuitBreaker.Snapshot snapshot = breaker.snapshot();
     AttemptException why = snapshot.lastFailure();
@@ -251,13 +252,13 @@ final class GuardedEndpoint {
     trialHedged = hedged;
   }
 
-  /** How long it will still be left alone. */
+  /** Returns what is left of the back-off; zero if there is none. */
   Duration remainingBackoff() {
     return breaker.remainingBackoff();
   }
 
   /**
-   * Admits a call, if the endpoint is not known to be down and has a free bulkhead slot.
+   * Admits a call, if the circuit breaker permits it and a bulkhead slot is free.
    *
    * @throws AttemptException if the endpoint is down or full
    */

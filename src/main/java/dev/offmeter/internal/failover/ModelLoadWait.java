@@ -132,7 +132,7 @@ final class ModelLoadWait {
       Optional<GuardedEndpoint> already = firstLoaded(loading);
       if (already.isEmpty()) {
         deadline.onWait();
-        // A copy is waited for: whether the waiter itself was told is looked at after the wait.
+        // A copy is waited for: whether the waiter itself was told is asked after the wait.
         CompletableFuture<Void> told = waiter.ended().thenAccept(loaded -> {});
         CancellableWait.await(context.time(), told, nanos, token);
         already = firstLoaded(loading);

@@ -225,7 +225,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
     }
   }
 
-  /** What has come so far. */
+  /** Returns the part of the answer that has come so far. */
   PartialAnswer partialAnswer() {
     return exchange.partialAnswer();
   }
@@ -235,7 +235,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
     return clocks.isDelivering();
   }
 
-  /** How many pieces that was. */
+  /** Returns how many pieces have come. */
   int pieces() {
     return pieces;
   }

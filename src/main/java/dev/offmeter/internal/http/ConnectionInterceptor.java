@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * body.
  */
 final class ConnectionInterceptor implements Interceptor {
-  /** Those whose socket is none of ours. */
+  /** The connections used before whose socket this library has not made. */
   private final Set<Connection> used =
       Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
 
