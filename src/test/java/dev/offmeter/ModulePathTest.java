@@ -4,6 +4,7 @@ package dev.offmeter;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.testing.Connection;
+import dev.offmeter.testing.JavaProcess;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
@@ -13,11 +14,11 @@ import java.io.StringWriter;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.tools.JavaCompiler;
@@ -167,21 +168,15 @@ class ModulePathTest {
     path.add(folder.resolve("classes").toString());
     path.add(jar(ch.qos.logback.classic.Logger.class));
     path.add(jar(ch.qos.logback.core.Context.class));
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.add("-XX:TieredStopAtLevel=1");
-    command.addAll(options);
-    command.addAll(List.of("--module-path", modulePath(path), "-m", "consumer/consumer.Consumer"));
-    command.add(node.url());
-    Path said = folder.resolve("said");
-    Process process =
-        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(said.toFile()).start();
-    try {
-      assertThat(process.waitFor(100, TimeUnit.SECONDS)).isTrue();
-      return Files.readString(said);
-    } finally {
-      process.destroyForcibly();
-    }
+    List<String> arguments = new ArrayList<>(List.of("-XX:TieredStopAtLevel=1"));
+    arguments.addAll(options);
+    arguments.addAll(
+        List.of("--module-path", modulePath(path), "-m", "consumer/consumer.Consumer"));
+    arguments.add(node.url());
+    JavaProcess.Outcome outcome =
+        JavaProcess.run(arguments, folder.resolve("said"), Duration.ofSeconds(100));
+    assertThat(outcome.exitValue()).isPresent();
+    return outcome.said();
   }
 
   private static String modulePath(List<String> others) throws URISyntaxException {

@@ -7,9 +7,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.offmeter.FailureKind;
 import dev.offmeter.internal.AttemptException;
-import dev.offmeter.internal.health.HealthCheckInterval;
-import dev.offmeter.internal.http.AttemptTimeouts;
-import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.testing.EndpointConfigs;
 import dev.offmeter.testing.ManualTime;
@@ -18,33 +15,20 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 
-/** A permit and a place go together. */
+/** A permit and a bulkhead slot go together. */
 class GuardedEndpointTest {
   private final ManualTime time = new ManualTime();
 
-  private GuardedEndpoint gate() {
-    Duration any = Duration.ofSeconds(15);
-    EndpointConfig config =
-        EndpointConfigs.function(
-            "only", new AttemptTimeouts(any, any, any, any, any, null), 1, request -> "an answer");
-    return new GuardedEndpoint(
-        config,
-        (request, listener) -> {
-          throw new AssertionError("nothing is asked here");
-        },
-        new GuardedEndpoint.SharedResources(
-            time,
-            Runnable::run,
-            (effect, inARow, asked) -> Duration.ofSeconds(15),
-            new HealthCheckInterval(() -> 0.5),
-            FailoverExecutor.emptyRegistries(),
-            new AdmissionQueue(time),
-            change -> {}));
+  private GuardedEndpoint function() {
+    return GuardedEndpoints.of(
+        time,
+        EndpointConfigs.function("only", GuardedEndpoints.TIMEOUTS, 1, request -> "an answer"),
+        new AdmissionQueue(time));
   }
 
   @Test
   void aCallThatFindsNoSlotIsNotTheTrial() throws AttemptException {
-    GuardedEndpoint endpoint = gate();
+    GuardedEndpoint endpoint = function();
     Admission first = endpoint.acquire();
     first.permit().onFailure(AttemptException.of(FailureKind.TUNNEL_DOWN, "nobody there"), 1);
     time.advance(Duration.ofSeconds(16));
@@ -62,7 +46,7 @@ class GuardedEndpointTest {
 
   @Test
   void anAdmissionGivesItsSlotBackOnce() throws AttemptException {
-    GuardedEndpoint endpoint = gate();
+    GuardedEndpoint endpoint = function();
     Admission admission = endpoint.acquire();
     assertThat(endpoint.status().inFlight()).isEqualTo(1);
 
@@ -77,7 +61,7 @@ class GuardedEndpointTest {
 
   @Test
   void aSlotThatWasHandedToACallIsFreedWhenTheEndpointIsDown() throws AttemptException {
-    GuardedEndpoint endpoint = gate();
+    GuardedEndpoint endpoint = function();
     Admission before = endpoint.acquire();
     before.permit().onFailure(AttemptException.of(FailureKind.TUNNEL_DOWN, "nobody there"), 1);
     before.close();
@@ -92,21 +76,10 @@ class GuardedEndpointTest {
   }
 
   private GuardedEndpoint server(AdmissionQueue admissionQueue) {
-    Duration any = Duration.ofSeconds(15);
-    return new GuardedEndpoint(
-        EndpointConfigs.server(
-            "home", new AttemptTimeouts(any, any, any, any, any, null), Integer.MAX_VALUE),
-        (request, listener) -> {
-          throw new AssertionError("nothing is asked here");
-        },
-        new GuardedEndpoint.SharedResources(
-            time,
-            Runnable::run,
-            (effect, inARow, asked) -> Duration.ofSeconds(15),
-            new HealthCheckInterval(() -> 0.5),
-            FailoverExecutor.emptyRegistries(),
-            admissionQueue,
-            change -> {}));
+    return GuardedEndpoints.of(
+        time,
+        EndpointConfigs.server("home", GuardedEndpoints.TIMEOUTS, Integer.MAX_VALUE),
+        admissionQueue);
   }
 
   private CompletableFuture<GuardedEndpoint> waitsFor(

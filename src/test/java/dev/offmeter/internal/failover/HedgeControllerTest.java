@@ -3,10 +3,6 @@ package dev.offmeter.internal.failover;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.offmeter.ChatRequest;
-import dev.offmeter.internal.health.HealthCheckInterval;
-import dev.offmeter.internal.http.AttemptTimeouts;
-import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.EndpointConfigs;
@@ -14,14 +10,11 @@ import dev.offmeter.testing.ManualTime;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.RejectedExecutionException;
 import org.junit.jupiter.api.Test;
 
 /** What comes at the moment in which a second endpoint is no longer to be asked. */
 class HedgeControllerTest {
-  private static final Duration ANY = Duration.ofSeconds(15);
-
   private final ManualTime time = new ManualTime();
   private final List<Runnable> asked = new ArrayList<>();
   private final HedgingPolicy hedgingPolicy =
@@ -63,35 +56,19 @@ class HedgeControllerTest {
 
   private CallContext contextOfOneServer() {
     AdmissionQueue admissionQueue = new AdmissionQueue(time);
-    return new CallContext(
-        List.of(gate(admissionQueue)),
-        ChatRequest.builder().user("a reminder").build(),
-        Deadline.setAt(time, time.nanos(), ANY),
-        new CancellationToken(),
-        new CallRecorder(1, Map.of(), time, new LlmListener() {}),
-        StreamSink.NONE,
-        AnswerValidator.ANY,
-        time,
-        admissionQueue);
-  }
-
-  private GuardedEndpoint gate(AdmissionQueue admissionQueue) {
-    return new GuardedEndpoint(
-        server(),
-        (request, listener) -> {
-          throw new AssertionError("nothing is asked here");
-        },
-        new GuardedEndpoint.SharedResources(
+    GuardedEndpoint another =
+        GuardedEndpoints.of(
             time,
-            asked::add,
-            (effect, inARow, pause) -> ANY,
-            new HealthCheckInterval(() -> 0.5),
-            FailoverExecutor.emptyRegistries(),
+            EndpointConfigs.server("another", GuardedEndpoints.TIMEOUTS, 1),
+            GuardedEndpoints.NEVER_ASKED,
             admissionQueue,
-            change -> {}));
-  }
-
-  private static EndpointConfig server() {
-    return EndpointConfigs.server("another", new AttemptTimeouts(ANY, ANY, ANY, ANY, ANY, null), 1);
+            asked::add);
+    return GuardedEndpoints.contextOf(
+        another,
+        time,
+        Duration.ofSeconds(15),
+        admissionQueue,
+        new CancellationToken(),
+        new LlmListener() {});
   }
 }

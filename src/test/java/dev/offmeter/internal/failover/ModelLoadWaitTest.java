@@ -4,11 +4,8 @@ package dev.offmeter.internal.failover;
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
 import dev.offmeter.internal.AttemptException;
-import dev.offmeter.internal.health.HealthCheckInterval;
-import dev.offmeter.internal.http.AttemptTimeouts;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.observe.EndpointChange;
@@ -19,7 +16,6 @@ import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.OneShotTimer;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledExecutorService;
@@ -40,22 +36,10 @@ class ModelLoadWaitTest {
 
   private GuardedEndpoint warming() {
     GuardedEndpoint home =
-        new GuardedEndpoint(
-            EndpointConfigs.server(
-                "home",
-                new AttemptTimeouts(LIMIT, LIMIT, LIMIT, LIMIT, LIMIT, null),
-                Integer.MAX_VALUE),
-            (request, listener) -> {
-              throw new AssertionError("nothing is asked here");
-            },
-            new GuardedEndpoint.SharedResources(
-                time,
-                Runnable::run,
-                (effect, inARow, asked) -> LIMIT,
-                new HealthCheckInterval(() -> 0.5),
-                FailoverExecutor.emptyRegistries(),
-                new AdmissionQueue(time),
-                change -> {}));
+        GuardedEndpoints.of(
+            time,
+            EndpointConfigs.server("home", GuardedEndpoints.TIMEOUTS, Integer.MAX_VALUE),
+            new AdmissionQueue(time));
     assertThat(
             home.health().beginWarming(AttemptException.of(FailureKind.MODEL_COLD, "cold"), false))
         .isTrue();
@@ -64,16 +48,13 @@ class ModelLoadWaitTest {
 
   private ModelLoadWait wait(TimeSource clock) {
     return new ModelLoadWait(
-        new CallContext(
-            List.of(endpoint),
-            ChatRequest.builder().user("a reminder").build(),
-            Deadline.setAt(clock, clock.nanos(), Duration.ofMinutes(1)),
-            token,
-            new CallRecorder(1, Map.of(), clock, new LlmListener() {}),
-            StreamSink.NONE,
-            AnswerValidator.ANY,
+        GuardedEndpoints.contextOf(
+            endpoint,
             clock,
-            new AdmissionQueue(clock)));
+            Duration.ofMinutes(1),
+            new AdmissionQueue(clock),
+            token,
+            new LlmListener() {}));
   }
 
   private CompletableFuture<GuardedEndpoint> waits() {

@@ -3,15 +3,14 @@ package dev.offmeter.scenario.security;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.offmeter.testing.JavaProcess;
 import java.io.File;
 import java.io.IOException;
 import java.net.URL;
 import java.net.URLClassLoader;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -37,29 +36,23 @@ class BoundedMemoryTest {
   /** The process ends at the first error for want of memory, whoever would catch it. */
   private void expectNothingWrong(Class<?> program, String heap)
       throws IOException, InterruptedException {
-    Path said = folder.resolve("said");
-    List<String> command =
-        List.of(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            heap,
-            "-XX:+ExitOnOutOfMemoryError",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            classPath(),
-            program.getName());
-    Process process =
-        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(said.toFile()).start();
-    try {
-      boolean over = process.waitFor(280, TimeUnit.SECONDS);
-      List<String> lines = Files.readAllLines(said, StandardCharsets.UTF_8);
+    JavaProcess.Outcome outcome =
+        JavaProcess.run(
+            List.of(
+                heap,
+                "-XX:+ExitOnOutOfMemoryError",
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                classPath(),
+                program.getName()),
+            folder.resolve("said"),
+            Duration.ofSeconds(280));
+    List<String> lines = outcome.said().lines().toList();
 
-      assertThat(over).as("over, after %s", lines).isTrue();
-      assertThat(lines).noneMatch(line -> line.startsWith("WRONG"));
-      assertThat(process.exitValue()).as("after %s", lines).isZero();
-    } finally {
-      process.destroyForcibly();
-    }
+    assertThat(outcome.exitValue()).as("over, after %s", lines).isPresent();
+    assertThat(lines).noneMatch(line -> line.startsWith("WRONG"));
+    assertThat(outcome.exitValue()).as("after %s", lines).hasValue(0);
   }
 
   private static String classPath() {
