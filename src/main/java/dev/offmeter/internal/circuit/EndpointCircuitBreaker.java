@@ -3,7 +3,6 @@ package dev.offmeter.internal.circuit;
 
 import dev.offmeter.FailureKind;
 import dev.offmeter.internal.AttemptException;
-import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.time.MonotonicClock;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.observe.EndpointChange;
@@ -11,13 +10,11 @@ import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.Resilience4jRegistries;
 import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import io.github.resilience4j.circuitbreaker.CircuitBreakerConfig;
-import io.github.resilience4j.circuitbreaker.event.CircuitBreakerOnStateTransitionEvent;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.EnumSet;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -26,6 +23,15 @@ import org.jspecify.annotations.Nullable;
 /**
  * The circuit breaker of one endpoint: decides whether calls are admitted, and what their outcomes
  * say about the endpoint's health. Safe for use by many threads.
+ *
+ * <pre>
+ * UP      to DOWN     two failures in a row, or one that is evidence enough
+ * UP      to WARMING  its model is being loaded; from DOWN too, if the back-off may end early
+ * WARMING to UP       loaded; to TRIAL if a trial had failed, to DOWN if that cured nothing
+ * DOWN    to TRIAL    a health check has passed, or a call comes after the back-off
+ * TRIAL   to UP       answered, or the first text has reached its reader
+ * TRIAL   to DOWN     failed; the back-off is longer then
+ * </pre>
  *
  * <p>Each change of state begins a new generation. A call admitted in an earlier one knows nothing
  * new, so its failure is ignored: it would lengthen a back-off, or fail a trial, in which it has no
@@ -49,34 +55,21 @@ public final class EndpointCircuitBreaker {
       EnumSet.of(HealthEffect.COUNT_FAILURE, HealthEffect.OPEN, HealthEffect.LOAD_MODEL);
 
   /**
-   * Failures that count as an outage of an endpoint that has answered before, or was seen to
-   * recover: path and model are then known to be right.
-   */
-  private static final Set<FailureKind> OUTAGE_ONCE_HEALTHY =
-      EnumSet.of(FailureKind.PATH_NOT_FOUND, FailureKind.MODEL_NOT_FOUND);
-
-  /**
    * A failure that took less than this costs a caller next to nothing, so its back-off may be
    * short.
    */
   private static final long FAST_FAILURE = Duration.ofSeconds(1).toNanos();
 
-  private static final Duration MINIMAL_WAIT = Duration.ofMillis(1);
-
-  private final CircuitBreaker circuitBreaker;
+  private final LogSafeCircuitBreaker circuitBreaker;
   private final ReentrantLock lock = new ReentrantLock();
-  private final Function<FailureKind, HealthEffect> effects;
+  private final FailureAssessor assessor;
+  private final WarmingState warming = new WarmingState();
   private final BackoffState backoff;
   private final EndpointStateTracker stateTracker;
   private final MonotonicClock clock;
 
-  // Written under the lock, or (warming) by a thread of the application that opens the Resilience4j
-  // breaker; read by any.
+  // Written under the lock; read by any thread.
   private volatile @Nullable AttemptException lastFailure;
-  private volatile boolean warming;
-
-  // Only ever set to true, by any thread.
-  private volatile boolean everHealthy;
 
   /**
    * Failures that counted since the last answer. Incremented under the lock; reset without it by a
@@ -87,12 +80,6 @@ public final class EndpointCircuitBreaker {
   /** Whether the server reported the failure that counts at once. Guarded by the lock. */
   private boolean failedFast;
 
-  /**
-   * Why the endpoint was DOWN when its model began to load; null if it was not. Guarded by the
-   * lock.
-   */
-  private @Nullable AttemptException failureBeforeWarming;
-
   public EndpointCircuitBreaker(
       String name,
       String origin,
@@ -102,21 +89,13 @@ public final class EndpointCircuitBreaker {
       Resilience4jRegistries registries,
       Consumer<EndpointChange> own,
       Consumer<EndpointChange> changes) {
-    this.effects = effects;
+    this.assessor = new FailureAssessor(effects);
     this.backoff = new BackoffState(time, backoffPolicy);
     this.clock = new MonotonicClock(time);
     this.stateTracker = new EndpointStateTracker(name, origin, clock, own, changes);
-    this.circuitBreaker = registries.circuitBreakers().circuitBreaker(name, config());
-    // Registered before any other consumer, because one that throws keeps those behind it from
-    // being called.
-    circuitBreaker
-        .getEventPublisher()
-        .onEvent(
-            event -> {
-              if (event instanceof CircuitBreakerOnStateTransitionEvent transition) {
-                onTransition(transition);
-              }
-            });
+    this.circuitBreaker =
+        new LogSafeCircuitBreaker(
+            registries.circuitBreakers().circuitBreaker(name, config()), this::onEntered);
   }
 
   private CircuitBreakerConfig config() {
@@ -140,12 +119,12 @@ public final class EndpointCircuitBreaker {
    * and a trial that another call is making, reject calls too and are not told here.
    */
   public boolean isOpen() {
-    return circuitBreaker.getState() == CircuitBreaker.State.OPEN && backoff.isActive();
+    return circuitBreaker.isOpen() && backoff.isActive();
   }
 
   /** Returns whether the endpoint's model is being loaded. */
   public boolean isWarming() {
-    return warming;
+    return warming.isActive();
   }
 
   /**
@@ -226,39 +205,20 @@ public final class EndpointCircuitBreaker {
 
   private @Nullable Permit tryAcquirePermit() {
     int now = stateTracker.generation();
-    if (circuitBreaker.getState() == CircuitBreaker.State.CLOSED) {
+    if (circuitBreaker.isClosed()) {
       // While the circuit is closed, permissions are unlimited, so callers need not queue for the
       // lock.
-      return new Permit(now);
+      return new Permit(this, now);
     }
     lock.lock();
     try {
       // The generation is read after the permission is taken, because taking it may begin the trial
       // and with it a new generation.
-      return !isOpen() && tryAcquirePermission() ? new Permit(stateTracker.generation()) : null;
+      return !isOpen() && circuitBreaker.tryAcquirePermission()
+          ? new Permit(this, stateTracker.generation())
+          : null;
     } finally {
       lock.unlock();
-    }
-  }
-
-  /**
-   * Takes a permission of the circuit breaker; returns whether there was one. Resilience4j writes a
-   * log line while it does so, and the log may throw.
-   */
-  private boolean tryAcquirePermission() {
-    try {
-      return UserCode.call(circuitBreaker::tryAcquirePermission);
-    } catch (UserCode.UserCodeException e) {
-      // If the log threw while it reported HALF_OPEN, the state has changed all the same, and a
-      // second try reports nothing.
-      return circuitBreaker.getState() == CircuitBreaker.State.HALF_OPEN
-          && UserCode.run(this::acquirePermission) == null;
-    }
-  }
-
-  private void acquirePermission() {
-    if (!circuitBreaker.tryAcquirePermission()) {
-      throw new IllegalStateException("half-open: another trial is already running");
     }
   }
 
@@ -276,8 +236,8 @@ public final class EndpointCircuitBreaker {
   }
 
   private String nextTryMessage() {
-    return switch (circuitBreaker.getState()) {
-      case OPEN -> warming ? "its model is being loaded" : nextTryWhileDownMessage();
+    return switch (circuitBreaker.state()) {
+      case OPEN -> warming.isActive() ? "its model is being loaded" : nextTryWhileDownMessage();
       case FORCED_OPEN -> "its circuit breaker is forced open";
       default -> "half-open: another trial is already running";
     };
@@ -289,184 +249,105 @@ public final class EndpointCircuitBreaker {
         : "asked again in " + remainingBackoff().toMillis() + " ms";
   }
 
+  // What follows, up to passTrial, are the outcomes of a call, told by its Permit. The order of an
+  // outcome is: the permission goes back, or the call is counted, and then the state changes.
+
   /**
-   * The admission of one call. It has exactly one outcome: the first of {@link #onSuccess}, {@link
-   * #onFailure}, {@link #onRefused} and {@link #release} counts, and those after it do nothing.
-   * Used by the thread of the call.
+   * Counts an answer in the common case, which needs no lock: the state cannot have changed to the
+   * worse by it. Returns whether this was that case.
    */
-  public final class Permit {
-    // Owned by the thread of the call.
-    private int generation;
-    private boolean concluded;
-
-    private Permit(int generation) {
-      this.generation = generation;
-    }
-
-    /** Records that the call has its complete answer. */
-    public void onSuccess(long nanos) {
-      // Fields shared by all callers are read before they are written: an unconditional write by
-      // every call would make them contend.
-      if (!everHealthy) {
-        everHealthy = true;
-      }
-      if (consecutiveFailures > 0) {
-        consecutiveFailures = 0;
-      }
-      // The common case needs no lock: the state cannot have changed to the worse by this answer.
-      if (isCurrent() && circuitBreaker.getState() == CircuitBreaker.State.CLOSED) {
-        concluded = true;
-        UserCode.ignore(() -> circuitBreaker.onSuccess(nanos, TimeUnit.NANOSECONDS));
-        backoff.reset();
-      } else {
-        conclude(() -> count(nanos));
-      }
-    }
-
-    private void count(long nanos) {
-      if (!warming
-          && (isOfThisGeneration() || circuitBreaker.getState() == CircuitBreaker.State.CLOSED)) {
-        Throwable logFailure =
-            UserCode.run(() -> circuitBreaker.onSuccess(nanos, TimeUnit.NANOSECONDS));
-        if (logFailure != null) {
-          // Resilience4j's log threw before the outcome was counted; the permission would leak, and
-          // the trial never end.
-          transition(circuitBreaker::transitionToClosedState);
-        }
-      } else if (DISPROVED_BY_SUCCESS.contains(backoff.effect())) {
-        // An answer is the best evidence that the endpoint is UP.
-        warming = false;
-        transition(circuitBreaker::transitionToClosedState);
-      }
+  boolean tryCountSuccessWhileClosed(long nanos) {
+    onHealthy();
+    boolean closed = circuitBreaker.isClosed();
+    if (closed) {
+      boolean unused = circuitBreaker.tryCountSuccess(nanos);
       backoff.reset();
     }
+    return closed;
+  }
 
-    /** Records that the call has failed. */
-    public void onFailure(AttemptException failure, long nanos) {
-      conclude(
-          () -> {
-            if (isOfThisGeneration()) {
-              apply(failure, nanos);
-            }
-          });
+  private void onHealthy() {
+    assessor.onHealthy();
+    // Read before it is written: an unconditional write by every call would make callers contend.
+    if (consecutiveFailures > 0) {
+      consecutiveFailures = 0;
     }
+  }
 
-    /** Records that the call was refused, as others before it were, and takes the endpoint DOWN. */
-    public void onRefused(AttemptException failure) {
-      conclude(
-          () -> {
-            if (isOfThisGeneration()) {
-              circuitBreaker.releasePermission();
-              failedFast = false;
-              openFor(failure, HealthEffect.COUNT_FAILURE);
-            }
-          });
-    }
-
-    private void apply(AttemptException failure, long nanos) {
-      failedFast = nanos < FAST_FAILURE && isLikelyBrief(failure);
-      switch (effectOf(failure)) {
-        case NONE, LOAD_MODEL -> circuitBreaker.releasePermission();
-        case COUNT_FAILURE -> {
-          lastFailure = failure;
-          count(failure, nanos);
-        }
-        case OPEN, COOL_DOWN, OPEN_UNTIL_REPAIRED -> {
-          circuitBreaker.releasePermission();
-          openFor(failure);
-        }
+  /** Counts an answer; the lock is held. */
+  void countSuccess(boolean ofThisGeneration, long nanos) {
+    onHealthy();
+    if (!warming.isActive() && (ofThisGeneration || circuitBreaker.isClosed())) {
+      if (!circuitBreaker.tryCountSuccess(nanos)) {
+        // The permission would leak, and the trial never end.
+        circuitBreaker.close();
       }
+    } else if (DISPROVED_BY_SUCCESS.contains(backoff.effect())) {
+      // An answer is the best evidence that the endpoint is UP.
+      warming.end();
+      circuitBreaker.close();
     }
+    backoff.reset();
+  }
 
-    private void count(AttemptException failure, long nanos) {
-      Throwable logFailure =
-          UserCode.run(() -> circuitBreaker.onError(nanos, TimeUnit.NANOSECONDS, failure));
-      int failures = consecutiveFailures + 1;
-      consecutiveFailures = failures;
-      CircuitBreaker.State now = circuitBreaker.getState();
-      if (logFailure != null && now == CircuitBreaker.State.HALF_OPEN) {
-        // Resilience4j's log threw before the outcome was counted; the permission would leak, and
-        // the trial never end.
+  /** Counts the failure of a call of this generation; the lock is held. */
+  void countFailure(AttemptException failure, long nanos) {
+    failedFast = nanos < FAST_FAILURE && assessor.isLikelyBrief(failure);
+    switch (assessor.effectOf(failure)) {
+      case NONE, LOAD_MODEL -> circuitBreaker.releasePermission();
+      case COUNT_FAILURE -> {
+        lastFailure = failure;
+        countError(failure, nanos);
+      }
+      case OPEN, COOL_DOWN, OPEN_UNTIL_REPAIRED -> {
         circuitBreaker.releasePermission();
-        openFor(failure, HealthEffect.COUNT_FAILURE);
-      } else if (logFailure != null
-          && now == CircuitBreaker.State.CLOSED
-          && failures >= FAILURES_IN_A_ROW) {
-        // A log that throws has kept Resilience4j from counting the earlier failures too, so they
-        // are counted here.
-        openFor(failure, HealthEffect.COUNT_FAILURE);
+        openFor(failure);
       }
     }
+  }
 
-    /**
-     * Called when the answer begins to reach a reader, who may take any time over the rest. A trial
-     * has passed by that, or a reader who rests would keep all other calls away. If the stream
-     * breaks later, that is a failure like any other; only a whole answer resets the back-off.
-     */
-    public void onDelivery() {
-      if (isTrial()) {
-        change(this::passTrial);
-      }
+  private void countError(AttemptException failure, long nanos) {
+    boolean counted = circuitBreaker.tryCountError(nanos, failure);
+    int failures = consecutiveFailures + 1;
+    consecutiveFailures = failures;
+    if (counted) {
+      return;
     }
+    if (circuitBreaker.isHalfOpen()) {
+      // The permission would leak, and the trial never end.
+      circuitBreaker.releasePermission();
+      openFor(failure, HealthEffect.COUNT_FAILURE);
+    } else if (circuitBreaker.isClosed() && failures >= FAILURES_IN_A_ROW) {
+      // A log that throws has kept Resilience4j from counting the earlier failures too, so they
+      // are counted here.
+      openFor(failure, HealthEffect.COUNT_FAILURE);
+    }
+  }
 
-    private void passTrial() {
-      if (isTrial()) {
-        transition(circuitBreaker::transitionToClosedState);
-        generation = stateTracker.generation();
-      }
-    }
+  /** Opens the circuit for a call that was refused as others before it were; the lock is held. */
+  void openForRefusals(AttemptException failure) {
+    circuitBreaker.releasePermission();
+    failedFast = false;
+    openFor(failure, HealthEffect.COUNT_FAILURE);
+  }
 
-    /** Returns the permit without an outcome, because the call says nothing about the endpoint. */
-    public void release() {
-      conclude(
-          () -> {
-            if (isOfThisGeneration()) {
-              circuitBreaker.releasePermission();
-            }
-          });
-    }
+  /** Gives back the permission of a call without an outcome; the lock is held. */
+  void releasePermission() {
+    circuitBreaker.releasePermission();
+  }
 
-    // Listeners are notified after the lock is released: they may block, or call back into the
-    // client.
-    private void conclude(Runnable outcome) {
-      if (concluded) {
-        return;
-      }
-      concluded = true;
-      lock.lock();
-      try {
-        outcome.run();
-      } finally {
-        lock.unlock();
-      }
-      stateTracker.deliver();
-    }
+  /** Ends the trial, which has passed, and returns the new generation; the lock is held. */
+  int passTrial() {
+    circuitBreaker.close();
+    return stateTracker.generation();
+  }
 
-    /** Returns whether this call is the trial. */
-    public boolean isTrial() {
-      return isCurrent() && circuitBreaker.getState() == CircuitBreaker.State.HALF_OPEN;
-    }
+  boolean isHalfOpen() {
+    return circuitBreaker.isHalfOpen();
+  }
 
-    /** Returns whether the endpoint's state is still the one in which the call was admitted. */
-    public boolean isCurrent() {
-      return !concluded && isOfThisGeneration();
-    }
-
-    /**
-     * Admits the call again after a back-off before a retry, if this permit is no longer current.
-     *
-     * @throws AttemptException if the endpoint is DOWN, or another call is its trial
-     */
-    public void renew() throws AttemptException {
-      if (!isCurrent()) {
-        generation = acquirePermit().generation;
-        concluded = false;
-      }
-    }
-
-    private boolean isOfThisGeneration() {
-      return generation == stateTracker.generation();
-    }
+  int generation() {
+    return stateTracker.generation();
   }
 
   /**
@@ -497,7 +378,7 @@ public final class EndpointCircuitBreaker {
           if (!stateTracker.isDown()) {
             failedFast = false;
             openFor(failure);
-          } else if (backoff.effect() == effectOf(failure) && isOtherKind(failure)) {
+          } else if (backoff.effect() == assessor.effectOf(failure) && isOtherKind(failure)) {
             lastFailure = failure;
             stateTracker.announce(failure, remainingBackoff());
           }
@@ -519,9 +400,9 @@ public final class EndpointCircuitBreaker {
   public void openUntilRepaired(AttemptException failure, Runnable first) {
     change(
         () -> {
-          AttemptException before = warming ? failureBeforeWarming : lastFailure;
+          AttemptException before = warming.isActive() ? warming.failureBefore() : lastFailure;
           boolean other = before != null && before.kind() != failure.kind();
-          if (circuitBreaker.getState() == CircuitBreaker.State.FORCED_OPEN) {
+          if (circuitBreaker.state() == CircuitBreaker.State.FORCED_OPEN) {
             return;
           }
           if (other) {
@@ -536,7 +417,7 @@ public final class EndpointCircuitBreaker {
   }
 
   private void openFor(AttemptException failure) {
-    openFor(failure, effectOf(failure));
+    openFor(failure, assessor.effectOf(failure));
   }
 
   private void openFor(AttemptException failure, HealthEffect effect) {
@@ -545,35 +426,11 @@ public final class EndpointCircuitBreaker {
     open();
   }
 
-  private HealthEffect effectOf(AttemptException failure) {
-    if (failure.isBlameless()) {
-      return HealthEffect.NONE;
-    }
-    return everHealthy && OUTAGE_ONCE_HEALTHY.contains(failure.kind())
-        ? HealthEffect.OPEN
-        : effects.apply(failure.kind());
-  }
-
-  /**
-   * Returns whether the outage is likely to be short: a router answers so while a model is being
-   * loaded, although its own health check passes.
-   */
-  private boolean isLikelyBrief(AttemptException failure) {
-    HealthEffect effect = effectOf(failure);
-    boolean ofServer = effect == HealthEffect.COUNT_FAILURE || effect == HealthEffect.COOL_DOWN;
-    return (ofServer && failure.status() >= 500)
-        || (effect == HealthEffect.OPEN && OUTAGE_ONCE_HEALTHY.contains(failure.kind()));
-  }
-
-  /**
-   * Opens the circuit. {@link BackoffState} decides for how long; Resilience4j's own wait is
-   * minimal, so that it never delays a trial.
-   */
   private void open() {
-    if (circuitBreaker.getState() == CircuitBreaker.State.OPEN) {
-      enterState(warming ? EndpointState.WARMING : EndpointState.DOWN);
+    if (circuitBreaker.isOpen()) {
+      enterState(warming.isActive() ? EndpointState.WARMING : EndpointState.DOWN);
     } else {
-      transition(() -> circuitBreaker.transitionToOpenStateFor(MINIMAL_WAIT));
+      circuitBreaker.open();
     }
   }
 
@@ -589,26 +446,27 @@ public final class EndpointCircuitBreaker {
   public boolean beginWarming(AttemptException why, boolean again, Runnable first) {
     change(
         () -> {
-          if (!warming && (stateTracker.current() == EndpointState.UP || canHalfOpen())) {
+          if (!warming.isActive()
+              && (stateTracker.current() == EndpointState.UP || canHalfOpen())) {
             enterWarming(why, again);
           }
         },
         () -> {
-          if (warming) {
+          if (warming.isActive()) {
             first.run();
           }
         });
-    return warming;
+    return warming.isActive();
   }
 
   private void enterWarming(AttemptException why, boolean again) {
-    failureBeforeWarming = stateTracker.isDown() ? lastFailure : null;
+    AttemptException before = stateTracker.isDown() ? lastFailure : null;
     if (again) {
       failedFast = false;
       startBackoff(HealthEffect.COUNT_FAILURE, Optional.empty());
     }
     lastFailure = why;
-    warming = true;
+    warming.begin(before);
     backoff.startLoad();
     open();
   }
@@ -620,29 +478,18 @@ public final class EndpointCircuitBreaker {
   public void onModelLoaded() {
     change(
         () -> {
-          if (!warming) {
+          if (!warming.isActive()) {
             return;
           }
-          warming = false;
-          if (wasOpenUntilRepaired() || !canHalfOpen()) {
+          warming.end();
+          if (warming.wasOpenUntilRepaired(assessor) || !canHalfOpen()) {
             reopenAsBefore();
           } else if (backoff.isFirstOutage()) {
-            transition(circuitBreaker::transitionToClosedState);
+            circuitBreaker.close();
           } else {
-            transition(circuitBreaker::transitionToHalfOpenState);
+            circuitBreaker.halfOpen();
           }
         });
-  }
-
-  /**
-   * Returns whether the endpoint required operator action before the load, which a loaded model
-   * does not replace, unless the missing model was the reason.
-   */
-  private boolean wasOpenUntilRepaired() {
-    AttemptException before = failureBeforeWarming;
-    return before != null
-        && before.kind() != FailureKind.MODEL_NOT_FOUND
-        && effectOf(before) == HealthEffect.OPEN_UNTIL_REPAIRED;
   }
 
   /**
@@ -650,7 +497,7 @@ public final class EndpointCircuitBreaker {
    * this client knows.
    */
   public boolean isOpenUntilModelExists() {
-    return isModelNotFound() && !everHealthy;
+    return isModelNotFound() && !assessor.hasBeenHealthy();
   }
 
   /** Returns whether the endpoint is DOWN because it has no such model. */
@@ -660,10 +507,10 @@ public final class EndpointCircuitBreaker {
   }
 
   private void reopenAsBefore() {
-    AttemptException before = failureBeforeWarming;
+    AttemptException before = warming.failureBefore();
     if (before != null) {
       lastFailure = before;
-      backoff.restore(effectOf(before));
+      backoff.restore(assessor.effectOf(before));
     }
     backoff.clearHold();
     enterState(EndpointState.DOWN);
@@ -676,15 +523,15 @@ public final class EndpointCircuitBreaker {
   public void tryHalfOpen() {
     change(
         () -> {
-          if (!stateTracker.isDown() || circuitBreaker.getState() != CircuitBreaker.State.OPEN) {
+          if (!stateTracker.isDown() || !circuitBreaker.isOpen()) {
             return;
           }
           backoff.clearHold();
           if (canHalfOpen()) {
             // A path or model that is missing from now on, while the rest behind a gateway starts,
             // is an outage and no wrong setting.
-            everHealthy = true;
-            transition(circuitBreaker::transitionToHalfOpenState);
+            assessor.onHealthy();
+            circuitBreaker.halfOpen();
           }
         });
   }
@@ -701,9 +548,9 @@ public final class EndpointCircuitBreaker {
   public void endBackoff() {
     change(
         () -> {
-          if (stateTracker.isDown() && circuitBreaker.getState() == CircuitBreaker.State.OPEN) {
+          if (stateTracker.isDown() && circuitBreaker.isOpen()) {
             backoff.end();
-            transition(circuitBreaker::transitionToHalfOpenState);
+            circuitBreaker.halfOpen();
           }
         });
   }
@@ -728,7 +575,21 @@ public final class EndpointCircuitBreaker {
     }
   }
 
-  private void change(Runnable change) {
+  /**
+   * Applies the outcome of a call. Listeners are notified after the lock is released: they may
+   * block, or call back into the client.
+   */
+  void conclude(Runnable outcome) {
+    lock.lock();
+    try {
+      outcome.run();
+    } finally {
+      lock.unlock();
+    }
+    stateTracker.deliver();
+  }
+
+  void change(Runnable change) {
     change(change, () -> {});
   }
 
@@ -745,7 +606,7 @@ public final class EndpointCircuitBreaker {
   private long startCountedBackoff() {
     AttemptException last = lastFailure;
     startBackoff(HealthEffect.COUNT_FAILURE, last == null ? Optional.empty() : last.retryAfter());
-    return MINIMAL_WAIT.toMillis();
+    return LogSafeCircuitBreaker.MINIMAL_WAIT.toMillis();
   }
 
   private void startBackoff(HealthEffect effect, Optional<Duration> asked) {
@@ -754,21 +615,13 @@ public final class EndpointCircuitBreaker {
     } else {
       backoff.start(effect, asked);
     }
-    warming = false;
+    warming.end();
   }
 
-  /**
-   * Changes Resilience4j's state. {@link #onTransition} is called before Resilience4j writes its
-   * log, so a log that throws loses no change.
-   */
-  private static void transition(UserCode.Action transition) {
-    UserCode.ignore(transition);
-  }
-
-  private void onTransition(CircuitBreakerOnStateTransitionEvent event) {
+  private void onEntered(CircuitBreaker.State state) {
     enterState(
-        switch (event.getStateTransition().getToState()) {
-          case OPEN, FORCED_OPEN -> warming ? EndpointState.WARMING : EndpointState.DOWN;
+        switch (state) {
+          case OPEN, FORCED_OPEN -> warming.isActive() ? EndpointState.WARMING : EndpointState.DOWN;
           case HALF_OPEN -> EndpointState.TRIAL;
           default -> EndpointState.UP;
         });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.failover;
 
-import dev.offmeter.internal.circuit.EndpointCircuitBreaker;
+import dev.offmeter.internal.circuit.Permit;
 
 /**
  * A call's right to be at one endpoint: the circuit breaker's permit and a bulkhead slot. Whoever
@@ -9,12 +9,12 @@ import dev.offmeter.internal.circuit.EndpointCircuitBreaker;
  */
 final class Admission implements AutoCloseable {
   private final GuardedEndpoint endpoint;
-  private final EndpointCircuitBreaker.Permit permit;
+  private final Permit permit;
 
   /** Owned by the thread that asks: the call's, or its hedge's. */
   private boolean closed;
 
-  Admission(GuardedEndpoint endpoint, EndpointCircuitBreaker.Permit permit) {
+  Admission(GuardedEndpoint endpoint, Permit permit) {
     this.endpoint = endpoint;
     this.permit = permit;
   }
@@ -24,7 +24,7 @@ final class Admission implements AutoCloseable {
   }
 
   /** Tells the circuit breaker how the call ended here; see {@link #close()}. */
-  EndpointCircuitBreaker.Permit permit() {
+  Permit permit() {
     return permit;
   }
 

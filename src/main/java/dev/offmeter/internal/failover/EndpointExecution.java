@@ -7,8 +7,8 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.LlmException;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.UserCode;
-import dev.offmeter.internal.circuit.EndpointCircuitBreaker;
 import dev.offmeter.internal.circuit.HealthEffect;
+import dev.offmeter.internal.circuit.Permit;
 import dev.offmeter.internal.http.ExchangeResult;
 import dev.offmeter.internal.time.CancellableWait;
 import dev.offmeter.internal.time.CancellationToken;
@@ -25,7 +25,7 @@ final class EndpointExecution {
   private final CallContext context;
   private final Admission admission;
   private final GuardedEndpoint endpoint;
-  private final EndpointCircuitBreaker.Permit permit;
+  private final Permit permit;
   private final DeadlineShare share;
   private final CancellationToken token;
   private final @Nullable HedgeController hedge;

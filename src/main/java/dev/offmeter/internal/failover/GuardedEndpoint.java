@@ -7,6 +7,7 @@ import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.circuit.BackoffPolicy;
 import dev.offmeter.internal.circuit.EndpointBulkhead;
 import dev.offmeter.internal.circuit.EndpointCircuitBreaker;
+import dev.offmeter.internal.circuit.Permit;
 import dev.offmeter.internal.circuit.RequestRateLimiter;
 import dev.offmeter.internal.health.EndpointActivity;
 import dev.offmeter.internal.health.HealthCheckInterval;
@@ -265,7 +266,7 @@ final class GuardedEndpoint {
   Admission acquire() throws AttemptException {
     // The permit first: a call that is refused for the endpoint's health must not take, even for a
     // moment, a slot that another could use.
-    EndpointCircuitBreaker.Permit permit = breaker.acquirePermit();
+    Permit permit = breaker.acquirePermit();
     boolean admitted = false;
     try {
       Admission admission = new Admission(this, permit);
@@ -288,7 +289,7 @@ final class GuardedEndpoint {
    * @throws AttemptException if the endpoint is down
    */
   Admission acquireWithSlot() throws AttemptException {
-    EndpointCircuitBreaker.Permit permit = null;
+    Permit permit = null;
     boolean admitted = false;
     try {
       permit = breaker.acquirePermit();

@@ -83,7 +83,7 @@ class EndpointCircuitBreakerTest {
   void aTrialHasPassedWhenItsAnswerReachesAReader() throws AttemptException {
     breaker.acquirePermit().onFailure(DOWN, 1);
     time.advance(Duration.ofSeconds(16));
-    EndpointCircuitBreaker.Permit stream = breaker.acquirePermit();
+    Permit stream = breaker.acquirePermit();
 
     stream.onDelivery();
 
@@ -96,7 +96,7 @@ class EndpointCircuitBreakerTest {
 
   @Test
   void whatIsDeliveredOfACallFromBeforeAnOutageIsNoTrial() throws AttemptException {
-    EndpointCircuitBreaker.Permit old = breaker.acquirePermit();
+    Permit old = breaker.acquirePermit();
     breaker.acquirePermit().onFailure(DOWN, 1);
     time.advance(Duration.ofSeconds(16));
     breaker.acquirePermit();
@@ -109,7 +109,7 @@ class EndpointCircuitBreakerTest {
 
   @Test
   void aPermitOfAnEarlierGenerationFreesNoTrial() throws AttemptException {
-    EndpointCircuitBreaker.Permit old = breaker.acquirePermit();
+    Permit old = breaker.acquirePermit();
     breaker.acquirePermit().onFailure(DOWN, 1);
     time.advance(Duration.ofSeconds(16));
     breaker.acquirePermit();
@@ -123,7 +123,7 @@ class EndpointCircuitBreakerTest {
   void whatIsReleasedTwiceIsReleasedOnce() throws AttemptException {
     breaker.acquirePermit().onFailure(DOWN, 1);
     time.advance(Duration.ofSeconds(16));
-    EndpointCircuitBreaker.Permit trial = breaker.acquirePermit();
+    Permit trial = breaker.acquirePermit();
     trial.release();
     trial.release();
 
@@ -134,7 +134,7 @@ class EndpointCircuitBreakerTest {
 
   @Test
   void anOutcomeIsFinal() throws AttemptException {
-    EndpointCircuitBreaker.Permit permit = breaker.acquirePermit();
+    Permit permit = breaker.acquirePermit();
     permit.onSuccess(1);
     permit.onFailure(DOWN, 1);
 
@@ -183,7 +183,7 @@ class EndpointCircuitBreakerTest {
 
   @Test
   void aRenewedPermitIsOfTheNewGeneration() throws AttemptException {
-    EndpointCircuitBreaker.Permit old = breaker.acquirePermit();
+    Permit old = breaker.acquirePermit();
     breaker.acquirePermit().onFailure(DOWN, 1);
     assertThatThrownBy(old::renew).isInstanceOf(AttemptException.class);
     time.advance(Duration.ofSeconds(16));
