@@ -36,7 +36,7 @@ class ArchitectureTest {
   private static final String ENDPOINT = "the endpoint";
   private static final String CLIENT = "the client";
 
-  /** What the messages between a caller and an endpoint are made of. */
+  /** The types that make up the messages between a caller and an endpoint. */
   private static final Set<String> VOCABULARY_TYPES =
       Set.of(
           "AllEndpointsFailedException",
@@ -105,7 +105,7 @@ class ArchitectureTest {
               "internal.health",
               "internal.circuit",
               "internal.time",
-              // It probes.
+              // Health checks are exchanges.
               "internal.http",
               "internal.wire",
               "observe",
@@ -270,7 +270,7 @@ class ArchitectureTest {
                 + ".httpClient(okhttp3.OkHttpClient): okhttp3.OkHttpClient");
   }
 
-  /** Whether a caller would depend on what is no API of this project. */
+  /** Returns true if a caller would depend on something that is not this project's API. */
   private static boolean isLeak(Class<?> named) {
     String name = named.getName();
     return !named.isPrimitive()

@@ -16,7 +16,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What bad input gets: an error with field, rule and value, before any socket opens. */
+/** Bad input gets an error with field, rule and value, before any socket opens. */
 class BadInputTest {
   private static Endpoint.Builder endpoint() {
     return Endpoint.ollama("mac", "https://llm.example.com").model("m");

@@ -38,7 +38,7 @@ import org.slf4j.Logger;
 public class DependenciesTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
-  /** Where the build puts them: see the dependency plugin in the pom. */
+  /** The folder into which the build puts old libraries: see the dependency plugin in the pom. */
   private static final Path OLD = Path.of("target/old-libraries");
 
   /** One class of each library that a client needs, and of the library and its tests. */

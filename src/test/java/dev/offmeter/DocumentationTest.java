@@ -14,7 +14,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** What the documentation says of itself must hold. */
+/** The links of the documentation lead somewhere, and its first sample is compiled and run. */
 class DocumentationTest {
   private static final Pattern SECTION = Pattern.compile("]\\(([\\w./-]*)#([\\w-]+)\\)");
 

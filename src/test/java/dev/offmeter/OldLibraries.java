@@ -4,11 +4,14 @@ package dev.offmeter;
 import java.lang.reflect.Constructor;
 import java.time.Duration;
 
-/** What {@link DependenciesTest} runs in a class loader with other libraries. */
+/** The code that {@link DependenciesTest} runs in a class loader with other libraries. */
 public final class OldLibraries {
   private OldLibraries() {}
 
-  /** What a client with a server and a function says when it is built. */
+  /**
+   * Builds a client with a server and a function; returns its text, or the message of the
+   * rejection.
+   */
   public static String built(String url) {
     try (LlmClient client = withAServer(url).build()) {
       return client.toString();
@@ -17,14 +20,14 @@ public final class OldLibraries {
     }
   }
 
-  /** How a client with a function alone answers. */
+  /** Asks a client with a function alone; returns its answer. */
   public static String answerOfAFunction() {
     try (LlmClient client = LlmClient.builder().endpoint(template()).build()) {
       return client.chat("a reminder").text();
     }
   }
 
-  /** How a client that was built unchecked answers: the first attempt's failure and the text. */
+  /** Asks a client that was built unchecked; returns the first attempt's failure and the text. */
   public static String uncheckedAnswer(String url) throws ReflectiveOperationException {
     Constructor<LlmClient> constructor =
         LlmClient.class.getDeclaredConstructor(LlmClient.Builder.class);

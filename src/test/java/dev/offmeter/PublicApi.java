@@ -20,7 +20,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 
-/** What callers compile against: the public types that do not lie below {@code internal}. */
+/** The public types that do not lie below {@code internal}: callers compile against them. */
 final class PublicApi {
   private static final String INTERNAL = "dev.offmeter.internal";
 

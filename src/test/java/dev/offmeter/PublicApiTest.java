@@ -22,7 +22,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /**
- * What callers compile against, as a file: a change of it is seen in review. After a change that is
+ * The public API stands in a file, so that a change of it is seen in review. After a change that is
  * meant, {@code mvn -Dtest=PublicApiTest -Doffmeter.publicApi=write test} writes it anew.
  */
 class PublicApiTest {

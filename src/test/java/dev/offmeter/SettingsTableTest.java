@@ -73,7 +73,7 @@ class SettingsTableTest {
     return server().build().toConfig(false);
   }
 
-  /** What a message says of a wrong value. */
+  /** Returns the rule that the message about a wrong value states. */
   private static String rule(Runnable wrong) {
     Throwable thrown = catchThrowable(wrong::run);
     assertThat(thrown).isInstanceOf(IllegalArgumentException.class);

@@ -14,7 +14,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
-/** What the log says of the endpoints when a client is built. */
+/** The log names the endpoints when a client is built. */
 class StartupLogTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 

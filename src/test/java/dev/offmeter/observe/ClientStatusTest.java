@@ -24,7 +24,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** What an operator is shown of the endpoints. */
+/** A status shows an operator each endpoint's state and its reason. */
 @Timeout(20)
 class ClientStatusTest {
   @RegisterExtension final Loopback loopback = new Loopback();

@@ -155,7 +155,7 @@ class LlmListenerTest {
     primary.awaitFirstRequest();
     time.advance(Duration.ofSeconds(15));
     assertThat(call.get().endpoint()).isEqualTo("fallback");
-    // What is left is the clock that watches the load.
+    // Only the clock that watches the load is left.
     awaitSoon(() -> time.pendingTasks() == 1);
     fallback.respondWith(OllamaReplies.hanging());
     return client;

@@ -21,7 +21,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.slf4j.LoggerFactory;
 
-/** What wakes the operator, and what does not. */
+/** Some events are logged as WARN, which wakes the operator; the others are not. */
 class Slf4jListenerTest {
   private final Logger logger = (Logger) LoggerFactory.getLogger("dev.offmeter");
   private final ListAppender<ILoggingEvent> log = new ListAppender<>();

@@ -82,7 +82,7 @@ final class LlamaServer implements AutoCloseable {
     }
   }
 
-  /** Its root. */
+  /** Returns the server's base URL. */
   String url() {
     return "http://127.0.0.1:" + port;
   }
@@ -100,7 +100,7 @@ final class LlamaServer implements AutoCloseable {
         .timeout(Duration.ofSeconds(60));
   }
 
-  /** Whether one of its slots works on an answer, by its own word. */
+  /** Returns true if the server says that one of its slots works on an answer. */
   boolean isBusy() {
     try {
       return get("/slots").body().contains("\"is_processing\":true");

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What a llama-server answers, and how it refuses. */
+/** A real llama-server answers, streams and refuses as the library expects. */
 @Timeout(60)
 @Needs(Program.LLAMA_SERVER)
 class LlamaServerIT {
@@ -118,7 +118,7 @@ class LlamaServerIT {
     }
   }
 
-  /** What the answer is to be; the model by itself only says words. */
+  /** The type of the structured answer; without its schema the model writes prose. */
   record Invoice(String customer, int number, boolean paid, List<String> lines) {}
 
   @Test

@@ -89,7 +89,7 @@ final class Nginx implements AutoCloseable {
     return new Nginx(folder, upstream, directives, Optional.empty());
   }
 
-  /** The same over TLS. */
+  /** An nginx that passes requests on to {@code upstream}, and is asked over TLS. */
   static Nginx before(String upstream, Path folder, HeldCertificate certificate) {
     return new Nginx(folder, upstream, "", Optional.of(certificate));
   }
@@ -103,7 +103,7 @@ final class Nginx implements AutoCloseable {
     }
   }
 
-  /** Its root. */
+  /** Returns the server's base URL. */
   String url() {
     return scheme + "://127.0.0.1:" + port;
   }

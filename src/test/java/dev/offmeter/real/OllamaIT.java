@@ -65,7 +65,7 @@ class OllamaIT {
     }
   }
 
-  /** What the answer is to be. */
+  /** The type of the structured answer. */
   record Animal(String name, boolean canFly) {}
 
   @Test

@@ -22,7 +22,9 @@ enum Program {
     this.folders = folders;
   }
 
-  /** Where it is: as its variable says, or in its folder, or on the path. */
+  /**
+   * Returns the path of the program: from its variable, or in its folder, or on the search path.
+   */
   Optional<Path> find() {
     String named = System.getenv(variable());
     if (named != null) {
@@ -35,7 +37,7 @@ enum Program {
         .findFirst();
   }
 
-  /** Where it is, or a failure that says how to get it. */
+  /** Returns the path of the program, or fails with a message that says how to get it. */
   Path required() {
     return find().orElseThrow(() -> new AssertionError(missing()));
   }

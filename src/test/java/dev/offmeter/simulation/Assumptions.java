@@ -7,8 +7,8 @@ import java.util.SplittableRandom;
 import java.util.stream.Stream;
 
 /**
- * What the simulated year takes for granted: rough, and meant to be changed and run again. Times of
- * day and of year are drawn evenly, so that more than half of the trouble comes while nobody calls.
+ * The assumptions of the simulated year: rough, and meant to be changed and run again. Times of day
+ * and of year are drawn evenly, so that more than half of the trouble comes while nobody calls.
  */
 final class Assumptions {
   static final long SEED = 20_260_401;
@@ -65,7 +65,10 @@ final class Assumptions {
 
   static final Duration OLLAMA_STARTS = Duration.ofSeconds(5);
 
-  /** What goes wrong, how often a year, and for how long: short spells are the more frequent. */
+  /**
+   * A kind of outage, its frequency in a year, and its shortest and longest length: short ones are
+   * more frequent.
+   */
   record Incidents(Outage what, double perYear, Duration least, Duration most) {}
 
   static final List<Incidents> HOME =
@@ -100,7 +103,7 @@ final class Assumptions {
     return service(call, 1, Duration.ofMillis(500), Duration.ofSeconds(4), 1.5, 6);
   }
 
-  /** The same on four ARM cores. */
+  /** Drafts of a few hundred tokens on four ARM cores. */
   static VirtualOllama.Service armService(int call) {
     return service(call, 2, Duration.ofSeconds(2), Duration.ofSeconds(12), 4, 18);
   }

@@ -7,7 +7,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Random;
 
-/** What befalls a node in a year, and when: the same for everybody who calls it. */
+/** The outages of a node in a year, and their times: the same for each way of calling it. */
 record IncidentSchedule(List<Incident> blows) {
   /** After one, nothing else for so long that the node is up again. */
   private static final Duration REST = Duration.ofMinutes(5);

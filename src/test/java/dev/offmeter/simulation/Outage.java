@@ -4,7 +4,7 @@ package dev.offmeter.simulation;
 import dev.offmeter.simulation.VirtualNode.Reachability;
 import java.time.Duration;
 
-/** What can befall a node, and how that looks from where the calls are made. */
+/** The outages that a node can have, and how each looks from where the calls are made. */
 enum Outage {
   /** Silence until the edge notices; when the power is back, a boot. */
   POWER_CUT {
@@ -86,7 +86,7 @@ enum Outage {
     }
   };
 
-  /** It begins now, and ends by itself. */
+  /** Begins the outage now; it ends by itself after {@code lasts}. */
   abstract void begin(VirtualNode node, Duration lasts);
 
   private static void goesSilent(VirtualNode node) {

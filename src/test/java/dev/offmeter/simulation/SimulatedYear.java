@@ -22,9 +22,9 @@ final class SimulatedYear {
   /** The two nodes of a year. */
   record Nodes(VirtualNode home, VirtualNode arm) {}
 
-  /** How calls are made. */
+  /** A way of making calls. */
   interface CallStrategy extends AutoCloseable {
-    /** Makes one, on a thread of virtual time. */
+    /** Makes one call, on a thread of virtual time. */
     Tally.CallOutcome call(int number);
 
     @Override
@@ -37,14 +37,14 @@ final class SimulatedYear {
     this.way = way.apply(nodes);
   }
 
-  /** What becomes of its calls. */
+  /** Simulates a year at the usual home; returns what became of its calls. */
   static Tally simulate(Duration keepAlive, Function<Nodes, CallStrategy> way)
       throws InterruptedException {
     return simulate(keepAlive, Assumptions.LISTED_AFTER, Assumptions.HOME, way);
   }
 
   /**
-   * The same at another home.
+   * Simulates a year at another home; returns what became of its calls.
    *
    * @param listedAfter when a model that is being loaded is listed
    * @param troubles what befalls it

@@ -6,7 +6,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 
-/** What became of a year's calls. */
+/** The outcomes of a year's calls. */
 final class Tally {
   private final List<Long> lost = new ArrayList<>();
   private final List<Long> waited = new ArrayList<>();

@@ -19,9 +19,9 @@ final class VirtualNode {
   private final Set<VirtualRequest> open = new LinkedHashSet<>();
   private Reachability sight = Reachability.ANSWERS;
 
-  /** What can be seen of it. */
+  /** The ways in which a node shows itself to callers. */
   enum Reachability {
-    /** It works. */
+    /** The node answers. */
     ANSWERS,
     /** A connection is made, and then nothing comes. */
     SILENT,

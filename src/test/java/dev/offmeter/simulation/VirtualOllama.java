@@ -32,7 +32,7 @@ final class VirtualOllama {
   private Wedge wedgeDetector = Wedge.NONE;
 
   /**
-   * What it is like.
+   * The times that this Ollama takes.
    *
    * @param load how long it takes to load the model
    * @param listedAfter when, from the beginning of that, it is listed
@@ -41,16 +41,16 @@ final class VirtualOllama {
    */
   record Settings(Duration load, Duration listedAfter, Duration keepAlive, ServiceTimes works) {}
 
-  /** How long answers take. */
+  /** The times of answers. */
   interface ServiceTimes {
-    /** The time to the first token and to the last, of a call. */
+    /** Returns the times of the call with this number. */
     Service of(int call);
   }
 
-  /** How long an answer takes. */
+  /** The time to the first token and to the last. */
   record Service(Duration first, Duration total) {}
 
-  /** What becomes of calls while the engine is wedged; whatever else is asked is answered. */
+  /** The reply to calls while the engine is wedged; all other requests are answered. */
   enum Wedge {
     NONE,
     SILENT,
@@ -103,7 +103,7 @@ final class VirtualOllama {
     working.forEach(this::accept);
   }
 
-  /** What is under way is not worked on any more. */
+  /** Drops all calls and the load in progress. */
   void abort() {
     turn++;
     loading = false;

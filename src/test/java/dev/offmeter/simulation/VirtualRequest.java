@@ -20,7 +20,10 @@ final class VirtualRequest {
   private boolean begun;
   private boolean ended;
 
-  /** What comes back: the beginning of an answer or its end, what a check found, or a failure. */
+  /**
+   * A reply or a part of it: the beginning of an answer, its end, the result of a probe, or a
+   * failure.
+   */
   record Event(
       boolean last, @Nullable ProbeResult probeResult, @Nullable AttemptException failure) {}
 
@@ -48,7 +51,7 @@ final class VirtualRequest {
     return call;
   }
 
-  /** Whether nobody waits at its other end any more. */
+  /** Returns true if the client does not wait for the request any more. */
   boolean isEnded() {
     return ended;
   }

@@ -37,10 +37,9 @@ final class VirtualTime implements TimeSource {
     return thread;
   }
 
-  /** What happens at an event. */
   private interface Action {
     /**
-     * Does it.
+     * Acts at the event's time.
      *
      * @param mine what the running thread waits for, if it does
      * @return whether that thread still has the turn
@@ -48,7 +47,7 @@ final class VirtualTime implements TimeSource {
     boolean fire(@Nullable Wait mine);
   }
 
-  /** Those at one moment happen in the order in which they were set. */
+  /** An action and its time; events of one moment happen in the order in which they were set. */
   private record Event(long at, long number, Action act) implements Comparable<Event> {
     @Override
     public int compareTo(Event other) {

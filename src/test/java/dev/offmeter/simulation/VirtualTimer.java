@@ -31,7 +31,7 @@ final class VirtualTimer extends OneShotTimer {
       this.due = due;
     }
 
-    /** What a clock throws must not get lost. */
+    /** Fails loudly: an exception of a task must not get lost. */
     @Override
     protected void setException(Throwable thrown) {
       throw new AssertionError(thrown);

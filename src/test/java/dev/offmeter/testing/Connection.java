@@ -66,7 +66,7 @@ public final class Connection {
   /** Sends nothing more, and waits until the client closes. */
   public void hang() throws IOException {
     while (in.read() >= 0) {
-      // What the client still sends does not matter.
+      // Bytes that the client still sends do not matter.
     }
   }
 

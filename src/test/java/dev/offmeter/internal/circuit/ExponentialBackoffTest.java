@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** How long an endpoint is left alone. */
+/** The back-off grows with each failure, up to its limit. */
 class ExponentialBackoffTest {
   private final BackoffPolicy backoffPolicy = new ExponentialBackoff(() -> 0.5);
 

@@ -27,7 +27,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the environment variables say. */
+/** Environment variables become endpoints and settings. */
 class EnvironmentTest {
   private static final String SECRET = "hunter2";
 

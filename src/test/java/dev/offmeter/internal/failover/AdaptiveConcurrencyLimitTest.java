@@ -108,7 +108,10 @@ class AdaptiveConcurrencyLimitTest {
     assertThat(limit.limit()).isEqualTo(2);
   }
 
-  /** All that are let in are answered at the same time, each for more than half of its limit. */
+  /**
+   * The server answers all admitted calls at the same time, each in more than half of its time
+   * limit.
+   */
   @Test
   void aServerThatWasSlowForAMomentIsSoonSentAsManyAsItHasSlots() {
     overload(0);

@@ -10,7 +10,7 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.StreamRecovery;
 import org.junit.jupiter.api.Test;
 
-/** What the reader of a stream is shown of whole answers; of pieces it is in {@code StreamTest}. */
+/** The sink shows the reader of a stream whole answers; {@code StreamTest} has its pieces. */
 class BufferedStreamSinkTest {
   private static final ChatResponse ANSWER =
       ChatResponse.builder().text("Dear Zoë").thinking("who is it").build();
@@ -44,7 +44,7 @@ class BufferedStreamSinkTest {
     BufferedStreamSink sink = new BufferedStreamSink(StreamRecovery.RESTART);
     sink.onCompleted(ANSWER);
     while (sink.poll() != null) {
-      // It has been read.
+      // Only the number of its events matters.
     }
 
     assertThat(sink.tryRestart(FAILED)).isTrue();

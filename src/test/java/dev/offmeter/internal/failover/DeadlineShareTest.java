@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** What one endpoint may use of a call's time. */
+/** One endpoint may use only a share of a call's time. */
 class DeadlineShareTest {
   private final ManualTime time = new ManualTime();
   private final GuardedEndpoint home = server(15);

@@ -15,7 +15,7 @@ import java.time.Duration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** What a call leaves behind that ends where it is seldom ended. */
+/** A call leaves nothing behind, even if it ends where calls seldom end. */
 @Timeout(20)
 class FailoverCallTest {
   private final ManualTime time = new ManualTime();

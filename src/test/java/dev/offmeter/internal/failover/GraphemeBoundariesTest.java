@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** How much of a text can be shown while it grows. */
+/** A text that grows is shown up to its last whole character. */
 class GraphemeBoundariesTest {
   private static final Pattern CHARACTER = Pattern.compile("\\X");
 

@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.concurrent.RejectedExecutionException;
 import org.junit.jupiter.api.Test;
 
-/** What comes at the moment in which a second endpoint is no longer to be asked. */
+/** A hedge that is due when a second endpoint must no longer be asked does not start. */
 class HedgeControllerTest {
   private final ManualTime time = new ManualTime();
   private final List<Runnable> asked = new ArrayList<>();

@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
 
-/** How many calls may be hedged: a share of all, with a few saved up. */
+/** A share of all calls may be hedged, with a few saved up. */
 class HedgingPolicyTest {
   private static HedgingPolicy hedging(double maxShare) {
     return new HedgingPolicy(Duration.ofSeconds(2), maxShare, Runnable::run);

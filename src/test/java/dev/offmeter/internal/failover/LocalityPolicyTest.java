@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Who may see a request. */
+/** A request goes only to endpoints of a locality that it permits. */
 class LocalityPolicyTest {
   private static final ChatRequest ANYWHERE = ChatRequest.builder().user("a reminder").build();
   private static final ChatRequest AT_HOME =

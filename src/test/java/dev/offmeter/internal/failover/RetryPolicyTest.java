@@ -18,7 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Whether the same endpoint is asked again, and after how long. */
+/** The policy decides whether the same endpoint is asked again, and after how long. */
 class RetryPolicyTest {
   private static final Set<FailureKind> RETRIED =
       EnumSet.of(

@@ -8,7 +8,7 @@ import dev.offmeter.internal.http.AttemptTimeouts;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
 
-/** What pieces show of an endpoint's life, and silence of its death. */
+/** Pieces show that an endpoint is alive, and silence may show that it is not. */
 class EndpointActivityTest {
   private static final long START = Long.MAX_VALUE - SECONDS.toNanos(20);
 

@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** How often an endpoint that is DOWN is health-checked. */
+/** The interval between the health checks of an endpoint that is DOWN. */
 class HealthCheckIntervalTest {
   @ParameterizedTest
   @CsvSource({"0, 1000", "10, 1000", "60, 3000", "300, 15000", "600, 30000", "86400, 30000"})

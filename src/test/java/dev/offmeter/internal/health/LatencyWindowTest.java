@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
 
-/** What is said of the last answers. */
+/** The window summarizes the last answers. */
 class LatencyWindowTest {
   private final LatencyWindow latencies = new LatencyWindow();
 

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
 
-/** How long a load still takes at least, by what was seen of it. */
+/** The least time that a load still takes follows from what was seen of it. */
 class ModelLoadProgressTest {
   private final ModelLoadProgress load = new ModelLoadProgress(0);
 

@@ -132,7 +132,7 @@ class ProbeRunnerTest {
     token.cancel("the test is over");
   }
 
-  /** It is doubted after 5 s of silence. */
+  /** Returns an endpoint that is health-checked after 5 s of silence. */
   private static EndpointConfig spec() {
     AttemptTimeouts timeouts =
         new AttemptTimeouts(

@@ -7,7 +7,7 @@ import dev.offmeter.internal.http.AttemptTimeouts;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
 
-/** How many health checks must go unanswered before a server is taken for dead. */
+/** The number of health checks that must go unanswered before a server is marked DOWN. */
 class UnhealthyThresholdTest {
   private static final Duration ANY = Duration.ofSeconds(15);
 

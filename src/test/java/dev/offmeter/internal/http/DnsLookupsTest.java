@@ -198,7 +198,7 @@ class DnsLookupsTest {
     }
   }
 
-  /** Its text may throw again. */
+  /** The text of an exception may throw again. */
   @Test
   void whatALookupThrowsIsAskedNothing() {
     CompletableFuture<Throwable> cause =

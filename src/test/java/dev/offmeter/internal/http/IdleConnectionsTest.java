@@ -7,7 +7,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 
-/** What idles together is dropped together. */
+/** Connections that idle together are dropped together. */
 class IdleConnectionsTest {
   private final AtomicLong calendarMillis = new AtomicLong(1_800_000_000_000L);
   private final AtomicLong nanos = new AtomicLong(-5);

@@ -108,7 +108,7 @@ class RecordSchemaSecrecyTest {
     return damaged.toString();
   }
 
-  /** What stands between two marks of the syntax gives way, so that much stays JSON. */
+  /** Replaces the text between two marks of the syntax, so that much stays JSON. */
   private static void replaceAToken(StringBuilder text, int from, String piece) {
     int start = from;
     while (start > 0 && ",:[]{}".indexOf(text.charAt(start - 1)) < 0) {

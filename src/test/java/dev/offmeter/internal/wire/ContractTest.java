@@ -22,7 +22,7 @@ import java.util.Set;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** What every protocol must do with what its servers say. */
+/** Every protocol treats its servers' replies alike. */
 class ContractTest {
   private static final String ANSWER = "Dear Zoë 🚲,\n\npay \"now\".";
   private static final String[] PIECES = {"Dear Zo", "ë 🚲", ",\\n\\n", "pay \\\"now\\\"."};

@@ -21,7 +21,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** What a damaged reply of any protocol is called, and what it may not do. */
+/** A damaged reply of any protocol fails with the right kind, and never passes as an answer. */
 class DamageTest {
   private static RecordingDeltaHandler hear(ProtocolReplies spoken, String reply) {
     return hear(spoken, ScriptedBody.of(reply));
@@ -31,7 +31,7 @@ class DamageTest {
     return new RecordingDeltaHandler().listen(spoken.protocol(), delivery);
   }
 
-  /** It is the server that died, not a stranger that answered. */
+  /** A reply that is cut is the server's, not a stranger's: its kind must say so. */
   @ParameterizedTest
   @EnumSource
   void aCutStreamIsCalledOne(ProtocolReplies spoken) {
@@ -166,7 +166,7 @@ class DamageTest {
         .isEqualTo("a");
   }
 
-  /** What would be skipped in silence may have been the answer. */
+  /** A value of a wrong type may have been the answer, so it is not skipped in silence. */
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',

@@ -12,7 +12,7 @@ import okio.Buffer;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** What is allocated for each piece of an answer: no buffer of 8 KiB among it. */
+/** A piece of an answer allocates little: no buffer of 8 KiB. */
 class DeltaAllocationTest {
   private static final int PIECES = 2000;
   private static final int MOST_FOR_EVENT = 6000;

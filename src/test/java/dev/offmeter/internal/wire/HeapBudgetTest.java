@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 
-/** What many bodies may fill of the heap together. */
+/** Many bodies together may fill only a part of the heap. */
 class HeapBudgetTest {
   private static final int ALL = 16 << 20;
   private static final int READ = 8192;

@@ -38,7 +38,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What a reply with another status than 200 is taken for. */
+/** A reply with another status than 200 gets the failure kind of its status and words. */
 class HttpErrorClassifierTest {
   private static final String PAGE = "<!DOCTYPE html><html><head><title>%s</title></head></html>";
   private static final Headers CLOUDFLARE =

@@ -34,7 +34,7 @@ public final class MutatedReplies {
   private static final ChatRequest TOOLS =
       PLAIN.toBuilder().tool("get_weather", "the weather", "{\"type\":\"object\"}").build();
 
-  /** What is likely to be taken for something else. */
+  /** Pieces of text that a reader is likely to take for something else. */
   private static final String[] ODD = {
     "[".repeat(1200),
     "{\"a\":".repeat(1200),
@@ -354,7 +354,9 @@ public final class MutatedReplies {
     }
   }
 
-  /** Where a plain reader finds no text, there is none, unless nothing of it is lost. */
+  /**
+   * Checks that no other text was read than a plain reader finds, unless it is the undamaged one.
+   */
   private void isNoOther(ValidReply good, RecordingDeltaHandler partialAnswer, byte[] reply) {
     String text = partialAnswer.text.toString();
     ReferenceReplyReader.Reading plain = ReferenceReplyReader.read(good.spoken, reply);

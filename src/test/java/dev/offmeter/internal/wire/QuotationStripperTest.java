@@ -9,7 +9,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What is left of a server's words. */
+/** A server's words are kept, and what they quote of the request is not. */
 class QuotationStripperTest {
   @ParameterizedTest
   @ValueSource(

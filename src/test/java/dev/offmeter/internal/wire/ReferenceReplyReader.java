@@ -40,7 +40,7 @@ final class ReferenceReplyReader {
   private boolean ended;
 
   /**
-   * What a reply says.
+   * The meaning of a reply.
    *
    * @param text its text; null if it has no end, or is broken before it
    * @param sure whether nobody could read it otherwise
@@ -57,7 +57,7 @@ final class ReferenceReplyReader {
       boolean marked = reply.length > 2 && reply[0] == (byte) 0xef;
       reader.readAll(marked ? Arrays.copyOfRange(reply, 3, reply.length) : reply);
     } catch (IOException e) {
-      // What stands behind the end may be anything.
+      // Anything may stand behind the end.
     }
     return new Reading(reader.ended ? reader.text.toString() : null, reader.sure);
   }
@@ -123,7 +123,7 @@ final class ReferenceReplyReader {
       throw new IOException("no UTF-8");
     }
     sure &= !frame.has("error");
-    // What stands between tags may be thinking.
+    // Text between tags may be thinking.
     sure &= !frame.toString().contains("think>");
     // A whole message, of which this knows nothing either.
     sure &= frame.at("/choices/0/message").isMissingNode();

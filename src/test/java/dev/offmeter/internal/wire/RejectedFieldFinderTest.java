@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Which field a server refuses, in the words of many. */
+/** The refused field is found in the words of many servers. */
 class RejectedFieldFinderTest {
   private static final Headers NONE = new Headers.Builder().build();
 

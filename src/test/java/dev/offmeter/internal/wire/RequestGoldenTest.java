@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** What is asked of each server but Ollama, word for word. */
+/** The requests to each server but Ollama, word for word. */
 class RequestGoldenTest {
   private static final ObjectMapper MAPPER = new ObjectMapper();
   private static final String SCHEMA = "{\"type\":\"object\"}";

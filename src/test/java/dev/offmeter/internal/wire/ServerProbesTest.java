@@ -21,7 +21,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What replies to health checks mean: those that real servers gave, and those of others. */
+/** Replies to health checks, of real servers and of strangers, get the right result. */
 class ServerProbesTest {
   private static final HttpUrl URL = HttpUrl.get("http://localhost:11434");
 

@@ -104,7 +104,7 @@ class EndOfTextTest {
     }
   }
 
-  /** What may follow. */
+  /** The bytes that follow the end of the text. */
   enum Tail {
     SILENCE {
       @Override

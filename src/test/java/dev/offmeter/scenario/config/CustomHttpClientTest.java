@@ -109,7 +109,7 @@ class CustomHttpClientTest {
     try {
       new CountDownLatch(1).await();
     } catch (InterruptedException e) {
-      // Its clock has run out.
+      // Interrupted because the attempt's clock has run out.
     }
     return "too late";
   }

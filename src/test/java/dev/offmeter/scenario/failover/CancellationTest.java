@@ -36,7 +36,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What ends a call from outside, and what it leaves behind: nothing. */
+/** A call that is ended from outside leaves nothing behind. */
 @Timeout(20)
 class CancellationTest {
   @RegisterExtension final Loopback loopback = new Loopback();

@@ -49,7 +49,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What is closed is closed at once, from wherever, whatever the other end does. */
+/**
+ * Closing a client, stream or call takes effect at once, on any thread, whatever the server does.
+ */
 @Timeout(20)
 class CloseTest {
   @RegisterExtension final Loopback loopback = new Loopback();
@@ -77,7 +79,7 @@ class CloseTest {
     }
   }
 
-  /** How long OkHttp may read on when the body of a reply is closed. */
+  /** The times for which OkHttp may still read when the body of a reply is closed. */
   private final List<Duration> patience = new CopyOnWriteArrayList<>();
 
   private OkHttpClient watching() {
@@ -231,7 +233,7 @@ class CloseTest {
     awaitSoon(() -> node.openConnections() == 0);
   }
 
-  /** Its timers hold it weakly, and end with it. */
+  /** Timers hold their client weakly, and end with it. */
   @Test
   void aClientThatIsDroppedWithoutCloseLeavesNoTimer() {
     ManualTime time = loopback.manualTime();

@@ -64,7 +64,7 @@ class EventListenerFaultsTest {
   private static final String SECRET = "a prompt that nobody may see";
   private static final Set<String> ALL = callbacks(EventListener.class);
 
-  /** What a call tells of whose first address is refused and whose second speaks TLS. */
+  /** The callbacks of a call whose first address is refused and whose second speaks TLS. */
   private static final List<String> TOLD =
       List.of(
           "callEnd",
@@ -90,7 +90,7 @@ class EventListenerFaultsTest {
           "secureConnectEnd",
           "secureConnectStart");
 
-  /** What a listener does. */
+  /** The ways in which a listener misbehaves. */
   enum Deed {
     THROWS_AN_EXCEPTION(() -> new IllegalStateException(SECRET)),
     THROWS_IO(() -> new IOException(SECRET)),

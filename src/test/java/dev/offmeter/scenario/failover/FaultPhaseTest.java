@@ -51,7 +51,7 @@ class FaultPhaseTest {
         .chat("are you there");
   }
 
-  /** How far the reply has come when the fault strikes. */
+  /** The progress of the reply when the fault strikes. */
   enum Phase {
     BEFORE_HEADERS("", false),
     AFTER_HEADERS(OllamaReplies.STREAM_HEAD, false),
@@ -68,7 +68,7 @@ class FaultPhaseTest {
 
     final String sent;
 
-    /** Whether the reader of a stream has seen some of it. */
+    /** True if the reader of a stream has seen some of the reply. */
     final boolean shows;
 
     Phase(String sent, boolean shows) {
@@ -77,7 +77,6 @@ class FaultPhaseTest {
     }
   }
 
-  /** What then happens. */
   enum Fault {
     HANG(true) {
       @Override
@@ -225,7 +224,7 @@ class FaultPhaseTest {
     assertThat(read.restarts).isZero();
   }
 
-  /** What a reader who keeps to the rules has in the end. */
+  /** The text, restarts and ending that a reader who keeps to the rules has seen. */
   private static final class Read {
     final StringBuilder text = new StringBuilder();
     int restarts;

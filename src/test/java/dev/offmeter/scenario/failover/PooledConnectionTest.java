@@ -221,7 +221,7 @@ class PooledConnectionTest {
     assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
   }
 
-  /** It has read the request, and may bill it. */
+  /** A managed server that has read the request may bill it. */
   @ParameterizedTest
   @EnumSource(Locality.class)
   void aManagedServerThatClosesLateIsNotAskedTwice(Locality locality) {

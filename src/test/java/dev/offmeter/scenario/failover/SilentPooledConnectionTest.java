@@ -87,7 +87,7 @@ class SilentPooledConnectionTest {
     }
   }
 
-  /** What came before is forgotten; what comes over a new connection is answered. */
+  /** From now on the node is silent on earlier connections, and answers on new ones. */
   private void forgetsWhatIsKept() {
     home.respondWith(
         (connection, request) -> {
@@ -144,7 +144,9 @@ class SilentPooledConnectionTest {
     }
   }
 
-  /** Those that are served show that the server lives, and nothing of the one that is silent. */
+  /**
+   * Calls that are served show that the server lives, but say nothing of the one that is silent.
+   */
   @Test
   void oneThatIsForgottenAmongThoseThatServeIsFoundToo() throws Exception {
     LlmClient client = client(Locality.SELF_HOSTED);
@@ -285,7 +287,7 @@ class SilentPooledConnectionTest {
     assertThat(home.requests()).hasSize(1);
   }
 
-  /** It may bill what it has not answered yet, and is not asked on the side. */
+  /** A managed server may bill a request that it has not answered, and is not health-checked. */
   @Test
   void somebodyElsesServerGetsNoRequestTwiceAndIsNotBlamedTwice() throws Exception {
     LlmClient client = client(Locality.MANAGED);

@@ -48,7 +48,9 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What one kept connection shows is true of all of them, and of no server. */
+/**
+ * A lost connection shows that the other pooled ones are lost too, and nothing about the server.
+ */
 @Timeout(20)
 class StaleConnectionPoolTest {
   @RegisterExtension final Loopback loopback = new Loopback();
@@ -57,7 +59,7 @@ class StaleConnectionPoolTest {
 
   private final Set<Object> kept = ConcurrentHashMap.newKeySet();
 
-  /** How a node is asked, and how it answers. */
+  /** The protocol in which a node is asked and answers. */
   enum Spoken {
     OLLAMA,
     OPENAI,
@@ -85,7 +87,7 @@ class StaleConnectionPoolTest {
     }
   }
 
-  /** How a kept connection is found to be none. */
+  /** The ways in which a pooled connection turns out to be lost. */
   enum Lost {
     RESET,
     CLOSED,
@@ -314,7 +316,7 @@ class StaleConnectionPoolTest {
     assertThat(lost.message()).contains("not sent once more: all 2 requests of the last minute");
   }
 
-  /** It may bill what it has read, so it is not asked again. */
+  /** A managed server may bill what it has read, so it is not asked again. */
   @Test
   void aConnectionThatIsLostWithoutAByteIsNoEvidenceAgainstItsServer() {
     Node node = loopback.node(OllamaReplies.answering("HOME"));
@@ -334,7 +336,7 @@ class StaleConnectionPoolTest {
     assertThat(state(client)).as("one failure, not two").isEqualTo(EndpointState.UP);
   }
 
-  /** What idles beside a stream leads the same way. */
+  /** Connections that idle beside a stream run through the same router. */
   @ParameterizedTest
   @ValueSource(booleans = {true, false})
   void aStreamThatIsForgottenShowsThatTheRestIsForgottenToo(boolean reset) throws Exception {

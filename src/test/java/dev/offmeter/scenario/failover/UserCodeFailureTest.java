@@ -87,7 +87,7 @@ class UserCodeFailureTest {
 
   private static final String SECRET = "a prompt that nobody may see";
 
-  /** What code may throw. */
+  /** The throwables of user code. */
   enum Kind {
     EXCEPTION(() -> new IllegalStateException(SECRET)),
     CHECKED(() -> new Exception(SECRET)),
@@ -162,7 +162,7 @@ class UserCodeFailureTest {
     }
   }
 
-  /** Where such code is called. */
+  /** The places where a client calls user code. */
   enum Place {
     FUNCTION {
       @Override

@@ -44,7 +44,7 @@ class FailedHealthCheckTest {
       OllamaReplies.probes(OllamaReplies.loadCompleted(), "home-model:latest");
   private static final Duration SECOND = Duration.ofSeconds(1);
 
-  /** How many health checks go wrong from now on. */
+  /** The number of health checks that go wrong from now on. */
   private final AtomicInteger bad = new AtomicInteger();
 
   private volatile Bad how = Bad.BAD_GATEWAY;
@@ -52,7 +52,7 @@ class FailedHealthCheckTest {
   private Node home;
   private LlmClient client;
 
-  /** How a health check goes wrong on its way. */
+  /** The ways in which a health check goes wrong on its way. */
   enum Bad {
     BAD_GATEWAY,
     TUNNEL_DOWN,
@@ -80,7 +80,7 @@ class FailedHealthCheckTest {
       }
     }
 
-    /** Whether two in a row say that nobody is there. */
+    /** Returns true if two of it in a row show that the server is gone. */
     boolean isDeath() {
       return this == BAD_GATEWAY || this == TUNNEL_DOWN || this == RESET || this == CLOSED;
     }

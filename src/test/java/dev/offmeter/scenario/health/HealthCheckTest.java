@@ -39,7 +39,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * What is asked on the side while an endpoint is down, of whom, and what follows from the reply.
+ * Health checks of an endpoint that is DOWN: which endpoints get them, what they ask, and what
+ * follows from the reply.
  */
 @Timeout(20)
 class HealthCheckTest {
@@ -281,7 +282,7 @@ class HealthCheckTest {
     assertThat(call).isNotDone();
   }
 
-  /** What may come once, instead of the server's own reply. */
+  /** Returns replies that may come once instead of the server's own. */
   private static Stream<Named<Node.Script>> oddReplies() {
     return Stream.of(
         Named.of("too many requests", OllamaReplies.status(429, "text/plain", "slow down")),

@@ -42,7 +42,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @ValueSource(booleans = {true, false})
 @Timeout(30)
 class LostHealthCheckTest {
-  /** Whether Ollama lists a model that it is still loading: until 0.32, and from 0.33 on. */
+  /** True for Ollama until 0.32, which lists a model while it loads it; false from 0.33 on. */
   @Parameter boolean listsLoads;
 
   @RegisterExtension final Loopback loopback = new Loopback();
@@ -97,7 +97,10 @@ class LostHealthCheckTest {
     return events;
   }
 
-  /** It has been taken for dead once and was well again at once: one lost look is not enough. */
+  /**
+   * Brings the endpoint to where one lost health check is not enough: it was once marked DOWN, and
+   * was back at once.
+   */
   private void isKnownToBeBusyAtTimes() throws Exception {
     home.unloadModel();
     home.dropHealthChecks(true);

@@ -41,7 +41,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @ValueSource(booleans = {true, false})
 @Timeout(30)
 class OutageTest {
-  /** Whether Ollama lists a model that it is still loading: until 0.32, and from 0.33 on. */
+  /** True for Ollama until 0.32, which lists a model while it loads it; false from 0.33 on. */
   @Parameter boolean listsLoads;
 
   @RegisterExtension final Loopback loopback = new Loopback();

@@ -30,7 +30,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What a gateway or router says while nobody is there yet is an outage, and passes. */
+/** An error of a gateway or router whose server has not started yet is an outage, and passes. */
 @Timeout(20)
 class TransientFailureTest {
   @RegisterExtension final Loopback loopback = new Loopback();

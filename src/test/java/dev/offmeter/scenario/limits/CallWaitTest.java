@@ -54,7 +54,7 @@ class CallWaitTest {
     only = loopback.node(OllamaReplies.answering("served"));
   }
 
-  /** What ends a call from outside. */
+  /** The ways to end a call from outside. */
   enum Stop {
     CANCEL("its future was completed") {
       @Override

@@ -30,7 +30,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** What stands between a call and its server may be as slow as it likes: one clock covers it. */
+/** One clock covers DNS, proxy, TLS and all else between a call and its server, however slow. */
 @Timeout(60)
 class ConnectTimeoutTest {
   @RegisterExtension final Loopback loopback = new Loopback();

@@ -196,7 +196,7 @@ class ShortFirstTokenTest {
     return calls.stream().filter(CompletableFuture::isDone).count();
   }
 
-  /** How many of the crowd had waited in vain. */
+  /** Returns how many of the crowd had waited in vain. */
   private long crowd(boolean streams) {
     List<CompletableFuture<ChatResponse>> calls = come(streams);
     time.advance(ANSWER);

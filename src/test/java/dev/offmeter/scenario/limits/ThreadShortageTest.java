@@ -60,7 +60,7 @@ class ThreadShortageTest {
 
   private static final Queue<Runnable> LATE = new ConcurrentLinkedQueue<>();
 
-  /** What comes of handing on a task. */
+  /** The outcomes of handing a task to another thread. */
   enum Shortage {
     NONE(task -> new Thread(task, "test-worker").start()),
     ERROR(

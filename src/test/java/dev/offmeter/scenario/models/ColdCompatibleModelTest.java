@@ -87,7 +87,7 @@ class ColdCompatibleModelTest {
     return home.isLoading() && time.pendingTasks() == 2;
   }
 
-  /** Its limit passes without a byte, and the load that it owned is lost. */
+  /** The first call's time limit passes without a byte, and the load that it started is lost. */
   private void firstCallFindsItCold(LlmClient client, int limit) throws Exception {
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
     awaitSoon(home::isLoading);

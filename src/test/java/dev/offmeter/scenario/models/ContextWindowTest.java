@@ -27,7 +27,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What a server counts, against what there can be. */
+/**
+ * A prompt that a server has cut is found by comparing its token count with the text's least one.
+ */
 @Timeout(20)
 class ContextWindowTest {
   @RegisterExtension final Loopback loopback = new Loopback();

@@ -44,7 +44,7 @@ class LostLoadTest {
 
   private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
 
-  /** How many loads have no reply from now on. */
+  /** The number of loads that get no reply from now on. */
   private final AtomicInteger lost = new AtomicInteger();
 
   private final AtomicInteger loads = new AtomicInteger();
@@ -136,7 +136,10 @@ class LostLoadTest {
     awaitSoon(loading::isEmpty);
   }
 
-  /** Its request may never have come there: until 0.33, a model that is loaded shows as well. */
+  /**
+   * The load request may never have arrived: until 0.33, Ollama lists a model that is being loaded
+   * too.
+   */
   @Test
   void aModelThatIsNeverListedIsAskedForOnceMoreLater() {
     LlmClient client = warming(1);
@@ -144,7 +147,7 @@ class LostLoadTest {
     assertThat(secondsUntilBack(client)).isBetween(55L, 75L);
   }
 
-  /** It may be the one that the server loads its model for. */
+  /** The first request may be the one for which the server loads the model. */
   @Test
   void theFirstRequestIsNeverGivenUpForAnother() {
     LlmClient client = warming(Integer.MAX_VALUE);
@@ -171,7 +174,9 @@ class LostLoadTest {
     assertThat(secondsUntilBack(client)).isLessThanOrEqualTo(45);
   }
 
-  /** How long the load took is not known, and surely not as long as nobody knew of its end. */
+  /**
+   * The load's real length is unknown, and surely shorter than the time until its end was noticed.
+   */
   @Test
   void theTimeUntilALossIsFoundIsNotTakenForThatOfALoad() {
     LlmClient client = warming(1);

@@ -41,7 +41,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @ValueSource(booleans = {true, false})
 @Timeout(30)
 class SharedModelTest {
-  /** Whether Ollama lists a model that it is still loading: until 0.32, and from 0.33 on. */
+  /** True for Ollama until 0.32, which lists a model while it loads it; false from 0.33 on. */
   @Parameter boolean listsLoads;
 
   @RegisterExtension final Loopback loopback = new Loopback();
@@ -74,7 +74,7 @@ class SharedModelTest {
     awaitSoon(() -> home.loadsStarted() == 1);
   }
 
-  /** Its own load is late, and so found to be one that takes long. */
+  /** Waits until this client's own load is late, and so is known to take long. */
   private void loadIsLate() {
     // If it is listed: the node's own clock, and that which watches the load. If not, that is
     // enough.

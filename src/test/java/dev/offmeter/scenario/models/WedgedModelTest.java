@@ -359,7 +359,7 @@ class WedgedModelTest {
     assertThat(changes).extracting(EndpointChange::cause).doesNotContain(FailureKind.WEDGED);
   }
 
-  /** It works on the prompt of that call, or has it generate. */
+  /** The server may still be busy with the older call's prompt or answer. */
   @ParameterizedTest
   @ValueSource(booleans = {true, false})
   void callsBehindAnOlderOneFindNoWedge(boolean streams) throws Exception {
@@ -405,7 +405,9 @@ class WedgedModelTest {
     assertThat(unloads()).isZero();
   }
 
-  /** Its only slot may be taken by an answer that nobody reads for a while, or that pauses. */
+  /**
+   * The server's only slot may be taken by an answer that pauses, or that nobody reads for a while.
+   */
   @ParameterizedTest
   @ValueSource(booleans = {true, false})
   void callsBehindAnAnswerThatIsComingFindNoWedge(boolean rests) throws Exception {
@@ -444,7 +446,7 @@ class WedgedModelTest {
     assertThat(unloads()).isZero();
   }
 
-  /** It is known to be quick, and may be slow for once: two who wait for less say nothing. */
+  /** A server that is known to be quick may be slow for once: two shorter waits are no evidence. */
   @ParameterizedTest
   @CsvSource({"14, 7, false", "18, 9, true"})
   void onlyAWaitOfHalfTheLimitSaysAnything(int deadline, int share, boolean wedge)

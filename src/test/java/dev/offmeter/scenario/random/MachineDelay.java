@@ -7,8 +7,8 @@ import java.time.Duration;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * How late and how slow the machine is at the moment, because other programs want it too: how much
- * longer than asked a thread sleeps, and how much longer than its work a thread takes for it.
+ * Measures how late and how slow the machine is at the moment, because other programs use it too:
+ * how much longer than asked a thread sleeps, and how much more time than CPU time work takes.
  */
 final class MachineDelay implements AutoCloseable {
   private static final Duration NAP = Duration.ofMillis(20);
@@ -51,12 +51,12 @@ final class MachineDelay implements AutoCloseable {
     return System.nanoTime() - before;
   }
 
-  /** What a call may be late without being wrong. */
+  /** Returns how late a call may be without being wrong. */
   Duration delayAllowance() {
     return slowdown(SLACK).plusNanos(4 * latest);
   }
 
-  /** As long as that takes on a machine that is so slow. */
+  /** Returns how long work of this duration takes on a machine that is as slow as was measured. */
   Duration slowdown(Duration duration) {
     return Duration.ofNanos((long) (duration.toNanos() * slowest));
   }

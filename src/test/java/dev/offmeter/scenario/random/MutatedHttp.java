@@ -230,7 +230,8 @@ final class MutatedHttp {
     for (int changes = random.nextInt(4); changes > 0; changes--) {
       int which = random.nextInt(parts.size());
       String part = parts.get(which);
-      // What follows a head, or an extension, that has no end is a part of it for everybody.
+      // The end stays: without it, every reader takes the bytes behind for a part of the head or
+      // the extension.
       String end = part.startsWith("HTTP") ? "\r\n\r\n" : part.contains(";") ? "\r\n" : "";
       part = part.substring(0, Math.max(0, part.length() - end.length()));
       if (part.isEmpty() || part.contains("\"")) {

@@ -28,7 +28,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
-/** What one thread asks, one call after the other, and what it holds against the answers. */
+/** One thread's calls, one after the other, and the checks of their answers. */
 final class RandomCaller implements Runnable {
   static final String TEMPLATE = "template";
 
@@ -37,7 +37,7 @@ final class RandomCaller implements Runnable {
 
   private static final int SOON_MILLIS = 150;
 
-  /** What is the same for all callers of a storm; {@code made} counts their calls. */
+  /** The objects that all callers of a run share; {@code made} counts their calls. */
   record SharedState(
       LlmClient client,
       AcceleratedTime time,
@@ -48,7 +48,7 @@ final class RandomCaller implements Runnable {
       ClosedAt closedAt,
       AtomicLong made) {}
 
-  /** When the client was closed, in real nanoseconds. */
+  /** The moment at which the client was closed, in real nanoseconds. */
   static final class ClosedAt {
     private final AtomicLong at = new AtomicLong(Long.MAX_VALUE);
 

@@ -18,7 +18,7 @@ class RandomCallsTest {
   private static final int CALLERS = 16;
   private static final int CALLS = 30;
 
-  /** Where the JDK has virtual threads, they make calls too. */
+  /** Returns the runs; on a JDK with virtual threads, those make calls too. */
   static Stream<Arguments> storms() {
     Stream<Arguments> platform = of(RandomRun.Callers.PLATFORM, Seeds.orElse(1, 2, 3, 7, 8, 9));
     return RandomRun.Callers.VIRTUAL.areHad()

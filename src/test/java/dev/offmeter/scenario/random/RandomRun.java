@@ -37,7 +37,7 @@ final class RandomRun {
   /** So that an endpoint that is down comes back while there are still calls. */
   private static final int FACTOR = 30;
 
-  /** Those that the servers see open when the client is closed, and has had time to. */
+  /** The error of a socket that a server still sees open some time after the client was closed. */
   static final String SOCKETS_LEFT = "socket left";
 
   private static final Duration PATIENCE = Duration.ofSeconds(30);
@@ -292,7 +292,7 @@ final class RandomRun {
         return true;
       }
     } catch (LlmException e) {
-      // It is still down.
+      // The endpoint is still down: try again a minute later.
     }
     time.jump(Duration.ofMinutes(1));
     return false;

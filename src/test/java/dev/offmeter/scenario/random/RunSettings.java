@@ -5,7 +5,7 @@ import dev.offmeter.testing.Seeds;
 import java.util.Random;
 
 /**
- * How a storm is, which follows from its seed.
+ * The settings of a random run, which follow from its seed.
  *
  * @param callers threads that make calls
  * @param calls how many each makes

@@ -3,7 +3,7 @@ package dev.offmeter.scenario.random;
 
 import java.util.Random;
 
-/** What becomes of a request at a server. */
+/** The ways in which a server treats a request. */
 enum ServerBehaviour {
   /** A streamed answer. */
   WHOLE,

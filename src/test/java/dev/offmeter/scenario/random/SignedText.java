@@ -27,7 +27,9 @@ record SignedText(String caller, String endpoint, int serial, int words) {
     return String.join("", pieces());
   }
 
-  /** What is wrong with a whole answer of {@code endpoint} to {@code caller}; empty if nothing. */
+  /**
+   * Says what is wrong with a whole answer of {@code endpoint} to {@code caller}; empty if nothing.
+   */
   static String findMistake(String text, String caller, String endpoint) {
     Matcher head = HEAD.matcher(text);
     if (!head.lookingAt()) {
@@ -40,7 +42,9 @@ record SignedText(String caller, String endpoint, int serial, int words) {
     return text.equals(read.text()) ? "" : "cut, doubled or mixed: '" + text + "'";
   }
 
-  /** What is wrong with what a stream had shown of an answer when it broke off. */
+  /**
+   * Says what is wrong with the part of an answer that a broken stream had shown; empty if nothing.
+   */
   static String findMistakeInPrefix(String text, String caller) {
     Matcher head = HEAD.matcher(text);
     boolean whole = head.lookingAt();

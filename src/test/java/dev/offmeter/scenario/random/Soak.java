@@ -23,7 +23,9 @@ class Soak {
   /** Every so many rounds one client lives for ten times as long. */
   private static final int LONGER_EACH = 8;
 
-  /** What one run of the heap may be above another without being a leak. */
+  /**
+   * The bytes by which the heap after one run may exceed that after another without being a leak.
+   */
   private static final long HEAP_NOISE = 8L << 20;
 
   private final Duration length = Duration.ofMinutes(Integer.getInteger("soak.minutes", 60));

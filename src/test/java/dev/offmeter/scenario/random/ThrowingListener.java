@@ -25,7 +25,7 @@ final class ThrowingListener implements LlmListener {
       case 1 -> throw new AssertionError("a listener that throws an error, on purpose");
       case 2 -> LockSupport.parkNanos(Duration.ofMillis(2).toNanos());
       default -> {
-        // It has nothing to say.
+        // Most events pass quietly.
       }
     }
   }

@@ -32,7 +32,7 @@ record EndlessResponse(
     return name;
   }
 
-  /** What a node does that is so. */
+  /** Returns the script of a node that sends this response. */
   Node.Script script() {
     return (connection, request) -> {
       connection.send(begin, 0, begin.length);
@@ -43,7 +43,7 @@ record EndlessResponse(
     };
   }
 
-  /** All that there are for a protocol. */
+  /** Returns all endless responses of a protocol. */
   static List<EndlessResponse> all(ProtocolReplies spoken) {
     return Stream.of(
             outsideBody(), bodies(spoken), values(spoken), calls(spoken), compressed(spoken))
@@ -146,7 +146,7 @@ record EndlessResponse(
         body("the name of a tool", BODY + at(spoken.toolCall("@", "{\"a\":1}")), "x"));
   }
 
-  /** What is small on the wire alone. */
+  /** Returns responses that are small on the wire and endless once decompressed. */
   static List<EndlessResponse> compressed(ProtocolReplies spoken) {
     String gzip = "Content-Encoding: gzip\r\nConnection: close\r\n\r\n";
     byte[] named = {0x1f, (byte) 0x8b, 8, 8, 0, 0, 0, 0, 0, 3};

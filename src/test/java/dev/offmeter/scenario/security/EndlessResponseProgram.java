@@ -34,7 +34,7 @@ import java.util.concurrent.TimeUnit;
 final class EndlessResponseProgram {
   private static final Duration LONG = Duration.ofSeconds(60);
 
-  /** What is left of all of it: a class path, some threads, and pools. */
+  /** The most bytes of heap that may stay in use: a class path, some threads, and pools. */
   private static final long MOST_LEFT = 48L << 20;
 
   private static final int CROWD = 12;

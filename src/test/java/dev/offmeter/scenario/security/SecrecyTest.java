@@ -263,7 +263,7 @@ class SecrecyTest {
     assertSilence();
   }
 
-  /** What a model wrote into a call of a tool: it stands in no request. */
+  /** The argument that a model wrote into a tool call: it stands in no request. */
   private static final String WRITTEN = "canary-tool: Kern, DE02 1203 0000 0000 2020 51";
 
   /** As servers word it, with what they quote in the place of the mark. */

@@ -32,7 +32,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
-/** What stands between the client and the node: headers, TLS, and what never goes along. */
+/** Requests pass tunnels and proxies: headers, TLS, and the credentials that never go along. */
 @Timeout(20)
 class TunnelTest {
   @RegisterExtension final Loopback loopback = new Loopback();

@@ -26,7 +26,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What a server sends beside a body has a bound too. */
+/** The bytes that a server sends beside a body have a bound too. */
 @Timeout(30)
 class UnreadBytesLimitTest {
   @RegisterExtension final Loopback loopback = new Loopback();
@@ -80,7 +80,7 @@ class UnreadBytesLimitTest {
         assertThat(read.attempts().get(0).failure()).contains(FailureKind.RESPONSE_TOO_LARGE);
       }
     }
-    // What the sockets of both ends hold comes on top, three times.
+    // The buffers of both sockets come on top, for three calls.
     assertThat(sent.get()).isLessThan(3 * (8 << 20));
   }
 

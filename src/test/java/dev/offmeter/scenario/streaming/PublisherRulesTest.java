@@ -35,10 +35,12 @@ import org.testng.SkipException;
 class PublisherRulesTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
-  /** How long a signal that must come may take, and how long one that must not is waited for. */
+  /**
+   * The time in ms that a signal that must come may take, and that one that must not is waited for.
+   */
   private static final TestEnvironment PATIENCE = new TestEnvironment(10_000, 50, 50);
 
-  /** How long a subscriber that has cancelled may be held before it must be garbage. */
+  /** The time that a subscriber that has cancelled may be held before it must be garbage. */
   private static final long GARBAGE_MILLIS = 2_000;
 
   private static final String ONE_CALL_EACH =

@@ -82,12 +82,12 @@ class StalledAnswerTest {
 
   /** A stream and how far it has been read. */
   private record Begun(ChatStream stream, Iterator<ChatEvent> events) {
-    /** Its reader waits for more. */
+    /** Starts to read the next event in the background. */
     CompletableFuture<ChatEvent> next() {
       return inTheBackground(events::next);
     }
 
-    /** Its reader waits for all the rest. */
+    /** Starts to read all the rest in the background. */
     CompletableFuture<ChatResponse> readOn() {
       return inTheBackground(
           () -> {
@@ -183,7 +183,7 @@ class StalledAnswerTest {
     CompletableFuture<ChatResponse> call = client.chatAsync(with(StreamRecovery.RESTART));
     awaitSoon(() -> !talking.isEmpty());
 
-    // When its first piece is read is not seen from here.
+    // The test cannot see when the first piece is read, so it moves time until the call is done.
     while (!call.isDone()) {
       pass(Duration.ofMillis(500));
     }

@@ -26,7 +26,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What a LiteLLM-style file says. */
+/** A file in LiteLLM's style becomes endpoints and settings. */
 class LiteLlmConfigTest {
   private static final String CANARY = "sk-canary";
   private static final Path GOLDEN = Path.of("src/test/resources/litellm/golden.yaml");

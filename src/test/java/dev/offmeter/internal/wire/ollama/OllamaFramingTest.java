@@ -75,7 +75,7 @@ class OllamaFramingTest {
     assertWhole(RecordingDeltaHandler.from(ScriptedBody.of(BYTES).splitEvery(size)));
   }
 
-  /** How a body may end that was cut. */
+  /** The ways in which a cut body may end. */
   enum Cut {
     CLEANLY,
     CLEANLY_IN_SMALL_PIECES,

@@ -32,7 +32,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the body of an HTTP 200 is taken for. */
+/** The body of an HTTP 200 is read as an answer or as a failure. */
 class OllamaReplyTest {
   private static final String STOP =
       "{\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\"}";
@@ -90,7 +90,7 @@ class OllamaReplyTest {
     assertThat(recorded(name).thinking).hasToString(thinking);
   }
 
-  /** That such an answer is none is for the reader of the whole to say. */
+  /** The reply reader accepts an answer without text; {@code AnswerValidator} rejects it. */
   @ParameterizedTest
   @CsvSource({
     "0.32-think-cut, LENGTH, 3",

@@ -21,7 +21,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What is asked of {@code POST /api/chat}. */
+/** The requests to {@code POST /api/chat}. */
 class OllamaRequestTest {
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
