@@ -17,7 +17,7 @@ import okhttp3.RequestBody;
 import okhttp3.Response;
 import okio.BufferedSource;
 
-/** What an application would write for one endpoint that never fails. */
+/** The code that an application would write for one endpoint that never fails. */
 final class BareOkHttp {
   private static final MediaType JSON = MediaType.get("application/json");
 

@@ -18,7 +18,7 @@ import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
 
 /**
- * What a process has to wait for that has just begun: its first answer, and the speed of 32 callers
+ * Measures a process that has just begun: the time to its first answer, and the speed of 32 callers
  * in its first half minute. New processes are started in turn, one of bare OkHttp and one of
  * Offmeter, so that a busy machine is as busy for both; medians are printed. {@code jmh.args} is
  * how many of each, 21 for the first answer and 3 for the callers if it is empty.
@@ -34,7 +34,7 @@ public final class ColdStart {
   private static final int WINDOWS = 6;
   private static final int SECONDS = 5;
 
-  /** What an application has on its class path for a call, without a logger behind SLF4J. */
+  /** The class path of an application that makes a call, without a logger behind SLF4J. */
   private static final List<String> LIBRARIES =
       List.of(
           "/okhttp-jvm/",

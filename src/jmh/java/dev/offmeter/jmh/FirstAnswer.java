@@ -47,7 +47,7 @@ final class FirstAnswer {
       LlmClient.Builder llm = LlmClient.builder().endpoint(server);
       return llm.httpClient(new OkHttpClient()).build().chat(ChatBenchmark.PROMPT).text();
     }
-    // What the process and its measuring cost.
+    // Without a client: the cost of the process and of measuring it.
     return "";
   }
 }

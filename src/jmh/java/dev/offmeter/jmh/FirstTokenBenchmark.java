@@ -46,7 +46,7 @@ public class FirstTokenBenchmark {
     return answer.first(asked.stream(prompt), tokens * BenchServer.TOKEN.length());
   }
 
-  /** What a thread is reading. */
+  /** The answer that a thread is reading. */
   @State(Scope.Thread)
   public static class Answer {
     private Streaming.Reading reader;

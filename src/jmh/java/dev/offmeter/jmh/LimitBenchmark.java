@@ -26,8 +26,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * How punctually a primary that accepts and then hangs is given up: by its limit, and by the health
- * check that a self-hosted one leaves unanswered.
+ * Measures how punctually a primary that accepts and then hangs is given up: by its limit, and by
+ * the health check that a self-hosted one leaves unanswered.
  */
 @BenchmarkMode(Mode.SingleShotTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)

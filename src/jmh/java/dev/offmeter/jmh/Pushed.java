@@ -37,7 +37,7 @@ final class Pushed implements Streaming.Reading {
     return handler.whole.get();
   }
 
-  /** What it calls back to. */
+  /** The receiver of the pieces. */
   static final class Pieces {
     private final CompletableFuture<String> first = new CompletableFuture<>();
     private final CompletableFuture<Integer> whole = new CompletableFuture<>();

@@ -9,7 +9,7 @@ import static dev.offmeter.jmh.Report.percentile;
 import java.util.Collection;
 import org.openjdk.jmh.results.RunResult;
 
-/** The same for streams. */
+/** The results of the stream benchmarks as Markdown, and beside each goal what came out. */
 final class StreamReport {
   private final Collection<RunResult> alone;
   private final Collection<RunResult> amongHundred;

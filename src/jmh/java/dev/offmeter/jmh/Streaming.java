@@ -79,7 +79,7 @@ interface Streaming {
     };
   }
 
-  /** It occupies the thread that calls it until the answer is complete, so it gets another. */
+  /** Reads on a thread of its own: Ollama4j occupies its caller's until the answer is complete. */
   private static Streaming ollama4j(String url) {
     Ollama ollama = new Ollama(url);
     ExecutorService threads =

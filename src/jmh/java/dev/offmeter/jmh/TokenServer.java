@@ -144,7 +144,7 @@ final class TokenServer {
       this.millisApart = Integer.parseInt(tokens.group(2));
     }
 
-    /** What is due, and whether there will be more. */
+    /** Sends the tokens that are due; returns true if there will be more. */
     boolean send(long now) {
       out.clear();
       if (!begun) {

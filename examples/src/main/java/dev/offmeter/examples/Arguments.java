@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** What the command line asks for. */
+/** The arguments of the command line. */
 record Arguments(
     Optional<String> csv, String folder, boolean stream, boolean watch, boolean check) {
   private static final String USAGE =

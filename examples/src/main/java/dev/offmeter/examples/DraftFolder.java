@@ -6,7 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 
-/** Where the drafts go, one file each. */
+/** The folder for the drafts, one file each. */
 final class DraftFolder {
   private final Path folder;
   private final Clock clock;

@@ -75,7 +75,10 @@ final class EndpointTable {
     return age.toDays() == 0 ? age.toHours() + " h" : age.toDays() + " d";
   }
 
-  /** What makes the table worth printing again: not the times, which always change. */
+  /**
+   * Returns the parts whose change makes the table worth printing again: not the times, which
+   * always change.
+   */
   List<String> news() {
     return endpoints.stream()
         .map(endpoint -> endpoint.endpoint() + endpoint.state() + endpoint.cause())

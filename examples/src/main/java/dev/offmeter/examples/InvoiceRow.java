@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.regex.Pattern;
 import org.apache.commons.csv.CSVRecord;
 
-/** What a row must hold to be an invoice. */
+/** Reads an invoice from a row, or says why it holds none. */
 final class InvoiceRow {
   static final List<String> COLUMNS =
       List.of("invoice", "customer", "email", "service", "amount", "currency", "due", "reminders");

@@ -68,7 +68,10 @@ final class Panel implements AutoCloseable {
     print(redraws ? drawn() : "");
   }
 
-  /** What has left the screen at its top is out of reach. */
+  /**
+   * Returns the codes that erase the rows; those that have left the screen at its top are out of
+   * reach.
+   */
   private String cleared() {
     return !inPlace || rows.isEmpty() ? "" : "\r\u001b[" + rows.size() + "A\u001b[J";
   }

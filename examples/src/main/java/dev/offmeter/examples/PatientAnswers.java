@@ -52,7 +52,7 @@ final class PatientAnswers {
         || attempt.openedBy().filter(OF_A_COLD_MODEL::contains).isPresent();
   }
 
-  /** Whether all models are loaded that can be; at once if there is nothing to be loaded. */
+  /** Waits until all models are loaded that can be; returns false if that takes too long. */
   private boolean isLoaded() {
     try {
       llm.warmUp().get(LOAD_MINUTES, TimeUnit.MINUTES);

@@ -91,7 +91,9 @@ public final class PaymentFollowUps {
     return new PatientAnswers(llm, answers)::to;
   }
 
-  /** What is down or cold is found out in the background, and no draft has to wait for it. */
+  /**
+   * Loads models and watches the endpoints in the background, so that no draft waits for either.
+   */
   private Report watched(LlmClient llm, Panel panel, DraftFolder folder, InvoiceCsv csv)
       throws CannotRun {
     try (Watch watch = new Watch(llm, csv.invoices().size(), panel)) {

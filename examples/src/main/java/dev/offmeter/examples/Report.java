@@ -9,7 +9,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 
-/** What the user sees. Whole lines only, so that a pipe or a log file shows the same. */
+/** The output for the user: whole lines only, so that a pipe or a log file shows the same. */
 final class Report {
   private final PrintStream out;
   private final int invoices;

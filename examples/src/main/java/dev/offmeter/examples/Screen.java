@@ -6,7 +6,7 @@ import dev.offmeter.FailureKind;
 import java.io.PrintStream;
 import java.util.Map;
 
-/** Where a draft is shown while it is written, and taken back when it has become void. */
+/** Shows a draft while it is written, and takes it back when it has become void. */
 final class Screen {
   /** From here on a row ends at the next space, so that few words are cut in two. */
   private static final int NEARLY_FULL = 66;
@@ -71,7 +71,7 @@ final class Screen {
     reset();
   }
 
-  /** What has left the screen at its top is out of reach. */
+  /** Erases the draft's rows; those that have left the screen at its top are out of reach. */
   private void clear() {
     String up = rows == 0 ? "" : "\u001b[" + rows + "A";
     out.print("\r" + up + "\u001b[J");

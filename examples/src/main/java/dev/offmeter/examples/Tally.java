@@ -6,7 +6,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** How far a batch is, and who has written what there is of it. Safe for use by several threads. */
+/**
+ * The progress of a batch, with the number of drafts by each endpoint. Safe for use by several
+ * threads.
+ */
 final class Tally {
   private final int all;
   private final Map<String, Integer> drafts = new TreeMap<>();

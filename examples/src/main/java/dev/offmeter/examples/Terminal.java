@@ -4,7 +4,7 @@ package dev.offmeter.examples;
 import java.io.Console;
 import java.util.Map;
 
-/** What is known of the terminal, if there is one. */
+/** Facts about the terminal, if there is one. */
 final class Terminal {
   /** Below the 80 of a common terminal: Java cannot ask for the width of this one. */
   static final int COLUMNS = 78;
@@ -16,7 +16,7 @@ final class Terminal {
 
   private Terminal() {}
 
-  /** Whether what was printed can be taken back. */
+  /** Returns true if printed text can be erased. */
   static boolean canClear(Map<String, String> environment) {
     boolean plain =
         environment.getOrDefault("TERM", "dumb").equals("dumb")
@@ -33,7 +33,7 @@ final class Terminal {
     }
   }
 
-  /** How many columns a character takes. */
+  /** Returns the number of columns that a character takes. */
   static int width(int character) {
     return character < WIDE ? 1 : 2;
   }

@@ -78,7 +78,7 @@ final class Watch implements AutoCloseable {
     return rows;
   }
 
-  /** What was seen last stays. */
+  /** Ends the watch; the last rows stay on the screen. */
   @Override
   public synchronized void close() {
     ticking.shutdownNow();

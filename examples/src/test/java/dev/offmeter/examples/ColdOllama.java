@@ -52,7 +52,7 @@ final class ColdOllama implements AutoCloseable {
         Socket socket = server.accept();
         daemon(() -> serve(socket));
       } catch (IOException e) {
-        // It was closed.
+        // The server was closed.
       }
     }
   }
@@ -72,7 +72,7 @@ final class ColdOllama implements AutoCloseable {
     }
   }
 
-  /** Its first line; its body is read too. */
+  /** Reads a whole request; returns its head. */
   private static String request(InputStream in) throws IOException {
     StringBuilder head = new StringBuilder();
     while (head.indexOf("\r\n\r\n") < 0) {

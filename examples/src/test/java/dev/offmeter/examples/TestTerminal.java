@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 
-/** What a terminal of 80 columns and enough rows shows in the end, each character one wide. */
+/** A terminal of 80 columns and enough rows, each character one wide. */
 final class TestTerminal {
   private static final Pattern PART = Pattern.compile("\u001b\\[(\\??\\d*)([AJhl])|\r|\n|.");
 
@@ -16,7 +16,7 @@ final class TestTerminal {
   private boolean cursor = true;
   private boolean breaks = true;
 
-  /** Whether it is as it was found: with its cursor, and breaking long rows. */
+  /** Returns true if the terminal is as it was found: with its cursor, and breaking long rows. */
   static boolean isRestored(String text) {
     TestTerminal terminal = new TestTerminal();
     PART.matcher(text).results().forEach(terminal::take);
