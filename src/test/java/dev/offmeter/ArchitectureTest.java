@@ -270,7 +270,7 @@ class ArchitectureTest {
                 + ".httpClient(okhttp3.OkHttpClient): okhttp3.OkHttpClient");
   }
 
-  /** Returns true if a caller would depend on something that is not this project's API. */
+  /** Returns whether a caller would depend on something that is not this project's API. */
   private static boolean isLeak(Class<?> named) {
     String name = named.getName();
     return !named.isPrimitive()

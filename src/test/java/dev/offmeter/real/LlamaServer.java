@@ -100,7 +100,7 @@ final class LlamaServer implements AutoCloseable {
         .timeout(Duration.ofSeconds(60));
   }
 
-  /** Returns true if the server says that one of its slots works on an answer. */
+  /** Returns whether the server says that one of its slots works on an answer. */
   boolean isBusy() {
     try {
       return get("/slots").body().contains("\"is_processing\":true");

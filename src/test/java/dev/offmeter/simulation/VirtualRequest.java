@@ -51,7 +51,7 @@ final class VirtualRequest {
     return call;
   }
 
-  /** Returns true if the client does not wait for the request any more. */
+  /** Returns whether the client does not wait for the request any more. */
   boolean isEnded() {
     return ended;
   }

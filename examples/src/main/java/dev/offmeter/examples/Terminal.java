@@ -16,7 +16,7 @@ final class Terminal {
 
   private Terminal() {}
 
-  /** Returns true if printed text can be erased. */
+  /** Returns whether printed text can be erased. */
   static boolean canClear(Map<String, String> environment) {
     boolean plain =
         environment.getOrDefault("TERM", "dumb").equals("dumb")

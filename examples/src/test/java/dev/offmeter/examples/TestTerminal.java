@@ -16,7 +16,7 @@ final class TestTerminal {
   private boolean cursor = true;
   private boolean breaks = true;
 
-  /** Returns true if the terminal is as it was found: with its cursor, and breaking long rows. */
+  /** Returns whether the terminal is as it was found: with its cursor, and breaking long rows. */
   static boolean isRestored(String text) {
     TestTerminal terminal = new TestTerminal();
     PART.matcher(text).results().forEach(terminal::take);

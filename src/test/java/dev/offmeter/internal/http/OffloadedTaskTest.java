@@ -78,7 +78,7 @@ class OffloadedTaskTest {
     awaitSoon(this::begins);
   }
 
-  /** Returns true if a new task begins: the released one may not have returned yet. */
+  /** Returns whether a new task begins: the released one may not have returned yet. */
   private boolean begins() throws Exception {
     try {
       return "begun".equals(new OffloadedTask(workers, timed).call(() -> "begun"));

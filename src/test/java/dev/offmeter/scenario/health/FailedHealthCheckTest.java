@@ -80,7 +80,7 @@ class FailedHealthCheckTest {
       }
     }
 
-    /** Returns true if two of it in a row show that the server is gone. */
+    /** Returns whether two of it in a row show that the server is gone. */
     boolean isDeath() {
       return this == BAD_GATEWAY || this == TUNNEL_DOWN || this == RESET || this == CLOSED;
     }
