@@ -38,21 +38,21 @@ public record Diagnosis(Map<String, List<Finding>> endpoints) {
     /** The handshake and the certificate. */
     TLS,
     /**
-     * Whether the server itself replies: no login page, no bot check, no tunnel that is not
-     * connected.
+     * The sender of the reply: the server itself, not a login page, a bot check or an unconnected
+     * tunnel.
      */
     ACCESS,
     /** The server's version. */
     VERSION,
-    /** Whether the key is accepted. */
+    /** The key, which the server must accept. */
     KEY,
-    /** Whether the server has the model. */
+    /** The model, which the server must have. */
     MODEL,
-    /** Whether the model is in memory. */
+    /** The model's presence in memory. */
     LOADED,
     /** The length of the model's context, in tokens. */
     CONTEXT,
-    /** Whether a request of one token is answered, and how fast. */
+    /** A request of one token: its answer, and the time that it takes. */
     ANSWER
   }
 

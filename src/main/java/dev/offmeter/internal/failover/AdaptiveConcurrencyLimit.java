@@ -65,10 +65,10 @@ final class AdaptiveConcurrencyLimit {
   /** The value of {@link #served} when a call was last rejected. Written by any thread. */
   private volatile long servedAtRejection = -1;
 
-  /** When the limit was last set. Guarded by the lock. */
+  /** The time at which the limit was last set. Guarded by the lock. */
   private long limitSetAt;
 
-  /** When the limit last grew because of first pieces. Guarded by the lock. */
+  /** The time at which first pieces last raised the limit. Guarded by the lock. */
   private long grownAt;
 
   /** Guarded by the lock. */

@@ -78,7 +78,10 @@ final class AdmissionQueue {
     return awaitSlot(wanted, nanos, token, new CompletableFuture<>());
   }
 
-  /** The same, and null too when {@code event} is completed. */
+  /**
+   * Waits for a slot at any of these endpoints, but no longer than until {@code event} is
+   * completed.
+   */
   @Nullable GuardedEndpoint awaitSlot(
       List<GuardedEndpoint> wanted,
       long nanos,
@@ -100,7 +103,7 @@ final class AdmissionQueue {
     }
     GuardedEndpoint endpoint = waiter.slot.join();
     if (token.reason() != null) {
-      // It was given at the moment at which the call was cancelled, which has no use for it.
+      // The slot was handed over just as the call was cancelled, which has no use for it.
       release(endpoint);
       return null;
     }

@@ -55,8 +55,8 @@ final class AttemptClocks {
   static final long SOCKET_READ = Duration.ofMillis(1).toNanos();
 
   /**
-   * How long a server may take, once the text is whole, to count its tokens and to end its reply.
-   * Some leave it open for ever.
+   * The time that a server may take, once the text is whole, to count its tokens and to end its
+   * reply. Some leave it open for ever.
    */
   private static final long TRAILER_TIMEOUT = Duration.ofSeconds(1).toNanos();
 
@@ -77,7 +77,7 @@ final class AttemptClocks {
     /** The endpoint has been silent for so long that another may be asked beside it. */
     void onHedgeDue();
 
-    /** Whether the attempt has ended, so that no clock is needed any more. */
+    /** Returns whether the attempt has ended, so that no clock is needed any more. */
     boolean isOver();
   }
 
@@ -87,7 +87,7 @@ final class AttemptClocks {
   private final Alarm alarm;
   private final long share;
 
-  /** Whether the answer is to be delivered while it comes. */
+  /** True if the answer is to be delivered while it comes. */
   private final boolean streamed;
 
   private final boolean hasMoreEndpoints;
@@ -98,14 +98,14 @@ final class AttemptClocks {
 
   private final long hedgeDelay;
 
-  /** When a deadline that was set has passed. */
+  /** The time at which the call's deadline passes, if one is set. */
   private final long deadlineEnds;
 
   private final ProcessPauseDetector processPause;
 
   /**
-   * What the time limiter guards. It is completed when the attempt has ended, however it has: the
-   * limiter of Resilience4j 2.4.0 leaves its timer running after a failure.
+   * The future that the time limiter guards. Always completed normally when the attempt has ended:
+   * the limiter of Resilience4j 2.4.0 leaves its timer running after a failure.
    */
   private final CompletableFuture<@Nullable Void> timeLimit = new CompletableFuture<>();
 
@@ -129,7 +129,7 @@ final class AttemptClocks {
   private volatile long textEndedAt;
   private volatile long shareEnds;
 
-  /** When the delivery must be over, its reader's pauses so far not counted. */
+  /** The time at which the delivery must be over; each pause of its reader moves it. */
   private volatile long streamEnds;
 
   // Written by the timer's thread once the clocks run (silenceCheckAt by a health check's too: the
@@ -236,7 +236,10 @@ final class AttemptClocks {
     }
   }
 
-  /** Whether it has had less time than its limit, because this process stood still meanwhile. */
+  /**
+   * Lets the attempt run on if a pause of this process took a part of its limit; returns false if
+   * none did.
+   */
   private boolean tryExtend(Throwable late) {
     long now = time.nanos();
     if (!(late instanceof TimeoutException)
@@ -259,7 +262,8 @@ final class AttemptClocks {
     processPause.expect(now + wait);
     watch = time.timer().schedule(this::onWatch, wait, TimeUnit.NANOSECONDS);
     if (alarm.isOver()) {
-      // It ended after this looked, and stop() may have found the task before this one.
+      // The attempt may have ended after the check above, so that stop() cancelled only the earlier
+      // task.
       TimeSource.cancel(watch);
     }
   }
@@ -281,7 +285,8 @@ final class AttemptClocks {
   private void onWatch() {
     long now = time.nanos();
     if (processPause.detect(now)) {
-      // What has come while the process stood still is read first, and only then is it silence.
+      // Bytes that came while the process stood still may lie unread: only from now on is it
+      // silence.
       silenceCheckAt = now + silenceThreshold;
       silenceCheckedAt = now;
     } else if (earliestLimitAt() - now <= 0) {
@@ -378,7 +383,7 @@ final class AttemptClocks {
     return processPause.extend(connectingSince + timeouts.connect().toNanos());
   }
 
-  /** Where the first token has no limit of its own, the time limiter's is enough. */
+  /** Returns the first token's own limit; without one, the time limiter's is enough. */
   private long firstTokenLimit() {
     boolean own = timeouts.firstToken().compareTo(timeouts.attempt()) < 0;
     return own ? timeouts.firstToken().toNanos() : FAR_AHEAD;
@@ -478,12 +483,12 @@ final class AttemptClocks {
     processPause.detect(time.nanos());
   }
 
-  /** Whether this process stood still while the attempt ran. */
+  /** Returns whether this process stood still while the attempt ran. */
   boolean hasPaused() {
     return processPause.hasPaused();
   }
 
-  /** Nanoseconds of the client's clock at which it began. */
+  /** Returns the nanoseconds of the client's clock at which the attempt began. */
   long startedAt() {
     return start;
   }
@@ -516,7 +521,7 @@ final class AttemptClocks {
     return firstPiece;
   }
 
-  /** When the last piece came, or else the start. */
+  /** Returns the time of the last piece, or of the start if none has come. */
   long lastPiece() {
     return lastPiece;
   }
@@ -539,7 +544,7 @@ final class AttemptClocks {
   }
 
   /**
-   * Whether it may yet have an answer.
+   * Returns whether the attempt's limits allow for an answer after a load of the model.
    *
    * @param load nanoseconds until the model is loaded
    * @param answer how many an answer takes then
@@ -562,7 +567,7 @@ final class AttemptClocks {
     return share;
   }
 
-  /** How many of them there were when it began. */
+  /** Returns the nanoseconds from the start to the end of the share. */
   long shareFromStart() {
     return shareEnds - start;
   }
@@ -583,7 +588,7 @@ final class AttemptClocks {
     return isConnecting() && now - connectDueAt() >= 0;
   }
 
-  /** Whether no other endpoint has any time either. */
+  /** Returns whether no other endpoint has any time either. */
   boolean isDeadlineOver(long now) {
     return deadline.isSet() ? now - deadlineEnds >= 0 : !hasMoreEndpoints;
   }

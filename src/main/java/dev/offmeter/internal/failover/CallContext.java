@@ -41,7 +41,7 @@ record CallContext(
     }
   }
 
-  /** Whether the request may be sent to this endpoint at all. */
+  /** Returns whether the request's locality permits this endpoint. */
   boolean isPermitted(GuardedEndpoint endpoint) {
     return LocalityPolicy.isPermitted(request, endpoint.config());
   }

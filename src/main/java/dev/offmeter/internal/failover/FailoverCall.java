@@ -25,8 +25,8 @@ final class FailoverCall {
   private final @Nullable HedgeController hedge;
 
   /**
-   * Which endpoint is next in order. Owned by the call's thread, but by the hedge's while a hedge
-   * runs: the call moves on only when it has waited for that, see {@link HedgeController}.
+   * The index of the next endpoint in order. Owned by the call's thread, but by the hedge's while a
+   * hedge runs: the call moves on only when it has waited for that, see {@link HedgeController}.
    */
   private int nextIndex;
 
@@ -118,8 +118,9 @@ final class FailoverCall {
       return step;
     }
 
-    // It has failed while a hedge is being asked: that is the call's next endpoint, and is waited
-    // for. From here on no hedge begins, or it would ask the endpoint to which the call now goes.
+    // The first endpoint has failed while a hedge is being asked: the hedge's is the call's next
+    // one, and is waited for. From here on no hedge begins, or it would ask the endpoint to which
+    // the call now goes.
     if (hedge != null) {
       if (hedge.awaitOutcome() instanceof Step.Answered answer) {
         return answer;
@@ -164,7 +165,9 @@ final class FailoverCall {
     return Step.CONTINUE;
   }
 
-  /** Whether there is a server still to come that may be asked beside the one that is. */
+  /**
+   * Returns whether one of the next endpoints is a server that may be asked beside the present one.
+   */
   boolean hasHedgeCandidate() {
     List<GuardedEndpoint> endpoints = context.endpoints();
     for (GuardedEndpoint endpoint : endpoints.subList(nextIndex, endpoints.size())) {

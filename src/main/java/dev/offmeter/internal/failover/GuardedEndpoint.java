@@ -49,7 +49,7 @@ final class GuardedEndpoint {
   private final PromptTruncationDetector truncationDetector;
   private final ModelLoadWaiters loadWaiters = new ModelLoadWaiters();
 
-  /** Whether the last half-open trial was hedged. Written by the one call that makes the trial. */
+  /** True if the last half-open trial was hedged. Written by the one call that makes the trial. */
   private volatile boolean trialHedged;
 
   /** Holds what the endpoints of one client share. */
@@ -187,7 +187,7 @@ final class GuardedEndpoint {
         && rateLimiter.timeUntilFree(now).toNanos() < within;
   }
 
-  /** Whether its model is being loaded. */
+  /** Returns whether the endpoint's model is being loaded. */
   boolean isWarming() {
     return breaker.isWarming();
   }

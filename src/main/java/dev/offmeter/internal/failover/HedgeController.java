@@ -31,7 +31,7 @@ final class HedgeController {
   /** The outcome of the hedge that was begun last; null while there is none. */
   private @Nullable CompletableFuture<Step> outcome;
 
-  /** Whether the call is between two endpoints. */
+  /** True while the call is between two endpoints. */
   private boolean movingOn;
 
   private boolean ended;
@@ -44,7 +44,7 @@ final class HedgeController {
     policy.addBudget();
   }
 
-  /** How many nanoseconds the first endpoint may be silent. */
+  /** Returns the nanoseconds that the first endpoint may be silent before a hedge begins. */
   long delay() {
     return policy.delay();
   }

@@ -21,7 +21,7 @@ public final class HedgingPolicy {
   private final Executor workers;
   private final ReentrantLock lock = new ReentrantLock();
 
-  /** How many calls may be hedged now. Under the lock. */
+  /** The number of calls that may be hedged now. Guarded by the lock. */
   private double budget = 1;
 
   /**

@@ -131,7 +131,8 @@ public final class StreamingCall implements AutoCloseable {
   /** Aborts a cancelled call, unless a reader is in it: that one calls this when it is done. */
   private void abortIfCancelled() {
     String why = token.requestedReason();
-    // Its own reader may be the one who closes it, from within a listener: then it is not done yet.
+    // The reader itself may close the stream, from within a listener: then the call is not done
+    // yet.
     if (why != null && !readLock.isHeldByCurrentThread() && readLock.tryLock()) {
       try {
         if (!ended) {

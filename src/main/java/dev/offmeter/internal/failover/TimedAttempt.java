@@ -90,18 +90,19 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
   private boolean running;
   private int pieces;
 
-  /** How crowded the endpoint was when it began. */
+  /** The calls served and begun at the endpoint when the attempt began. */
   private AdaptiveConcurrencyLimit.EntrySnapshot entry;
 
-  /** Whether it is counted among the answers that are coming, and among the streams that go on. */
+  /** True while the attempt counts among the answers that are coming. */
   private boolean countedAsComing;
 
+  /** True while the attempt counts among the streams that are being delivered. */
   private boolean countedAsStream;
 
   // Written by the thread that reads, or by the one of the exchange that connects; read by the
   // timer's and those of health checks.
 
-  /** Whether others were served before it had its first piece. */
+  /** True if other calls were served before this attempt had its first piece. */
   private volatile boolean queued;
 
   private volatile boolean reusedConnection;
@@ -230,7 +231,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
     return exchange.partialAnswer();
   }
 
-  /** Whether a reader is shown it while it comes. */
+  /** Returns whether the answer is being delivered to a reader while it comes. */
   boolean isDelivering() {
     return clocks.isDelivering();
   }
@@ -328,7 +329,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
     }
   }
 
-  /** Whether the silence may be its kept connection's and not the server's. */
+  /** Returns whether the pooled connection, and not the server, may be the cause of the silence. */
   private boolean isConnectionSuspect() {
     boolean silent = reusedConnection && !clocks.hasBegun() && !resent;
     return silent
@@ -447,7 +448,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
       return told;
     }
     if (MID_ANSWER.contains(failure.kind())) {
-      // Those that idle beside it lead the same way.
+      // Connections that idle beside this one run through the same router or tunnel.
       endpoint.exchangeFactory().dropIdleConnections();
     }
     if (resent) {
@@ -547,7 +548,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
     clocks.onTextEnded();
   }
 
-  /** How a failure of it reads. */
+  /** Returns the record of this attempt with this failure. */
   Attempt toAttempt(AttemptException failure) {
     return CallRecorder.toAttempt(endpoint.config(), failure, Duration.ofNanos(elapsed()));
   }

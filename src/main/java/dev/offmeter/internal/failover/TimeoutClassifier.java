@@ -183,7 +183,7 @@ final class TimeoutClassifier {
     return !queued && (clocks.hasBegun() ? isComingSteadily() : endpoint.activity().isBuffered());
   }
 
-  /** Whether the pieces came steadily until now. */
+  /** Returns whether the pieces came steadily until now. */
   private boolean isComingSteadily() {
     long meanGap = (clocks.lastPiece() - clocks.firstPiece()) / Math.max(1, pieces - 1);
     long allowed = Math.max(timeouts.attempt().toNanos() / 4, 3 * meanGap);

@@ -21,7 +21,7 @@ final class ModelEvictionDetector {
 
   // Written under the lock of this; what is volatile is read without it.
 
-  /** When the model was found evicted, the latest last. */
+  /** The times at which the model was found evicted, the latest last. */
   private final Deque<Long> evictions = new ArrayDeque<>(MANY);
 
   private volatile boolean inMemory;

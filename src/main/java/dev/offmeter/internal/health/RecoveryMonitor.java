@@ -28,10 +28,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class RecoveryMonitor {
   /**
-   * How long failing health checks are trusted to keep an endpoint DOWN beyond its back-off: a
-   * server may fail health checks only. A refused connection is always trusted. Doubled for each
-   * failed trial: without that, callers lose a quarter more time in the simulated year, all of it
-   * on trials of a machine that is frozen.
+   * The time for which failing health checks are trusted to keep an endpoint DOWN beyond its
+   * back-off: a server may fail health checks only. A refused connection is always trusted. Doubled
+   * for each failed trial: without that, callers lose a quarter more time in the simulated year,
+   * all of it on trials of a machine that is frozen.
    */
   private static final long TRUSTED_FOR = Duration.ofMinutes(10).toNanos();
 
@@ -75,10 +75,10 @@ public final class RecoveryMonitor {
   private int consecutiveSilences;
   private boolean closed;
 
-  /** Whether the server has ever answered as only one with this health check does. */
+  /** True if the server has ever answered as only one with this health check does. */
   private boolean checkSupported;
 
-  /** Whether health checks can learn nothing for now. */
+  /** True while health checks can learn nothing. */
   private boolean uninformative;
 
   private long checkedAt;

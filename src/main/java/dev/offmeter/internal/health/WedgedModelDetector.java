@@ -55,7 +55,7 @@ public final class WedgedModelDetector {
   // Guarded by the lock.
   private final ReentrantLock lock = new ReentrantLock();
 
-  /** Whether an unexplained silent call was seen. */
+  /** True if an unexplained silent call was seen. */
   private boolean suspected;
 
   private long firstBegan;
@@ -65,7 +65,7 @@ public final class WedgedModelDetector {
   private volatile boolean wedged;
   private volatile long wedgedAt;
 
-  /** Whether an unload was requested; guarded by the lock, as is its time. */
+  /** True if an unload was requested; guarded by the lock, as is its time. */
   private boolean unloaded;
 
   private long unloadedAt;
@@ -107,7 +107,7 @@ public final class WedgedModelDetector {
   @Nullable
   public SilentAttempt silentAttempt(ChatRequest request, long began, boolean onNew) {
     long now = time.nanos();
-    // How slow a server is that has never answered is unknown, so it gets the whole limit.
+    // A server that has never answered may be of any slowness, so it gets the whole limit.
     long atLeast = health.resendPolicy().hasAnswered() ? halfLimit() : wholeLimit();
     boolean odd =
         now - began >= atLeast

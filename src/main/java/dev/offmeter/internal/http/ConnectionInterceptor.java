@@ -83,7 +83,9 @@ final class ConnectionInterceptor implements Interceptor {
     return socket == null ? used.add(connection) : socket.isFirstUse();
   }
 
-  /** The same body, but for what reads it. Its type is made of a pattern, when it is asked for. */
+  /**
+   * A body that reads through the counting source. The content type is parsed only when asked for.
+   */
   private static final class Counted extends ResponseBody {
     private final ResponseBody body;
     private final BufferedSource counted;

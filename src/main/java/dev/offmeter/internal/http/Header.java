@@ -53,12 +53,12 @@ public final class Header {
     return name;
   }
 
-  /** What stands before the value, such as {@code Bearer}. */
+  /** Returns the word before the value, such as {@code Bearer}. */
   public String prefix() {
     return prefix;
   }
 
-  /** Whether the value is a credential: supplied, or under a name that says so. */
+  /** Returns whether the value is a credential: supplied, or under a name that says so. */
   public boolean isCredential() {
     return supplied != null || SENSITIVE.matcher(name.toLowerCase(Locale.ROOT)).matches();
   }
@@ -68,7 +68,7 @@ public final class Header {
     return fixed;
   }
 
-  /** Where the value comes from, if it may change. */
+  /** Returns the supplier of a value that may change. */
   @Nullable Supplier<String> supplier() {
     return supplied;
   }

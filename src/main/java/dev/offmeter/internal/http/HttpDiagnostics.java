@@ -30,8 +30,8 @@ import org.jspecify.annotations.Nullable;
  * the credentials of a call and the same origin, over connections of its own.
  */
 final class HttpDiagnostics implements Transport.Diagnostics {
-  /** How long a server may take to report about itself, once connected. */
-  private static final Duration TELLING = Duration.ofSeconds(5);
+  /** The time that a server may take to report about itself, once connected. */
+  private static final Duration REPORT_TIMEOUT = Duration.ofSeconds(5);
 
   /**
    * Failures of what stands before the server: nothing more can be learnt about the server itself.
@@ -104,7 +104,7 @@ final class HttpDiagnostics implements Transport.Diagnostics {
   @Override
   public Duration limit() {
     Duration connect = config.timeouts().connect();
-    return infoRequests.hasNext() ? connect.plus(TELLING) : config.timeouts().attempt();
+    return infoRequests.hasNext() ? connect.plus(REPORT_TIMEOUT) : config.timeouts().attempt();
   }
 
   @Override

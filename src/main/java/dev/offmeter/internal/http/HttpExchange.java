@@ -35,7 +35,10 @@ final class HttpExchange implements Exchange, ExchangeListener {
 
   private static final Headers NO_HEADERS = new Headers.Builder().build();
 
-  /** How long after sending a request its connection may turn out to have been closed before. */
+  /**
+   * The time from sending a request within which a loss means that its connection was closed
+   * before.
+   */
   private static final long STALE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
   /**
@@ -67,8 +70,8 @@ final class HttpExchange implements Exchange, ExchangeListener {
   private boolean retriedOnNewConnection;
 
   /**
-   * Whether no byte has come over a reused connection, and whether that connection is being
-   * abandoned. The reading thread and {@link #resend()} race for it.
+   * The state of waiting for the first byte over a reused connection, which may be abandoned. The
+   * reading thread and {@link #resend()} race for it.
    */
   private final AtomicReference<Wait> wait = new AtomicReference<>(Wait.NONE);
 
@@ -76,7 +79,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
   private int generation;
   private boolean sharesFate;
 
-  /** Whether the other end closed a reused connection before a byte of the reply. */
+  /** True if the other end closed a reused connection before a byte of the reply. */
   private boolean stale;
 
   private long sent;
@@ -510,7 +513,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
     try {
       source.request(most);
     } catch (IOException e) {
-      // Whether the body is cut or never ends: its status and what has come are enough.
+      // A body may be cut or never end: its status and the bytes so far are enough.
       if (status == 200 && IoFailureClassifier.cause(e) instanceof TooLargeException) {
         throw e;
       }

@@ -29,11 +29,11 @@ final class Redactor {
   /** A longer conversation is not searched; the message is withheld instead. */
   private static final int SEARCHED = 256 * 1024;
 
-  /** How much of a message is compared with what is shown of it. */
-  private static final int LOOKED_AT = 4096;
+  /** The characters of a message that are searched for quoted text. */
+  private static final int MAX_SEARCHED_CHARS = 4096;
 
-  /** How much of a message is read; it is masked first and then cut again. */
-  private static final int READ = 2 * LOOKED_AT;
+  /** The characters of a message that are read; they are masked first and then cut again. */
+  private static final int MAX_MESSAGE_CHARS = 2 * MAX_SEARCHED_CHARS;
 
   private static final int LONGEST_TITLE = 120;
 
@@ -195,7 +195,7 @@ final class Redactor {
   }
 
   private String redact(String message) {
-    String text = masked(folded(shortened(message, READ)));
+    String text = masked(folded(shortened(message, MAX_MESSAGE_CHARS)));
     if (text.contains(NO_TEXT)) {
       return "the server's message is withheld: it is not text";
     }
@@ -247,7 +247,8 @@ final class Redactor {
     }
     // Compared a little beyond what is shown, since a quotation may be cut at either end.
     String near = shortened(shown, LONGEST + 2 * QUOTE);
-    List<String> seen = EscapedTextFinder.withEdges(shortened(text, LOOKED_AT), near, QUOTE);
+    List<String> seen =
+        EscapedTextFinder.withEdges(shortened(text, MAX_SEARCHED_CHARS), near, QUOTE);
     for (CharSequence said : conversation) {
       String plain = EscapedTextFinder.plain(said.toString());
       if (seen.stream().anyMatch(part -> EscapedTextFinder.isContained(part, plain, QUOTE))) {

@@ -24,10 +24,10 @@ final class Secrets {
   /** A shorter value is no secret, and masking it would blot out ordinary words. */
   private static final int SHORTEST = 4;
 
-  /** How much of the beginning or the end of a secret gives it away. */
+  /** The length of a beginning or end of a secret that gives it away. */
   private static final int END = 8;
 
-  /** How much from the middle of a secret gives it away. */
+  /** The length of a run from the middle of a secret that gives it away. */
   private static final int RUN = 16;
 
   private static final Pattern ESCAPED =

@@ -33,7 +33,7 @@ final class UnreturnedTasks {
   private final LongSupplier nanos;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
-  // When each began, the oldest first.
+  // The start of each task, the oldest first.
   private final Map<Task<?>, Long> running = new LinkedHashMap<>();
   private int unreturned;
   private int waiting;

@@ -42,7 +42,7 @@ public final class AnswerText {
   private final Consumer<String> sink;
   private final Runnable onHeld;
 
-  /** Whether an ambiguity fails the attempt; in thinking it does not. */
+  /** True if an ambiguity fails the attempt; in thinking it does not. */
   private final boolean strict;
 
   private int pieces;
@@ -73,7 +73,7 @@ public final class AnswerText {
   /** The last message that came in place of a delta. */
   private String message = "";
 
-  /** Whether a message contained all of the one before it. */
+  /** True if a message contained all of the one before it. */
   private boolean grown;
 
   /**
@@ -158,7 +158,7 @@ public final class AnswerText {
   private void append(String piece) {
     boolean repeat = canRepeat(piece);
     if (!repeat && !(repeats && piece.isBlank()) && !held.isEmpty()) {
-      // What was held back was no snapshot, but this piece may be a snapshot of all including it.
+      // The text held back was no snapshot, but this piece may be a snapshot of all including it.
       release();
       repeat = canRepeat(piece);
     }

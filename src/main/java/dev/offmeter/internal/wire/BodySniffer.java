@@ -8,7 +8,7 @@ import okio.BufferedSource;
 
 /** Inspects the beginning of the body of an HTTP 200, which may be an HTML page. */
 public final class BodySniffer {
-  /** How much of a page is needed for its title. */
+  /** The bytes of a page that are searched for its title. */
   private static final long PAGE_BYTES = 64 * 1024;
 
   private BodySniffer() {}

@@ -11,7 +11,7 @@ import java.io.InputStream;
  * content decoding.
  */
 public final class BoundedInputStream extends InputStream {
-  /** How far a parser may read beyond the current line. */
+  /** The bytes that a parser may read beyond the current line. */
   private static final int READ_AHEAD = 16 * 1024;
 
   static final String NO_UTF8 = "the answer is not valid UTF-8";

@@ -17,7 +17,7 @@ public final class QuotationStripper {
   /** Marks where something was cut. */
   private static final String CUT = "...";
 
-  /** How much of a message is read; no server needs more to say what is wrong. */
+  /** The characters of a message that are read; no server needs more to say what is wrong. */
   private static final int READ = 4096;
 
   /** Matches words behind which, with a colon or an equals sign, the rest is content. */
@@ -214,7 +214,7 @@ public final class QuotationStripper {
     return text;
   }
 
-  /** What follows the last mark of one kind may be quoted by marks of another. */
+  /** Strips the rest behind the last mark of one kind, which may be quoted by marks of another. */
   private static String cutRest(String rest, Set<String> known) {
     return rest.charAt(0) + withoutQuotes(rest.substring(1), known);
   }

@@ -64,7 +64,7 @@ public final class SseReader implements ReplyReader {
   private final Buffer data = new Buffer();
   private JsonEndDetector dataEnd = new JsonEndDetector();
 
-  /** How much of the data was searched for its end. */
+  /** The bytes of the data that were searched for its end. */
   private long bytesSeen;
 
   private final Buffer bare = new Buffer();

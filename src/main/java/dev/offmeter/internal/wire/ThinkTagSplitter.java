@@ -25,7 +25,7 @@ public final class ThinkTagSplitter {
   private boolean said;
 
   /**
-   * Whether white space is skipped, which between the thinking and the answer belongs to neither.
+   * True while white space is skipped: between the thinking and the answer it belongs to neither.
    */
   private boolean skipBlank;
 

@@ -23,7 +23,7 @@ import java.util.regex.Pattern;
 final class TunnelErrorPages {
   private static final Pattern NGROK = Pattern.compile("ERR_NGROK_(\\d{1,6})");
 
-  /** How much of a page is read; ngrok's is 3 KB, with the code at its end. */
+  /** The bytes of a page that are read; ngrok's is 3 KB, with the code at its end. */
   private static final int READ = 16 * 1024;
 
   private static final Pattern GONE =

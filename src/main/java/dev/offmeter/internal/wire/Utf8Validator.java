@@ -17,7 +17,7 @@ final class Utf8Validator {
   /** The high bit of each of eight bytes, which ASCII does not have. */
   private static final long BEYOND_ASCII = 0x8080_8080_8080_8080L;
 
-  /** How many bytes of the character are still to come. */
+  /** The number of bytes of the character that are still to come. */
   private int open;
 
   /** The least and the greatest value that the next byte may have. */
