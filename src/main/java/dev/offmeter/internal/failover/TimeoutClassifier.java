@@ -13,16 +13,17 @@ import org.jspecify.annotations.Nullable;
 /**
  * Decides which {@link FailureKind}, and which words, an attempt gets that has passed a limit. The
  * same silence is the fault of a dead endpoint, of a busy one or of the caller's hurry: what other
- * calls there see meanwhile tells them apart. Made when a limit has passed, not before.
+ * calls there see meanwhile tells them apart. Made when a limit has passed, not before: a failure
+ * that excuses the endpoint is recorded as a fruitless wait there, and too many are no excuse.
  */
 final class TimeoutClassifier {
   private static final String BUFFERED =
       "a proxy or tunnel may hold the answer back until it is whole";
 
-  /** So many attempts' limits may be waited in vain before an excuse is none any more. */
+  /** The attempt timeouts that calls may wait in vain before an endpoint is excused no more. */
   private static final int MAX_FRUITLESS_WAITS = 2;
 
-  /** More of them for answers that were coming: two long ones in a row are no sign of death. */
+  /** More timeouts for answers that were coming: two long ones in a row are no sign of death. */
   private static final int MAX_FRUITLESS_WAITS_WHEN_SLOW = 4;
 
   private final GuardedEndpoint endpoint;
@@ -197,7 +198,8 @@ final class TimeoutClassifier {
             + (clocks.hasBegun()
                 ? ", though it was coming: " + pieces + " pieces" + speedText()
                 : hints());
-    return isWaitedInVain(clocks.startedAt(), MAX_FRUITLESS_WAITS_WHEN_SLOW)
+    endpoint.activity().recordFruitlessWait(clocks.startedAt(), now);
+    return endpoint.activity().hasFruitlessWaitsOf(MAX_FRUITLESS_WAITS_WHEN_SLOW)
         ? AttemptException.of(
             FailureKind.ATTEMPT_TIMEOUT,
             coming + ", and no call there has got a whole answer for long")
@@ -216,13 +218,10 @@ final class TimeoutClassifier {
   private AttemptException unlessExcused(
       FailureKind kind, FailureKind excuse, String what, String why) {
     long since = clocks.isDelivering() ? clocks.silentSince() : clocks.startedAt();
-    return isWaitedInVain(since, MAX_FRUITLESS_WAITS)
+    endpoint.activity().recordFruitlessWait(since, now);
+    return endpoint.activity().hasFruitlessWaitsOf(MAX_FRUITLESS_WAITS)
         ? AttemptException.of(kind, what + ", and no other call there got one for long")
         : AttemptException.of(excuse, what + why);
-  }
-
-  private boolean isWaitedInVain(long since, int most) {
-    return endpoint.activity().addFruitlessWait(since, now, most);
   }
 
   private static String text(Duration duration) {

@@ -47,7 +47,7 @@ final class ConfirmingCheck {
    * @return completed, never exceptionally, at once unless a second one is needed
    */
   CompletableFuture<ConfirmedResult> confirm(HealthChecker.HealthCheckResult result) {
-    return switch (result.weigh()) {
+    return switch (result.recordEvidence()) {
       case IGNORED -> CompletableFuture.completedFuture(new ConfirmedResult(result, null));
       case CONCLUSIVE ->
           CompletableFuture.completedFuture(

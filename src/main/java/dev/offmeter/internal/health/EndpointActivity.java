@@ -109,15 +109,12 @@ public final class EndpointActivity {
   }
 
   /**
-   * Adds the wait of a call that got no answer for a reason that by itself is no fault of the
+   * Records the wait of a call that got no answer for a reason that by itself is no fault of the
    * endpoint: the caller was in a hurry, or others were being served. Such waits add up until a
    * call gets a whole answer; waits that overlap count once. A piece is not enough, because a node
    * that begins every answer and ends none serves nobody.
-   *
-   * @param limits how many attempts' timeouts the sum may reach
-   * @return whether the sum has reached that
    */
-  public synchronized boolean addFruitlessWait(long since, long now, int limits) {
+  public synchronized void recordFruitlessWait(long since, long now) {
     long answer = lastAnswer;
     if (answer - waitCountedUntil >= 0) {
       fruitlessWait = 0;
@@ -128,6 +125,13 @@ public final class EndpointActivity {
       fruitlessWait += now - from;
       waitCountedUntil = now;
     }
-    return fruitlessWait >= limits * attempt;
+  }
+
+  /**
+   * Returns whether the recorded fruitless waits add up to so many timeouts of an attempt that they
+   * are the endpoint's fault after all.
+   */
+  public synchronized boolean hasFruitlessWaitsOf(int timeouts) {
+    return fruitlessWait >= timeouts * attempt;
   }
 }

@@ -152,18 +152,20 @@ final class HealthChecker {
     }
 
     /**
-     * Returns the weight of a check that found the server unreachable. Decided once, because it
-     * counts silences, and callers that share the check must not count them twice.
+     * Records this check as evidence against the server, if it found the server unreachable. Only
+     * the first call records, because callers share a check and its silence must count once.
+     *
+     * @return the weight of that evidence
      */
-    Evidence weigh() {
+    Evidence recordEvidence() {
       if (evidence == null) {
         AttemptException unreachable = unreachableFailure();
-        evidence = unreachable == null ? Evidence.IGNORED : weighUnreachable(unreachable);
+        evidence = unreachable == null ? Evidence.IGNORED : recordUnreachable(unreachable);
       }
       return evidence;
     }
 
-    private Evidence weighUnreachable(AttemptException unreachable) {
+    private Evidence recordUnreachable(AttemptException unreachable) {
       if (UnhealthyThreshold.isSilent(unreachable)) {
         boolean enough = unhealthyThreshold.recordSilence(time.nanos());
         return enough && !isContradicted() ? Evidence.CONCLUSIVE : Evidence.IGNORED;

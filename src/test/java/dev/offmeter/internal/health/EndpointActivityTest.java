@@ -53,34 +53,39 @@ class EndpointActivityTest {
     assertThat(activity.isServingOthers(at(1), at(0))).isFalse();
   }
 
+  private boolean isFruitlessWith(long from, long to) {
+    activity.recordFruitlessWait(at(from), at(to));
+    return activity.hasFruitlessWaitsOf(2);
+  }
+
   @Test
   void waitsAddUpToTwoAttemptsLimits() {
-    assertThat(activity.addFruitlessWait(at(0), at(29), 2)).isFalse();
-    assertThat(activity.addFruitlessWait(at(40), at(41), 2)).isTrue();
-    assertThat(activity.addFruitlessWait(at(50), at(50), 2)).as("until an answer comes").isTrue();
+    assertThat(isFruitlessWith(0, 29)).isFalse();
+    assertThat(isFruitlessWith(40, 41)).isTrue();
+    assertThat(isFruitlessWith(50, 50)).as("until an answer comes").isTrue();
   }
 
   @Test
   void waitsAtTheSameTimeCountOnce() {
-    assertThat(activity.addFruitlessWait(at(0), at(20), 2)).isFalse();
-    assertThat(activity.addFruitlessWait(at(1), at(21), 2)).isFalse();
-    assertThat(activity.addFruitlessWait(at(2), at(19), 2)).isFalse();
-    assertThat(activity.addFruitlessWait(at(3), at(22), 2)).isFalse();
+    assertThat(isFruitlessWith(0, 20)).isFalse();
+    assertThat(isFruitlessWith(1, 21)).isFalse();
+    assertThat(isFruitlessWith(2, 19)).isFalse();
+    assertThat(isFruitlessWith(3, 22)).isFalse();
   }
 
   @Test
   void aPieceIsNoAnswer() {
-    assertThat(activity.addFruitlessWait(at(0), at(29), 2)).isFalse();
+    assertThat(isFruitlessWith(0, 29)).isFalse();
     activity.onDelta(at(30));
 
-    assertThat(activity.addFruitlessWait(at(29), at(31), 2)).isTrue();
+    assertThat(isFruitlessWith(29, 31)).isTrue();
   }
 
   @Test
   void oneAnswerEndsIt() {
-    assertThat(activity.addFruitlessWait(at(0), at(29), 2)).isFalse();
+    assertThat(isFruitlessWith(0, 29)).isFalse();
     activity.onAnswer(at(30));
 
-    assertThat(activity.addFruitlessWait(at(29), at(58), 2)).isFalse();
+    assertThat(isFruitlessWith(29, 58)).isFalse();
   }
 }
