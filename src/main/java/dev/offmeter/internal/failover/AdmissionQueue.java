@@ -102,7 +102,7 @@ final class AdmissionQueue {
       return null;
     }
     GuardedEndpoint endpoint = waiter.slot.join();
-    if (token.reason() != null) {
+    if (token.recordInterrupt() != null) {
       // The slot was handed over just as the call was cancelled, which has no use for it.
       release(endpoint);
       return null;

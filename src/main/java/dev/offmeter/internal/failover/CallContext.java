@@ -35,7 +35,7 @@ record CallContext(
 
   /** Ends the call if this token, its own or its hedge's, is cancelled. */
   void throwIfCancelled(CancellationToken own) {
-    String reason = own.reason();
+    String reason = own.recordInterrupt();
     if (reason != null) {
       throw recorder.stopped(reason);
     }

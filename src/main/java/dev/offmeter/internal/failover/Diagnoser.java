@@ -44,9 +44,9 @@ final class Diagnoser {
   }
 
   private void cancel() {
-    Transport.Diagnostics asked = running;
-    if (asked != null) {
-      asked.cancel();
+    Transport.Diagnostics current = running;
+    if (current != null) {
+      current.cancel();
     }
   }
 
@@ -69,10 +69,10 @@ final class Diagnoser {
         run(diagnostics, facts);
       }
     }
-    AnswerStep asked = new AnswerStep(config, asks, spent, token.reason() != null);
+    AnswerStep answerStep = new AnswerStep(config, asks, spent, token.recordInterrupt() != null);
     List<Finding> findings = new ArrayList<>();
     for (Topic topic : Topic.values()) {
-      findings.add(finding(topic, facts, asked));
+      findings.add(finding(topic, facts, answerStep));
     }
     return findings;
   }
@@ -100,7 +100,7 @@ final class Diagnoser {
 
   private void run(Transport.Diagnostics diagnostics, Map<Topic, Fact> facts) {
     running = diagnostics;
-    while (!diagnostics.isOver() && token.reason() == null) {
+    while (!diagnostics.isOver() && token.recordInterrupt() == null) {
       Future<?> clock = time.schedule(diagnostics.limit().toNanos(), diagnostics::cancel);
       if (clock == null) {
         // No thread for a timeout: a request without one could hang, so the diagnosis ends.
@@ -144,11 +144,11 @@ final class Diagnoser {
     }
   }
 
-  private static Finding finding(Topic topic, Map<Topic, Fact> facts, AnswerStep asked) {
+  private static Finding finding(Topic topic, Map<Topic, Fact> facts, AnswerStep answerStep) {
     Step step = Step.valueOf(topic.name());
     Fact fact = facts.get(topic);
     AttemptException failure = fact == null ? null : fact.failure();
-    boolean keyless = topic == Topic.KEY && asked.config().headers().isEmpty();
+    boolean keyless = topic == Topic.KEY && answerStep.config().headers().isEmpty();
     if (failure != null) {
       String message =
           (keyless ? "none is sent, but the server requires one: " : "") + failure.message();
@@ -163,20 +163,20 @@ final class Diagnoser {
     if (fact != null) {
       return new Finding(step, Outcome.OK, Optional.empty(), fact.detail());
     }
-    if (asked.config().isLocal()) {
+    if (answerStep.config().isLocal()) {
       return skipped(step, "");
     }
-    if (topic == Topic.TLS && asked.config().origin().startsWith("http:")) {
+    if (topic == Topic.TLS && answerStep.config().origin().startsWith("http:")) {
       return skipped(step, "none: the address is http");
     }
     if (isBroken(topic, facts)) {
       return skipped(step, "not reached");
     }
-    if (asked.ended()) {
+    if (answerStep.ended()) {
       return skipped(step, "the diagnosis was ended before");
     }
     return topic == Topic.ANSWER
-        ? skipped(step, asked.skippedReason())
+        ? skipped(step, answerStep.skippedReason())
         : new Finding(step, Outcome.UNKNOWN, Optional.empty(), "the server does not report it");
   }
 

@@ -271,7 +271,7 @@ final class FailoverCall {
       GuardedEndpoint loaded =
           withSlot == null ? ModelLoadWait.firstLoaded(loading).orElse(null) : null;
       GuardedEndpoint endpoint = withSlot == null ? loaded : withSlot;
-      if (endpoint == null || (withSlot == null && context.token().reason() != null)) {
+      if (endpoint == null || (withSlot == null && context.token().recordInterrupt() != null)) {
         return null;
       }
       EndpointExecution entered = enterLast(endpoint, withSlot != null);

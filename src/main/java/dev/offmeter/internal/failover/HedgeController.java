@@ -96,14 +96,14 @@ final class HedgeController {
    * @throws LlmException if it has ended the call
    */
   Step awaitOutcome() {
-    CompletableFuture<Step> asked = setMovingOn(true);
-    if (asked == null) {
+    CompletableFuture<Step> hedged = setMovingOn(true);
+    if (hedged == null) {
       return Step.CONTINUE;
     }
-    // A copy is cancelled, not the outcome: the answer in it may be the one that was told of.
-    CompletableFuture<Step> told = asked.thenApply(step -> step);
-    callToken.cancelWhenRequested(told);
-    return await(told);
+    // A copy is cancelled, not the outcome: listeners may have heard of the answer in it.
+    CompletableFuture<Step> copy = hedged.thenApply(step -> step);
+    callToken.cancelWhenRequested(copy);
+    return await(copy);
   }
 
   /** Called when the call is at its next endpoint, beside which a hedge may begin. */
@@ -121,9 +121,9 @@ final class HedgeController {
     }
   }
 
-  private Step await(CompletableFuture<Step> asked) {
+  private Step await(CompletableFuture<Step> hedged) {
     try {
-      Step step = asked.get();
+      Step step = hedged.get();
       if (step instanceof Step.Answered) {
         return step;
       }
@@ -157,15 +157,15 @@ final class HedgeController {
 
   /** Returns the hedge's answer, if that is why the first endpoint's attempt was ended. */
   @Nullable ChatResponse winningAnswer() {
-    CompletableFuture<Step> asked = setMovingOn(true);
-    if (asked == null) {
+    CompletableFuture<Step> hedged = setMovingOn(true);
+    if (hedged == null) {
       return null;
     }
     if (recorder.isAnswered()) {
       // Everybody has been told of the answer but this thread: it is there, or about to be.
-      return answer(asked.handle((step, failure) -> step).join());
+      return answer(hedged.handle((step, failure) -> step).join());
     }
-    return asked.isDone() && !asked.isCancelled() ? answer(await(asked)) : null;
+    return hedged.isDone() && !hedged.isCancelled() ? answer(await(hedged)) : null;
   }
 
   private static @Nullable ChatResponse answer(@Nullable Step step) {

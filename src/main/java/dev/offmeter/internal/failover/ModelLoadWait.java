@@ -72,7 +72,7 @@ final class ModelLoadWait {
     List<GuardedEndpoint> waitedFor =
         loading.stream().filter(endpoint -> remaining(endpoint) > 0).toList();
     GuardedEndpoint ended = null;
-    while (ended == null && !waitedFor.isEmpty() && token.reason() == null) {
+    while (ended == null && !waitedFor.isEmpty() && token.recordInterrupt() == null) {
       long atMost = waitedFor.stream().mapToLong(this::remaining).min().orElse(0);
       long wait = Math.min(atMost, deadline.remaining() - kept);
       if (wait <= 0) {
@@ -90,7 +90,7 @@ final class ModelLoadWait {
         return null;
       }
       boolean timeIsUp = deadline.remaining() - kept <= 0;
-      if (ended == null && token.reason() == null) {
+      if (ended == null && token.recordInterrupt() == null) {
         waitedFor.stream()
             .filter(endpoint -> timeIsUp || remaining(endpoint) <= 0)
             .forEach(this::reportFruitlessWait);
@@ -132,9 +132,9 @@ final class ModelLoadWait {
       Optional<GuardedEndpoint> already = firstLoaded(loading);
       if (already.isEmpty()) {
         deadline.onWait();
-        // A copy is waited for: whether the waiter itself was told is asked after the wait.
-        CompletableFuture<Void> told = waiter.ended().thenAccept(loaded -> {});
-        CancellableWait.await(context.time(), told, nanos, token);
+        // A copy is waited for: whether the waiter itself is completed is asked after the wait.
+        CompletableFuture<Void> copy = waiter.ended().thenAccept(loaded -> {});
+        CancellableWait.await(context.time(), copy, nanos, token);
         already = firstLoaded(loading);
       }
       return already.orElse(null);

@@ -17,6 +17,7 @@ final class ThroughputMonitor {
 
   private long waitedNanos;
   private int pieces;
+  private boolean tooSlow;
 
   ThroughputMonitor(@Nullable MinimumRate minimum) {
     this.minimum = minimum;
@@ -27,20 +28,20 @@ final class ThroughputMonitor {
     return minimum != null;
   }
 
-  /**
-   * Records nanoseconds of waiting and the pieces they brought; returns whether a window has ended
-   * too slow.
-   */
-  boolean recordAndTestSlow(long nanos, int brought) {
+  /** Records nanoseconds of waiting and the pieces they brought. */
+  void record(long nanos, int brought) {
     waitedNanos += nanos;
     pieces += brought;
-    if (minimum == null || waitedNanos < minimum.window().toNanos()) {
-      return false;
+    if (minimum != null && waitedNanos >= minimum.window().toNanos()) {
+      tooSlow = pieces < minimum.tokensPerSecond() * waitedNanos / NANOS;
+      waitedNanos = 0;
+      pieces = 0;
     }
-    boolean slow = pieces < minimum.tokensPerSecond() * waitedNanos / NANOS;
-    waitedNanos = 0;
-    pieces = 0;
-    return slow;
+  }
+
+  /** Returns whether the last window that is complete had fewer pieces than the minimum rate. */
+  boolean isTooSlow() {
+    return tooSlow;
   }
 
   @Override

@@ -57,15 +57,23 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
   private static final Set<FailureKind> MID_ANSWER =
       EnumSet.of(FailureKind.STALLED, FailureKind.TRUNCATED);
 
-  /** So many show whether there is time between them. */
+  /** The least number of pieces that shows whether there is time between them. */
   private static final int MANY_PIECES = 16;
 
-  /** So soon after a piece its server was alive. */
-  private static final long FRESH = Duration.ofSeconds(1).toNanos();
+  /**
+   * Nanoseconds since the last piece after which a refused health check ends an answer; a fresher
+   * piece is the better evidence.
+   */
+  private static final long MIN_SILENCE_OF_DEAD_SERVER = Duration.ofSeconds(1).toNanos();
 
-  private static final long LATE = Duration.ofSeconds(1).toNanos();
+  /**
+   * Nanoseconds to the first piece from which on an answer whose pieces then come all at once was
+   * held back on the way; a short answer of a quick model comes at once too.
+   */
+  private static final long MIN_WAIT_OF_BUFFERED_ANSWER = Duration.ofSeconds(1).toNanos();
 
-  private static final Set<FailureKind> EXCUSES =
+  /** Failures of an attempt that ran out of time while its endpoint may be healthy. */
+  private static final Set<FailureKind> EXCUSED_TIMEOUTS =
       EnumSet.of(
           FailureKind.OVERLOADED,
           FailureKind.DEADLINE_SHARE_EXCEEDED,
@@ -120,7 +128,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
    * @param share nanoseconds that the call's deadline leaves it
    * @param piecesBeforeFirst with how many pieces it begins to be delivered; {@code MAX_VALUE} for
    *     never
-   * @param hedge is told that it is silent
+   * @param hedge is reported that it is silent
    */
   TimedAttempt(
       GuardedEndpoint endpoint,
@@ -196,9 +204,8 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
     long since = time.nanos();
     int before = pieces;
     ExchangeResult answer = exchange.next();
-    if (answer == null
-        && !clocks.hasTextEnded()
-        && throughput.recordAndTestSlow(time.nanos() - since, pieces - before)) {
+    throughput.record(time.nanos() - since, pieces - before);
+    if (answer == null && !clocks.hasTextEnded() && throughput.isTooSlow()) {
       outcome.completeExceptionally(classifier().tooSlow(throughput));
     }
     return answer;
@@ -317,7 +324,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
   /**
    * {@inheritDoc}
    *
-   * <p>Then the kept one is to blame, which a router has forgotten: see {@link ResendPolicy}.
+   * <p>Then a pooled connection that a router has forgotten is to blame: see {@link ResendPolicy}.
    */
   @Override
   public void onServerHealthy() {
@@ -364,7 +371,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
     return load == 0 || clocks.canOutlast(load, answer);
   }
 
-  /** Since when the connection that is used now has been. */
+  /** Returns the time at which the request was sent over its last connection. */
   private long sentAt() {
     return resent ? resentAt : clocks.startedAt();
   }
@@ -404,20 +411,21 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
    * ends what it has begun.
    */
   @Override
-  public void onUnreachable(AttemptException waited, AttemptException begun, boolean certain) {
+  public void onUnreachable(
+      AttemptException ifWaiting, AttemptException ifAnswering, boolean certain) {
     if (!clocks.hasBegun()) {
-      outcome.completeExceptionally(waited);
+      outcome.completeExceptionally(ifWaiting);
     } else if (!clocks.isReaderIdle() && !clocks.hasTextEnded()) {
       long silent = time.nanos() - clocks.silentSince();
-      if (silent >= (certain ? FRESH : clocks.silenceThresholdMidAnswer())) {
-        outcome.completeExceptionally(begun);
+      if (silent >= (certain ? MIN_SILENCE_OF_DEAD_SERVER : clocks.silenceThresholdMidAnswer())) {
+        outcome.completeExceptionally(ifAnswering);
       }
     }
   }
 
   private ExchangeResult finish() throws AttemptException {
     end();
-    String cancelled = token.reason();
+    String cancelled = token.recordInterrupt();
     if (cancelled != null) {
       throw AttemptException.of(FailureKind.CANCELLED, cancelled);
     }
@@ -438,37 +446,41 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
       endpoint.adaptiveLimit().onOverloaded(entry, clocks.hasBegun());
     }
     boolean ofTime = CAUSED_BY_PAUSES.contains(failure.kind());
-    if (!ofTime && !EXCUSES.contains(failure.kind())) {
+    if (!ofTime && !EXCUSED_TIMEOUTS.contains(failure.kind())) {
       return failure;
     }
-    boolean headless =
+    boolean lacksStatus =
         failure.status() == 0 && (replied || clocks.hasBegun()) && !endpoint.config().isLocal();
-    AttemptException told = headless ? failure.withStatus(200) : failure;
+    AttemptException reported = lacksStatus ? failure.withStatus(200) : failure;
     if (!ofTime) {
-      return told;
+      return reported;
     }
     if (MID_ANSWER.contains(failure.kind())) {
       // Connections that idle beside this one run through the same router or tunnel.
       endpoint.exchangeFactory().dropIdleConnections();
     }
     if (resent) {
-      told = told.withMessage(told.message() + " (sent once more, over a new connection)");
+      reported =
+          reported.withMessage(reported.message() + " (sent once more, over a new connection)");
     } else if (exchange.isConnectionSuspect()) {
-      return told.asBlameless();
+      return reported.asBlameless();
     }
-    if (told.kind() == FailureKind.STALLED
+    if (reported.kind() == FailureKind.STALLED
         && endpoint.health().recordStall(clocks.startedAt(), clocks.lastPiece())) {
-      return told.asBlameless();
+      return reported.asBlameless();
     }
     if (!clocks.hasBegun()
-        && BEFORE_FIRST_BYTE.contains(told.kind())
+        && BEFORE_FIRST_BYTE.contains(reported.kind())
         && endpoint.health().isWedged(clocks.startedAt())) {
-      return told.withKind(FailureKind.WEDGED)
-          .withMessage(told.message() + "; " + WedgedModelDetector.HANGS);
+      return reported
+          .withKind(FailureKind.WEDGED)
+          .withMessage(reported.message() + "; " + WedgedModelDetector.HANGS);
     }
     return clocks.hasPaused()
-        ? told.withMessage(told.message() + " (this process stood still meanwhile)").asBlameless()
-        : told;
+        ? reported
+            .withMessage(reported.message() + " (this process stood still meanwhile)")
+            .asBlameless()
+        : reported;
   }
 
   @Override
@@ -571,13 +583,14 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
     }
   }
 
-  /** No model writes so fast that took so long to begin. */
+  /** Returns whether the pieces came at once after a long wait: no such model writes so fast. */
   private boolean isBuffered() {
     long waited = clocks.firstPiece() - sentAt();
-    return waited >= LATE && clocks.lastPiece() - clocks.firstPiece() < waited / 100;
+    return waited >= MIN_WAIT_OF_BUFFERED_ANSWER
+        && clocks.lastPiece() - clocks.firstPiece() < waited / 100;
   }
 
-  /** From dispatch to the first piece. */
+  /** Returns the time from dispatch to the first piece. */
   Duration timeToFirstPiece() {
     return Duration.ofNanos(clocks.firstPiece() - clocks.startedAt());
   }

@@ -323,16 +323,17 @@ public final class HealthMonitor {
    * Ends all attempts, even in the middle of an answer, because a health check has found the server
    * dead.
    *
-   * @param failure the failure of attempts without a first piece
+   * @param ifWaiting the failure of attempts without a first piece
+   * @param unreachable the result of the health check
    */
-  void endAttempts(AttemptException failure, AttemptException unreachable) {
+  void endAttempts(AttemptException ifWaiting, AttemptException unreachable) {
     boolean certain = !UnhealthyThreshold.isSilent(unreachable);
-    AttemptException begun =
+    AttemptException ifAnswering =
         AttemptException.of(
             FailureKind.UNRESPONSIVE,
             "silent in the middle of its answer, and " + describeUnreachable(unreachable));
     for (RunningAttempt attempt : attempts) {
-      attempt.onUnreachable(failure, begun, certain);
+      attempt.onUnreachable(ifWaiting, ifAnswering, certain);
     }
   }
 

@@ -180,8 +180,8 @@ public final class RecoveryMonitor {
         !well
             && (result.status() != ProbeResult.Status.MODEL_NOT_LOADED
                 || breaker.isModelNotFound());
-    boolean told = noSuchCheck ? checkSupported : !INCONCLUSIVE.contains(result.status());
-    if (!well && told && isTrusted(result.failure())) {
+    boolean conclusive = noSuchCheck ? checkSupported : !INCONCLUSIVE.contains(result.status());
+    if (!well && conclusive && isTrusted(result.failure())) {
       breaker.extendOpenUntil(time.nanos() + delay + CHECK_DURATION);
     }
     return seenUnhealthy && well && !result.isStartedBefore(downSince);

@@ -39,12 +39,13 @@ public interface RunningAttempt {
   void failIfSilent(AttemptException failure);
 
   /**
-   * Ends the attempt, because the endpoint is dead.
+   * Called when a health check has found the endpoint dead; ends the attempt, unless its answer is
+   * still coming.
    *
-   * @param waited the failure if no piece has come
-   * @param begun the failure if one has
-   * @param certain whether the endpoint is known to be dead; else the health check may have been
-   *     lost
+   * @param ifWaiting the failure of an attempt that waits for its first piece
+   * @param ifAnswering the failure of an attempt in the middle of its answer
+   * @param certain whether something refused the health check; else it was silent, and may only
+   *     have been lost
    */
-  void onUnreachable(AttemptException waited, AttemptException begun, boolean certain);
+  void onUnreachable(AttemptException ifWaiting, AttemptException ifAnswering, boolean certain);
 }

@@ -283,9 +283,9 @@ final class HttpDiagnostics implements Transport.Diagnostics {
   @Override
   public void cancel() {
     cancelled = true;
-    Runnable asked = running;
-    if (asked != null) {
-      asked.run();
+    Runnable current = running;
+    if (current != null) {
+      current.run();
     }
   }
 

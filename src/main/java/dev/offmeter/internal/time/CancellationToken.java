@@ -48,10 +48,13 @@ public final class CancellationToken {
   }
 
   /**
-   * Returns why the call is to end; null if it is not. An interrupt of the calling thread counts.
+   * Records an interrupt of the calling thread, which must be the call's, as a request to end the
+   * call. It stays one even if somebody clears the thread's flag afterwards.
+   *
+   * @return why the call is to end, for this or an earlier request; null if it is not
    */
   @Nullable
-  public String reason() {
+  public String recordInterrupt() {
     if (reason == null && Thread.currentThread().isInterrupted()) {
       reason = "the calling thread was interrupted";
     }

@@ -14,7 +14,8 @@ class ThroughputMonitorTest {
       new ThroughputMonitor(new MinimumRate(2, Duration.ofSeconds(10)));
 
   private boolean tooSlow(long seconds, int pieces) {
-    return throughput.recordAndTestSlow(SECONDS.toNanos(seconds), pieces);
+    throughput.record(SECONDS.toNanos(seconds), pieces);
+    return throughput.isTooSlow();
   }
 
   @Test
@@ -42,6 +43,10 @@ class ThroughputMonitorTest {
 
   @Test
   void withoutARateNothingIsTooSlow() {
-    assertThat(new ThroughputMonitor(null).recordAndTestSlow(SECONDS.toNanos(1000), 0)).isFalse();
+    ThroughputMonitor withoutRate = new ThroughputMonitor(null);
+
+    withoutRate.record(SECONDS.toNanos(1000), 0);
+
+    assertThat(withoutRate.isTooSlow()).isFalse();
   }
 }

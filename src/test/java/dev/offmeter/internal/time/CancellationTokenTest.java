@@ -36,13 +36,13 @@ class CancellationTokenTest {
 
   @Test
   void keepsTheFirstReason() {
-    assertThat(token.reason()).isNull();
+    assertThat(token.recordInterrupt()).isNull();
     assertThat(token.requestedReason()).isNull();
 
     token.cancel("the caller has cancelled it");
     token.cancel("the client was closed");
 
-    assertThat(token.reason()).isEqualTo("the caller has cancelled it");
+    assertThat(token.recordInterrupt()).isEqualTo("the caller has cancelled it");
     assertThat(token.requestedReason()).isEqualTo("the caller has cancelled it");
   }
 
@@ -61,10 +61,10 @@ class CancellationTokenTest {
     Thread.currentThread().interrupt();
     try {
       assertThat(token.requestedReason()).isNull();
-      assertThat(token.reason()).isEqualTo("the calling thread was interrupted");
+      assertThat(token.recordInterrupt()).isEqualTo("the calling thread was interrupted");
     } finally {
       assertThat(Thread.interrupted()).as("the flag is left").isTrue();
     }
-    assertThat(token.reason()).as("stays the reason").isNotNull();
+    assertThat(token.recordInterrupt()).as("stays the reason").isNotNull();
   }
 }
