@@ -522,7 +522,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
     }
     clocks.onPiece(now);
     if (fresh) {
-      endpoint.activity().onDelta(now);
+      endpoint.activity().onPiece(now);
     }
     if (fresh
         && delivering

@@ -50,7 +50,7 @@ public final class EndpointActivity {
   }
 
   /** Records a piece of an answer. */
-  public void onDelta(long now) {
+  public void onPiece(long now) {
     lastPiece = now;
   }
 

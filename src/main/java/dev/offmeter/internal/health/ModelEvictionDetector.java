@@ -14,7 +14,7 @@ final class ModelEvictionDetector {
   private static final int MANY = 3;
   private static final long WITHIN = Duration.ofMinutes(30).toNanos();
 
-  /** Longer than keeping a model warm takes to ask for it again, which is 2 min at most. */
+  /** Longer than {@link KeepWarmTask} takes to ask for the model again, 2 min at most. */
   private static final long SOON_AFTER_LOAD = Duration.ofMinutes(3).toNanos();
 
   private static final long LEFT_TO_CALLS = Duration.ofMinutes(10).toNanos();

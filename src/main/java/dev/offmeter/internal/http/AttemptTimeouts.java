@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param attempt for the whole attempt
  * @param connect for DNS, TCP and TLS
- * @param firstToken from dispatch to the first delta of answer or thinking
- * @param stall between two deltas, once the answer has begun
+ * @param firstToken from dispatch to the first piece of answer or thinking
+ * @param stall between two pieces, once the answer has begun
  * @param stream for the delivery of one streamed answer, the reader's pauses not counted
  * @param minimumRate the slowest rate of such an answer, null for any
  */

@@ -32,7 +32,7 @@ public interface ExchangeListener {
   /** Called when the head of a reply has arrived that has an answer after it. */
   default void onReply() {}
 
-  /** Called for each delta of answer or thinking. */
+  /** Called for each piece of answer or thinking: a delta that is not empty. */
   void onDelta();
 
   /** Called when the text is complete. Only the count of tokens may follow. */

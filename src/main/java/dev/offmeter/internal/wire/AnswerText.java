@@ -22,12 +22,12 @@ public final class AnswerText {
    * A repetition of all the text so far that is this long, in as many different characters, is no
    * coincidence.
    */
-  private static final int TELLING = 12;
+  private static final int CONCLUSIVE_LENGTH = 12;
 
-  private static final int TELLING_LETTERS = 5;
+  private static final int CONCLUSIVE_LETTERS = 5;
 
   /** A shorter repetition may be one: "ha" after "ha" is not. */
-  private static final int SUSPICIOUS = 4;
+  private static final int SUSPICIOUS_LENGTH = 4;
 
   private static final int SUSPICIOUS_LETTERS = 3;
 
@@ -135,7 +135,7 @@ public final class AnswerText {
       append(piece);
       return;
     }
-    if (longer && !held.isEmpty() && isTelling(previous)) {
+    if (longer && !held.isEmpty() && isConclusive(previous)) {
       cumulative = true;
       held.clear();
       emit(piece.substring(begun.length()));
@@ -195,7 +195,7 @@ public final class AnswerText {
    * frequent ones.
    */
   private boolean mayBeSnapshot(String piece) {
-    return withEnd || (pieces > 1 && (!repeats || isTelling(piece)) && held.size() < MOST_HELD);
+    return withEnd || (pieces > 1 && (!repeats || isConclusive(piece)) && held.size() < MOST_HELD);
   }
 
   /** Adds a snapshot of the whole answer. */
@@ -328,7 +328,7 @@ public final class AnswerText {
       onDoubt(TWICE);
     }
     if (repeats) {
-      if (!isTelling(held.get(0))) {
+      if (!isConclusive(held.get(0))) {
         onDoubt(TWICE);
       }
       held.clear();
@@ -394,12 +394,12 @@ public final class AnswerText {
     return text.strip().equals(other.strip());
   }
 
-  private static boolean isTelling(String text) {
-    return isVaried(text.strip(), TELLING, TELLING_LETTERS);
+  private static boolean isConclusive(String text) {
+    return isVaried(text.strip(), CONCLUSIVE_LENGTH, CONCLUSIVE_LETTERS);
   }
 
   private static boolean isSuspicious(String text) {
-    return isVaried(text.strip(), SUSPICIOUS, SUSPICIOUS_LETTERS);
+    return isVaried(text.strip(), SUSPICIOUS_LENGTH, SUSPICIOUS_LETTERS);
   }
 
   private static boolean isVaried(String text, int length, int letters) {

@@ -29,21 +29,21 @@ class EndpointActivityTest {
 
   @Test
   void aCallsOwnPiecesAreNoOtherCall() {
-    activity.onDelta(at(9));
+    activity.onPiece(at(9));
 
     assertThat(activity.isServingOthers(at(10), at(9))).isFalse();
   }
 
   @Test
   void aYoungPieceOfAnotherCallIsOne() {
-    activity.onDelta(at(9));
+    activity.onPiece(at(9));
 
     assertThat(activity.isServingOthers(at(10), at(0))).isTrue();
   }
 
   @Test
   void aPieceOlderThanHalfTheStallLimitIsNone() {
-    activity.onDelta(at(5));
+    activity.onPiece(at(5));
 
     assertThat(activity.isServingOthers(at(10), at(0))).isFalse();
   }
@@ -76,7 +76,7 @@ class EndpointActivityTest {
   @Test
   void aPieceIsNoAnswer() {
     assertThat(isFruitlessWith(0, 29)).isFalse();
-    activity.onDelta(at(30));
+    activity.onPiece(at(30));
 
     assertThat(isFruitlessWith(29, 31)).isTrue();
   }

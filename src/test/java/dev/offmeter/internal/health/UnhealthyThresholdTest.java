@@ -60,7 +60,7 @@ class UnhealthyThresholdTest {
     silentAt(10);
     wellAt(14);
     assertThat(silentAt(20)).isFalse();
-    activity.onDelta(Duration.ofSeconds(22).toNanos());
+    activity.onPiece(Duration.ofSeconds(22).toNanos());
 
     assertThat(silentAt(30)).isFalse();
     assertThat(silentAt(35)).isTrue();
