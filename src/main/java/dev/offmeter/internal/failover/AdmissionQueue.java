@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * Safe for use by many threads.
  */
 final class AdmissionQueue {
+  // No lock: each waiter's future decides, as a slot, the clock and the caller race to complete it.
   private final Queue<Waiter> waiters = new ConcurrentLinkedQueue<>();
   private final TimeSource time;
 
@@ -29,6 +30,7 @@ final class AdmissionQueue {
    */
   void release(GuardedEndpoint endpoint) {
     do {
+      // Over its limit, an endpoint hands none on: only so does the number of its calls fall.
       if (!endpoint.isOverLimit() && tryHandOver(endpoint)) {
         return;
       }
@@ -91,6 +93,7 @@ final class AdmissionQueue {
     CompletableFuture<Void> unused = event.thenRun(() -> waiter.slot.cancel(false));
     // In the queue before it tries: a slot that is freed in between is then handed to it.
     waiters.add(waiter);
+    // The circuits may have opened before this was in the queue to be told.
     waiter.cancelIfHopeless();
     takeFreeSlot(waiter);
     try {
@@ -115,6 +118,7 @@ final class AdmissionQueue {
     for (GuardedEndpoint endpoint : waiter.endpoints) {
       if (endpoint.tryAcquireSlot()) {
         if (!waiter.slot.complete(endpoint)) {
+          // Another slot was handed over first, or the wait is over.
           release(endpoint);
         }
         return;

@@ -46,6 +46,7 @@ import org.jspecify.annotations.Nullable;
  * methods are called by the thread that reads; the clocks run out on the timer's.
  */
 final class AttemptClocks {
+  /** Stands for never; differences of times this far apart do not overflow yet. */
   static final long FAR_AHEAD = Duration.ofDays(365).toNanos();
 
   /**
@@ -114,7 +115,8 @@ final class AttemptClocks {
   private long start;
   private long attemptLimitDue;
 
-  // Written by the reading thread, and read by the timer's.
+  // Written by the reading thread, and read by the timer's. No lock, which each piece would take:
+  // one that races with the end of a limit may come before it or after.
 
   private volatile long connectingSince;
   private volatile boolean connecting;
@@ -230,6 +232,7 @@ final class AttemptClocks {
 
   private void onTimeLimit(@Nullable Throwable late) {
     if (late != null && textEnded) {
+      // The answer is whole and must not be lost because the reply behind it is open still.
       alarm.onTrailerOverdue();
     } else if (late != null && !tryExtend(late)) {
       alarm.onTimeLimit(late);
@@ -258,6 +261,7 @@ final class AttemptClocks {
    */
   private void scheduleWatch(long now) {
     long wait = Math.max(0, Math.min(nextDueAt() - now, shortestClock()));
+    // However far ahead the next limit is: only a timer that fires late shows a pause.
     wait = Math.min(wait, ProcessPauseDetector.TICK);
     processPause.expect(now + wait);
     watch = time.timer().schedule(this::onWatch, wait, TimeUnit.NANOSECONDS);
@@ -300,12 +304,14 @@ final class AttemptClocks {
     try {
       reportSilence(now);
     } finally {
+      // Even if the alarm fails: without a next task no limit would ever end the attempt.
       scheduleWatch(now);
     }
   }
 
   private void reportSilence(long now) {
     if (hedgeDueAt() - now <= 0) {
+      // Once for each attempt, even if no hedge begins: its silence is no more reason later.
       hedgeAt = start + FAR_AHEAD;
       alarm.onHedgeDue();
     }
@@ -390,11 +396,13 @@ final class AttemptClocks {
   }
 
   private static long earlier(long one, long other) {
+    // Compared by their difference, because the clock may start anywhere and overflow.
     return one - other < 0 ? one : other;
   }
 
   /** A connection is looked for. */
   void onConnecting() {
+    // First, so that the timer never measures this search from the beginning of an earlier one.
     connectingSince = time.nanos();
     connecting = true;
     connected = false;
@@ -409,6 +417,7 @@ final class AttemptClocks {
   void onPiece(long now) {
     lastPiece = now;
     if (!begun) {
+      // Before the flag: a thread that sees the answer begun must find its time.
       firstPiece = now;
       begun = true;
     }
@@ -418,6 +427,7 @@ final class AttemptClocks {
   void onDelivery() {
     shareEnds = deadline.beginDelivery();
     streamEnds = lastPiece + timeouts.stream().toNanos();
+    // Last, so that the timer never finds a delivery without its own limits.
     delivering = true;
     timeLimit.complete(null);
   }

@@ -23,7 +23,10 @@ final class HedgeController {
   private final HedgingPolicy policy;
   private final CancellationToken callToken;
   private final CallRecorder recorder;
+
+  /** A token of the hedge's own: the loser is ended while the call goes on. */
   private final CancellationToken hedgeToken = new CancellationToken();
+
   private final ReentrantLock lock = new ReentrantLock();
 
   // The three below: under the lock. The timer's thread begins hedges while the call's moves on.
@@ -60,6 +63,7 @@ final class HedgeController {
     try {
       // While the call moves on, it and the hedge would take the same next endpoint.
       boolean wanted = !ended && !movingOn && outcome == null && call.hasHedgeCandidate();
+      // The budget comes last: it is spent by asking.
       if (!wanted || !policy.trySpend()) {
         return false;
       }
@@ -129,6 +133,7 @@ final class HedgeController {
       }
       reset();
     } catch (InterruptedException e) {
+      // The loop reads the flag next, as it does the token.
       Thread.currentThread().interrupt();
     } catch (CancellationException e) {
       // The loop reads the token next.
@@ -157,6 +162,7 @@ final class HedgeController {
 
   /** Returns the hedge's answer, if that is why the first endpoint's attempt was ended. */
   @Nullable ChatResponse winningAnswer() {
+    // No hedge may begin from here on: its answer would come after this has been decided.
     CompletableFuture<Step> hedged = setMovingOn(true);
     if (hedged == null) {
       return null;
@@ -176,6 +182,7 @@ final class HedgeController {
   void end() {
     lock.lock();
     try {
+      // A timer that fires at this moment would else ask an endpoint for a call that is over.
       ended = true;
     } finally {
       lock.unlock();

@@ -62,6 +62,7 @@ final class TimeoutClassifier {
 
   /** The failure for whichever limit has passed. */
   AttemptException limitPassed() {
+    // Several may have passed when the timer comes late: first those that may excuse the endpoint.
     if (clocks.isShareOver(now)) {
       return shareExceeded();
     }
@@ -132,6 +133,7 @@ final class TimeoutClassifier {
           ? AttemptException.of(excuse, what)
           : unlessExcused(FailureKind.STALLED, excuse, what, "");
     }
+    // Half of the usual timeout is time enough, unless the call spent some of it waiting elsewhere.
     return deadline.isExcuse(clocks.share(), timeouts.attempt())
         ? unlessExcused(FailureKind.ATTEMPT_TIMEOUT, excuse, what, "")
         : timeout(FailureKind.ATTEMPT_TIMEOUT, what);
@@ -145,6 +147,7 @@ final class TimeoutClassifier {
 
   private AttemptException timeout(FailureKind kind, String what) {
     if (clocks.hasPaused()) {
+      // The attempt says so and blames nobody; progress of others during the pause shows nothing.
       return AttemptException.of(kind, what);
     }
     if (kind == FailureKind.ATTEMPT_TIMEOUT && isSlow()) {
@@ -186,6 +189,7 @@ final class TimeoutClassifier {
 
   /** Returns whether the pieces came steadily until now. */
   private boolean isComingSteadily() {
+    // By its own pace: what is overdue for a quick answer is in time for a slow one.
     long meanGap = (clocks.lastPiece() - clocks.firstPiece()) / Math.max(1, pieces - 1);
     long allowed = Math.max(timeouts.attempt().toNanos() / 4, 3 * meanGap);
     return pieces > 1 && now - clocks.lastPiece() < allowed;
@@ -217,6 +221,7 @@ final class TimeoutClassifier {
   /** An excuse is good until it has gone on for long and nobody has got an answer. */
   private AttemptException unlessExcused(
       FailureKind kind, FailureKind excuse, String what, String why) {
+    // A delivery that went on until now has been no wait.
     long since = clocks.isDelivering() ? clocks.silentSince() : clocks.startedAt();
     endpoint.activity().recordFruitlessWait(since, now);
     return endpoint.activity().hasFruitlessWaitsOf(MAX_FRUITLESS_WAITS)

@@ -188,6 +188,7 @@ public final class HealthMonitor {
   /** Called when an attempt has ended without a byte. */
   public void onAttemptAbandoned(RunningAttempt attempt) {
     long begun = attempt.startedAt();
+    // A server loads for the call that came first: only its end aborts the load.
     boolean first = attempts.stream().noneMatch(other -> other.isWaitingLongerThan(begun));
     loadProgress.onAbandoned(begun, time.nanos(), first);
   }
@@ -213,6 +214,7 @@ public final class HealthMonitor {
     AttemptException failure =
         AttemptException.of(
             FailureKind.UNRESPONSIVE, "silent, and " + describeUnreachable(unreachable));
+    // The circuit opens before the attempts are ended, so that none of their calls comes back.
     breaker.openUnlessOpen(failure, () -> endAttempts(failure, unreachable));
   }
 
@@ -270,6 +272,7 @@ public final class HealthMonitor {
               assessSilence(
                   silentAttempt,
                   result,
+                  // A call that was served meanwhile has shown where the model is.
                   result.isContradicted() ? null : modelLoader.onProbe(result.status())));
     } else if (silentAttempt != null) {
       check(result -> assessSilence(silentAttempt, result, null));
@@ -327,6 +330,7 @@ public final class HealthMonitor {
    * @param unreachable the result of the health check
    */
   void endAttempts(AttemptException ifWaiting, AttemptException unreachable) {
+    // A silent check may itself be lost: then answers get longer to show that they go on.
     boolean certain = !UnhealthyThreshold.isSilent(unreachable);
     AttemptException ifAnswering =
         AttemptException.of(

@@ -337,6 +337,7 @@ public final class ModelLoader {
     Runnable late =
         () -> {
           if (!isRunning(load) || activity.hasServedSince(since)) {
+            // Calls are served, so the model is in memory: the load only waits behind them.
             return;
           }
           if (alone && load.isRequestedOnce()) {
@@ -397,6 +398,7 @@ public final class ModelLoader {
     } finally {
       lock.unlock();
     }
+    // Without the lock: if the request cannot be sent, this acts on the end of the load at once.
     requestLoad(begun);
     return begun;
   }
@@ -410,6 +412,7 @@ public final class ModelLoader {
           EndpointCircuitBreaker.MODEL_LOAD_TIMEOUT,
           probeResult -> onLoadReply(load, probeResult));
     } catch (AttemptException e) {
+      // Like a rejection: nothing follows for the model, and the next load has to wait.
       finishLoad(load, ProbeResult.of(ProbeResult.Status.UNAUTHORIZED, e));
     }
   }
@@ -526,6 +529,7 @@ public final class ModelLoader {
     }
     lock.lock();
     try {
+      // Before the result is acted on, which may begin the next load.
       currentLoad = null;
     } finally {
       lock.unlock();
@@ -533,6 +537,7 @@ public final class ModelLoader {
     try {
       onLoadResult(probeResult, load.duration(INSTANT.toNanos(), time.nanos()));
     } finally {
+      // Last, so that those who wait for the load find the state that follows from it.
       load.completion().complete(probeResult);
     }
   }
@@ -567,6 +572,7 @@ public final class ModelLoader {
       if (load == null) {
         onModelLoaded(true);
       } else {
+        // A call's piece proves the load, and its own reply may be lost.
         finishLoad(load, ProbeResult.READY);
       }
     } else if (!evictionDetector.isLoaded()) {
@@ -695,6 +701,7 @@ public final class ModelLoader {
 
   /** Takes the endpoint DOWN in the middle of a load, because its server is gone. */
   void abandonLoad(AttemptException failure) {
+    // Before the cancellation, whose failure would else take the endpoint DOWN for a vaguer reason.
     health.markDown(failure);
     probes.cancel(loadProbe);
     cancelRepetition();

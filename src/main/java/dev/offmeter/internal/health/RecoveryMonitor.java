@@ -69,7 +69,10 @@ public final class RecoveryMonitor {
 
   // Guarded by the lock.
   private final ReentrantLock lock = new ReentrantLock();
+
+  /** The number of state changes; the result of a check from before the last one is dropped. */
   private int episode;
+
   private long downSince;
   private boolean seenUnhealthy;
   private int consecutiveSilences;
@@ -107,7 +110,9 @@ public final class RecoveryMonitor {
         consecutiveSilences = 0;
         schedule(checkInterval.next(0));
       } else if (change.to() == EndpointState.DOWN && !breaker.isBackoffSetByServer()) {
+        // A server that names its own back-off is alive, and has said when it can be asked.
         downSince = time.nanos();
+        // A failure that opens at once, such as a refused connection, counts as a failing check.
         seenUnhealthy = breaker.isTrippedAtOnce();
         // Calls that wait there need to know at once, unless a health check has just found out.
         boolean known = change.cause() == FailureKind.UNRESPONSIVE;
@@ -159,6 +164,7 @@ public final class RecoveryMonitor {
     } finally {
       lock.unlock();
     }
+    // Without the lock: this calls the breaker and, through it, the client's listeners.
     act(result, back, tooSilent);
   }
 
@@ -182,6 +188,7 @@ public final class RecoveryMonitor {
                 || breaker.isModelNotFound());
     boolean conclusive = noSuchCheck ? checkSupported : !INCONCLUSIVE.contains(result.status());
     if (!well && conclusive && isTrusted(result.failure())) {
+      // Until the next result: no caller is to pay for a trial that is likely to fail.
       breaker.extendOpenUntil(time.nanos() + delay + CHECK_DURATION);
     }
     return seenUnhealthy && well && !result.isStartedBefore(downSince);
@@ -230,6 +237,7 @@ public final class RecoveryMonitor {
    */
   private long delayUntilNext() {
     long interval = checkInterval.next(time.nanos() - downSince);
+    // A quarter at least, so that checks that all time out do not follow each other at once.
     return Math.max(interval / 4, interval - (time.nanos() - checkedAt));
   }
 
