@@ -330,7 +330,7 @@ final class AttemptClocks {
     return begun ? start + FAR_AHEAD : hedgeAt;
   }
 
-  /** While it is being connected, that has a clock of its own. */
+  /** Returns when the endpoint's health is next in doubt; connecting has a clock of its own. */
   private long silenceCheckDueAt() {
     if (begun) {
       return midAnswerCheckDueAt();
@@ -376,7 +376,7 @@ final class AttemptClocks {
     return silentSince + Math.min(timeouts.stall().toNanos(), patience(silentSince));
   }
 
-  /** While others are still to come, a silence may take half of the time that is left. */
+  /** Returns how long a silence may last: half of the time left, while there are more endpoints. */
   private long patience(long silentSince) {
     return delivering && hasMoreEndpoints ? Math.max(0, shareEnds - silentSince) / 2 : FAR_AHEAD;
   }
@@ -536,7 +536,7 @@ final class AttemptClocks {
     return lastPiece;
   }
 
-  /** Since when the endpoint, and nobody else, has been waited for. */
+  /** Returns since when nothing but the endpoint has been waited for. */
   long silentSince() {
     if (!begun) {
       return start;

@@ -105,7 +105,9 @@ final class FailoverCall {
     }
   }
 
-  /** One step of the call. The order of what follows is the order in which endpoints are tried. */
+  /**
+   * Takes one step of the call. The order of its parts is the order in which endpoints are tried.
+   */
   private Step step() {
     // An endpoint is being asked. A failure there that does not end the call, and that the same
     // endpoint is not to be asked again for, leads to the next one in the step after this.
@@ -209,7 +211,7 @@ final class FailoverCall {
     return begin(admissions.tryAdmit(endpoint, share, token), share, token);
   }
 
-  /** Null without an admission. */
+  /** Begins at an endpoint that has admitted the call; returns null for no admission. */
   private @Nullable EndpointExecution begin(
       @Nullable Admission admission, DeadlineShare share, CancellationToken token) {
     if (admission == null) {
@@ -282,7 +284,7 @@ final class FailoverCall {
     return null;
   }
 
-  /** Null when no slot is free in time, or a model has been loaded first, which can answer now. */
+  /** Waits for a slot; returns null if none is free in time, or a model is loaded first. */
   private @Nullable GuardedEndpoint awaitSlotUnlessLoaded(List<GuardedEndpoint> loading) {
     ModelLoadWaiters.Waiter waiter = new ModelLoadWaiters.Waiter();
     loading.forEach(endpoint -> endpoint.loadWaiters().add(waiter));

@@ -100,7 +100,9 @@ final class GuardedEndpoint {
             shared.checkInterval());
   }
 
-  /** To ask somebody else's server again soon may be billed, or limited. */
+  /**
+   * Returns the policy; a managed server's is without the short back-off, as calls may be billed.
+   */
   private BackoffPolicy backoffPolicy(SharedResources shared) {
     BackoffPolicy backoffPolicy = shared.backoffPolicy();
     return config.locality() == Locality.SELF_HOSTED

@@ -43,8 +43,8 @@ final class RetryPolicy {
       return Optional.empty();
     }
     Duration own = Duration.ofMillis(INTERVALS.apply(retry));
-    Duration asked = failure.retryAfter().orElse(Duration.ZERO);
-    Duration backoff = longest(own, asked, coolDown(endpoint));
+    Duration byServer = failure.retryAfter().orElse(Duration.ZERO);
+    Duration backoff = longest(own, byServer, coolDown(endpoint));
     return backoff.toNanos() < share ? Optional.of(backoff) : Optional.empty();
   }
 

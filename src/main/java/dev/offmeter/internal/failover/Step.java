@@ -5,10 +5,10 @@ import dev.offmeter.ChatResponse;
 
 /** The outcome of one step of a call, or of its stay at one endpoint. */
 sealed interface Step {
-  /** There is more to be done. */
+  /** Stands for each step after which another follows. */
   Step CONTINUE = new Continue();
 
-  /** There is no answer to be had here any more. */
+  /** Stands for each step after which no answer can be had here. */
   Step EXHAUSTED = new Exhausted();
 
   /** Another step follows; a stream shows its reader first what has come. */

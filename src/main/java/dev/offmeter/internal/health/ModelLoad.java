@@ -17,7 +17,9 @@ import java.util.concurrent.CompletableFuture;
  * threads.
  */
 final class ModelLoad {
-  /** After a load has taken this long, a model that is listed is in memory, or takes long. */
+  /**
+   * The least wait for a load's reply once its model is listed: by then the reply is probably lost.
+   */
   private static final long LISTED = Duration.ofSeconds(20).toNanos();
 
   private static final long LISTED_AT_MOST = Duration.ofMinutes(1).toNanos();

@@ -230,13 +230,20 @@ final class HttpDiagnostics implements Transport.Diagnostics {
 
   private List<Fact> fetchAnswer() {
     over = true;
-    ChatRequest asked = question;
-    if (asked == null) {
+    ChatRequest request = question;
+    if (request == null) {
       return List.of();
     }
     Exchange exchange =
         new HttpExchange(
-            client, connections, config, adapted, asked, IGNORED, offloadedTasks.get(), canceller);
+            client,
+            connections,
+            config,
+            adapted,
+            request,
+            IGNORED,
+            offloadedTasks.get(),
+            canceller);
     setRunning(exchange::cancel);
     long since = System.nanoTime();
     try (exchange) {

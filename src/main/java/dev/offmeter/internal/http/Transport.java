@@ -42,7 +42,9 @@ public final class Transport implements AutoCloseable {
   private final Executor canceller;
   private final LongSupplier nanos;
 
-  /** Null as long as there is no server: a client of functions alone works without OkHttp. */
+  /**
+   * The connections of all servers; null for a client of functions alone, which needs no OkHttp.
+   */
   private volatile @Nullable Shared shared;
 
   /**

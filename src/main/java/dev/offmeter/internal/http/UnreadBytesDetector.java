@@ -150,15 +150,15 @@ final class UnreadBytesDetector {
       if (!(buffer instanceof BufferedSource read) || read.getBuffer().size() > 0) {
         return true;
       }
-      Object asked = null;
+      Object checked = null;
       for (Field socket : sockets) {
         Object next = socket.get(connection);
         if (!(next instanceof Socket open)
             // Without TLS both are one; to ask costs a system call.
-            || (next != asked && open.getInputStream().available() > 0)) {
+            || (next != checked && open.getInputStream().available() > 0)) {
           return true;
         }
-        asked = next;
+        checked = next;
       }
       return false;
     }

@@ -31,7 +31,7 @@ public final class AnswerText {
 
   private static final int SUSPICIOUS_LETTERS = 3;
 
-  /** More pieces than a server needs to show how it sends. */
+  /** The most pieces that are held back: a server needs fewer to show how it sends. */
   private static final int MOST_HELD = 32;
 
   private static final long PRIME = 1_000_003;

@@ -87,9 +87,9 @@ record ErrorBody(boolean json, String message, String type, String code) {
     if (error.isArray()) {
       return listed(error, "", code(node));
     }
-    ErrorBody told = described(node);
+    ErrorBody own = described(node);
     // A status alone also occurs in replies without an error.
-    return told.message().isEmpty() && !node.path("type").isTextual() ? NONE : told;
+    return own.message().isEmpty() && !node.path("type").isTextual() ? NONE : own;
   }
 
   /** Parses an error's text, which may be JSON once more. */
@@ -111,8 +111,8 @@ record ErrorBody(boolean json, String message, String type, String code) {
     int start = at > 0 && text.charAt(at - 1) == '[' ? at - 1 : at;
     ErrorBody inner = start < 0 ? NONE : parse(passedOn(text.substring(start)));
     if (!inner.json()) {
-      String told = TEMPLATE_SOURCE.matcher(printed(text)).replaceFirst("");
-      return new ErrorBody(true, ValidationErrors.ofPrinted(told), type, code);
+      String message = TEMPLATE_SOURCE.matcher(printed(text)).replaceFirst("");
+      return new ErrorBody(true, ValidationErrors.ofPrinted(message), type, code);
     }
     String lead = text.substring(0, start).strip();
     return new ErrorBody(
@@ -137,9 +137,9 @@ record ErrorBody(boolean json, String message, String type, String code) {
     String type = node.path("type").asText(node.path("error_type").asText(""));
     String code = code(node);
     for (String field : FIELDS) {
-      ErrorBody told = told(node.path(field), type, code);
-      if (told.json() && !told.message().isEmpty()) {
-        return passedOnBy(node, status(told, node));
+      ErrorBody inner = ofValue(node.path(field), type, code);
+      if (inner.json() && !inner.message().isEmpty()) {
+        return passedOnBy(node, status(inner, node));
       }
     }
     String odd = oddlyNamed(node);
@@ -147,7 +147,7 @@ record ErrorBody(boolean json, String message, String type, String code) {
     return status(new ErrorBody(some, odd, type, code), node);
   }
 
-  private static ErrorBody told(JsonNode value, String type, String code) {
+  private static ErrorBody ofValue(JsonNode value, String type, String code) {
     if (value.isTextual()) {
       return unwrapped(value.asText(), type, code);
     }
@@ -163,7 +163,7 @@ record ErrorBody(boolean json, String message, String type, String code) {
     if (validation && !details.isEmpty()) {
       return new ErrorBody(true, details, VALIDATION, code);
     }
-    return told(list.path(0), type, code);
+    return ofValue(list.path(0), type, code);
   }
 
   /** Returns the provider's error if OpenRouter forwards one; its own message then says nothing. */

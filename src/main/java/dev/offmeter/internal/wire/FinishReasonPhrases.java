@@ -143,7 +143,7 @@ public final class FinishReasonPhrases {
 
   /** The meaning of a word for its answer; each outweighs those before it. */
   public enum Meaning {
-    /** There is no reason yet. */
+    /** No reason has come yet. */
     NOTHING,
     /** An unknown word: a reason in the model, or a word for not having ended. */
     UNKNOWN,

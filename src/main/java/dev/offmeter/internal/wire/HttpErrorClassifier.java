@@ -186,8 +186,8 @@ public final class HttpErrorClassifier {
   }
 
   /** Classifies a router's words: the server behind it is not there yet, or loads its model. */
-  private static FailureKind failed(String told) {
-    String text = told.toLowerCase(Locale.ROOT);
+  private static FailureKind failed(String message) {
+    String text = message.toLowerCase(Locale.ROOT);
     if (text.startsWith("proxy error") || text.contains("could not establish connection")) {
       return FailureKind.ORIGIN_UNREACHABLE;
     }
@@ -244,9 +244,9 @@ public final class HttpErrorClassifier {
   /** Returns the failure in the server's words, or else in the library's. */
   private static AttemptException worded(
       FailureKind kind, ErrorResponse reply, ErrorBody error, String otherwise) {
-    String told = message(reply, error);
-    if (!told.isEmpty()) {
-      return AttemptException.told(kind, ErrorClassifier.shown(kind, told));
+    String message = message(reply, error);
+    if (!message.isEmpty()) {
+      return AttemptException.told(kind, ErrorClassifier.shown(kind, message));
     }
     return AttemptException.of(kind, isHtml(reply.body()) ? "an HTML page" : otherwise);
   }

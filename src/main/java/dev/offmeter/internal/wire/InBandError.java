@@ -93,9 +93,9 @@ public final class InBandError {
     // A message alone could be part of an answer, unless a server is known to report errors so.
     boolean coded =
         isCoded(node.path("code")) || isCoded(node.path("status")) || type.equals("error");
-    boolean told = message.isTextual() && (coded || isWorded(node));
+    boolean worded = message.isTextual() && (coded || isWorded(node));
     boolean named = NAMES.stream().anyMatch(name -> node.path(name).isTextual());
-    return listed || nested || problem || told || named || hasOddName(node);
+    return listed || nested || problem || worded || named || hasOddName(node);
   }
 
   private static boolean isWorded(JsonNode node) {

@@ -180,7 +180,7 @@ public final class QuotationStripper {
     return PERSONAL.matcher(TAG.matcher(text).replaceAll("<" + CUT + ">")).replaceAll(CUT);
   }
 
-  /** With one mark of one kind wherever there is one of any. */
+  /** Returns the text with each quotation mark, of any kind, as a single one of one kind. */
   private static String marked(String text) {
     String plain = ENTITY.matcher(text).replaceAll("\"");
     return RUN.matcher(plain).replaceAll(run -> run.group().substring(0, 1));

@@ -16,7 +16,7 @@ public final class RequestAdaptations {
   /** Returns the request without the refused field; null if none of the library's was refused. */
   public static Protocol.@Nullable Adaptation without(
       ProtocolDescriptor.ServerConfig server,
-      Protocol asked,
+      Protocol protocol,
       ProtocolDescriptor.ProtocolFactory maker,
       ProtocolDescriptor api,
       ChatRequest request,
@@ -26,7 +26,7 @@ public final class RequestAdaptations {
     for (OmissibleField refused : RejectedFieldFinder.in(refusal, fields)) {
       String name = refused.name();
       Protocol without = maker.make(server.with(server.variant().omitting(name)));
-      if (size(without.request(request)) != size(asked.request(request))) {
+      if (size(without.request(request)) != size(protocol.request(request))) {
         return new Protocol.Adaptation(
             without,
             "is asked without the field " + name + " from now on: its server refuses that field");

@@ -364,11 +364,11 @@ public final class SseReader implements ReplyReader {
     if (Utf8Validator.isValid(event, length)) {
       return;
     }
-    JsonNode told = Json.tree(new String(event, 0, length, StandardCharsets.UTF_8));
-    if (InBandError.isIn(told)) {
-      throw InBandError.of(told);
+    JsonNode error = Json.tree(new String(event, 0, length, StandardCharsets.UTF_8));
+    if (InBandError.isIn(error)) {
+      throw InBandError.of(error);
     }
-    if (!told.isMissingNode() || !atEnd) {
+    if (!error.isMissingNode() || !atEnd) {
       throw junk(BoundedInputStream.NO_UTF8);
     }
   }

@@ -19,11 +19,11 @@ public final class OllamaContextWindow {
   /** The engine rounds a context up to a multiple of this. */
   private static final long STEP = 256;
 
-  private final long asked;
+  private final long configured;
   private volatile long listed = UNKNOWN;
 
   public OllamaContextWindow(ProtocolDescriptor.ServerConfig server) {
-    this.asked =
+    this.configured =
         server.options().get("num_ctx") instanceof Number tokens
             ? Math.min(tokens.longValue(), Integer.MAX_VALUE)
             : UNKNOWN;
@@ -40,7 +40,7 @@ public final class OllamaContextWindow {
    * @throws AttemptException if the server dropped the beginning of the conversation
    */
   void check(Usage usage, FinishReason reason) throws AttemptException {
-    long most = asked > UNKNOWN ? asked : listed;
+    long most = configured > UNKNOWN ? configured : listed;
     long room = (most + STEP - 1) / STEP * STEP;
     long tokens = (long) usage.inputTokens() + usage.outputTokens();
     boolean counted = usage.inputTokens() > 0 && usage.outputTokens() > 0;
