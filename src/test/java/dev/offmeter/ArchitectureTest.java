@@ -226,7 +226,7 @@ class ArchitectureTest {
     assertThat(used).isEqualTo(LAYERS);
   }
 
-  /** From one layer to another. */
+  /** Returns the dependencies that cross from one layer to another. */
   private static Stream<Dependency> arrows() {
     return MAIN.stream()
         .flatMap(type -> type.getDirectDependenciesFromSelf().stream())

@@ -80,7 +80,7 @@ class DocumentationTest {
     assertThat(broken).isEmpty();
   }
 
-  /** As GitHub makes them of headings. */
+  /** Returns the anchors that GitHub makes of a page's headings. */
   private static List<String> anchors(Path page) throws IOException {
     return Files.readAllLines(page).stream()
         .filter(line -> line.startsWith("#"))

@@ -26,7 +26,7 @@ final class PublicApi {
 
   private PublicApi() {}
 
-  /** In order of their names. */
+  /** Returns the public types in order of their names. */
   static Stream<Class<?>> types(JavaClasses all) {
     return all.stream()
         .<Class<?>>map(type -> type.reflect())

@@ -110,7 +110,7 @@ class PublicApiTest {
             .collect(Collectors.joining(", ", "<", ">"));
   }
 
-  /** Without the packages that everybody knows. */
+  /** Returns the name of a type without the packages that everybody knows. */
   private static String shortly(Type type) {
     return type.getTypeName()
         .replaceAll("\\b(dev\\.offmeter|java\\.(lang|util|time)(\\.function)?)\\.(?=[A-Z])", "")

@@ -444,7 +444,7 @@ class SettingsTableTest {
     assertThat(names(endpoint(), 1)).isEqualTo(new TreeSet<>(List.of(known.split(", "))));
   }
 
-  /** But for two that say which endpoint it is, and when it is asked. */
+  /** Two keys are missing on purpose: they say which endpoint it is, and when it is asked. */
   @Test
   void theTableOfAnEndpointHasEveryKeyOfLiteLlm() throws Exception {
     Field keys =

@@ -117,7 +117,7 @@ class SurrogatesTest {
     assertThat(sent.toLowerCase(java.util.Locale.ROOT)).doesNotContain("\\ud83d", "\\ude00", "?");
   }
 
-  /** As UTF-8, as JSON escapes it, as the half that it was, and as one who cannot read it. */
+  /** The forms of half a character: UTF-8, a JSON escape, the half itself, and a question mark. */
   @ParameterizedTest
   @ValueSource(strings = {"\ufffd", "\\ufffd", "\\ud83d", "?", "\ufffd\ufffd\ufffd"})
   void whatAServerRepeatsOfItIsKnownAgain(String repeated) {

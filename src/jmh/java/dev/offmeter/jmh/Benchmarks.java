@@ -37,7 +37,9 @@ public final class Benchmarks {
     }
   }
 
-  /** Else the client that is measured first would meet a slower server than the others. */
+  /**
+   * Warms the server up: the client measured first would else meet a slower one than the others.
+   */
   private static void warmUp(String url) throws IOException {
     BareOkHttp client = new BareOkHttp(url);
     for (int i = 0; i < 30_000; i++) {

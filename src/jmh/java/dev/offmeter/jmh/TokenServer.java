@@ -65,7 +65,7 @@ final class TokenServer {
     }
   }
 
-  /** At least 1, because 0 is for ever. */
+  /** Returns the ms until the next token is due: at least 1, because 0 is for ever; 0 for none. */
   private long untilDue() {
     Stream next = streams.peek();
     return next == null ? 0 : Math.max(1, next.due - System.currentTimeMillis());

@@ -36,7 +36,7 @@ final class LlamaServer implements AutoCloseable {
     process = Processes.start(command, log);
   }
 
-  /** One that is still to load its model, or even to listen. */
+  /** Starts a server that does not yet listen, or has still to load its model. */
   static LlamaServer starting(Path folder, TinyModel model, String... options) {
     try {
       Path file = folder.resolve("model-%d-%d.gguf".formatted(model.width(), model.layers()));
@@ -46,7 +46,7 @@ final class LlamaServer implements AutoCloseable {
     }
   }
 
-  /** One that is ready to answer. */
+  /** Starts a server, and waits until it is ready to answer. */
   static LlamaServer ready(Path folder, TinyModel model, String... options) {
     LlamaServer server = starting(folder, model, options);
     await("a llama-server that is ready; its log is " + server.log)
@@ -56,7 +56,7 @@ final class LlamaServer implements AutoCloseable {
     return server;
   }
 
-  /** This, unless its process has ended: then a failure with what it printed last. */
+  /** Returns this server; fails with its last output if its process has ended. */
   LlamaServer requireRunning() {
     if (!process.isAlive()) {
       throw new AssertionError("llama-server ended:\n" + Processes.tail(log));

@@ -19,7 +19,7 @@ final class Nginx implements AutoCloseable {
   private final String scheme;
   private final Process process;
 
-  /** In one process and with all of its files in one folder, it needs no rights of its own. */
+  /** The configuration: one process with all files in one folder needs no privileges. */
   private static final String CONFIGURATION =
       """
       daemon off;

@@ -45,7 +45,7 @@ record TinyModel(int tokensPerAnswer, int width, int layers) {
     return new TinyModel(Integer.MAX_VALUE, 512, 8);
   }
 
-  /** As large as it takes to be seen while it is loaded. */
+  /** Returns a model so large that its load can be seen. */
   static TinyModel large() {
     return new TinyModel(20, 1024, 12);
   }

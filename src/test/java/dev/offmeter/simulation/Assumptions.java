@@ -21,7 +21,9 @@ final class Assumptions {
 
   static final Duration WORKING_DAY = Duration.ofHours(10);
 
-  /** One way through a CDN's edge and a tunnel to a line at home; to a rented machine. */
+  /**
+   * The time of one way through a CDN's edge and a tunnel to a line at home; to a rented machine.
+   */
   static final Duration WAY_HOME = Duration.ofMillis(40);
 
   static final Duration WAY_ARM = Duration.ofMillis(20);
@@ -45,7 +47,7 @@ final class Assumptions {
   /** The limits of the endpoints: Offmeter's defaults. */
   static final Duration HOME_LIMIT = Duration.ofSeconds(15);
 
-  /** As many as the node works on at once; a call more goes to the next endpoint. */
+  /** The bulkhead slots, as many as the node works on at once; one more call moves on. */
   static final int HOME_PLACES = 1;
 
   static final Duration ARM_LIMIT = Duration.ofSeconds(120);
@@ -57,10 +59,10 @@ final class Assumptions {
 
   static final Duration TIMER_PAUSE = Duration.ofSeconds(30);
 
-  /** Until the edge notices that the other end of a tunnel is gone without a goodbye. */
+  /** The time until the edge notices that the other end of a tunnel is gone without a goodbye. */
   static final Duration EDGE_NOTICES = Duration.ofSeconds(30);
 
-  /** From power to a tunnel that is up, and from there to an Ollama that listens. */
+  /** The time from power to a tunnel that is up, and from there to an Ollama that listens. */
   static final Duration BOOT = Duration.ofMinutes(2);
 
   static final Duration OLLAMA_STARTS = Duration.ofSeconds(5);
@@ -81,7 +83,9 @@ final class Assumptions {
           new Incidents(Outage.WEDGED_SILENT, 2, Duration.ofMinutes(10), Duration.ofHours(2)),
           new Incidents(Outage.WEDGED_ERRORS, 2, Duration.ofMinutes(10), Duration.ofHours(2)));
 
-  /** Somebody else uses another model there twice a working day, too: not in the table. */
+  /**
+   * The outages of a home where another model is used too, twice a working day: not in the table.
+   */
   static final List<Incidents> SHARED_HOME =
       Stream.concat(
               HOME.stream(),

@@ -9,7 +9,7 @@ import java.util.Random;
 
 /** The outages of a node in a year, and their times: the same for each way of calling it. */
 record IncidentSchedule(List<Incident> blows) {
-  /** After one, nothing else for so long that the node is up again. */
+  /** The time after an outage without another, so that the node is up again. */
   private static final Duration REST = Duration.ofMinutes(5);
 
   record Incident(Outage what, long at, Duration lasts) {}

@@ -62,7 +62,7 @@ enum Outage {
       wedges(node, VirtualOllama.Wedge.ERRORS, lasts);
     }
   },
-  /** Somebody else asks the server for another model, and it has room for one. */
+  /** Another user asks for another model, and the server has room for one. */
   OTHER_MODEL {
     @Override
     void begin(VirtualNode node, Duration lasts) {

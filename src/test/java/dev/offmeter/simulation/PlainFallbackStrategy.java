@@ -59,7 +59,7 @@ final class PlainFallbackStrategy implements SimulatedYear.CallStrategy {
       this.breaker = breaker;
     }
 
-    /** As with any bulkhead, a place is wanted before the breaker is asked. */
+    /** Returns whether the call is admitted: as with any bulkhead, a slot is needed first. */
     boolean isLetIn() {
       if (places == 0 || !open) {
         return places > 0;

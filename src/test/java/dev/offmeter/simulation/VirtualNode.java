@@ -75,7 +75,7 @@ final class VirtualNode {
     return sight != Reachability.GONE;
   }
 
-  /** From now on it looks so. What is under way ends, or is not heard of again. */
+  /** Sets how the node looks from now on. Open requests end, or are not heard of again. */
   void setReachability(Reachability now) {
     sight = now;
     ollama.abort();
@@ -123,7 +123,7 @@ final class VirtualNode {
         .withRetryAfter(Duration.ofSeconds(120));
   }
 
-  /** Whoever asked has gone. */
+  /** Called when the client of a request has gone. */
   void onDropped(VirtualRequest line) {
     open.remove(line);
     ollama.onDropped(line);

@@ -82,7 +82,7 @@ final class VirtualOllama {
     }
   }
 
-  /** Somebody asks for another model, and there is room for one: it goes as soon as it is idle. */
+  /** Evicts the model as soon as it is idle: another was asked for, and there is room for one. */
   void evictModel() {
     pushedOut = true;
     if (current == null) {
@@ -90,7 +90,7 @@ final class VirtualOllama {
     }
   }
 
-  /** From now on calls are treated so, those under way included. */
+  /** Treats calls so from now on, those under way included. */
   void setWedge(Wedge how) {
     List<VirtualRequest> working = List.copyOf(queue);
     VirtualRequest first = current;
@@ -236,7 +236,7 @@ final class VirtualOllama {
     next();
   }
 
-  /** Whoever asked has gone. */
+  /** Called when the client of a request has gone. */
   void onDropped(VirtualRequest line) {
     queue.remove(line);
     if (line.equals(current)) {

@@ -113,7 +113,7 @@ final class VirtualRequest {
     }
   }
 
-  /** Whoever asked does not wait any more, of which the node learns. */
+  /** Ends the wait for the reply; the node learns of it a moment later. */
   void cancel() {
     if (!ended) {
       arrives(new Event(true, null, AttemptException.of(FailureKind.CONNECTION_LOST, "given up")));

@@ -11,7 +11,7 @@ import java.util.Locale;
 
 /** The endpoints of a client in columns, narrow enough for any terminal. */
 final class EndpointTable {
-  /** With a longer name the columns would be too wide. */
+  /** The longest name: with a longer one the columns would be too wide. */
   private static final int NAME_AT_MOST = 12;
 
   private final List<EndpointStatus> endpoints;

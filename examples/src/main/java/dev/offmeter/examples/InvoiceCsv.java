@@ -121,7 +121,7 @@ final class InvoiceCsv {
     }
   }
 
-  /** With all its lines: a quote left open swallows the rows below. */
+  /** Records a problem with all lines of its row: a quote left open swallows the rows below. */
   private void reject(long first, String reason) {
     long last = rows.getCurrentLineNumber();
     String lines = last > first ? "lines " + first + " to " + last : "line " + first;

@@ -49,7 +49,7 @@ final class InvoiceRow {
         Integer.parseInt(matching(row, "reminders", REMINDERS, "a whole number from 0 to 99")));
   }
 
-  /** One line: a line break in a name would start a new header in the email. */
+  /** Returns a value of one line: a line break in a name would start a new header in the email. */
   private static String text(CSVRecord row, String column) {
     String value = row.get(column);
     if (value.isBlank() || CONTROL.matcher(value).find()) {

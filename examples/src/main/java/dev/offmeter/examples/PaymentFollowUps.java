@@ -73,7 +73,7 @@ public final class PaymentFollowUps {
     }
   }
 
-  /** One token of each server. */
+  /** Checks the endpoints, by one token of each server. */
   private int checked(Map<String, String> environment) throws CannotRun {
     try (LlmClient llm = client(environment)) {
       Diagnosis diagnosis = llm.diagnose();

@@ -8,7 +8,7 @@ import java.util.Map;
 
 /** Shows a draft while it is written, and takes it back when it has become void. */
 final class Screen {
-  /** From here on a row ends at the next space, so that few words are cut in two. */
+  /** The column from which on a row ends at the next space, so that few words are cut in two. */
   private static final int NEARLY_FULL = 66;
 
   private final PrintStream out;
@@ -21,7 +21,7 @@ final class Screen {
     this.clears = clears;
   }
 
-  /** One that clears what is void if there is a terminal that can, else says it in a line. */
+  /** Returns a screen that erases a void draft if the terminal can, and else says so in a line. */
   static Screen of(PrintStream out, Map<String, String> environment) {
     return new Screen(out, Terminal.canClear(environment));
   }
@@ -32,7 +32,7 @@ final class Screen {
     reset();
   }
 
-  /** Without control characters: a model must not be able to steer the terminal. */
+  /** Prints the text without control characters: a model must not be able to steer the terminal. */
   void shows(String text) {
     text.codePoints()
         .map(c -> c == '\t' ? ' ' : c)

@@ -24,7 +24,7 @@ final class Terminal {
     return !plain && isTerminal(System.console());
   }
 
-  /** From JDK 22 on there may be a console without a terminal, of which 17 knows nothing. */
+  /** Returns whether the console is a terminal: from JDK 22 on, it may be none. */
   private static boolean isTerminal(Console console) {
     try {
       return console != null && (boolean) Console.class.getMethod("isTerminal").invoke(console);
@@ -38,7 +38,7 @@ final class Terminal {
     return character < WIDE ? 1 : 2;
   }
 
-  /** As much of a text as one row holds, without what could steer the terminal. */
+  /** Returns as much of a text as one row holds, without what could steer the terminal. */
   static String row(String text) {
     String plain = text.replaceAll("\\p{Cc}", " ");
     return plain.codePoints().map(Terminal::width).sum() <= COLUMNS

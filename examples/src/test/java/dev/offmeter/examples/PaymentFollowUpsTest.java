@@ -244,7 +244,7 @@ final class PaymentFollowUpsTest {
     return Files.writeString(home.resolve("invoices.csv"), text);
   }
 
-  /** With long limits: on a busy machine a first connection can take seconds. */
+  /** Returns settings with long limits: on a busy machine a first connection can take seconds. */
   private Map<String, String> primary() {
     String one = "OFFMETER_ENDPOINTS_0_";
     String url = ollama.url("/").toString();

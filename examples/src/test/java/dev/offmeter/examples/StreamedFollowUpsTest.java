@@ -164,7 +164,7 @@ final class StreamedFollowUpsTest {
     return status;
   }
 
-  /** With long limits: on a busy machine a first connection can take seconds. */
+  /** Returns settings with long limits: on a busy machine a first connection can take seconds. */
   private static Map<String, String> endpoints(MockWebServer... servers) {
     Map<String, String> environment = new HashMap<>();
     for (int i = 0; i < servers.length; i++) {
@@ -190,7 +190,7 @@ final class StreamedFollowUpsTest {
     }
   }
 
-  /** Of the last run, without the times. */
+  /** Returns the table of the last run, without the times. */
   private String table() {
     String shown = out.text();
     return shown.substring(shown.lastIndexOf("\ninvoice ")).replaceAll("[0-9]+\\.[0-9]+", "0.00");

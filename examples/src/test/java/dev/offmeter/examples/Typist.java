@@ -23,7 +23,7 @@ record Typist(Watched screen, List<String> pieces, String end) implements MockRe
     return new MockResponse.Builder().body(typist).build();
   }
 
-  /** One whose machine is switched off in the middle of a line. */
+  /** Returns the reply of a machine that is switched off in the middle of a line. */
   static MockResponse dying(Watched screen, String... pieces) {
     Typist typist = new Typist(screen, List.of(pieces), "{\"model\":\"qw");
     return new MockResponse.Builder()

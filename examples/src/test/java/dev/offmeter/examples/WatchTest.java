@@ -136,7 +136,7 @@ final class WatchTest {
     return new PaymentFollowUps(toOut, toErr, CLOCK).run(environment, args);
   }
 
-  /** With long limits: on a busy machine a first connection can take seconds. */
+  /** Returns settings with long limits: on a busy machine a first connection can take seconds. */
   private Map<String, String> endpoint() {
     Map<String, String> environment = new HashMap<>();
     String prefix = "OFFMETER_ENDPOINTS_0_";

@@ -8,7 +8,7 @@ import java.time.Duration;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
-/** Since when and for how long an endpoint is left alone. */
+/** The state knows when a back-off began and how long it lasts. */
 class BackoffStateTest {
   private static final BackoffPolicy TEN_SECONDS_FOR_EACH =
       new BackoffPolicy() {

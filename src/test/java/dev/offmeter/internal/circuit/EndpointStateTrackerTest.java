@@ -15,7 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** One state after the other, and who hears of each. */
+/** Listeners hear of one state after the other. */
 class EndpointStateTrackerTest {
   private static final AttemptException GONE =
       AttemptException.of(FailureKind.TUNNEL_DOWN, "nobody there");

@@ -13,7 +13,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Three requests within any minute. */
 class RequestRateLimiterTest {
-  /** One of them lets the machine's clock overflow within the minute. */
+  /** A start at which the machine's clock overflows within the minute. */
   private static final long OVERFLOWING = Long.MAX_VALUE - 30_000_000_000L;
 
   private final RequestRateLimiter limiter = new RequestRateLimiter(3);

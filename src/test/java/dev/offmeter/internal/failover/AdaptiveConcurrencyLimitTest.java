@@ -36,7 +36,7 @@ class AdaptiveConcurrencyLimitTest {
     }
   }
 
-  /** One that waits out its limit while so many others are served. */
+  /** Lets one call wait out its limit while so many others are served. */
   private void overload(int served) {
     AdaptiveConcurrencyLimit.EntrySnapshot waits = limit.snapshot(time.nanos());
     for (int i = 0; i < served; i++) {

@@ -81,7 +81,7 @@ class BoundedSocketTest {
     assertThat(read(socket, 3 * MOST)).isEqualTo(3 * MOST);
   }
 
-  /** Of the JDK that runs this, too. */
+  /** The methods are those of the JDK that runs this. */
   @Test
   void allElseIsTheOtherSockets() {
     Stream<Method> open =

@@ -105,7 +105,7 @@ class OffloadedTaskTest {
   private final UnreturnedTasks timed = new UnreturnedTasks(nanos::get);
   private final AtomicInteger begun = new AtomicInteger();
 
-  /** In order, so that none that begins later overtakes one that waits. */
+  /** Fair, so that no task that begins later overtakes one that waits. */
   private final Semaphore answers = new Semaphore(0, true);
 
   private String answer() {

@@ -50,7 +50,7 @@ class HugeNumbersTest {
       "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"%s\"},\"b\":{\"enum\":[1,2.5]},"
           + "\"c\":{\"const\":1e999999998}}}";
 
-  /** Whatever a model may write a number for. */
+  /** The types for which a model may write a number. */
   record Sums(double a, float b, long c, BigDecimal d, BigInteger e) {}
 
   private static Stream<Arguments> numbers() {

@@ -119,7 +119,7 @@ class ContractTest {
     }
   }
 
-  /** From where on the end marker has come: what follows is a count, or nothing. */
+  /** Returns the position from which on the end marker has come: a count follows, or nothing. */
   private static int wholeFrom(ProtocolReplies spoken, String reply) {
     return switch (spoken) {
       case OPENAI -> reply.indexOf("\"finish_reason\":\"stop\"");

@@ -304,7 +304,7 @@ public final class MutatedReplies {
     return joined(before, value.getBytes(StandardCharsets.UTF_8), tail(reply, to));
   }
 
-  /** One line is gone, comes twice, or changes its place with another. */
+  /** Returns the reply with one line gone, doubled, or swapped with another. */
   private byte[] linesMoved(byte[] reply) {
     String[] split = new String(reply, StandardCharsets.ISO_8859_1).split("(?<=\n)");
     List<String> lines = new ArrayList<>(List.of(split));

@@ -39,7 +39,7 @@ public final class ScriptedBody implements Source {
     return delivery;
   }
 
-  /** So many bytes at a time. */
+  /** Splits the body into parts of so many bytes. */
   public ScriptedBody splitEvery(int size) {
     byte[] all = pieces.remove();
     for (int from = 0; from < all.length; from += size) {
@@ -48,7 +48,7 @@ public final class ScriptedBody implements Source {
     return this;
   }
 
-  /** In two pieces. */
+  /** Splits the body in two. */
   public ScriptedBody splitAt(int position) {
     byte[] all = pieces.remove();
     pieces.add(Arrays.copyOf(all, position));
@@ -56,7 +56,7 @@ public final class ScriptedBody implements Source {
     return this;
   }
 
-  /** One piece for each line. */
+  /** Splits the body into its lines. */
   public ScriptedBody splitLines() {
     String all = new String(pieces.remove(), StandardCharsets.UTF_8);
     for (String line : all.split("(?<=\n)")) {

@@ -131,7 +131,7 @@ class ServerProbesTest {
     assertThat(probeResult.failure().kind()).isEqualTo(FailureKind.MODEL_NOT_FOUND);
   }
 
-  /** As Ollama 0.33 words them. */
+  /** The errors are worded as by Ollama 0.33. */
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',

@@ -21,7 +21,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** In what the answers of single servers differ from the others of their protocol. */
+/** Answers of single servers that differ from the others of their protocol are read too. */
 class ServerQuirksTest {
   private static RecordingDeltaHandler openAi(String... events) {
     return hear(ProtocolReplies.OPENAI, events);

@@ -49,7 +49,7 @@ class TolerantReadingTest {
     return "data: " + json + "\n\n";
   }
 
-  /** One chunk: a piece, and the end if there is a word for it. */
+  /** Returns one chunk: a piece, and the end if there is a word for it. */
   private static String chunk(ProtocolReplies spoken, String text, @Nullable String reason) {
     String end = reason == null ? "null" : "\"" + reason + "\"";
     return switch (spoken) {

@@ -187,7 +187,7 @@ class CompressedReplyTest {
                 + "', though no compression was asked for");
   }
 
-  /** Of a stream whose chunks nobody has put together, the sizes would stand between its lines. */
+  /** The chunk sizes of such a reply would stand between its lines. */
   @ParameterizedTest
   @CsvSource({"chu, 200", "'gzip, chunked', 200", "deflate, 200", "'chunked, x', 503"})
   void anUnknownTransferCodingIsNotReadOver(String coding, int status) {

@@ -45,7 +45,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Once its text is whole, nothing takes an answer back. */
+/** An answer whose text is whole is not taken back. */
 @Timeout(60)
 class EndOfTextTest {
   @RegisterExtension final Loopback loopback = new Loopback();

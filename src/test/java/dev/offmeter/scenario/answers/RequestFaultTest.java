@@ -163,7 +163,7 @@ class RequestFaultTest {
     }
   }
 
-  /** As servers have it that send an empty list with every message. */
+  /** Some servers send an empty list with every message. */
   @Test
   void anEmptyListOfCallsIsNone() {
     String empty = "{\"message\":{\"tool_calls\":[],\"content\":\"\"}}\n" + OLLAMA_STOP;

@@ -67,7 +67,7 @@ class ToolCallTest {
                 .endpoint(ollama("fallback", fallback).build()));
   }
 
-  /** As a real Ollama sends them: the calls in one line, then the end with the reason "stop". */
+  /** Sends tool calls as a real Ollama does: in one line, then the end with the reason "stop". */
   private static Node.Script calling(String... calls) {
     String line =
         "{\"model\":\"served\",\"message\":{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":["

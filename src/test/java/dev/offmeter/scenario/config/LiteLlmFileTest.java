@@ -35,7 +35,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** From a LiteLLM-style file to an answer. */
+/** A client built from a LiteLLM-style file answers. */
 @Timeout(20)
 class LiteLlmFileTest {
   @RegisterExtension final Loopback loopback = new Loopback();

@@ -304,7 +304,7 @@ class EventListenerFaultsTest {
     assertThat(thrown).isInstanceOf(LlmException.class);
   }
 
-  /** Does its deed at one event, and tells which there were. */
+  /** A listener that misbehaves at one event, and records all events. */
   private static final class Listening extends EventListener {
     private final String at;
     private final Deed deed;

@@ -61,7 +61,7 @@ class SilentPooledConnectionTest {
             .endpoint(template()));
   }
 
-  /** As many calls at once as there are to be connections afterwards, which idle for a while. */
+  /** Makes so many calls at once that as many connections idle afterwards. */
   private void warm(LlmClient client, int connections) {
     CountDownLatch all = new CountDownLatch(connections);
     home.respondWith(

@@ -164,7 +164,7 @@ class SlowAnswerTest {
     assertThat(state()).isEqualTo(EndpointState.DOWN);
   }
 
-  /** As a proxy does that collects the answer before it passes it on. */
+  /** Holds the answer back, as a proxy does that collects it before it passes it on. */
   private void isHeldBackFor(Duration length) {
     heldBack = length;
     piecesToCome = 20;

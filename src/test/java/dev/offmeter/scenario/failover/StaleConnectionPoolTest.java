@@ -113,7 +113,7 @@ class StaleConnectionPoolTest {
     return loopback.client(LlmClient.builder().endpoint(home.build()).endpoint(template()));
   }
 
-  /** As many calls at once as there are to be connections afterwards. */
+  /** Makes so many calls at once that as many connections idle afterwards. */
   private void warm(LlmClient client, Node node, Node.Script answer, int connections) {
     CountDownLatch all = new CountDownLatch(connections);
     node.respondWith(

@@ -79,7 +79,9 @@ class LostHealthCheckTest {
     return call;
   }
 
-  /** One call, and after 1.5 s the others, which join the look that the first begins. */
+  /**
+   * Makes one call, and after 1.5 s the others, which join the health check that the first begins.
+   */
   private List<CompletableFuture<ChatResponse>> ask(int callers) {
     List<CompletableFuture<ChatResponse>> calls = new ArrayList<>();
     calls.add(ask());
@@ -262,7 +264,7 @@ class LostHealthCheckTest {
     assertThat(changes).isEmpty();
   }
 
-  /** As one does that has a single thread: 20 s of work are well within its limit of 2 min. */
+  /** A server with a single thread answers no check for 20 s, well within its limit of 2 min. */
   @Test
   void aNodeThatAnswersNoHealthCheckWhileItWorksIsUsable() throws Exception {
     home =

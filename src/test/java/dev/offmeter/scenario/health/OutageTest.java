@@ -97,7 +97,7 @@ class OutageTest {
     }
   }
 
-  /** As long as it is, a call may go on waiting there. */
+  /** Returns whether the endpoint is UP, so that a call may go on waiting there. */
   private boolean isUp() {
     return status().state() == EndpointState.UP;
   }

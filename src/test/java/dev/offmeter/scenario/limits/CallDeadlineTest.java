@@ -301,7 +301,7 @@ class CallDeadlineTest {
     }
   }
 
-  /** In small steps: what begins after the pause is not to lose its own time to it. */
+  /** Waits out a pause in small steps, so that the next attempt loses none of its own time. */
   private boolean isAskedAfterAPause(Node node, int times) {
     if (time.pendingTasks() == 1 && node.requests().size() < times) {
       time.advance(Duration.ofMillis(50));

@@ -35,7 +35,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
-/** More callers than a server can answer in time, and no {@code maxConcurrent}. */
+/**
+ * More callers than a server can answer in time go on to others, without a {@code maxConcurrent}.
+ */
 @Timeout(20)
 class OverloadTest {
   @RegisterExtension final Loopback loopback = new Loopback();

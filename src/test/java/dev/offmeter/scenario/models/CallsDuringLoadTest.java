@@ -49,7 +49,7 @@ class CallsDuringLoadTest {
     home.listModelWhileLoading(listsLoads);
   }
 
-  /** In small steps, with each one's consequences; how long it took. */
+  /** Moves time in small steps until all calls are done; returns how long that took. */
   private Duration untilAllAreDone(List<CompletableFuture<ChatResponse>> calls) {
     long since = time.nanos();
     CompletableFuture<Void> all = CompletableFuture.allOf(calls.toArray(CompletableFuture[]::new));

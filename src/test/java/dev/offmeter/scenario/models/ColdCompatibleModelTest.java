@@ -275,7 +275,7 @@ class ColdCompatibleModelTest {
     assertThat(status(client).state()).isEqualTo(EndpointState.UP);
   }
 
-  /** One that gets no byte, after one that is answered. */
+  /** Makes a call that is answered, and then one that gets no byte. */
   private void longCall(LlmClient client, Node node) throws Exception {
     assertThat(client.chat("short").endpoint()).isEqualTo("home");
     int before = node.requests().size();

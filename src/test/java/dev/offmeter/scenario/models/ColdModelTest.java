@@ -509,7 +509,7 @@ class ColdModelTest {
     }
   }
 
-  /** To its limit and no further: the next one follows a quarter of a second later. */
+  /** Lets a health check time out, and no further: the next follows a quarter of a second later. */
   private void loseLook() {
     while (time.isHealthChecking()) {
       time.advance(Duration.ofMillis(100));

@@ -49,7 +49,7 @@ class WedgedModelTest {
 
   private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
 
-  /** Of an attempt at the first endpoint. */
+  /** The time limit of an attempt at the first endpoint. */
   private static final Duration LIMIT = Duration.ofSeconds(15);
 
   private final List<EndpointChange> changes = new CopyOnWriteArrayList<>();

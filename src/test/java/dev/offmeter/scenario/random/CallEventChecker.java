@@ -74,7 +74,7 @@ final class CallEventChecker implements LlmListener {
     ledger.count("change to " + change.to());
   }
 
-  /** Once all calls are over. */
+  /** Checks the events of all calls, once they are over. */
   void verify() {
     calls.forEach(
         (call, told) -> ledger.reportError("call", told.isWhole() ? "" : told.toString()));

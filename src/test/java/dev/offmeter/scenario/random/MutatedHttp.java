@@ -80,7 +80,7 @@ final class MutatedHttp {
     this.ledger = ledger;
   }
 
-  /** So many clients, each with a server and a few calls. */
+  /** Runs so many clients, each with a server and a few calls. */
   void run(int clients) throws Exception {
     AtomicInteger next = new AtomicInteger();
     List<Thread> threads = new ArrayList<>();

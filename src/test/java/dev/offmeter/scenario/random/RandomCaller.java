@@ -32,7 +32,7 @@ import org.jspecify.annotations.Nullable;
 final class RandomCaller implements Runnable {
   static final String TEMPLATE = "template";
 
-  /** In real time; nothing that is awaited takes so long. */
+  /** The longest wait in real time: everything that is awaited is sooner. */
   private static final Duration FOR_EVER = Duration.ofSeconds(60);
 
   private static final int SOON_MILLIS = 150;

@@ -34,7 +34,9 @@ import org.jspecify.annotations.Nullable;
  * client is closed, no thread, socket, timer or memory of it.
  */
 final class RandomRun {
-  /** So that an endpoint that is down comes back while there are still calls. */
+  /**
+   * The speed of the run's time: an endpoint that is DOWN comes back while there are still calls.
+   */
   private static final int FACTOR = 30;
 
   /** The error of a socket that a server still sees open some time after the client was closed. */
@@ -218,7 +220,7 @@ final class RandomRun {
     client.close();
   }
 
-  /** One server is away for a moment, and then another; each drops its idle connections too. */
+  /** Stops one server for a moment, then another; each drops its idle connections too. */
   private void restart(Random random) {
     RandomServer server = servers.get(random.nextInt(servers.size()));
     if (random.nextBoolean()) {
@@ -313,7 +315,7 @@ final class RandomRun {
         () -> "the client is still in memory");
   }
 
-  /** As the servers see it. */
+  /** Returns the number of sockets that the servers see open. */
   private int socketsOpen() {
     return servers.stream().mapToInt(server -> server.node().openConnections()).sum();
   }

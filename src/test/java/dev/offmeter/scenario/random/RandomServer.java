@@ -74,7 +74,7 @@ final class RandomServer implements AutoCloseable {
     return name.toLowerCase(Locale.ROOT) + "-model";
   }
 
-  /** This share of its answers has any ending, the others are whole. */
+  /** Sets the share of answers that have any ending; the others are whole. */
   void setFaults(double share) {
     setFaults = share;
   }

@@ -7,17 +7,17 @@ import java.util.Random;
 enum ServerBehaviour {
   /** A streamed answer. */
   WHOLE,
-  /** One that is not streamed. */
+  /** A whole answer that is not streamed. */
   AT_ONCE,
-  /** One that comes slowly. */
+  /** A whole answer that comes slowly. */
   SLOW,
-  /** One whose last chunk comes late. */
+  /** A whole answer whose last chunk comes late. */
   LATE_END,
-  /** One after which the connection is closed. */
+  /** A whole answer after which the connection is closed. */
   THEN_CLOSED,
-  /** One after which the connection is as dead as behind a router that has forgotten it. */
+  /** A whole answer after which the connection is dead, as if a router had forgotten it. */
   THEN_FORGOTTEN,
-  /** One with the beginning of another behind it, for nobody. */
+  /** A whole answer with the beginning of another, unasked one behind it. */
   WITH_A_STRANGER_BEHIND,
   RESET,
   CLOSED,

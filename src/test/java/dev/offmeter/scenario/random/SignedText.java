@@ -13,7 +13,7 @@ import java.util.regex.Pattern;
 record SignedText(String caller, String endpoint, int serial, int words) {
   private static final Pattern HEAD = Pattern.compile("(\\S+)@(\\S+)#(\\d+)/(\\d+):");
 
-  /** As it is sent, piece by piece. */
+  /** Returns the text as it is sent, piece by piece. */
   List<String> pieces() {
     List<String> pieces = new ArrayList<>();
     pieces.add(caller + "@" + endpoint + "#" + serial + "/" + words + ":");

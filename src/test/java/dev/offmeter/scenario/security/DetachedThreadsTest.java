@@ -209,7 +209,7 @@ class DetachedThreadsTest {
     return System.identityHashCode(Thread.currentThread().getContextClassLoader());
   }
 
-  /** In libraries of its own, so that no thread is there yet. */
+  /** The call runs in libraries of its own, so that no thread exists yet. */
   @Test
   void noThreadThatACallLeavesHasWhatItsCallerHad() throws Exception {
     Node cut =
@@ -332,7 +332,7 @@ class DetachedThreadsTest {
   public static final class Calls implements Runnable, AutoCloseable {
     private final LlmClient client;
 
-    /** To these servers. */
+    /** Builds a client of these servers. */
     public Calls(String first, String second) {
       client =
           LlmClient.builder()

@@ -102,7 +102,7 @@ record EndlessResponse(
     return all;
   }
 
-  /** One value without end, in the place of a text. */
+  /** Returns responses with one endless value in the place of a text. */
   static List<EndlessResponse> values(ProtocolReplies spoken) {
     String[] piece = (BODY + spoken.textDelta("@")).split("\"@\"", 2);
     String here = piece[0];

@@ -33,7 +33,7 @@ class EndlessResponseTest {
 
   private static final String HEAD = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
 
-  /** Of a node that trickles: slow enough to send little, far below every limit here. */
+  /** The pause of a node that trickles: it sends little, and often enough for every limit here. */
   private static final Duration PACE = Duration.ofMillis(20);
 
   private static final ChatRequest REQUEST =
@@ -80,7 +80,7 @@ class EndlessResponseTest {
     };
   }
 
-  /** In chat and in a stream. */
+  /** Checks that a chat and a stream fail so, and that the fallback answers both. */
   private void endsAs(LlmClient client, ChatRequest request, FailureKind... kinds) {
     ChatResponse whole = client.chat(request);
     assertThat(whole.text()).isEqualTo("FALLBACK");

@@ -27,7 +27,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class LocalhostNameTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
-  /** Of RFC 5737, RFC 1918 and RFC 3849: other machines, nearby ones among them. */
+  /** The addresses of RFC 5737, RFC 1918 and RFC 3849: other machines, nearby ones among them. */
   private static final List<String> ELSEWHERE = List.of("192.0.2.7", "10.0.0.7", "2001:db8::7");
 
   private final List<ConnectedTo> connections = new ArrayList<>();

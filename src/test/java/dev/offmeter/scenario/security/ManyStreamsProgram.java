@@ -96,7 +96,7 @@ final class ManyStreamsProgram {
     }
   }
 
-  /** Nobody knows then how long the line would be, and the server is not to blame. */
+  /** Reads a long line while others fill the heap: the server is not to blame for that. */
   private void whileOthersTakeTheHeap(ProtocolReplies spoken) {
     String whole = spoken.completeReply("word ".repeat(BYTES / 5));
     Node node =

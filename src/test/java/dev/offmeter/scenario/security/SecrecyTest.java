@@ -266,7 +266,7 @@ class SecrecyTest {
   /** The argument that a model wrote into a tool call: it stands in no request. */
   private static final String WRITTEN = "canary-tool: Kern, DE02 1203 0000 0000 2020 51";
 
-  /** As servers word it, with what they quote in the place of the mark. */
+  /** The errors of servers, with what they quote in the place of the mark. */
   private static final List<String> WORDINGS =
       List.of(
           "error parsing tool call: raw='{\"customer\":\"@\"}]', err=invalid character ']'",
@@ -378,7 +378,7 @@ class SecrecyTest {
     }
   }
 
-  /** With a status, alone in an answer, and after its first piece. */
+  /** Sends the error with a status, alone in an answer, and after its first piece. */
   private static List<Node.Script> everyPlaceOf(String protocol, String body) {
     boolean lines = protocol.equals("ollama");
     String frame = lines ? body + "\n" : "event: error\ndata: " + body + "\n\n";

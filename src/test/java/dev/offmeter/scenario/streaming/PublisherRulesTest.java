@@ -46,7 +46,9 @@ class PublisherRulesTest {
   private static final String ONE_CALL_EACH =
       "every subscriber has a call, and an answer, of its own: nothing is multicast";
 
-  /** Not tried: a stream that completes has at least the event {@code Completed}. */
+  /**
+   * The reason to skip a rule: a stream that completes has at least the event {@code Completed}.
+   */
   private static final String NEVER_EMPTY =
       "optional_spec105_emptyStreamMustTerminateBySignallingOnComplete";
 
@@ -83,7 +85,9 @@ class PublisherRulesTest {
       return client;
     }
 
-    /** So many events: the last is {@code Completed}, and those before it are text. */
+    /**
+     * Returns a publisher of so many events: the last is {@code Completed}, the others are text.
+     */
     @Override
     public Flow.Publisher<ChatEvent> createFlowPublisher(long events) {
       ChatRequest.Builder request = ChatRequest.builder().user("events=" + events + ";");

@@ -63,7 +63,7 @@ class StalledAnswerTest {
     connection.hang();
   }
 
-  /** To every answer that has begun. */
+  /** Sends more of every answer that has begun. */
   private void send(String more) throws IOException {
     for (Connection connection : talking) {
       connection.send(more);
