@@ -69,7 +69,7 @@ class ClientStatusTest {
     assertThat(status.cause()).contains(FailureKind.TUNNEL_DOWN);
     assertThat(status.message()).contains("1033");
     assertThat(status.nextHealthCheck().orElseThrow())
-        .as("looks begin a second after, give or take a fifth")
+        .as("health checks begin a second after, give or take a fifth")
         .isBetween(Duration.ofMillis(300), Duration.ofMillis(700));
     assertThat(status.latency().answers()).isZero();
   }

@@ -53,7 +53,7 @@ class LlamaLoadingIT {
     assertThat(seen).containsExactly(FailureKind.CONNECTION_REFUSED);
   }
 
-  /** Asks with a new client, which does not know yet that the server is to be left alone. */
+  /** Asks with a new client, which does not know yet that the server is in back-off. */
   private static boolean answered(Endpoint endpoint, Set<FailureKind> seen) {
     try (LlmClient client =
         LlmClient.builder()

@@ -8,39 +8,39 @@ import java.util.List;
 import java.util.Random;
 
 /** The outages of a node in a year, and their times: the same for each way of calling it. */
-record IncidentSchedule(List<Incident> blows) {
+record IncidentSchedule(List<Incident> incidents) {
   /** The time after an outage without another, so that the node is up again. */
   private static final Duration REST = Duration.ofMinutes(5);
 
   record Incident(Outage what, long at, Duration lasts) {}
 
-  static IncidentSchedule of(List<Assumptions.Incidents> troubles, long seed) {
+  static IncidentSchedule of(List<Assumptions.Incidents> kinds, long seed) {
     Random random = new Random(seed);
     List<Incident> drawn = new ArrayList<>();
-    for (Assumptions.Incidents trouble : troubles) {
-      draw(trouble, random, drawn);
+    for (Assumptions.Incidents kind : kinds) {
+      draw(kind, random, drawn);
     }
     drawn.sort(Comparator.comparingLong(Incident::at));
     List<Incident> apart = new ArrayList<>();
     long free = 0;
-    for (Incident blow : drawn) {
-      if (blow.at() >= free) {
-        apart.add(blow);
-        free = blow.at() + blow.lasts().plus(REST).toNanos();
+    for (Incident incident : drawn) {
+      if (incident.at() >= free) {
+        apart.add(incident);
+        free = incident.at() + incident.lasts().plus(REST).toNanos();
       }
     }
     return new IncidentSchedule(apart);
   }
 
-  private static void draw(Assumptions.Incidents trouble, Random random, List<Incident> drawn) {
+  private static void draw(Assumptions.Incidents kind, Random random, List<Incident> drawn) {
     double year = Duration.ofDays(Assumptions.DAYS).toNanos();
-    double gap = year / trouble.perYear();
+    double gap = year / kind.perYear();
     for (double at = nextGap(gap, random); at < year; at += nextGap(gap, random)) {
-      double least = trouble.least().toNanos();
-      double most = trouble.most().toNanos();
+      double least = kind.least().toNanos();
+      double most = kind.most().toNanos();
       // Evenly in the logarithm.
       double lasts = least * Math.pow(most / least, random.nextDouble());
-      drawn.add(new Incident(trouble.what(), (long) at, Duration.ofNanos((long) lasts)));
+      drawn.add(new Incident(kind.what(), (long) at, Duration.ofNanos((long) lasts)));
     }
   }
 
@@ -49,8 +49,8 @@ record IncidentSchedule(List<Incident> blows) {
   }
 
   void schedule(VirtualNode node) {
-    for (Incident blow : blows) {
-      node.time().at(blow.at(), () -> blow.what().begin(node, blow.lasts()));
+    for (Incident incident : incidents) {
+      node.time().at(incident.at(), () -> incident.what().begin(node, incident.lasts()));
     }
   }
 }

@@ -47,16 +47,16 @@ final class SimulatedYear {
    * Simulates a year at another home; returns what became of its calls.
    *
    * @param listedAfter when a model that is being loaded is listed
-   * @param troubles what befalls it
+   * @param incidents the kinds of its outages
    */
   static Tally simulate(
       Duration keepAlive,
       Duration listedAfter,
-      List<Assumptions.Incidents> troubles,
+      List<Assumptions.Incidents> incidents,
       Function<Nodes, CallStrategy> way)
       throws InterruptedException {
     SimulatedYear year = new SimulatedYear(keepAlive, listedAfter, way);
-    IncidentSchedule.of(troubles, Assumptions.SEED + 1).schedule(year.nodes.home());
+    IncidentSchedule.of(incidents, Assumptions.SEED + 1).schedule(year.nodes.home());
     IncidentSchedule.of(Assumptions.ARM, Assumptions.SEED + 2).schedule(year.nodes.arm());
     year.nodes.home().setReachability(VirtualNode.Reachability.ANSWERS);
     year.nodes.arm().setReachability(VirtualNode.Reachability.ANSWERS);

@@ -131,12 +131,12 @@ public final class MutatedReplies {
     }
   }
 
-  private final RunReport ledger;
+  private final RunReport report;
   private final Random random;
 
   /** Mutations that follow from the seed. */
-  public MutatedReplies(long seed, RunReport ledger) {
-    this.ledger = ledger;
+  public MutatedReplies(long seed, RunReport report) {
+    this.report = report;
     this.random = Seeds.of(seed, "replies");
   }
 
@@ -160,7 +160,7 @@ public final class MutatedReplies {
       for (int length = 0; length < bytes.length; length += 1 + random.nextInt(step)) {
         ScriptedBody cut = ScriptedBody.of(Arrays.copyOf(bytes, length));
         RecordingDeltaHandler partialAnswer = good.hear(length % 2 == 0 ? cut : cut.thenReset());
-        ledger.count("reply cut");
+        report.count("reply cut");
         if (partialAnswer.streamEnd != null) {
           isAs(whole, partialAnswer, good, "cut at " + length);
         }
@@ -190,7 +190,7 @@ public final class MutatedReplies {
       String same = same(good);
       RecordingDeltaHandler partialAnswer =
           good.hear(ScriptedBody.of(same).splitEvery(1 + random.nextInt(50)));
-      ledger.count("reply said otherwise");
+      report.count("reply said otherwise");
       if (partialAnswer.streamEnd == null) {
         wrong(good, "is no answer any more: " + partialAnswer.failure, same);
       } else {
@@ -335,7 +335,7 @@ public final class MutatedReplies {
     try {
       RecordingDeltaHandler partialAnswer =
           good.hear(random.nextInt(4) == 0 ? delivery.thenReset() : delivery);
-      ledger.count(
+      report.count(
           "reply damaged: "
               + (partialAnswer.streamEnd != null
                   ? "answer"
@@ -363,7 +363,7 @@ public final class MutatedReplies {
     if (text.isEmpty() || text.equals(plain.text()) || text.equals(good.whole().text.toString())) {
       return;
     }
-    ledger.count("reply damaged: read as nobody can tell");
+    report.count("reply damaged: read as nobody can tell");
     if (plain.sure()) {
       String bytes = new String(reply, StandardCharsets.UTF_8);
       wrong(good, "reads '" + text + "', plainly '" + plain.text() + "'", bytes);
@@ -388,9 +388,9 @@ public final class MutatedReplies {
               .apply(random.nextBoolean() ? reply : new ErrorResponse(200, headers, body));
         }
       }
-      ledger.count("refusal damaged");
+      report.count("refusal damaged");
     } catch (RuntimeException | Error e) {
-      ledger.reportError(spoken + " refuses", "throws " + e + " for " + shown(body));
+      report.reportError(spoken + " refuses", "throws " + e + " for " + shown(body));
     }
   }
 
@@ -412,7 +412,7 @@ public final class MutatedReplies {
   }
 
   private void wrong(ValidReply good, String what, String reply) {
-    ledger.reportError(good.spoken.name(), what + " from " + shown(reply));
+    report.reportError(good.spoken.name(), what + " from " + shown(reply));
   }
 
   private static String shown(String reply) {

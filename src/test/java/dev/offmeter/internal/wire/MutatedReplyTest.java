@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** No change makes another answer of a reply, and none that says the same makes it a failure. */
 @Timeout(120)
 class MutatedReplyTest {
-  private final RunReport ledger = new RunReport();
+  private final RunReport report = new RunReport();
 
   static LongStream seeds() {
     return Seeds.orElse(1, 2);
@@ -22,34 +22,34 @@ class MutatedReplyTest {
 
   @Test
   void cutAnywhereAReplyIsWholeOrNoAnswer() {
-    new MutatedReplies(0, ledger).cutEverywhere();
+    new MutatedReplies(0, report).cutEverywhere();
     isClean(0);
   }
 
   @ParameterizedTest
   @MethodSource("seeds")
   void whatIsSaidOtherwiseIsTheSameAnswer(long seed) {
-    new MutatedReplies(seed, ledger).sayTheSame(400);
+    new MutatedReplies(seed, report).sayTheSame(400);
     isClean(seed);
   }
 
   @ParameterizedTest
   @MethodSource("seeds")
   void aByteThatIsDamagedAnywhereMakesNoOtherAnswer(long seed) {
-    new MutatedReplies(seed, ledger).damageEveryByte(1);
+    new MutatedReplies(seed, report).damageEveryByte(1);
     isClean(seed);
   }
 
   @ParameterizedTest
   @MethodSource("seeds")
   void noDamageMakesOne(long seed) {
-    new MutatedReplies(seed, ledger).damage(2000);
+    new MutatedReplies(seed, report).damage(2000);
     isClean(seed);
   }
 
   private void isClean(long seed) {
-    assertThat(ledger.isClean())
-        .as("seed %d, %s%n%s", seed, Seeds.replayHint(seed), ledger)
+    assertThat(report.isClean())
+        .as("seed %d, %s%n%s", seed, Seeds.replayHint(seed), report)
         .isTrue();
   }
 }

@@ -71,10 +71,10 @@ class HealthCheckTest {
     return Endpoint.ollama("primary", primary.url());
   }
 
-  /** The next look, and whatever it leads to. */
-  private void look() {
+  /** Waits for the next health check and its consequences. */
+  private void awaitHealthCheck() {
     int before = primary.probes().size();
-    // After half a minute the looks are up to 1.8 s apart.
+    // After half a minute the health checks are up to 1.8 s apart.
     time.advance(Duration.ofMillis(1850));
     awaitSoon(() -> primary.probes().size() > before && !time.isProbing());
   }
@@ -105,7 +105,7 @@ class HealthCheckTest {
     primary.respondToProbesWith(WELL);
     clientOf(Endpoint.openAi("primary", primary.url() + path).dialect(dialect));
 
-    look();
+    awaitHealthCheck();
 
     assertThat(primary.probes().get(0).line()).isEqualTo("GET " + asked + " HTTP/1.1");
   }
@@ -136,7 +136,7 @@ class HealthCheckTest {
     primary.respondToProbesWith(ollamaWith("{\"name\":\"m:latest\"}"));
     LlmClient client = clientOf(Endpoint.ollama("primary", primary.url() + "/llm"));
 
-    look();
+    awaitHealthCheck();
     awaitSoon(() -> primaryState(client) == EndpointState.TRIAL);
 
     assertThat(primary.probes())
@@ -158,7 +158,7 @@ class HealthCheckTest {
     LlmClient client =
         clientOf(Endpoint.openAi("primary", primary.url()).dialect(Dialect.LM_STUDIO));
 
-    look();
+    awaitHealthCheck();
 
     awaitSoon(() -> primaryState(client) == EndpointState.TRIAL);
   }
@@ -172,7 +172,7 @@ class HealthCheckTest {
             .cloudflareAccess(() -> "an-id", () -> "a-secret")
             .header("X-Own", "mine"));
 
-    look();
+    awaitHealthCheck();
 
     Connection.Request check = primary.probes().get(0);
     assertThat(check.header("Authorization")).isEqualTo("Bearer a-key");
@@ -188,7 +188,7 @@ class HealthCheckTest {
         OllamaReplies.status(302, "", "", "Location: " + elsewhere.url() + "/api/version"));
     LlmClient client = clientOf(endpoint().apiKey("a-key"));
 
-    look();
+    awaitHealthCheck();
 
     assertThat(elsewhere.probes()).isEmpty();
     assertThat(elsewhere.requests()).isEmpty();
@@ -243,7 +243,7 @@ class HealthCheckTest {
   @Test
   void aServerWithoutSuchAPathIsAskedAgainAndComesBackAfterItsBackOff() {
     LlmClient client = clientOf(endpoint());
-    look();
+    awaitHealthCheck();
     primary.respondWith(OllamaReplies.answering("BACK"));
 
     pass(Duration.ofSeconds(9));
@@ -300,12 +300,12 @@ class HealthCheckTest {
     primary.respondToProbesWith(odd);
     LlmClient client =
         clientOf(Endpoint.openAi("primary", primary.url()).dialect(Dialect.LM_STUDIO));
-    look();
+    awaitHealthCheck();
     assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
     primary.respondToProbesWith(
         OllamaReplies.status(200, "application/json", "{\"object\":\"list\",\"data\":[]}"));
 
-    look();
+    awaitHealthCheck();
 
     awaitSoon(() -> primaryState(client) == EndpointState.TRIAL);
   }
@@ -339,7 +339,7 @@ class HealthCheckTest {
     return primary.requests().size() - before;
   }
 
-  /** Time in which every look has its reply. */
+  /** Moves time in steps, so that every health check has its reply. */
   private void pass(Duration duration) {
     for (int second = 0; second < duration.toSeconds(); second++) {
       time.advance(Duration.ofSeconds(1));
@@ -394,7 +394,7 @@ class HealthCheckTest {
     assertThat(primary.requests()).hasSize(1);
 
     primary.respondToProbesWith(WELL);
-    look();
+    awaitHealthCheck();
 
     awaitSoon(() -> primaryState(client) == EndpointState.TRIAL);
   }
@@ -442,11 +442,11 @@ class HealthCheckTest {
     primary.respondWith(login);
     primary.respondToProbesWith(login);
     LlmClient client = clientOf(endpoint());
-    look();
+    awaitHealthCheck();
     assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
 
     primary.respondToProbesWith(ollamaWith("{\"name\":\"m:latest\"}"));
-    look();
+    awaitHealthCheck();
 
     awaitSoon(() -> primaryState(client) == EndpointState.TRIAL);
   }
@@ -455,7 +455,7 @@ class HealthCheckTest {
   void noCheckIsSentAfterClose() {
     primary.respondToProbesWith(TUNNEL_DOWN);
     LlmClient client = clientOf(endpoint());
-    look();
+    awaitHealthCheck();
     int asked = primary.probes().size();
 
     client.close();

@@ -37,7 +37,7 @@ import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** A node that lives, and a look that says otherwise, or is ended before it can say anything. */
+/** A node is alive, and a health check says otherwise, or is ended before it can say anything. */
 @ParameterizedClass
 @ValueSource(booleans = {true, false})
 @Timeout(30)
@@ -128,15 +128,15 @@ class LostHealthCheckTest {
     isKnownToBeBusyAtTimes();
     home.unloadModel();
     home.dropHealthChecks(true);
-    int looks = home.node().probes().size();
+    int probes = home.node().probes().size();
     List<CompletableFuture<ChatResponse>> calls = ask(callers);
 
     time.advance(Duration.ofMillis(3500));
-    awaitSoon(() -> home.node().probes().size() > looks && home.isHealthCheckWaiting());
+    awaitSoon(() -> home.node().probes().size() > probes && home.isHealthCheckWaiting());
     time.advance(Duration.ofSeconds(2));
     awaitSoon(() -> !time.isProbing());
 
-    assertThat(home.node().probes()).as("looks").hasSize(looks + 1);
+    assertThat(home.node().probes()).as("health checks").hasSize(probes + 1);
     assertThat(state()).isEqualTo(EndpointState.UP);
     assertThat(calls).noneMatch(CompletableFuture::isDone);
   }
@@ -180,7 +180,7 @@ class LostHealthCheckTest {
       time.advance(Duration.ofMillis(3500));
       aDeltaComesAndTheCheckIsLost(token);
 
-      assertThat(home.node().probes()).as("looks").hasSize(1);
+      assertThat(home.node().probes()).as("health checks").hasSize(1);
       assertThat(state()).isEqualTo(EndpointState.UP);
       assertThat(calls).noneMatch(CompletableFuture::isDone);
     }

@@ -88,7 +88,7 @@ class OutageTest {
     return call;
   }
 
-  /** Lets time pass, and calls and looks come as far as they can. */
+  /** Lets time pass, and calls and health checks come as far as they can. */
   private void pass(Duration duration) {
     for (long left = duration.toMillis(); left > 0; left -= 250) {
       time.advance(Duration.ofMillis(Math.min(left, 250)));

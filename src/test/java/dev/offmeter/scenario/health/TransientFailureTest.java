@@ -68,7 +68,7 @@ class TransientFailureTest {
     return Endpoint.openAi("primary", primary.url());
   }
 
-  /** Time in which every look has its reply. */
+  /** Moves time in steps, so that every health check has its reply. */
   private void pass(Duration duration) {
     for (long left = duration.toMillis(); left > 0; left -= 250) {
       time.advance(Duration.ofMillis(250));

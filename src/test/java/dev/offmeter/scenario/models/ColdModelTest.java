@@ -85,7 +85,7 @@ class ColdModelTest {
     assertThat(call.get().endpoint()).isEqualTo("fallback");
     awaitSoon(() -> home.loadRequests() == 1 && home.loadsStarted() == 2);
     if (primaryState(client) != EndpointState.WARMING) {
-      // The look was quicker than the news that the first load had been given up.
+      // The health check was quicker than the news that the first load had been given up.
       time.advance(Duration.ofSeconds(2));
     }
     becomes(client, EndpointState.WARMING);
@@ -140,9 +140,9 @@ class ColdModelTest {
     becomes(client, EndpointState.UP);
     assertThat(answer(client).endpoint()).isEqualTo("home");
     home.unloadModel();
-    int looks = home.node().probes().size();
+    int probes = home.node().probes().size();
     time.advance(Duration.ofMinutes(6));
-    awaitSoon(() -> home.node().probes().size() > looks && !time.isProbing());
+    awaitSoon(() -> home.node().probes().size() > probes && !time.isProbing());
 
     CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
 
@@ -413,7 +413,7 @@ class ColdModelTest {
           .as("before check %s", check)
           .isEqualTo(EndpointState.WARMING);
       beginNextLook();
-      loseLook();
+      loseHealthCheck();
     }
 
     becomes(client, EndpointState.DOWN);
@@ -510,7 +510,7 @@ class ColdModelTest {
   }
 
   /** Lets a health check time out, and no further: the next follows a quarter of a second later. */
-  private void loseLook() {
+  private void loseHealthCheck() {
     while (time.isHealthChecking()) {
       time.advance(Duration.ofMillis(100));
     }
@@ -524,7 +524,7 @@ class ColdModelTest {
     for (int pair = 0; pair < 2; pair++) {
       home.dropHealthChecks(true);
       beginNextLook();
-      loseLook();
+      loseHealthCheck();
       home.dropHealthChecks(false);
       beginNextLook();
       awaitSoon(() -> !time.isHealthChecking());

@@ -54,7 +54,7 @@ class ModelNotFoundTest {
     return TwoNodes.primaryStatus(client);
   }
 
-  /** Time in which every look and load has its reply. */
+  /** Moves time in steps, so that every health check and load has its reply. */
   private void pass(Duration duration) {
     for (int second = 0; second < duration.toSeconds(); second++) {
       time.advance(Duration.ofSeconds(1));
@@ -95,7 +95,7 @@ class ModelNotFoundTest {
     pass(Duration.ofMinutes(5));
     isGot();
 
-    // Looks are up to a twentieth of five minutes apart, and a fifth more.
+    // Health checks are up to a twentieth of five minutes apart, and a fifth more.
     pass(Duration.ofSeconds(19));
 
     assertThat(status().state()).isEqualTo(EndpointState.TRIAL);

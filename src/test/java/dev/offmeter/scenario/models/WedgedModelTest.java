@@ -149,11 +149,11 @@ class WedgedModelTest {
                 .omit("max_tokens", "max_completion_tokens"));
     primary.respondToProbesWith(
         (connection, request) -> {
-          boolean looks = !request.line().contains("/api/");
+          boolean isCheck = !request.line().contains("/api/");
           Node.Script models =
               OllamaReplies.status(
                   200, "application/json", "{\"data\":[{\"id\":\"primary-model\"}]}");
-          if (looks) {
+          if (isCheck) {
             models.answer(connection, request);
           } else {
             answerProbe(connection, request);

@@ -13,7 +13,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /** Hears of every call: each begins once and ends once, and so does each of its attempts. */
 final class CallEventChecker implements LlmListener {
-  private final RunReport ledger;
+  private final RunReport report;
   private final Map<Long, CallEvents> calls = new ConcurrentHashMap<>();
 
   private static final class CallEvents {
@@ -33,8 +33,8 @@ final class CallEventChecker implements LlmListener {
     }
   }
 
-  CallEventChecker(RunReport ledger) {
-    this.ledger = ledger;
+  CallEventChecker(RunReport report) {
+    this.report = report;
   }
 
   private CallEvents told(long call) {
@@ -55,8 +55,8 @@ final class CallEventChecker implements LlmListener {
   public void onAttemptEnded(long call, Attempt attempt) {
     told(call).attemptsEnded.incrementAndGet();
     String outcome = attempt.failure().map(Enum::name).orElse("ANSWERED");
-    ledger.count("attempt " + outcome);
-    ledger.reportError("attempt", outcome.equals("INTERNAL") ? attempt.toString() : "");
+    report.count("attempt " + outcome);
+    report.reportError("attempt", outcome.equals("INTERNAL") ? attempt.toString() : "");
   }
 
   @Override
@@ -71,13 +71,13 @@ final class CallEventChecker implements LlmListener {
 
   @Override
   public void onEndpointChanged(EndpointChange change) {
-    ledger.count("change to " + change.to());
+    report.count("change to " + change.to());
   }
 
   /** Checks the events of all calls, once they are over. */
   void verify() {
     calls.forEach(
-        (call, told) -> ledger.reportError("call", told.isWhole() ? "" : told.toString()));
+        (call, told) -> report.reportError("call", told.isWhole() ? "" : told.toString()));
     calls.clear();
   }
 }

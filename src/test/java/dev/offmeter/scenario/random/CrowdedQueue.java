@@ -42,7 +42,7 @@ final class CrowdedQueue {
   private static final int MICROS = 4_000;
 
   private final long seed;
-  private final RunReport ledger;
+  private final RunReport report;
   private final int places;
   private final double faults;
 
@@ -59,9 +59,9 @@ final class CrowdedQueue {
             return thread;
           });
 
-  CrowdedQueue(long seed, RunReport ledger) {
+  CrowdedQueue(long seed, RunReport report) {
     this.seed = seed;
-    this.ledger = ledger;
+    this.report = report;
     Random random = Seeds.of(seed, "crowd");
     this.places = 1 + random.nextInt(3);
     this.faults = random.nextInt(3) * 0.15;
@@ -83,7 +83,7 @@ final class CrowdedQueue {
       Random random = Seeds.of(seed, name, id);
       inHand.add(id);
       long live = inHand.stream().filter(caller -> !over.contains(caller)).count();
-      ledger.reportError(
+      report.reportError(
           "crowd", live <= places ? "" : live + " at " + name + " with " + places + " places");
       if (random.nextInt(3) == 0) {
         LockSupport.parkNanos(random.nextInt(MICROS) * 1_000L);
@@ -112,7 +112,7 @@ final class CrowdedQueue {
       callers.forEach(Thread::start);
       for (Thread caller : callers) {
         caller.join(60_000);
-        ledger.reportError("crowd", caller.isAlive() ? "a caller hangs" : "");
+        report.reportError("crowd", caller.isAlive() ? "a caller hangs" : "");
       }
       first.calm = true;
       second.calm = true;
@@ -223,14 +223,14 @@ final class CrowdedQueue {
     }
 
     private void answered(ChatResponse response) {
-      ledger.count("crowd: answered by " + response.endpoint());
-      ledger.reportError(id, SignedText.findMistake(response.text(), id, response.endpoint()));
+      report.count("crowd: answered by " + response.endpoint());
+      report.reportError(id, SignedText.findMistake(response.text(), id, response.endpoint()));
     }
 
     private void failed(Throwable thrown) {
-      ledger.count("crowd: " + thrown.getClass().getSimpleName());
+      report.count("crowd: " + thrown.getClass().getSimpleName());
       boolean known = thrown instanceof LlmException || thrown instanceof CancellationException;
-      ledger.reportError(id, known ? "" : "threw " + thrown);
+      report.reportError(id, known ? "" : "threw " + thrown);
     }
   }
 
@@ -238,7 +238,7 @@ final class CrowdedQueue {
     long until = System.nanoTime() + Duration.ofSeconds(20).toNanos();
     while (!isWhole(client)) {
       if (System.nanoTime() - until > 0) {
-        ledger.reportError(
+        report.reportError(
             "crowd", "under way " + ClientInternals.activeCalls(client) + ", " + client.status());
         return;
       }

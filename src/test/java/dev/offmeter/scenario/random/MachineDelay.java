@@ -19,7 +19,7 @@ final class MachineDelay implements AutoCloseable {
   private static final int PIECES = 20;
 
   private final ThreadMXBean threads = ManagementFactory.getThreadMXBean();
-  private final Thread thread = new Thread(this::run, "test-hiccups");
+  private final Thread thread = new Thread(this::run, "test-machine-delay");
   private volatile long latest;
   private volatile double slowest = 1;
   private volatile boolean over;

@@ -73,23 +73,23 @@ final class MutatedHttp {
   };
 
   private final long seed;
-  private final RunReport ledger;
+  private final RunReport report;
 
-  MutatedHttp(long seed, RunReport ledger) {
+  MutatedHttp(long seed, RunReport report) {
     this.seed = seed;
-    this.ledger = ledger;
+    this.report = report;
   }
 
   /** Runs so many clients, each with a server and a few calls. */
   void run(int clients) throws Exception {
     AtomicInteger next = new AtomicInteger();
     List<Thread> threads = new ArrayList<>();
-    try (MachineDelay hiccups = new MachineDelay()) {
+    try (MachineDelay machineDelay = new MachineDelay()) {
       for (int i = 0; i < THREADS; i++) {
         Runnable some =
             () -> {
               for (int at = next.getAndIncrement(); at < clients; at = next.getAndIncrement()) {
-                call(at, hiccups);
+                call(at, machineDelay);
               }
             };
         threads.add(new Thread(some, "test-caller"));
@@ -97,12 +97,12 @@ final class MutatedHttp {
       threads.forEach(Thread::start);
       for (Thread thread : threads) {
         thread.join(Duration.ofMinutes(2).toMillis());
-        ledger.reportError("http", thread.isAlive() ? "a caller hangs" : "");
+        report.reportError("http", thread.isAlive() ? "a caller hangs" : "");
       }
     }
   }
 
-  private void call(int number, MachineDelay hiccups) {
+  private void call(int number, MachineDelay machineDelay) {
     Random random = Seeds.of(seed, "http", number);
     ProtocolReplies spoken =
         ProtocolReplies.values()[random.nextInt(ProtocolReplies.values().length)];
@@ -111,9 +111,9 @@ final class MutatedHttp {
     try (Node node = new Node(script).discardRequests()) {
       try (LlmClient client = client(spoken, node)) {
         for (int i = 0; i < CALLS; i++) {
-          ask(client, "h" + number + "-" + i, hiccups, sent);
+          ask(client, "h" + number + "-" + i, machineDelay, sent);
         }
-        ledger.reportError(
+        report.reportError(
             "http", ClientInternals.activeCalls(client) == 0 ? "" : "calls are left under way");
       }
     }
@@ -134,23 +134,24 @@ final class MutatedHttp {
     return LlmClient.builder().endpoint(first.build()).endpoint(last).build();
   }
 
-  private void ask(LlmClient client, String id, MachineDelay hiccups, Collection<String> sent) {
+  private void ask(
+      LlmClient client, String id, MachineDelay machineDelay, Collection<String> sent) {
     long before = System.nanoTime();
     try {
       ChatResponse response = client.chat("caller=" + id + ";");
       String wrong = SignedText.findMistake(response.text(), id, response.endpoint());
-      ledger.reportError(id, wrong.isEmpty() ? "" : wrong + " of " + shown(sent));
+      report.reportError(id, wrong.isEmpty() ? "" : wrong + " of " + shown(sent));
       String how = response.attempts().get(0).failure().map(Enum::name).orElse("right");
-      ledger.count("http: " + how);
+      report.count("http: " + how);
       boolean internal = how.equals(FailureKind.INTERNAL.name());
-      ledger.reportError(id, internal ? response.attempts() + " of " + shown(sent) : "");
+      report.reportError(id, internal ? response.attempts() + " of " + shown(sent) : "");
     } catch (RuntimeException | Error e) {
-      ledger.reportError(id, "throws " + e + " of " + shown(sent));
+      report.reportError(id, "throws " + e + " of " + shown(sent));
     }
     long late = System.nanoTime() - before - LIMIT.toNanos();
-    ledger.recordDelay(late / 1_000_000);
-    boolean inTime = late <= hiccups.delayAllowance().toNanos();
-    ledger.reportError(id, inTime ? "" : late / 1_000_000 + " ms late, of " + shown(sent));
+    report.recordDelay(late / 1_000_000);
+    boolean inTime = late <= machineDelay.delayAllowance().toNanos();
+    report.reportError(id, inTime ? "" : late / 1_000_000 + " ms late, of " + shown(sent));
   }
 
   private static String shown(Collection<String> sent) {

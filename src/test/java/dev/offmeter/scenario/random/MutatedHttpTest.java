@@ -20,10 +20,10 @@ class MutatedHttpTest {
   @ParameterizedTest
   @MethodSource("seeds")
   void eachCallerHasTheRightTextOrTheFallbacks(long seed) throws Exception {
-    RunReport ledger = new RunReport();
-    new MutatedHttp(seed, ledger).run(80);
-    assertThat(ledger.isClean())
-        .as("seed %d, %s%n%s", seed, Seeds.replayHint(seed), ledger)
+    RunReport report = new RunReport();
+    new MutatedHttp(seed, report).run(80);
+    assertThat(report.isClean())
+        .as("seed %d, %s%n%s", seed, Seeds.replayHint(seed), report)
         .isTrue();
   }
 }

@@ -39,7 +39,7 @@ final class OrderedQueue {
   private static final int MOST_REFUSED = 4;
 
   private final Random random;
-  private final RunReport ledger;
+  private final RunReport report;
   private final int places;
   private final boolean queues;
   private final Map<String, CompletableFuture<String>> atServer = new ConcurrentHashMap<>();
@@ -48,9 +48,9 @@ final class OrderedQueue {
   private int calls;
   private int refused;
 
-  OrderedQueue(long seed, RunReport ledger) {
+  OrderedQueue(long seed, RunReport report) {
     this.random = Seeds.of(seed, "line");
-    this.ledger = ledger;
+    this.report = report;
     this.places = 1 + random.nextInt(3);
     this.queues = random.nextBoolean();
   }
@@ -163,7 +163,7 @@ final class OrderedQueue {
       waiting.add(call);
       expect(call::isInLine, call.id + " does not wait");
     }
-    ledger.count("line: came");
+    report.count("line: came");
     isAsInTheModel();
   }
 
@@ -172,7 +172,7 @@ final class OrderedQueue {
     atServer.remove(call.id).complete(text);
     String expected = how.isEmpty() ? text : queues ? "template" : "AllEndpointsFailedException";
     expect(() -> expected.equals(call.outcome.getNow("")), call.id + " has not " + expected);
-    ledger.count("line: ended");
+    report.count("line: ended");
     placeIsFree();
   }
 
@@ -183,7 +183,7 @@ final class OrderedQueue {
     if (verdict != null) {
       verdict.complete("");
     }
-    ledger.count("line: interrupted");
+    report.count("line: interrupted");
     placeIsFree();
   }
 
@@ -205,7 +205,7 @@ final class OrderedQueue {
     try {
       awaitSoon(condition);
     } catch (ConditionTimeoutException e) {
-      ledger.reportError("line", otherwise + "; at the server are " + atServer.keySet());
+      report.reportError("line", otherwise + "; at the server are " + atServer.keySet());
       throw e;
     }
   }

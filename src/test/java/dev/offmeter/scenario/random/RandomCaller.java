@@ -41,10 +41,10 @@ final class RandomCaller implements Runnable {
   record SharedState(
       LlmClient client,
       AcceleratedTime time,
-      RunReport ledger,
-      MachineDelay hiccups,
+      RunReport report,
+      MachineDelay machineDelay,
       ScheduledExecutorService others,
-      RunSettings weather,
+      RunSettings settings,
       ClosedAt closedAt,
       AtomicLong made) {}
 
@@ -79,7 +79,7 @@ final class RandomCaller implements Runnable {
     STREAM_LEFT,
     STREAM_ABANDONED,
     PUBLISHED,
-    LOOKED_AT;
+    STATUS_READ;
 
     private static final Kind[] ALL = values();
   }
@@ -110,7 +110,7 @@ final class RandomCaller implements Runnable {
     private final String id;
     private final Kind kind = Kind.ALL[random.nextInt(Kind.ALL.length)];
     private final @Nullable Duration deadline =
-        common.weather.patient() || random.nextBoolean()
+        common.settings.patient() || random.nextBoolean()
             ? Duration.ofMillis(20 + random.nextInt(600))
             : null;
     private final StreamRecovery recovery = recovery(random.nextInt(4));
@@ -162,7 +162,7 @@ final class RandomCaller implements Runnable {
           case STREAM, STREAM_CLOSED, STREAM_INTERRUPTED, STREAM_LEFT -> stream();
           case STREAM_ABANDONED -> abandon();
           case PUBLISHED -> publish();
-          case LOOKED_AT -> look();
+          case STATUS_READ -> readStatus();
           default -> answered(common.client.chat(asks("text").build()));
         }
       } catch (Throwable e) {
@@ -215,7 +215,7 @@ final class RandomCaller implements Runnable {
       try {
         return future.get(FOR_EVER.toMillis(), TimeUnit.MILLISECONDS);
       } catch (TimeoutException e) {
-        common.ledger.reportError(where(), "never ends");
+        common.report.reportError(where(), "never ends");
         throw e;
       }
     }
@@ -228,7 +228,7 @@ final class RandomCaller implements Runnable {
     private void record() {
       ChatResponse.Structured<SignedAnswer> slip =
           common.client.chat(asks("record").build(), SignedAnswer.class);
-      story(slip.response());
+      checkAttempts(slip.response());
       wrong(SignedText.findMistake(slip.value().signed(), id, slip.response().endpoint()));
     }
 
@@ -240,7 +240,7 @@ final class RandomCaller implements Runnable {
         answered(response);
         return;
       }
-      story(response);
+      checkAttempts(response);
       List<ChatResponse.ToolCall> made = response.toolCalls();
       wrong(made.size() == 1 ? "" : made.size() + " calls of a tool");
       String arguments = made.get(0).arguments();
@@ -293,7 +293,7 @@ final class RandomCaller implements Runnable {
         int discards = restarted.discardText();
         wrong(discards == shown.length() ? "" : "discards " + discards + " of " + shown.length());
         shown.setLength(0);
-        common.ledger.count("stream restarted");
+        common.report.count("stream restarted");
       } else if (event instanceof ChatEvent.Completed completed) {
         String text = completed.response().text();
         wrong(
@@ -321,7 +321,7 @@ final class RandomCaller implements Runnable {
       }
     }
 
-    private void look() {
+    private void readStatus() {
       wrong(common.client.status().toString().isEmpty() ? "no status" : "");
       if (random.nextInt(10) == 0) {
         var unused = common.client.warmUp();
@@ -330,13 +330,13 @@ final class RandomCaller implements Runnable {
     }
 
     private void answered(ChatResponse response) {
-      story(response);
+      checkAttempts(response);
       wrong(SignedText.findMistake(response.text(), id, response.endpoint()));
     }
 
-    private void story(ChatResponse response) {
+    private void checkAttempts(ChatResponse response) {
       count("answered");
-      common.ledger.count("answered by " + response.endpoint());
+      common.report.count("answered by " + response.endpoint());
       List<Attempt> attempts = response.attempts();
       Attempt last = attempts.get(attempts.size() - 1);
       boolean tells =
@@ -355,7 +355,7 @@ final class RandomCaller implements Runnable {
                     .allMatch(a -> a.failure().isPresent() && all.getMessage().contains(a + ""));
         wrong(tells ? "" : "not the whole story: " + all);
         // A function that always answers is the last endpoint, and there is time enough for it.
-        boolean lost = common.weather.template() && deadline == null && !isToldToEnd();
+        boolean lost = common.settings.template() && deadline == null && !isToldToEnd();
         wrong(lost ? "lost: " + all : "");
       } else if (thrown instanceof LlmException) {
         String partial = ((LlmException) thrown).partialText();
@@ -396,20 +396,20 @@ final class RandomCaller implements Runnable {
           Math.min(due, Math.min(Math.max(began, toldToEnd.get()), common.closedAt.nanos()));
       if (ends != Long.MAX_VALUE && now > ends) {
         long late = Math.max(0, now - Math.max(began, ends));
-        common.ledger.recordDelay(late / 1_000_000);
+        common.report.recordDelay(late / 1_000_000);
         wrong(
-            late <= common.hiccups.delayAllowance().toNanos()
+            late <= common.machineDelay.delayAllowance().toNanos()
                 ? ""
                 : "ended " + late / 1_000_000 + " ms late; its deadline was " + deadline);
       }
     }
 
     private void count(String outcome) {
-      common.ledger.count("call " + kind + " " + outcome);
+      common.report.count("call " + kind + " " + outcome);
     }
 
     private void wrong(String what) {
-      common.ledger.reportError(where(), what);
+      common.report.reportError(where(), what);
     }
 
     private String where() {

@@ -19,7 +19,7 @@ class RandomCallsTest {
   private static final int CALLS = 30;
 
   /** Returns the runs; on a JDK with virtual threads, those make calls too. */
-  static Stream<Arguments> storms() {
+  static Stream<Arguments> runs() {
     Stream<Arguments> platform = of(RandomRun.Callers.PLATFORM, Seeds.orElse(1, 2, 3, 7, 8, 9));
     return RandomRun.Callers.VIRTUAL.areHad()
         ? Stream.concat(platform, of(RandomRun.Callers.VIRTUAL, Seeds.orElse(2, 4, 7)))
@@ -31,13 +31,13 @@ class RandomCallsTest {
   }
 
   @ParameterizedTest
-  @MethodSource("storms")
+  @MethodSource("runs")
   void everyCallIsAnsweredOrToldWhyNot(RandomRun.Callers callers, long seed) throws Exception {
-    RunReport ledger = new RunReport();
-    RunSettings weather = RunSettings.of(seed, CALLERS, CALLS);
-    new RandomRun(seed, weather, callers, ledger).run();
-    assertThat(ledger.isClean())
-        .as("seed %d, %s, %s%n%s", seed, weather, Seeds.replayHint(seed), ledger)
+    RunReport report = new RunReport();
+    RunSettings settings = RunSettings.of(seed, CALLERS, CALLS);
+    new RandomRun(seed, settings, callers, report).run();
+    assertThat(report.isClean())
+        .as("seed %d, %s, %s%n%s", seed, settings, Seeds.replayHint(seed), report)
         .isTrue();
   }
 }

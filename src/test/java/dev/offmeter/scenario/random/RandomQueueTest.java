@@ -13,7 +13,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Few places, many callers, and no order in how they come and go. */
 @Timeout(120)
 class RandomQueueTest {
-  private final RunReport ledger = new RunReport();
+  private final RunReport report = new RunReport();
 
   static LongStream seeds() {
     return Seeds.orElse(1, 2, 3, 4, 5, 6);
@@ -22,27 +22,27 @@ class RandomQueueTest {
   @ParameterizedTest
   @MethodSource("seeds")
   void callsAreServedInOrderOfArrival(long seed) throws Exception {
-    new OrderedQueue(seed, ledger).run(60);
+    new OrderedQueue(seed, report).run(60);
     isClean(seed);
   }
 
   @ParameterizedTest
   @MethodSource("seeds")
   void nobodyIsLostAndNoSlotIs(long seed) throws Exception {
-    new CrowdedQueue(seed, ledger).run(40);
+    new CrowdedQueue(seed, report).run(40);
     isClean(seed);
   }
 
   @ParameterizedTest
   @MethodSource("seeds")
   void aMinuteHasAsManyRequestsAsItMay(long seed) throws Exception {
-    new RateLimitBursts(seed, ledger).run(40);
+    new RateLimitBursts(seed, report).run(40);
     isClean(seed);
   }
 
   private void isClean(long seed) {
-    assertThat(ledger.isClean())
-        .as("seed %d, %s%n%s", seed, Seeds.replayHint(seed), ledger)
+    assertThat(report.isClean())
+        .as("seed %d, %s%n%s", seed, Seeds.replayHint(seed), report)
         .isTrue();
   }
 }

@@ -45,9 +45,9 @@ final class RandomRun {
   private static final Duration PATIENCE = Duration.ofSeconds(30);
 
   private final long seed;
-  private final RunSettings weather;
+  private final RunSettings settings;
   private final Callers threads;
-  private final RunReport ledger;
+  private final RunReport report;
   private final AcceleratedTime time = new AcceleratedTime(FACTOR);
   private final CallEventChecker watch;
   private final List<RandomServer> servers = new ArrayList<>();
@@ -59,7 +59,7 @@ final class RandomRun {
             thread.setDaemon(true);
             return thread;
           });
-  private final MachineDelay hiccups = new MachineDelay();
+  private final MachineDelay machineDelay = new MachineDelay();
   private final AtomicLong made = new AtomicLong();
   private final RandomCaller.ClosedAt closedAt = new RandomCaller.ClosedAt();
   private @Nullable LlmClient client;
@@ -85,23 +85,23 @@ final class RandomRun {
     }
   }
 
-  RandomRun(long seed, RunSettings weather, Callers threads, RunReport ledger) {
+  RandomRun(long seed, RunSettings settings, Callers threads, RunReport report) {
     this.seed = seed;
-    this.weather = weather;
+    this.settings = settings;
     this.threads = threads;
-    this.ledger = ledger;
-    this.watch = new CallEventChecker(ledger);
-    servers.add(new RandomServer("Ollama", ProtocolReplies.OLLAMA, seed, ledger));
-    servers.add(new RandomServer("OpenAi", ProtocolReplies.OPENAI, seed, ledger));
-    servers.add(new RandomServer("Gemini", ProtocolReplies.GEMINI, seed, ledger));
-    servers.add(new RandomServer("Anthropic", ProtocolReplies.ANTHROPIC, seed, ledger));
+    this.report = report;
+    this.watch = new CallEventChecker(report);
+    servers.add(new RandomServer("Ollama", ProtocolReplies.OLLAMA, seed, report));
+    servers.add(new RandomServer("OpenAi", ProtocolReplies.OPENAI, seed, report));
+    servers.add(new RandomServer("Gemini", ProtocolReplies.GEMINI, seed, report));
+    servers.add(new RandomServer("Anthropic", ProtocolReplies.ANTHROPIC, seed, report));
   }
 
   void run() throws Exception {
     client = build();
-    try (hiccups) {
+    try (machineDelay) {
       warmUp();
-      servers.forEach(server -> server.setFaults(weather.faults()));
+      servers.forEach(server -> server.setFaults(settings.faults()));
       callAll();
       settles();
       watch.verify();
@@ -132,10 +132,10 @@ final class RandomRun {
     builder.endpoint(
         limited(Endpoint.anthropic("Anthropic", url(3)).model(servers.get(3).model()), random)
             .build());
-    if (weather.template()) {
+    if (settings.template()) {
       builder.endpoint(Endpoint.local(RandomCaller.TEMPLATE, RandomRun::template).build());
     }
-    if (weather.hedging()) {
+    if (settings.hedging()) {
       builder.hedgeAfter(Duration.ofSeconds(1)).maxHedgedShare(0.5);
     }
     return ClientInternals.withTime(builder, time).build();
@@ -147,9 +147,9 @@ final class RandomRun {
 
   private Endpoint.Builder limited(Endpoint.Builder builder, Random random) {
     builder
-        .timeout(Duration.ofSeconds(weather.patient() ? 300 : 12))
-        .firstTokenTimeout(Duration.ofSeconds(weather.patient() ? 300 : 9))
-        .stallTimeout(Duration.ofSeconds(weather.patient() ? 300 : 6))
+        .timeout(Duration.ofSeconds(settings.patient() ? 300 : 12))
+        .firstTokenTimeout(Duration.ofSeconds(settings.patient() ? 300 : 9))
+        .stallTimeout(Duration.ofSeconds(settings.patient() ? 300 : 6))
         .retries(random.nextInt(3));
     if (random.nextBoolean()) {
       builder.maxConcurrent(2 + random.nextInt(8));
@@ -180,15 +180,15 @@ final class RandomRun {
   private void callAll() throws Exception {
     RandomCaller.SharedState common =
         new RandomCaller.SharedState(
-            client, time, ledger, hiccups, others, weather, closedAt, made);
+            client, time, report, machineDelay, others, settings, closedAt, made);
     List<Thread> callers = new ArrayList<>();
-    for (int i = 0; i < weather.callers(); i++) {
-      callers.add(threads.begin(new RandomCaller(common, seed, "c" + i, weather.calls())));
+    for (int i = 0; i < settings.callers(); i++) {
+      callers.add(threads.begin(new RandomCaller(common, seed, "c" + i, settings.calls())));
     }
-    if (weather.closing()) {
+    if (settings.closing()) {
       others.schedule(this::close, 500, TimeUnit.MILLISECONDS);
     }
-    if (weather.restarts()) {
+    if (settings.restarts()) {
       Random random = Seeds.of(seed, "restarts");
       others.schedule(() -> restart(random), 100, TimeUnit.MILLISECONDS);
     }
@@ -207,8 +207,8 @@ final class RandomRun {
         long now = made.get();
         since = now > before ? System.nanoTime() : since;
         before = now;
-        if (System.nanoTime() - since > hiccups.slowdown(PATIENCE.multipliedBy(2)).toNanos()) {
-          ledger.reportError("a caller hangs", Arrays.toString(caller.getStackTrace()));
+        if (System.nanoTime() - since > machineDelay.slowdown(PATIENCE.multipliedBy(2)).toNanos()) {
+          report.reportError("a caller hangs", Arrays.toString(caller.getStackTrace()));
           return;
         }
       }
@@ -230,7 +230,7 @@ final class RandomRun {
       LockSupport.parkNanos(Duration.ofMillis(random.nextInt(150)).toNanos());
       comesBack(server);
     }
-    ledger.count("server restarted");
+    report.count("server restarted");
     if (!others.isShutdown()) {
       others.schedule(() -> restart(random), 100 + random.nextInt(300), TimeUnit.MILLISECONDS);
     }
@@ -277,7 +277,7 @@ final class RandomRun {
       expect(() -> answers(name), () -> name + " does not answer again: " + client.status());
     }
     servers.forEach(other -> other.setRefusing(true));
-    if (weather.template()) {
+    if (settings.template()) {
       expect(() -> answers(RandomCaller.TEMPLATE), () -> "no template: " + client.status());
     }
     settles();
@@ -289,7 +289,7 @@ final class RandomRun {
     try {
       ChatRequest request = ChatRequest.builder().user("caller=" + id + ";wants=text;").build();
       ChatResponse response = client.chat(request);
-      ledger.reportError("calm", SignedText.findMistake(response.text(), id, response.endpoint()));
+      report.reportError("calm", SignedText.findMistake(response.text(), id, response.endpoint()));
       if (response.endpoint().equals(endpoint)) {
         return true;
       }
@@ -304,7 +304,7 @@ final class RandomRun {
     WeakReference<LlmClient> gone = new WeakReference<>(client);
     expect(() -> time.pendingTasks() == 0, () -> time.pendingTasks() + " timers are left");
     expect(() -> socketsOpen() == 0, () -> socketsOpen() + " sockets are left");
-    ledger.count(SOCKETS_LEFT, socketsOpen());
+    report.count(SOCKETS_LEFT, socketsOpen());
     expect(() -> threadsLeft().isEmpty(), () -> "threads are left: " + threadsLeft());
     client = null;
     expect(
@@ -329,14 +329,14 @@ final class RandomRun {
 
   private void expect(BooleanSupplier condition, Supplier<String> otherwise) {
     if (!soon(condition)) {
-      ledger.reportError("at the end", otherwise.get());
+      report.reportError("at the end", otherwise.get());
     }
   }
 
   private boolean soon(BooleanSupplier condition) {
     long began = System.nanoTime();
     while (!condition.getAsBoolean()) {
-      if (System.nanoTime() - began > hiccups.slowdown(PATIENCE).toNanos()) {
+      if (System.nanoTime() - began > machineDelay.slowdown(PATIENCE).toNanos()) {
         return false;
       }
       LockSupport.parkNanos(5_000_000);

@@ -43,7 +43,7 @@ final class RandomServer implements AutoCloseable {
   private final String name;
   private final ProtocolReplies spoken;
   private final long seed;
-  private final RunReport ledger;
+  private final RunReport report;
   private final Node node;
   private final Node.Script checks;
   private final AtomicInteger serials = new AtomicInteger();
@@ -52,11 +52,11 @@ final class RandomServer implements AutoCloseable {
   private volatile double setFaults;
   private volatile boolean refusing;
 
-  RandomServer(String name, ProtocolReplies spoken, long seed, RunReport ledger) {
+  RandomServer(String name, ProtocolReplies spoken, long seed, RunReport report) {
     this.name = name;
     this.spoken = spoken;
     this.seed = seed;
-    this.ledger = ledger;
+    this.report = report;
     this.checksRandom = Seeds.of(seed, name, "checks");
     this.checks = OllamaReplies.probes(OllamaReplies.loadCompleted(), model() + ":latest");
     this.node = new Node(this::answer).respondToProbesWith(this::check).discardRequests();
@@ -110,7 +110,7 @@ final class RandomServer implements AutoCloseable {
     }
     ServerBehaviour streamEnd =
         random.nextDouble() < setFaults ? ServerBehaviour.any(random) : ServerBehaviour.WHOLE;
-    ledger.count("reply " + streamEnd);
+    report.count("reply " + streamEnd);
     SignedText signed =
         new SignedText(caller, name, serials.incrementAndGet(), 1 + random.nextInt(20));
     reply(connection, request, streamEnd, signed, random);

@@ -30,14 +30,14 @@ final class RateLimitBursts {
   private static final Duration MINUTE = Duration.ofMinutes(1);
 
   private final Random random;
-  private final RunReport ledger;
+  private final RunReport report;
   private final ManualTime time = new ManualTime();
   private final Deque<Long> sent = new ArrayDeque<>();
   private final int limit;
 
-  RateLimitBursts(long seed, RunReport ledger) {
+  RateLimitBursts(long seed, RunReport report) {
     this.random = Seeds.of(seed, "minute");
-    this.ledger = ledger;
+    this.report = report;
     this.limit = 1 + random.nextInt(8);
   }
 
@@ -75,7 +75,7 @@ final class RateLimitBursts {
       ChatResponse response = call.get();
       boolean wasSent = response.endpoint().equals("node");
       answered += wasSent ? 1 : 0;
-      ledger.count("minute: " + response.text());
+      report.count("minute: " + response.text());
       boolean tells =
           wasSent
               || response
@@ -83,9 +83,9 @@ final class RateLimitBursts {
                   .get(0)
                   .failure()
                   .equals(Optional.of(FailureKind.CLIENT_RATE_LIMITED));
-      ledger.reportError("minute", tells ? "" : "tells " + response.attempts());
+      report.reportError("minute", tells ? "" : "tells " + response.attempts());
     }
-    ledger.reportError(
+    report.reportError(
         "minute",
         answered == expected
             ? ""

@@ -30,7 +30,7 @@ class Soak {
 
   private final Duration length = Duration.ofMinutes(Integer.getInteger("soak.minutes", 60));
   private final long start = System.nanoTime();
-  private final RunReport ledger = new RunReport();
+  private final RunReport report = new RunReport();
   private final List<Long> heaps = new ArrayList<>();
   private final List<Long> failed = new ArrayList<>();
 
@@ -39,18 +39,18 @@ class Soak {
     Random seeds = new Random(Seeds.orElse(System.nanoTime()).findFirst().orElseThrow());
     while (System.nanoTime() - start < length.toNanos()) {
       long seed = seeds.nextLong() >>> 32;
-      long before = ledger.errorCount();
+      long before = report.errorCount();
       try {
         round(seed);
       } catch (RuntimeException | AssertionError e) {
-        ledger.reportError("round", "ends with " + e);
+        report.reportError("round", "ends with " + e);
       }
-      if (ledger.errorCount() > before) {
+      if (report.errorCount() > before) {
         failed.add(seed);
-        System.out.println("seed " + seed + ": " + Seeds.replayHint(seed) + "\n" + ledger);
+        System.out.println("seed " + seed + ": " + Seeds.replayHint(seed) + "\n" + report);
       }
       heaps.add(heap());
-      ledger.count("round");
+      report.count("round");
     }
     report();
     assertThat(failed).as("seeds that failed").isEmpty();
@@ -59,16 +59,16 @@ class Soak {
 
   private void round(long seed) throws Exception {
     boolean longer = heaps.size() % LONGER_EACH == LONGER_EACH - 1;
-    RunSettings weather = RunSettings.of(seed, CALLERS, longer ? 10 * CALLS : CALLS);
-    new RandomRun(seed, weather, RandomRun.Callers.PLATFORM, ledger).run();
+    RunSettings settings = RunSettings.of(seed, CALLERS, longer ? 10 * CALLS : CALLS);
+    new RandomRun(seed, settings, RandomRun.Callers.PLATFORM, report).run();
     if (RandomRun.Callers.VIRTUAL.areHad()) {
-      new RandomRun(seed, weather, RandomRun.Callers.VIRTUAL, ledger).run();
+      new RandomRun(seed, settings, RandomRun.Callers.VIRTUAL, report).run();
     }
-    new OrderedQueue(seed, ledger).run(100);
-    new CrowdedQueue(seed, ledger).run(100);
-    new RateLimitBursts(seed, ledger).run(100);
-    new MutatedHttp(seed, ledger).run(80);
-    MutatedReplies replies = new MutatedReplies(seed, ledger);
+    new OrderedQueue(seed, report).run(100);
+    new CrowdedQueue(seed, report).run(100);
+    new RateLimitBursts(seed, report).run(100);
+    new MutatedHttp(seed, report).run(80);
+    MutatedReplies replies = new MutatedReplies(seed, report);
     replies.sayTheSame(500);
     replies.damageEveryByte(1);
     replies.damage(3000);
@@ -94,7 +94,7 @@ class Soak {
         "soak of %d min on JDK %d%n%s",
         Duration.ofNanos(System.nanoTime() - start).toMinutes(),
         Runtime.version().feature(),
-        ledger);
+        report);
     System.out.printf(
         "  heap in KiB after the rounds: first %d, least %d, most %d, last %d; growth %d%n",
         heaps.get(0) >> 10,
@@ -103,8 +103,8 @@ class Soak {
         heaps.get(heaps.size() - 1) >> 10,
         growth() >> 10);
     System.out.printf(
-        "  threads left: %s; sockets that servers saw open at the ends of their storms: %d%n",
-        RandomRun.threadsLeft(), ledger.countOf(RandomRun.SOCKETS_LEFT));
+        "  threads left: %s; sockets that servers saw open at the ends of their runs: %d%n",
+        RandomRun.threadsLeft(), report.countOf(RandomRun.SOCKETS_LEFT));
     System.out.println("  seeds that failed: " + failed);
   }
 }
