@@ -17,7 +17,7 @@ public final class TokenCount {
   static final int UNKNOWN = 0;
 
   /** Ten times the largest context on the market, and few enough that a sum does not overflow. */
-  static final int MOST = 100_000_000;
+  private static final int MOST = 100_000_000;
 
   private TokenCount() {}
 
@@ -42,29 +42,15 @@ public final class TokenCount {
   }
 
   private static int of(double number) {
-    boolean count = number >= 0 && number <= MOST && number == Math.rint(number);
-    return count ? (int) number : UNKNOWN;
+    return isCount(number) ? (int) number : UNKNOWN;
   }
 
-  /**
-   * Returns the sum of the counts that are present; {@link #UNKNOWN} if one of them is no count.
-   */
-  public static int sum(JsonNode counts, String... fields) {
-    int sum = 0;
-    for (String field : fields) {
-      JsonNode value = counts.path(field);
-      if (!value.isMissingNode() && !value.isNull()) {
-        int count = of(value);
-        if (count == UNKNOWN && !isZero(value)) {
-          return UNKNOWN;
-        }
-        sum += count;
-      }
-    }
-    return sum;
+  private static boolean isCount(double number) {
+    return number >= 0 && number <= MOST && number == Math.rint(number);
   }
 
-  private static boolean isZero(JsonNode value) {
-    return value.isNumber() && value.doubleValue() == 0;
+  /** Returns whether the value is a count, which may be 0. */
+  static boolean isCount(JsonNode value) {
+    return value.isNumber() && isCount(value.doubleValue());
   }
 }

@@ -60,7 +60,8 @@ class ContractTest {
     StreamEnd streamEnd = hear(spoken, spoken.stream("hi")).streamEnd;
 
     assertThat(streamEnd.model()).isEqualTo("m");
-    assertThat(streamEnd.usage()).isEqualTo(new Usage(3, 2));
+    assertThat(streamEnd.usage().inputTokens()).isEqualTo(3);
+    assertThat(streamEnd.usage().outputTokens()).isEqualTo(2);
     assertThat(streamEnd.finishReason()).isEqualTo(FinishReason.STOP);
     assertThat(hear(spoken, spoken.textDelta("hi") + spoken.end(true)).streamEnd.finishReason())
         .isEqualTo(FinishReason.LENGTH);

@@ -15,9 +15,9 @@ import dev.offmeter.internal.wire.FinishReasonTracker;
 import dev.offmeter.internal.wire.InBandError;
 import dev.offmeter.internal.wire.JsonFields;
 import dev.offmeter.internal.wire.LenientJsonTree;
+import dev.offmeter.internal.wire.ReportedUsage;
 import dev.offmeter.internal.wire.SseReader;
 import dev.offmeter.internal.wire.StreamEnd;
-import dev.offmeter.internal.wire.TokenCount;
 import dev.offmeter.internal.wire.ToolCallAssembler;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -37,8 +37,7 @@ final class AnthropicEventHandler implements SseReader.EventHandler {
   private final FinishReasonTracker reasons = new FinishReasonTracker();
   private String model = "";
   private boolean stopped;
-  private int inputTokens;
-  private int outputTokens;
+  private final ReportedUsage usage = new ReportedUsage();
   private boolean begun;
 
   /**
@@ -136,14 +135,15 @@ final class AnthropicEventHandler implements SseReader.EventHandler {
    * Reads the usage. Anthropic counts input read from or written to the cache separately; the count
    * of output at the start is provisional.
    */
-  private void readUsage(JsonNode usage) {
-    if (usage.hasNonNull("input_tokens")) {
-      inputTokens =
-          TokenCount.sum(
-              usage, "input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens");
+  private void readUsage(JsonNode counts) {
+    if (counts.hasNonNull("input_tokens")) {
+      usage.setInput(
+          counts, "input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens");
+      usage.setCached(counts.path("cache_read_input_tokens"));
+      usage.setCacheWrite(counts.path("cache_creation_input_tokens"));
     }
-    if (usage.has("output_tokens")) {
-      outputTokens = JsonFields.count(usage, "output_tokens");
+    if (counts.has("output_tokens")) {
+      usage.setOutput(counts, "output_tokens");
     }
   }
 
@@ -225,21 +225,21 @@ final class AnthropicEventHandler implements SseReader.EventHandler {
     if (!begun) {
       throw noReply();
     }
-    Usage usage = new Usage(inputTokens, outputTokens);
-    StreamEnd streamEnd = new StreamEnd(model, usage, reason(usage), true);
+    Usage reported = usage.usage();
+    StreamEnd streamEnd = new StreamEnd(model, reported, reason(reported), true);
     answer.onEnd();
     thoughts.onEnd();
     calls.emit(handler, streamEnd.finishReason() == FinishReason.LENGTH);
     return streamEnd;
   }
 
-  private FinishReason reason(Usage usage) throws AttemptException {
+  private FinishReason reason(Usage reported) throws AttemptException {
     if (!stopped && !reasons.hasReason()) {
       markers.onMissing();
     }
     boolean any = answer.hasVisibleText() || calls.hasAny();
     return stopped || reasons.hasReason()
-        ? markers.reason(reasons, any, usage, maxTokens)
+        ? markers.reason(reasons, any, reported, maxTokens)
         : reasons.reason();
   }
 

@@ -4,16 +4,15 @@ package dev.offmeter.internal.wire.gemini;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
-import dev.offmeter.Usage;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.wire.AnswerText;
 import dev.offmeter.internal.wire.ContentParts;
 import dev.offmeter.internal.wire.DeltaHandler;
 import dev.offmeter.internal.wire.FinishReasonTracker;
 import dev.offmeter.internal.wire.JsonFields;
+import dev.offmeter.internal.wire.ReportedUsage;
 import dev.offmeter.internal.wire.SseReader;
 import dev.offmeter.internal.wire.StreamEnd;
-import dev.offmeter.internal.wire.TokenCount;
 import dev.offmeter.internal.wire.ToolCallAssembler;
 import org.jspecify.annotations.Nullable;
 
@@ -30,7 +29,7 @@ final class GeminiEventHandler implements SseReader.EventHandler {
   private final ToolCallAssembler calls = new ToolCallAssembler();
   private final FinishReasonTracker reasons = new FinishReasonTracker();
   private String model = "";
-  private Usage usage = Usage.NONE;
+  private final ReportedUsage usage = new ReportedUsage();
   private boolean reply;
   private int candidate = -1;
 
@@ -70,8 +69,10 @@ final class GeminiEventHandler implements SseReader.EventHandler {
   /** Adds the count of thinking, which Gemini reports apart from the answer, to the output. */
   private void readUsage(JsonNode counts) {
     if (counts.isObject()) {
-      int generated = TokenCount.sum(counts, "candidatesTokenCount", "thoughtsTokenCount");
-      usage = new Usage(JsonFields.count(counts, "promptTokenCount"), generated);
+      usage.setInput(counts, "promptTokenCount", "toolUsePromptTokenCount");
+      usage.setOutput(counts, "candidatesTokenCount", "thoughtsTokenCount");
+      usage.setCached(counts.path("cachedContentTokenCount"));
+      usage.setThinking(counts.path("thoughtsTokenCount"));
     }
   }
 
@@ -142,7 +143,7 @@ final class GeminiEventHandler implements SseReader.EventHandler {
       throw AttemptException.of(
           FailureKind.UNEXPECTED_RESPONSE, "HTTP 200 with JSON that is not a chat reply");
     }
-    StreamEnd streamEnd = new StreamEnd(model, usage, reasons.reason(), true);
+    StreamEnd streamEnd = new StreamEnd(model, usage.usage(), reasons.reason(), true);
     answer.onEnd();
     thinking.onEnd();
     calls.emit(handler, streamEnd.finishReason() == FinishReason.LENGTH);

@@ -16,6 +16,7 @@ import dev.offmeter.internal.wire.FinishReasonTracker;
 import dev.offmeter.internal.wire.InBandError;
 import dev.offmeter.internal.wire.JsonFields;
 import dev.offmeter.internal.wire.LenientJsonTree;
+import dev.offmeter.internal.wire.ReportedUsage;
 import dev.offmeter.internal.wire.StreamEnd;
 import dev.offmeter.internal.wire.TokenCount;
 import dev.offmeter.internal.wire.ToolCallAssembler;
@@ -45,6 +46,9 @@ final class OllamaChunk {
   private String doneReason = "";
   private int inputTokens;
   private int outputTokens;
+  private double promptNanos;
+  private double answerNanos;
+  private double loadNanos;
 
   /**
    * Creates the reader of the chunks of one reply.
@@ -107,6 +111,9 @@ final class OllamaChunk {
         case "done_reason" -> doneReason = informal(parser, value, doneReason);
         case "prompt_eval_count" -> inputTokens = TokenCount.of(parser, value);
         case "eval_count" -> outputTokens = TokenCount.of(parser, value);
+        case "prompt_eval_duration" -> promptNanos = nanos(parser, value);
+        case "eval_duration" -> answerNanos = nanos(parser, value);
+        case "load_duration" -> loadNanos = nanos(parser, value);
         case "error",
             "error_type",
             "error_msg",
@@ -137,6 +144,15 @@ final class OllamaChunk {
     if (text && (ends || error == null || !(status || InBandError.isIn(error)))) {
       throw AttemptException.of(FailureKind.UNEXPECTED_RESPONSE, "a message that is not an object");
     }
+  }
+
+  /** Reads a duration; a value that is no number is none. */
+  private static double nanos(JsonParser parser, JsonToken value) throws IOException {
+    if (value.isNumeric()) {
+      return parser.getDoubleValue();
+    }
+    parser.skipChildren();
+    return 0;
   }
 
   /** Keeps the error as it is: it is classified as a whole. */
@@ -293,10 +309,17 @@ final class OllamaChunk {
           FailureKind.UNEXPECTED_RESPONSE,
           "the server reports a model " + doneReason + ", no answer");
     }
-    Usage usage = new Usage(inputTokens, outputTokens);
+    Usage usage = usage();
     FinishReason reason = reason();
     context.check(usage, reason);
     return new StreamEnd(model, usage, reason);
+  }
+
+  private Usage usage() {
+    ReportedUsage usage = new ReportedUsage();
+    usage.setIfPositive(inputTokens, outputTokens);
+    usage.setNanos(promptNanos + answerNanos, loadNanos);
+    return usage.usage();
   }
 
   private FinishReason reason() throws AttemptException {

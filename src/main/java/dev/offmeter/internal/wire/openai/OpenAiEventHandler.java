@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
-import dev.offmeter.Usage;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.wire.AnswerText;
 import dev.offmeter.internal.wire.ContentParts;
@@ -15,6 +14,7 @@ import dev.offmeter.internal.wire.FinishReasonTracker;
 import dev.offmeter.internal.wire.InBandError;
 import dev.offmeter.internal.wire.JsonFields;
 import dev.offmeter.internal.wire.LenientJsonTree;
+import dev.offmeter.internal.wire.ReportedUsage;
 import dev.offmeter.internal.wire.SseReader;
 import dev.offmeter.internal.wire.StreamEnd;
 import dev.offmeter.internal.wire.ThinkTagSplitter;
@@ -38,7 +38,7 @@ final class OpenAiEventHandler implements SseReader.EventHandler {
   private final ToolCallAssembler calls = new ToolCallAssembler();
   private final FinishReasonTracker reasons = new FinishReasonTracker();
   private String model = "";
-  private Usage usage = Usage.NONE;
+  private final ReportedUsage usage = new ReportedUsage();
   private boolean reply;
   private boolean deltas;
   private boolean done;
@@ -68,6 +68,7 @@ final class OpenAiEventHandler implements SseReader.EventHandler {
   public @Nullable StreamEnd onEvent(JsonNode data) throws AttemptException {
     model = data.path("model").asText(model);
     readUsage(data.path("usage"));
+    readTimings(data.path("timings"));
     reply |= data.path("choices").isArray();
     for (JsonNode next : JsonFields.objects(data, "choices")) {
       // One choice was asked for: the first that comes, whatever its index.
@@ -84,10 +85,17 @@ final class OpenAiEventHandler implements SseReader.EventHandler {
     if (counts.isObject()) {
       JsonNode details = counts.path("completion_tokens_details");
       reasoned |= JsonFields.count(details, "reasoning_tokens") > 0;
-      usage =
-          new Usage(
-              JsonFields.count(counts, "prompt_tokens"),
-              JsonFields.count(counts, "completion_tokens"));
+      usage.setInput(counts, "prompt_tokens");
+      usage.setOutput(counts, "completion_tokens");
+      usage.setCached(counts.path("prompt_tokens_details").path("cached_tokens"));
+      usage.setThinking(details.path("reasoning_tokens"));
+    }
+  }
+
+  /** Reads the times that llama-server adds to its last chunk, in milliseconds. */
+  private void readTimings(JsonNode timings) {
+    if (timings.isObject()) {
+      usage.setComputeMillis(timings, "prompt_ms", "predicted_ms");
     }
   }
 
@@ -230,7 +238,7 @@ final class OpenAiEventHandler implements SseReader.EventHandler {
       throw AttemptException.of(
           FailureKind.UNEXPECTED_RESPONSE, "HTTP 200 with JSON that is not a chat reply");
     }
-    StreamEnd streamEnd = new StreamEnd(model, usage, reason(), ownLimit || reasoned);
+    StreamEnd streamEnd = new StreamEnd(model, usage.usage(), reason(), ownLimit || reasoned);
     text.onEnd();
     thinking.onEnd();
     tags.endAnswer();
@@ -244,7 +252,7 @@ final class OpenAiEventHandler implements SseReader.EventHandler {
     }
     boolean any = text.hasVisibleText() || calls.hasAny();
     return done || reasons.hasReason()
-        ? markers.reason(reasons, any, usage, request.maxTokens())
+        ? markers.reason(reasons, any, usage.usage(), request.maxTokens())
         : reasons.reason();
   }
 }

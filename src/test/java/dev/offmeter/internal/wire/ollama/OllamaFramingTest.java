@@ -222,7 +222,7 @@ class OllamaFramingTest {
     assertThat(partialAnswer.expectAnswer()).isEqualTo("ab");
     assertThat(partialAnswer.deltas).containsExactly("t", "a", "b");
     assertThat(partialAnswer.streamEnd)
-        .isEqualTo(new StreamEnd("m", new Usage(0, 2), FinishReason.LENGTH));
+        .isEqualTo(new StreamEnd("m", new Usage(0, 2).asNotReported(), FinishReason.LENGTH));
   }
 
   private static String lineOf(int bytes) {

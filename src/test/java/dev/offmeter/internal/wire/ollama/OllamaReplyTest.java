@@ -73,8 +73,15 @@ class OllamaReplyTest {
     RecordingDeltaHandler partialAnswer = recorded(name);
 
     assertThat(partialAnswer.expectAnswer()).isEqualTo(text);
+    Usage usage = partialAnswer.streamEnd.usage();
+    assertThat(usage.computeTime()).isPositive();
+    assertThat(usage.loadTime()).isPositive();
     assertThat(partialAnswer.streamEnd)
-        .isEqualTo(new StreamEnd(model, new Usage(input, output), reason));
+        .isEqualTo(
+            new StreamEnd(
+                model,
+                new Usage(input, output).withTimes(usage.computeTime(), usage.loadTime()),
+                reason));
   }
 
   @ParameterizedTest
@@ -371,7 +378,10 @@ class OllamaReplyTest {
     RecordingDeltaHandler partialAnswer = RecordingDeltaHandler.from(last(fields));
 
     assertThat(partialAnswer.expectAnswer()).isEqualTo("hi");
-    assertThat(partialAnswer.streamEnd.usage()).isEqualTo(new Usage(input, output));
+    Usage usage = partialAnswer.streamEnd.usage();
+    assertThat(usage.inputTokens()).isEqualTo(input);
+    assertThat(usage.outputTokens()).isEqualTo(output);
+    assertThat(usage.reported()).isEqualTo(input > 0 && output > 0);
   }
 
   @Test
