@@ -4,6 +4,7 @@
 module dev.offmeter {
   exports dev.offmeter;
   exports dev.offmeter.guard;
+  exports dev.offmeter.meter;
   exports dev.offmeter.observe;
 
   requires transitive io.github.resilience4j.bulkhead;

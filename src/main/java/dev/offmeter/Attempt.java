@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
+import dev.offmeter.meter.Cost;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Objects;
@@ -21,6 +22,10 @@ public final class Attempt {
   private final int status;
   private final Duration elapsed;
   private final String message;
+  private final Usage usage;
+  private final Duration computeTime;
+  private final Cost cost;
+  private final boolean possiblyBilled;
 
   private Attempt(Builder builder) {
     endpoint = builder.endpoint;
@@ -31,6 +36,10 @@ public final class Attempt {
     status = builder.status;
     elapsed = builder.elapsed;
     message = builder.message;
+    usage = builder.usage;
+    computeTime = builder.computeTime;
+    cost = builder.cost;
+    possiblyBilled = builder.possiblyBilled;
   }
 
   /** Returns a builder for an attempt at {@code endpoint}, by default one that answered at once. */
@@ -46,7 +55,11 @@ public final class Attempt {
             .model(model)
             .status(status)
             .elapsed(elapsed)
-            .message(message);
+            .message(message)
+            .usage(usage)
+            .computeTime(computeTime)
+            .cost(cost)
+            .possiblyBilled(possiblyBilled);
     builder.failure = failure;
     builder.openedBy = openedBy;
     return builder;
@@ -107,6 +120,42 @@ public final class Attempt {
     return message;
   }
 
+  /**
+   * Returns the tokens that the attempt used, as the server reports them. Where it reports none,
+   * and for an attempt that was given up after its request had been sent, they are estimated from
+   * the texts sent and received, and not {@link Usage#reported()}. {@link Usage#NONE} for an
+   * attempt that did not reach the server, or was refused, and for a function.
+   */
+  public Usage usage() {
+    return usage;
+  }
+
+  /**
+   * Returns the time for which the attempt kept the server busy, without the load of its model: as
+   * the server reports it ({@link Usage#computeTime()}), else from dispatch to the end, a wait
+   * inside the server included. Zero if the request was not sent, or refused.
+   */
+  public Duration computeTime() {
+    return computeTime;
+  }
+
+  /**
+   * Returns what the attempt cost; {@link Cost#UNKNOWN} if the endpoint is managed and no price is
+   * declared for it.
+   */
+  public Cost cost() {
+    return cost;
+  }
+
+  /**
+   * Returns whether the attempt was given up after its request had been sent to an endpoint that is
+   * not free: its provider may bill what it had read and written by then. {@link #cost()} holds an
+   * estimate of that.
+   */
+  public boolean possiblyBilled() {
+    return possiblyBilled;
+  }
+
   /** Returns one line: endpoint and origin, model, outcome, status, time, message. */
   @Override
   public String toString() {
@@ -135,6 +184,10 @@ public final class Attempt {
     private int status;
     private Duration elapsed = Duration.ZERO;
     private String message = "";
+    private Usage usage = Usage.NONE;
+    private Duration computeTime = Duration.ZERO;
+    private Cost cost = Cost.NONE;
+    private boolean possiblyBilled;
 
     private Builder(String endpoint) {
       this.endpoint = Objects.requireNonNull(endpoint, "endpoint");
@@ -179,6 +232,30 @@ public final class Attempt {
     /** Sets what happened, in words; default empty. Must hold no prompt, answer or secret. */
     public Builder message(String message) {
       this.message = Objects.requireNonNull(message, "message");
+      return this;
+    }
+
+    /** Sets the tokens that it used; default {@link Usage#NONE}. */
+    public Builder usage(Usage usage) {
+      this.usage = Objects.requireNonNull(usage, "usage");
+      return this;
+    }
+
+    /** Sets the time for which it kept the server busy; default zero. */
+    public Builder computeTime(Duration computeTime) {
+      this.computeTime = Objects.requireNonNull(computeTime, "computeTime");
+      return this;
+    }
+
+    /** Sets what it cost; default {@link Cost#NONE}. */
+    public Builder cost(Cost cost) {
+      this.cost = Objects.requireNonNull(cost, "cost");
+      return this;
+    }
+
+    /** Sets whether it was given up and may be billed all the same; default false. */
+    public Builder possiblyBilled(boolean possiblyBilled) {
+      this.possiblyBilled = possiblyBilled;
       return this;
     }
 

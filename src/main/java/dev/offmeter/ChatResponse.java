@@ -2,6 +2,7 @@
 package dev.offmeter;
 
 import dev.offmeter.internal.json.Json;
+import dev.offmeter.meter.Cost;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
@@ -22,6 +23,7 @@ public final class ChatResponse {
   private final List<Attempt> attempts;
   private final Duration elapsed;
   private final Duration timeToFirstToken;
+  private final Cost baselineCost;
 
   private ChatResponse(Builder builder) {
     text = builder.text;
@@ -34,6 +36,7 @@ public final class ChatResponse {
     attempts = builder.attempts;
     elapsed = builder.elapsed;
     timeToFirstToken = builder.timeToFirstToken;
+    baselineCost = builder.baselineCost;
   }
 
   /** Returns a builder, for code that stands in for a client, such as your own tests. */
@@ -45,7 +48,8 @@ public final class ChatResponse {
   public Builder toBuilder() {
     Builder builder = new Builder().text(text).thinking(thinking).endpoint(endpoint).model(model);
     builder.usage(usage).finishReason(finishReason).toolCalls(toolCalls).attempts(attempts);
-    return builder.elapsed(elapsed).timeToFirstToken(timeToFirstToken);
+    builder.elapsed(elapsed).timeToFirstToken(timeToFirstToken);
+    return builder.baselineCost(baselineCost);
   }
 
   /**
@@ -164,6 +168,36 @@ public final class ChatResponse {
     return timeToFirstToken;
   }
 
+  /**
+   * Returns what the whole call cost: the sum of its attempts' costs, those included that failed
+   * and were billed, or may have been. {@link Cost#UNKNOWN} if one of them is unknown.
+   */
+  public Cost cost() {
+    Cost sum = Cost.NONE;
+    for (Attempt attempt : attempts) {
+      sum = sum.plus(attempt.cost());
+    }
+    return sum;
+  }
+
+  /**
+   * Returns what the client's baseline would have charged for the tokens of this answer, less
+   * {@link #cost()}: negative if the call cost more. {@link Cost#UNKNOWN} without a baseline, or if
+   * either is unknown. The baseline charges nothing for the answer of a function, which no model
+   * gave.
+   */
+  public Cost saved() {
+    return baselineCost.minus(cost());
+  }
+
+  /**
+   * Returns the time for which all attempts of the call kept servers busy; see {@link
+   * Attempt#computeTime()}.
+   */
+  public Duration computeTime() {
+    return attempts.stream().map(Attempt::computeTime).reduce(Duration.ZERO, Duration::plus);
+  }
+
   @Override
   public String toString() {
     return "ChatResponse["
@@ -193,6 +227,7 @@ public final class ChatResponse {
     private List<Attempt> attempts = List.of();
     private Duration elapsed = Duration.ZERO;
     private Duration timeToFirstToken = Duration.ZERO;
+    private Cost baselineCost = Cost.UNKNOWN;
 
     private Builder() {}
 
@@ -253,6 +288,12 @@ public final class ChatResponse {
     /** Sets the time to the first piece; default zero. */
     public Builder timeToFirstToken(Duration timeToFirstToken) {
       this.timeToFirstToken = Objects.requireNonNull(timeToFirstToken, "timeToFirstToken");
+      return this;
+    }
+
+    /** Sets what the baseline would have charged for this answer; default {@link Cost#UNKNOWN}. */
+    public Builder baselineCost(Cost baselineCost) {
+      this.baselineCost = Objects.requireNonNull(baselineCost, "baselineCost");
       return this;
     }
 

@@ -11,6 +11,8 @@ import dev.offmeter.internal.wire.anthropic.AnthropicChat;
 import dev.offmeter.internal.wire.gemini.GeminiChat;
 import dev.offmeter.internal.wire.ollama.OllamaChat;
 import dev.offmeter.internal.wire.openai.OpenAiChat;
+import dev.offmeter.meter.Price;
+import dev.offmeter.meter.PriceList;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -54,6 +56,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code requestsPerMinute}: unlimited
  *   <li>{@code locality}: self-hosted for Ollama and functions, managed for Gemini and Anthropic;
  *       by {@link Dialect} for OpenAI-compatible servers
+ *   <li>{@code price}: free if self-hosted, else unknown
  *   <li>{@code maxTokens}, {@code defaults}: the client's
  *   <li>{@code maxLineBytes}: 8 MiB, {@code maxAnswerBytes}: 32 MiB
  * </ul>
@@ -72,6 +75,9 @@ public final class Endpoint {
    * requests for the model.
    */
   private static final Duration KEEP_WARM_MIN = Duration.ofSeconds(10);
+
+  /** No call to hardware of one's own is billed. What the machine costs is no price of a call. */
+  private static final Price OWN_HARDWARE = Price.free().source("self-hosted");
 
   private static final int LINE_BYTES = 8 * 1024 * 1024;
   private static final long ANSWER_BYTES = 32L * 1024 * 1024;
@@ -195,6 +201,21 @@ public final class Endpoint {
     return api.managed() ? Locality.MANAGED : DefaultLocality.of(url, model(), dialect(url));
   }
 
+  /** Returns the model as a price list names it; empty if the endpoint is to get none from it. */
+  Optional<PriceList.Model> pricedModel() {
+    return isServer() && price() == null
+        ? Optional.of(new PriceList.Model(type(), model()))
+        : Optional.empty();
+  }
+
+  /** Returns the price of a call; null for a managed endpoint without one. */
+  private @Nullable Price price() {
+    if (settings.price != null) {
+      return settings.price;
+    }
+    return locality() == Locality.SELF_HOSTED ? OWN_HARDWARE : null;
+  }
+
   /** Returns whether the endpoint has a {@code maxTokens} of its own. */
   boolean hasMaxTokens() {
     return defaults.hasMaxTokens();
@@ -313,7 +334,8 @@ public final class Endpoint {
         protocol(),
         settings.function,
         settings.answerWhileModelLoads,
-        OptionValues.texts(settings.options));
+        OptionValues.texts(settings.options),
+        price());
   }
 
   private static Duration shorter(Duration one, Duration other) {
@@ -361,6 +383,7 @@ public final class Endpoint {
     private @Nullable Long maxAnswerBytes;
     private boolean endMarkerIsEnough;
     private boolean answerWhileModelLoads;
+    private @Nullable Price price;
 
     private Builder(String name, String baseUrl, ProtocolDescriptor api) {
       this.name = Preconditions.plain("name", name);
@@ -407,6 +430,7 @@ public final class Endpoint {
       maxAnswerBytes = other.maxAnswerBytes;
       endMarkerIsEnough = other.endMarkerIsEnough;
       answerWhileModelLoads = other.answerWhileModelLoads;
+      price = other.price;
     }
 
     /**
@@ -839,6 +863,17 @@ public final class Endpoint {
       return this;
     }
 
+    /**
+     * Sets the price of a call; see {@link ChatResponse#cost()}. Default: free for a self-hosted
+     * endpoint ({@link #locality}), because a call to your own hardware bills nothing; unknown, and
+     * not 0, for a managed one.
+     */
+    public Builder price(Price price) {
+      Objects.requireNonNull(price, "price");
+      this.price = price.source().isEmpty() ? price.source("endpoint") : price;
+      return this;
+    }
+
     private static long atLeast1024(String field, long value) {
       if (value < 1024) {
         throw new IllegalArgumentException(field + " must be at least 1024, was " + value);
@@ -1033,6 +1068,15 @@ public final class Endpoint {
      */
     public FunctionBuilder answerWhileModelLoads(boolean answerWhileModelLoads) {
       settings.answerWhileModelLoads = answerWhileModelLoads;
+      return this;
+    }
+
+    /**
+     * Sets the price of a call, for a function that asks something that bills; see {@link
+     * Builder#price}. Default: free, or unknown with {@link Locality#MANAGED}.
+     */
+    public FunctionBuilder price(Price price) {
+      settings.price(price);
       return this;
     }
 

@@ -11,9 +11,13 @@ import dev.offmeter.internal.failover.HedgingPolicy;
 import dev.offmeter.internal.failover.StreamingCall;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Transport;
+import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.schema.RecordSchema;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.internal.time.TimeSource;
+import dev.offmeter.meter.Meter;
+import dev.offmeter.meter.Price;
+import dev.offmeter.meter.PriceList;
 import dev.offmeter.observe.ClientStatus;
 import dev.offmeter.observe.Diagnosis;
 import dev.offmeter.observe.EndpointStatus;
@@ -21,6 +25,7 @@ import dev.offmeter.observe.LlmListener;
 import dev.offmeter.observe.Resilience4jRegistries;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -67,6 +72,7 @@ public final class LlmClient implements AutoCloseable {
   private final TimeSource time;
   private final ExecutorService workers;
   private final Transport transport;
+  private final MeterRecorder meter;
   private final FailoverExecutor failover;
   private final Set<CancellationToken> running = ConcurrentHashMap.newKeySet();
   private volatile boolean closed;
@@ -75,11 +81,14 @@ public final class LlmClient implements AutoCloseable {
     this.settings = settings;
     this.defaults = RequestDefaults.ofClient(settings.defaults);
     this.defaultLimit = new DefaultMaxTokensWarning(settings.endpoints, defaults);
-    List<EndpointConfig> configs = settings.configs(defaults);
+    List<EndpointConfig> configs =
+        Prices.add(settings.prices, settings.endpoints, settings.configs(defaults));
+    Price baseline = Prices.baseline(settings.baseline, settings.baselinePrice, configs);
     this.time = settings.time == null ? TimeSource.system() : settings.time;
     this.workers =
         settings.workers == null ? DetachedThreads.executor("offmeter-worker") : settings.workers;
     this.transport = new Transport(settings.httpClient, workers, time::nanos);
+    this.meter = new MeterRecorder(time, ZoneId.systemDefault(), baseline);
     this.failover =
         new FailoverExecutor(
             configs,
@@ -88,7 +97,8 @@ public final class LlmClient implements AutoCloseable {
             workers,
             () -> ThreadLocalRandom.current().nextDouble(),
             settings.hedgingPolicy(workers),
-            new CompositeListener(settings.listeners));
+            new CompositeListener(settings.listeners),
+            meter);
     StartupLog.write(settings.endpoints, configs);
   }
 
@@ -488,6 +498,14 @@ public final class LlmClient implements AutoCloseable {
   }
 
   /**
+   * Returns the meter, which counts what this client's calls use and cost. May be called by any
+   * thread, after {@link #close()} too.
+   */
+  public Meter meter() {
+    return meter;
+  }
+
+  /**
    * Returns the Resilience4j registries of this client, one circuit breaker, time limiter and
    * bulkhead per endpoint under its name, to bind to your metrics.
    */
@@ -531,6 +549,9 @@ public final class LlmClient implements AutoCloseable {
     private @Nullable Duration hedgeAfter;
     private @Nullable Double maxHedgedShare;
     private @Nullable OkHttpClient httpClient;
+    private @Nullable PriceList prices;
+    private @Nullable String baseline;
+    private @Nullable Price baselinePrice;
     private @Nullable TimeSource time;
     private @Nullable ExecutorService workers;
 
@@ -544,6 +565,9 @@ public final class LlmClient implements AutoCloseable {
       hedgeAfter = other.hedgeAfter;
       maxHedgedShare = other.maxHedgedShare;
       httpClient = other.httpClient;
+      prices = other.prices;
+      baseline = other.baseline;
+      baselinePrice = other.baselinePrice;
       time = other.time;
       workers = other.workers;
     }
@@ -560,13 +584,15 @@ public final class LlmClient implements AutoCloseable {
     }
 
     /**
-     * Adds what {@code environment} configures: endpoints, and the deadline, hedging and token
-     * limit if set.
+     * Adds what {@code environment} configures: endpoints, and the deadline, hedging, token limit,
+     * prices and baseline if set.
      */
     public Builder fromEnv(Map<String, String> environment) {
       Environment read = Environment.read(environment, LiteLlmConfig::read);
       read.endpoints().forEach(this::endpoint);
       read.hedgeAfter().ifPresent(this::hedgeAfter);
+      read.prices().ifPresent(this::prices);
+      read.baseline().ifPresent(this::baseline);
       read.maxTokens().ifPresent(tokens -> defaults(request -> request.maxTokens(tokens)));
       return read.deadline().map(this::deadline).orElse(this);
     }
@@ -654,6 +680,34 @@ public final class LlmClient implements AutoCloseable {
       return hedgeAfter == null ? null : new HedgingPolicy(hedgeAfter, share, workers);
     }
 
+    /**
+     * Sets a list of prices for managed endpoints that have no {@link Endpoint.Builder#price} of
+     * their own. The file is read when the client is built. Default: none.
+     */
+    public Builder prices(PriceList prices) {
+      this.prices = Objects.requireNonNull(prices, "prices");
+      return this;
+    }
+
+    /**
+     * Sets the endpoint whose price counts as what a call would have cost; see {@link
+     * ChatResponse#saved()}. Replaces an earlier baseline. Default: none.
+     *
+     * @param endpoint the name of an endpoint of this client, whose price must be known
+     */
+    public Builder baseline(String endpoint) {
+      this.baseline = Objects.requireNonNull(endpoint, "endpoint");
+      this.baselinePrice = null;
+      return this;
+    }
+
+    /** Sets the price that counts as what a call would have cost; see {@link #baseline(String)}. */
+    public Builder baseline(Price price) {
+      this.baselinePrice = Objects.requireNonNull(price, "price");
+      this.baseline = null;
+      return this;
+    }
+
     /** Adds a listener; the one that writes the log stays. */
     public Builder listener(LlmListener listener) {
       listeners.add(Objects.requireNonNull(listener, "listener"));
@@ -697,11 +751,13 @@ public final class LlmClient implements AutoCloseable {
     /**
      * Returns the client. Opens no connection.
      *
-     * @throws IllegalArgumentException if a default for requests has a wrong value
+     * @throws IllegalArgumentException if a default for requests has a wrong value, or the list of
+     *     prices cannot be read
      * @throws IllegalStateException if there is no endpoint, the defaults have what only a request
      *     can have, two have one name, an endpoint's first-token limit is longer than the timeout
      *     that its position in the list gives it, there is a {@code maxHedgedShare} without a
-     *     {@code hedgeAfter}, or a library that it needs is missing or too old
+     *     {@code hedgeAfter}, prices are in two currencies, the baseline has no price, or a library
+     *     that it needs is missing or too old
      */
     public LlmClient build() {
       if (endpoints.isEmpty()) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.offmeter.internal.http.EndpointConfig;
+import dev.offmeter.meter.Price;
 import java.lang.reflect.Field;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -248,6 +249,12 @@ class SettingsTableTest {
             "",
             "[by kind](privacy.md#locality)",
             code("self_hosted", "managed")),
+        any(
+            "price(Price)",
+            code("PRICEIN", "PRICEOUT", "PRICESECOND", "CURRENCY"),
+            code("input_cost_per_token", "output_cost_per_token", "input_cost_per_second"),
+            "[free, or unknown if managed](costs.md#prices)",
+            rule(() -> Price.perMillionTokens("USD", -1, 0))),
         server(
             "maxTokens(int)",
             code("MAXTOKENS"),
@@ -347,6 +354,16 @@ class SettingsTableTest {
             "0.1",
             rule(() -> LlmClient.builder().maxHedgedShare(0))),
         Row.of(code("defaults(Consumer)"), code("OFFMETER_MAXTOKENS"), "none", ""),
+        Row.of(
+            code("prices(PriceList)"),
+            code("OFFMETER_PRICES"),
+            "[none](costs.md#prices)",
+            "a file of LiteLLM's or models.dev's format"),
+        Row.of(
+            code("baseline(String)", "baseline(Price)"),
+            code("OFFMETER_BASELINE"),
+            "[none](costs.md#what-own-hardware-saves)",
+            "an endpoint with a price"),
         Row.of(code("listener(LlmListener)"), "", "none", ""),
         Row.of(code("httpClient(OkHttpClient)"), "", "a new one", ""));
   }

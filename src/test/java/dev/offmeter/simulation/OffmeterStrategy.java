@@ -10,10 +10,13 @@ import dev.offmeter.internal.failover.FailoverExecutor;
 import dev.offmeter.internal.http.AttemptTimeouts;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Transport;
+import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.CancellationToken;
+import dev.offmeter.meter.Price;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.TemplateExchangeFactory;
 import java.time.Duration;
+import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -45,7 +48,8 @@ final class OffmeterStrategy implements SimulatedYear.CallStrategy {
             work -> time.begin(time.nanos(), work),
             random::nextDouble,
             null,
-            new LlmListener() {});
+            new LlmListener() {},
+            new MeterRecorder(time, ZoneOffset.UTC, null));
   }
 
   private static Transport.ExchangeFactory opener(@Nullable VirtualNode node) {
@@ -84,7 +88,8 @@ final class OffmeterStrategy implements SimulatedYear.CallStrategy {
         null,
         function,
         function != null,
-        List.of());
+        List.of(),
+        Price.free());
   }
 
   @Override

@@ -5,6 +5,7 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.Locality;
 import dev.offmeter.internal.http.AttemptTimeouts;
 import dev.offmeter.internal.http.EndpointConfig;
+import dev.offmeter.meter.Price;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.Function;
@@ -62,6 +63,7 @@ public final class EndpointConfigs {
         null,
         function,
         false,
-        List.of());
+        List.of(),
+        Price.free());
   }
 }

@@ -119,25 +119,35 @@ public final class EndpointVariables {
 
   /** Sets both halves of an Access token, or neither. */
   void setAccess(String idKey, String secretKey, BiConsumer<String, String> setter) {
-    if (get(idKey) == null && get(secretKey) == null) {
+    rejectHalf(idKey, secretKey);
+    if (get(idKey) == null) {
       return;
-    }
-    if (get(idKey) == null || get(secretKey) == null) {
-      throw new IllegalStateException(
-          prefix
-              + idKey
-              + " and "
-              + prefix
-              + secretKey
-              + " must be set together, only "
-              + (get(idKey) == null ? secretKey : idKey)
-              + " is");
     }
     rejectUnfilled(idKey, require(idKey));
     rejectUnfilled(secretKey, require(secretKey));
     withName(
         idKey + " and " + prefix + secretKey,
         () -> setter.accept(require(idKey), require(secretKey)));
+  }
+
+  /** Rejects one of two variables without the other. */
+  void rejectHalf(String one, String other) {
+    if ((get(one) == null) != (get(other) == null)) {
+      throw new IllegalStateException(
+          prefix
+              + one
+              + " and "
+              + prefix
+              + other
+              + " must be set together, only "
+              + (get(one) == null ? other : one)
+              + " is");
+    }
+  }
+
+  /** Returns the exception for a variable that does not go with others. */
+  IllegalStateException contradiction(String key, String rule) {
+    return new IllegalStateException(prefix + key + " " + rule);
   }
 
   /**

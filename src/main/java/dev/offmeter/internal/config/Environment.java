@@ -2,6 +2,7 @@
 package dev.offmeter.internal.config;
 
 import dev.offmeter.Endpoint;
+import dev.offmeter.meter.PriceList;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -34,19 +35,27 @@ public final class Environment {
   private static final String CONFIG_MODEL = "OFFMETER_CONFIG_MODEL";
   private static final String HEDGE = "OFFMETER_HEDGE_AFTER";
   private static final String MAX_TOKENS = "OFFMETER_MAXTOKENS";
+  private static final String PRICES = "OFFMETER_PRICES";
+  private static final String BASELINE = "OFFMETER_BASELINE";
   private static final Set<String> SINGLE =
-      Set.of(DEADLINE, CONFIG, CONFIG_MODEL, HEDGE, MAX_TOKENS, CLEAR_TEXT);
+      Set.of(DEADLINE, CONFIG, CONFIG_MODEL, HEDGE, MAX_TOKENS, CLEAR_TEXT, PRICES, BASELINE);
 
   private final List<Endpoint> endpoints;
   private final @Nullable Duration deadline;
   private final @Nullable Duration hedgeAfter;
   private final OptionalInt maxTokens;
+  private final @Nullable PriceList prices;
+  private final @Nullable String baseline;
 
   private Environment(
       List<Endpoint> endpoints,
       @Nullable Duration deadline,
       @Nullable Duration hedgeAfter,
-      OptionalInt maxTokens) {
+      OptionalInt maxTokens,
+      @Nullable PriceList prices,
+      @Nullable String baseline) {
+    this.prices = prices;
+    this.baseline = baseline;
     this.endpoints = List.copyOf(endpoints);
     this.deadline = deadline;
     this.hedgeAfter = hedgeAfter;
@@ -94,7 +103,11 @@ public final class Environment {
         endpoints(variables, indices, files),
         span(variables, DEADLINE),
         span(variables, HEDGE),
-        maxTokens(variables));
+        maxTokens(variables),
+        prices(variables),
+        variables.containsKey(BASELINE)
+            ? new EndpointVariables(variables, "").require(BASELINE)
+            : null);
   }
 
   private static @Nullable Duration span(Map<String, String> variables, String name) {
@@ -115,6 +128,11 @@ public final class Environment {
               limit[0] = tokens;
             });
     return limit[0] == 0 ? OptionalInt.empty() : OptionalInt.of(limit[0]);
+  }
+
+  private static @Nullable PriceList prices(Map<String, String> variables) {
+    EndpointVariables own = new EndpointVariables(variables, "");
+    return own.get(PRICES) == null ? null : PriceList.of(path(PRICES, own.require(PRICES)));
   }
 
   private static void rejectMixture(
@@ -154,19 +172,19 @@ public final class Environment {
   private static List<Endpoint> file(Map<String, String> variables, FileReader files) {
     EndpointVariables own = new EndpointVariables(variables, "");
     String group = own.get(CONFIG_MODEL) == null ? null : own.require(CONFIG_MODEL);
-    return files.read(path(own.require(CONFIG)), group, CONFIG_MODEL, variables);
+    return files.read(path(CONFIG, own.require(CONFIG)), group, CONFIG_MODEL, variables);
   }
 
-  private static Path path(String text) {
+  private static Path path(String variable, String text) {
     Path file;
     try {
       file = Path.of(text);
     } catch (InvalidPathException e) {
-      throw new IllegalArgumentException(CONFIG + " must be a path, was '" + text + "'", e);
+      throw new IllegalArgumentException(variable + " must be a path, was '" + text + "'", e);
     }
     if (Files.isDirectory(file) || !Files.isReadable(file)) {
       throw new IllegalArgumentException(
-          CONFIG + " must name a file that can be read, was '" + text + "'");
+          variable + " must name a file that can be read, was '" + text + "'");
     }
     return file;
   }
@@ -184,6 +202,16 @@ public final class Environment {
   /** Returns the silence after which the next endpoint is asked too, if set. */
   public Optional<Duration> hedgeAfter() {
     return Optional.ofNullable(hedgeAfter);
+  }
+
+  /** Returns the list of prices, if set. */
+  public Optional<PriceList> prices() {
+    return Optional.ofNullable(prices);
+  }
+
+  /** Returns the endpoint whose price counts as what a call would have cost, if set. */
+  public Optional<String> baseline() {
+    return Optional.ofNullable(baseline);
   }
 
   /** Returns the most tokens of an answer, for requests that set none, if set. */

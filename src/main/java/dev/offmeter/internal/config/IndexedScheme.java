@@ -40,7 +40,11 @@ final class IndexedScheme {
           "ENDMARKERISENOUGH",
           "LOCALITY",
           "OMIT",
-          "PATH");
+          "PATH",
+          "PRICEIN",
+          "PRICEOUT",
+          "PRICESECOND",
+          "CURRENCY");
 
   private IndexedScheme() {}
 
@@ -52,7 +56,7 @@ final class IndexedScheme {
         throw new IllegalArgumentException(
             name
                 + " is not a known variable; use OFFMETER_DEADLINE, OFFMETER_HEDGE_AFTER,"
-                + " OFFMETER_MAXTOKENS, OFFMETER_CONFIG, OFFMETER_CONFIG_MODEL, OFFMETER_CLEARTEXT"
+                + " OFFMETER_MAXTOKENS, OFFMETER_PRICES, OFFMETER_BASELINE, OFFMETER_CONFIG, OFFMETER_CONFIG_MODEL, OFFMETER_CLEARTEXT"
                 + " or OFFMETER_ENDPOINTS_<n>_<key>");
       }
       return Optional.empty();
@@ -130,6 +134,7 @@ final class IndexedScheme {
     own.setLocality("LOCALITY", builder::locality);
     own.setList("OMIT", builder::omit);
     own.set("PATH", builder::path);
+    new PriceVariables(own).set(builder::price);
     return own.build(builder);
   }
 }

@@ -10,6 +10,8 @@ import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.ExchangeResult;
+import dev.offmeter.internal.meter.AttemptBill;
+import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.observe.LlmListener;
 import java.time.Duration;
@@ -28,7 +30,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class CallRecorder {
   private final long call;
+  private final Map<String, String> tags;
   private final LlmListener listener;
+  private final MeterRecorder meter;
   private final TimeSource time;
   private final ReentrantLock lock = new ReentrantLock();
 
@@ -41,12 +45,19 @@ final class CallRecorder {
   private boolean ended;
   private boolean answered;
 
-  private record StartedAttempt(EndpointConfig config, long since) {}
+  private record StartedAttempt(EndpointConfig config, TimedAttempt attempt, long since) {}
 
-  CallRecorder(long call, Map<String, String> tags, TimeSource time, LlmListener listener) {
+  CallRecorder(
+      long call,
+      Map<String, String> tags,
+      TimeSource time,
+      LlmListener listener,
+      MeterRecorder meter) {
     this.call = call;
+    this.tags = tags;
     this.time = time;
     this.listener = listener;
+    this.meter = meter;
     listener.onCallStarted(call, tags);
   }
 
@@ -59,13 +70,13 @@ final class CallRecorder {
     }
   }
 
-  void attemptStarted(EndpointConfig config) {
-    boolean unused = withLock(() -> !ended && recordStart(config));
+  void attemptStarted(EndpointConfig config, TimedAttempt attempt) {
+    boolean unused = withLock(() -> !ended && recordStart(config, attempt));
   }
 
-  private boolean recordStart(EndpointConfig config) {
+  private boolean recordStart(EndpointConfig config, TimedAttempt attempt) {
     reportFallback(config.name());
-    running.add(new StartedAttempt(config, time.nanos()));
+    running.add(new StartedAttempt(config, attempt, time.nanos()));
     listener.onAttemptStarted(call, config.name(), config.model());
     return true;
   }
@@ -88,7 +99,7 @@ final class CallRecorder {
 
   private Attempt recordSkip(EndpointConfig config, AttemptException failure, Duration elapsed) {
     reportFallback(config.name());
-    Attempt attempt = addAttempt(config, failure, elapsed);
+    Attempt attempt = addAttempt(toAttempt(config, failure, elapsed));
     listener.onAttemptSkipped(call, attempt);
     return attempt;
   }
@@ -122,16 +133,37 @@ final class CallRecorder {
 
   /** Records an end once: the first answer has recorded the end of the others. */
   private Attempt recordEnd(EndpointConfig config, AttemptException failure, Duration elapsed) {
-    if (!running.removeIf(asked -> asked.config().name().equals(config.name()))) {
+    StartedAttempt started = removeRunning(config);
+    if (started == null) {
       return toAttempt(config, failure, elapsed);
     }
-    Attempt attempt = addAttempt(config, failure, elapsed);
+    AttemptBill bill = started.attempt().bill(failure);
+    Attempt attempt = addAttempt(billed(toAttempt(config, failure, elapsed).toBuilder(), bill));
+    meter.onAttemptEnded(attempt, config.model(), config.price(), tags);
     listener.onAttemptEnded(call, attempt);
     return attempt;
   }
 
-  private Attempt addAttempt(EndpointConfig config, AttemptException failure, Duration elapsed) {
-    Attempt attempt = toAttempt(config, failure, elapsed);
+  private @Nullable StartedAttempt removeRunning(EndpointConfig config) {
+    for (StartedAttempt started : running) {
+      if (started.config().name().equals(config.name())) {
+        running.remove(started);
+        return started;
+      }
+    }
+    return null;
+  }
+
+  private static Attempt billed(Attempt.Builder attempt, AttemptBill bill) {
+    return attempt
+        .usage(bill.usage())
+        .computeTime(bill.computeTime())
+        .cost(bill.cost())
+        .possiblyBilled(bill.possiblyBilled())
+        .build();
+  }
+
+  private Attempt addAttempt(Attempt attempt) {
     attempts.add(attempt);
     lastUnanswered = attempt;
     return attempt;
@@ -161,15 +193,21 @@ final class CallRecorder {
 
   /** Returns the answer as the caller would get it; no listener has been notified yet. */
   ChatResponse response(
-      EndpointConfig config, ExchangeResult answer, long nanos, Duration first, long total) {
+      EndpointConfig config,
+      ExchangeResult answer,
+      AttemptBill bill,
+      long nanos,
+      Duration first,
+      long total) {
     String model = answer.model().isEmpty() ? config.model() : answer.model();
     Attempt attempt =
-        Attempt.builder(config.name())
-            .origin(config.origin())
-            .model(model)
-            .status(answer.status())
-            .elapsed(Duration.ofNanos(nanos))
-            .build();
+        billed(
+            Attempt.builder(config.name())
+                .origin(config.origin())
+                .model(model)
+                .status(answer.status())
+                .elapsed(Duration.ofNanos(nanos)),
+            bill);
     return ChatResponse.builder()
         .text(answer.text())
         .thinking(answer.thinking())
@@ -181,6 +219,7 @@ final class CallRecorder {
         .attempts(attemptsWith(attempt))
         .elapsed(Duration.ofNanos(total))
         .timeToFirstToken(first)
+        .baselineCost(meter.baselineCost(attempt))
         .build();
   }
 
@@ -210,7 +249,7 @@ final class CallRecorder {
   private ChatResponse complete(EndpointConfig config, ChatResponse response) {
     ended = true;
     answered = true;
-    running.removeIf(asked -> asked.config().name().equals(config.name()));
+    StartedAttempt unused = removeRunning(config);
     Attempt attempt = response.attempts().get(response.attempts().size() - 1);
     ChatResponse whole = response;
     if (!running.isEmpty()) {
@@ -218,6 +257,8 @@ final class CallRecorder {
       whole = response.toBuilder().attempts(attemptsWith(attempt)).build();
     }
     attempts.add(attempt);
+    meter.onAttemptEnded(attempt, config.model(), config.price(), tags);
+    meter.onCallAnswered(whole, config.model(), tags);
     listener.onAttemptEnded(call, attempt);
     listener.onCallAnswered(call, whole);
     return whole;
@@ -272,6 +313,7 @@ final class CallRecorder {
           ended = true;
           endRunning(ofOthers);
           LlmException ending = exception.get();
+          meter.onCallFailed(tags);
           listener.onCallFailed(call, ending);
           return ending;
         });

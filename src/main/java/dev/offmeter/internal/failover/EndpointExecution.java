@@ -116,7 +116,7 @@ final class EndpointExecution {
             share.remaining(),
             context.sink().piecesBeforeFirst(),
             permit.isTrial() ? null : hedge);
-    context.recorder().attemptStarted(endpoint.config());
+    context.recorder().attemptStarted(endpoint.config(), asked);
     attempt = asked;
     if (hedge != null && permit.isTrial()) {
       // Hedged at once, so that nobody waits for an endpoint that may still be down; but not twice
@@ -147,6 +147,7 @@ final class EndpointExecution {
             .response(
                 endpoint.config(),
                 answer,
+                asked.bill(answer),
                 asked.elapsed(),
                 asked.timeToFirstPiece(),
                 context.deadline().elapsed());

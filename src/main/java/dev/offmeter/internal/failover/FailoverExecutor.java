@@ -13,6 +13,7 @@ import dev.offmeter.internal.circuit.ExponentialBackoff;
 import dev.offmeter.internal.health.HealthCheckInterval;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Transport;
+import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.observe.ClientStatus;
@@ -51,6 +52,7 @@ public final class FailoverExecutor implements AutoCloseable {
   private final TimeSource time;
   private final AdmissionQueue admissionQueue;
   private final LlmListener listener;
+  private final MeterRecorder meter;
   private final @Nullable HedgingPolicy hedgingPolicy;
   private final AtomicLong calls = new AtomicLong();
 
@@ -69,6 +71,7 @@ public final class FailoverExecutor implements AutoCloseable {
    * @param random numbers from 0 to 1, for jitter
    * @param hedgingPolicy when a second endpoint is asked; null for never
    * @param listener is notified of every event; must not throw
+   * @param meter counts what attempts used
    */
   public FailoverExecutor(
       List<EndpointConfig> endpoints,
@@ -77,7 +80,9 @@ public final class FailoverExecutor implements AutoCloseable {
       Executor workers,
       DoubleSupplier random,
       @Nullable HedgingPolicy hedgingPolicy,
-      LlmListener listener) {
+      LlmListener listener,
+      MeterRecorder meter) {
+    this.meter = meter;
     this.hedgingPolicy = hedgingPolicy;
     this.listener = listener;
     this.time = time;
@@ -234,7 +239,7 @@ public final class FailoverExecutor implements AutoCloseable {
   }
 
   private CallRecorder newRecorder(ChatRequest request) {
-    return new CallRecorder(calls.incrementAndGet(), request.tags(), time, listener);
+    return new CallRecorder(calls.incrementAndGet(), request.tags(), time, listener, meter);
   }
 
   private FailoverCall newCall(

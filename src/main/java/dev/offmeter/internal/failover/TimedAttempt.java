@@ -16,6 +16,7 @@ import dev.offmeter.internal.http.Exchange;
 import dev.offmeter.internal.http.ExchangeListener;
 import dev.offmeter.internal.http.ExchangeResult;
 import dev.offmeter.internal.http.PartialAnswer;
+import dev.offmeter.internal.meter.AttemptBill;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.internal.time.TimeSource;
 import java.time.Duration;
@@ -558,6 +559,20 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
   @Override
   public void onTextEnded() {
     clocks.onTextEnded();
+  }
+
+  /** Returns what this attempt used and costs if it ends with this failure. */
+  AttemptBill bill(AttemptException failure) {
+    return billing().ofFailure(failure, clocks.isConnected(), pieces, elapsed());
+  }
+
+  /** Returns what this attempt used and costs with this answer. */
+  AttemptBill bill(ExchangeResult answer) {
+    return billing().ofAnswer(answer, pieces, elapsed());
+  }
+
+  private AttemptBilling billing() {
+    return new AttemptBilling(endpoint.config(), request, exchange);
   }
 
   /** Returns the record of this attempt with this failure. */

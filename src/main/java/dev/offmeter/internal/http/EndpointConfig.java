@@ -4,6 +4,7 @@ package dev.offmeter.internal.http;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.Locality;
 import dev.offmeter.internal.wire.Protocol;
+import dev.offmeter.meter.Price;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.Function;
@@ -33,6 +34,7 @@ import org.jspecify.annotations.Nullable;
  * @param answerWhileModelLoads whether a function answers while a model is being loaded that could
  *     answer
  * @param optionTexts the texts in the options, which a server may repeat
+ * @param price the price of a call; null if it is unknown
  */
 public record EndpointConfig(
     String name,
@@ -53,7 +55,33 @@ public record EndpointConfig(
     @Nullable Protocol protocol,
     @Nullable Function<ChatRequest, String> function,
     boolean answerWhileModelLoads,
-    List<String> optionTexts) {
+    List<String> optionTexts,
+    @Nullable Price price) {
+
+  /** Returns a copy with a price. */
+  public EndpointConfig withPrice(Price known) {
+    return new EndpointConfig(
+        name,
+        origin,
+        model,
+        locality,
+        onThisMachine,
+        timeouts,
+        maxConcurrent,
+        requestsPerMinute,
+        maxWait,
+        keepWarm,
+        unloadWhenWedged,
+        modelKeepAlive,
+        retries,
+        defaults,
+        headers,
+        protocol,
+        function,
+        answerWhileModelLoads,
+        optionTexts,
+        known);
+  }
 
   /** Returns whether the endpoint is a function in this process. */
   public boolean isLocal() {

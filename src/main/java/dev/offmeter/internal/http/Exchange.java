@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.http;
 
+import dev.offmeter.Usage;
 import dev.offmeter.internal.AttemptException;
 import org.jspecify.annotations.Nullable;
 
@@ -21,6 +22,14 @@ public interface Exchange extends AutoCloseable {
 
   /** Returns the part of the answer that has arrived. */
   PartialAnswer partialAnswer();
+
+  /**
+   * Returns the usage that the server has reported for its reply, also if the reply was then found
+   * to be no answer; {@link Usage#NONE} as long as it has reported none.
+   */
+  default Usage usage() {
+    return Usage.NONE;
+  }
 
   /** Ends {@link #next()} from any thread and closes the connection; otherwise without effect. */
   void cancel();

@@ -4,6 +4,7 @@ package dev.offmeter.internal.http;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
 import dev.offmeter.Locality;
+import dev.offmeter.Usage;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.wire.ErrorResponse;
@@ -91,6 +92,9 @@ final class HttpExchange implements Exchange, ExchangeListener {
   private @Nullable ResponseBody body;
   private @Nullable ReplyReader replyReader;
 
+  /** Written by the thread that reads; read by the one that ends a hedged call. */
+  private volatile Usage usage = Usage.NONE;
+
   private enum Wait {
     NONE,
     ON_KEPT,
@@ -154,6 +158,11 @@ final class HttpExchange implements Exchange, ExchangeListener {
   @Override
   public PartialAnswer partialAnswer() {
     return accumulator;
+  }
+
+  @Override
+  public Usage usage() {
+    return usage;
   }
 
   @Override
@@ -433,7 +442,9 @@ final class HttpExchange implements Exchange, ExchangeListener {
   private @Nullable ExchangeResult answerIfComplete(ReplyReader reader) throws AttemptException {
     try {
       StreamEnd streamEnd = reader.next();
-      if (streamEnd == null) {
+      if (streamEnd != null) {
+        usage = streamEnd.usage();
+      } else {
         heapBudget.keep(accumulator.length() + reader.kept());
       }
       if (!begun && (streamEnd != null || !accumulator.isEmpty())) {

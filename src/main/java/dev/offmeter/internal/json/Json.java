@@ -98,6 +98,11 @@ public final class Json {
     return Mapper.STRICT;
   }
 
+  /** Returns the value that the parser is at, with numbers as they are written. */
+  public static JsonNode treeAt(JsonParser parser) throws IOException {
+    return Mapper.TREES.reader().readTree(parser);
+  }
+
   /**
    * Returns whether the text is one JSON object and nothing else, so that it can stand in a
    * request.

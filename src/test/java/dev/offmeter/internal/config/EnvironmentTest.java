@@ -14,6 +14,7 @@ import dev.offmeter.internal.config.litellm.LiteLlmConfig;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -515,7 +516,9 @@ class EnvironmentTest {
         "OMIT=stream_options | omit must be one of [think, | 'stream_options'",
         "OMIT=think,,seed | omit must be one of [think, | ''",
         "PATH=a b | path must be one of a URL | 'a b'",
-        "LOCALITY=cloud | must be self_hosted or managed | 'cloud'"
+        "LOCALITY=cloud | must be self_hosted or managed | 'cloud'",
+        "PRICESECOND=-1 | amount must be at least 0 | -1",
+        "PRICESECOND=cheap | amount must be a finite number | 'cheap'"
       })
   void aWrongValueIsNamedWithItsVariableAndRule(String assignment, String rule, String value) {
     String name = "OFFMETER_ENDPOINTS_0_" + assignment.split("=", 2)[0];
@@ -527,6 +530,57 @@ class EnvironmentTest {
         .hasMessageStartingWith(name)
         .hasMessageContaining(rule)
         .hasMessageContaining(value);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "PRICEIN=-1 PRICEOUT=1, PRICEIN: input must be at least 0",
+    "PRICEIN=1 PRICEOUT=1e999999999, PRICEOUT: output must have at most 40 digits",
+    "PRICEIN=1 PRICEOUT=1 CURRENCY=dollars, CURRENCY: currency must be a code of ISO 4217"
+  })
+  void aWrongPriceIsNamedWithItsVariable(String assignments, String message) {
+    assertThat(wrong(ofFirst(assignments)))
+        .hasMessageStartingWith("OFFMETER_ENDPOINTS_0_" + message);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "PRICEIN=1, PRICEIN and OFFMETER_ENDPOINTS_0_PRICEOUT must be set together",
+    "PRICEOUT=1, PRICEIN and OFFMETER_ENDPOINTS_0_PRICEOUT must be set together",
+    "PRICEIN=1 PRICEOUT=1 PRICESECOND=1, PRICESECOND must not be set beside PRICEIN",
+    "CURRENCY=EUR, CURRENCY must not be set without a price"
+  })
+  void halfAPriceIsRejected(String assignments, String message) {
+    assertThat(contradictory(ofFirst(assignments)))
+        .hasMessageStartingWith("OFFMETER_ENDPOINTS_0_" + message);
+  }
+
+  private static String[] ofFirst(String assignments) {
+    return Stream.concat(
+            Stream.of("OFFMETER_ENDPOINTS_0_URL=http://localhost:1"),
+            Arrays.stream(assignments.split(" ")).map(one -> "OFFMETER_ENDPOINTS_0_" + one))
+        .toArray(String[]::new);
+  }
+
+  @Test
+  void pricesAndTheBaselineAreOfTheClient() {
+    LlmClient.Builder builder =
+        LlmClient.builder()
+            .fromEnv(
+                variables(
+                    "OFFMETER_ENDPOINTS_0_URL=https://llm.example.org",
+                    "OFFMETER_ENDPOINTS_0_NAME=reserve",
+                    "OFFMETER_ENDPOINTS_0_PRICEIN=0.3",
+                    "OFFMETER_ENDPOINTS_0_PRICEOUT=2.5",
+                    "OFFMETER_ENDPOINTS_0_CURRENCY=EUR",
+                    "OFFMETER_BASELINE=other"));
+
+    assertThatThrownBy(builder::build)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("baseline must be one of reserve, was 'other'");
+    builder.baseline("reserve").build().close();
+    assertThat(wrong("OFFMETER_PRICES=/nowhere.json"))
+        .hasMessage("OFFMETER_PRICES must name a file that can be read, was '/nowhere.json'");
   }
 
   @ParameterizedTest

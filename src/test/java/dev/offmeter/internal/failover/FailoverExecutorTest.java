@@ -13,11 +13,13 @@ import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Exchange;
 import dev.offmeter.internal.http.ExchangeResult;
 import dev.offmeter.internal.http.PartialAnswer;
+import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.EndpointConfigs;
 import dev.offmeter.testing.ManualTime;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
@@ -57,7 +59,8 @@ class FailoverExecutorTest {
             told.add(exception);
             FailoverExecutorTest.<RuntimeException>sneakyThrow(thrown.get());
           }
-        });
+        },
+        new MeterRecorder(time, ZoneOffset.UTC, null));
   }
 
   private static EndpointConfig server(String name) {

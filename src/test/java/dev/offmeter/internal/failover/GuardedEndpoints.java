@@ -8,10 +8,12 @@ import dev.offmeter.internal.health.HealthCheckInterval;
 import dev.offmeter.internal.http.AttemptTimeouts;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Transport;
+import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.observe.LlmListener;
 import java.time.Duration;
+import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Executor;
@@ -73,7 +75,8 @@ final class GuardedEndpoints {
         ChatRequest.builder().user("a reminder").build(),
         Deadline.setAt(time, time.nanos(), limit),
         token,
-        new CallRecorder(1, Map.of(), time, listener),
+        new CallRecorder(
+            1, Map.of(), time, listener, new MeterRecorder(time, ZoneOffset.UTC, null)),
         StreamSink.NONE,
         AnswerValidator.ANY,
         time,

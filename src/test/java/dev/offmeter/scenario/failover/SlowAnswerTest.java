@@ -19,6 +19,7 @@ import dev.offmeter.internal.http.ExchangeListener;
 import dev.offmeter.internal.http.ExchangeResult;
 import dev.offmeter.internal.http.PartialAnswer;
 import dev.offmeter.internal.http.Transport;
+import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.LlmListener;
@@ -26,6 +27,7 @@ import dev.offmeter.testing.EndpointConfigs;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.TemplateExchangeFactory;
 import java.time.Duration;
+import java.time.ZoneOffset;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -50,7 +52,8 @@ class SlowAnswerTest {
           Runnable::run,
           () -> 0.5,
           null,
-          new LlmListener() {});
+          new LlmListener() {},
+          new MeterRecorder(time, ZoneOffset.UTC, null));
 
   private Transport.ExchangeFactory opener(EndpointConfig config) {
     return config.isLocal()

@@ -20,12 +20,14 @@ import dev.offmeter.internal.http.ExchangeListener;
 import dev.offmeter.internal.http.ExchangeResult;
 import dev.offmeter.internal.http.PartialAnswer;
 import dev.offmeter.internal.http.Transport;
+import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.EndpointConfigs;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.TemplateExchangeFactory;
 import java.time.Duration;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -78,7 +80,8 @@ class ShortFirstTokenTest {
           callers,
           () -> 0.5,
           null,
-          new LlmListener() {});
+          new LlmListener() {},
+          new MeterRecorder(time, ZoneOffset.UTC, null));
 
   private Transport.ExchangeFactory opener(EndpointConfig config) {
     return config.isLocal()

@@ -19,6 +19,10 @@ import org.jspecify.annotations.Nullable;
 final class ConfigNode {
   private static final String VARIABLE = "os.environ/";
   private static final BigDecimal LEAST_SECONDS = new BigDecimal("0.001");
+
+  /** Far more than any price has; a number such as 1e999999999 would fill the heap. */
+  private static final int MOST_DECIMALS = 30;
+
   private static final BigDecimal MOST_SECONDS = new BigDecimal(24 * 60 * 60);
 
   private final ConfigFile file;
@@ -213,6 +217,19 @@ final class ConfigNode {
     } catch (NumberFormatException e) {
       throw wrong("must be a number");
     }
+  }
+
+  /** Returns an amount of money, with the digits in which it is written. */
+  BigDecimal amount() {
+    try {
+      BigDecimal amount = decimal();
+      if (amount.signum() >= 0 && Math.abs((long) amount.scale()) <= MOST_DECIMALS) {
+        return amount;
+      }
+    } catch (NumberFormatException e) {
+      // Rejected below, as are those out of range.
+    }
+    throw wrong("must be a number of at least 0");
   }
 
   /** Returns a number, also one in quotes or with the underscores that YAML allows. */

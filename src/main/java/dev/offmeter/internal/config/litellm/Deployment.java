@@ -5,8 +5,11 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.Endpoint;
 import dev.offmeter.internal.config.Placeholders;
 import dev.offmeter.internal.config.ServerType;
+import dev.offmeter.meter.Price;
+import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.regex.Matcher;
@@ -26,6 +29,7 @@ final class Deployment {
   private static final Duration LEAST_TIMEOUT = Duration.ofSeconds(15);
   private static final int MOST_RETRIES = 10;
   private static final int MOST_PER_MINUTE = 100_000;
+  private static final int PER_MILLION = 6;
 
   private final ConfigNode params;
   private final ConfigNode info;
@@ -84,6 +88,7 @@ final class Deployment {
     set("num_retries", defaults.retries(), value -> builder.retries(atMost(MOST_RETRIES, value)));
     set("keep_alive", null, value -> keepAlive(builder, provider, value));
     answer(builder);
+    price(builder);
     return build(builder);
   }
 
@@ -208,6 +213,28 @@ final class Deployment {
     if (value != null && !value.isEmpty()) {
       builder.defaults(request -> value.apply(present -> setter.accept(request, present)));
     }
+  }
+
+  /** Sets the price, in US dollars per token or per second; {@code model_info} wins. */
+  private void price(Endpoint.Builder builder) {
+    ConfigNode input = cost("input_cost_per_token");
+    ConfigNode output = cost("output_cost_per_token");
+    ConfigNode second = cost("input_cost_per_second");
+    if (input != null && output != null) {
+      BigDecimal in = input.amount().movePointRight(PER_MILLION);
+      BigDecimal out = output.amount().movePointRight(PER_MILLION);
+      builder.price(Price.perMillionTokens("USD", in, out));
+    } else if (input != null || output != null) {
+      Objects.requireNonNullElse(input, output)
+          .noteIgnored("input_cost_per_token and output_cost_per_token go together");
+    } else if (second != null) {
+      builder.price(Price.perSecond("USD", second.amount()));
+    }
+  }
+
+  private @Nullable ConfigNode cost(String key) {
+    ConfigNode own = info.field(key);
+    return own == null ? params.field(key) : own;
   }
 
   private static String[] texts(ConfigNode value) {

@@ -10,7 +10,8 @@ final class SupportedKeys {
       Set.of(
           "model_list", "router_settings", "litellm_settings", "environment_variables", "include");
   static final Set<String> ENTRY = Set.of("model_name", "litellm_params", "model_info");
-  static final Set<String> INFO = Set.of("id");
+  static final Set<String> INFO =
+      Set.of("id", "input_cost_per_token", "output_cost_per_token", "input_cost_per_second");
   static final Set<String> PARAMS =
       Set.of(
           "model",
@@ -30,7 +31,10 @@ final class SupportedKeys {
           "temperature",
           "top_p",
           "seed",
-          "stop");
+          "stop",
+          "input_cost_per_token",
+          "output_cost_per_token",
+          "input_cost_per_second");
   static final Set<String> ROUTER =
       Set.of(
           "fallbacks",

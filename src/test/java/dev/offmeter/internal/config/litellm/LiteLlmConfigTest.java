@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.spi.ILoggingEvent;
+import dev.offmeter.ClientInternals;
 import dev.offmeter.Endpoint;
 import dev.offmeter.Locality;
 import dev.offmeter.internal.config.Environment;
@@ -186,6 +187,10 @@ class LiteLlmConfigTest {
         "max_parallel_requests: 0"
             + " | .max_parallel_requests: maxConcurrent must be at least 1, was 0",
         "rpm: 0 | .rpm: requestsPerMinute must be from 1 to 100000, was 0",
+        "input_cost_per_second: -1 | .input_cost_per_second must be a number of at least 0,"
+            + " was '-1'",
+        "input_cost_per_second: 1e99 | .input_cost_per_second must be a number of at least 0,"
+            + " was '1e99'",
         "order: first | .order must be a whole number, was 'first'",
         "keep_alive: 5 days"
             + " | .keep_alive must be whole seconds, or such as 5m or 24h, was '5 days'",
@@ -213,6 +218,7 @@ class LiteLlmConfigTest {
         "timeout: 86400",
         "stream_timeout: 10",
         "rpm: 100000",
+        "input_cost_per_second: 0.0005",
         "num_retries: 0",
         "keep_alive: 5m",
         "keep_alive: -1",
@@ -226,6 +232,33 @@ class LiteLlmConfigTest {
   void aRightParameterIsTaken(String parameter) {
     assertThat(endpoints(with(parameter), VARIABLES))
         .containsExactly("Endpoint[chat, qwen3:8b at http://localhost:11434/]");
+  }
+
+  @Test
+  void aPriceIsPerTokenAndThatOfModelInfoWins() {
+    Endpoint priced =
+        read(
+                file(
+                    """
+                    model_list:
+                      - model_name: a
+                        litellm_params: {model: gemini/x, api_key: k, input_cost_per_token: 1}
+                        model_info: {input_cost_per_token: 3e-7, output_cost_per_token: 2.5e-6}
+                    """),
+                null,
+                Map.of())
+            .get(0);
+
+    assertThat(ClientInternals.config(priced, false).price())
+        .hasToString("USD input 0.30 per million, output 2.50 per million");
+  }
+
+  @Test
+  void halfAPriceIsNotUsedAndNoted() {
+    assertThat(endpoints(with("input_cost_per_token: 1e-6"), Map.of())).hasSize(1);
+
+    assertThat(log.messages())
+        .anyMatch(line -> line.contains("input_cost_per_token and output_cost_per_token"));
   }
 
   @ParameterizedTest

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.meter;
+
+import dev.offmeter.Attempt;
+import dev.offmeter.ChatResponse;
+import dev.offmeter.internal.UserCode;
+import dev.offmeter.internal.time.MonotonicClock;
+import dev.offmeter.internal.time.TimeSource;
+import dev.offmeter.meter.Cost;
+import dev.offmeter.meter.Meter;
+import dev.offmeter.meter.MeterSnapshot;
+import dev.offmeter.meter.MeterTotals;
+import dev.offmeter.meter.Price;
+import java.time.Instant;
+import java.time.LocalDate;
+import java.time.ZoneId;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Counts the attempts and calls of one client. Adds to counters only, under no lock, and throws
+ * nothing: metering must not fail or block a call.
+ */
+public final class MeterRecorder implements Meter {
+  private static final int MOST_DAYS = 400;
+  private static final int MOST_MODELS = 1_000;
+  private static final int MOST_TAGS = 20;
+  private static final int MOST_VALUES = 1_000;
+  private static final int MOST_OUTCOMES = 1_000;
+
+  private final MonotonicClock clock;
+  private final ZoneId zone;
+  private final @Nullable Price baseline;
+  private final Instant since;
+  private final MeterRow total = new MeterRow();
+  private final BoundedRows<String, MeterRow> byEndpoint = rows(MOST_MODELS);
+  private final BoundedRows<String, MeterRow> byModel = rows(MOST_MODELS);
+  private final ConcurrentSkipListMap<LocalDate, Day> byDay = new ConcurrentSkipListMap<>();
+  private final BoundedRows<String, BoundedRows<String, MeterRow>> byTag =
+      new BoundedRows<>(MOST_TAGS, OTHER, () -> rows(MOST_VALUES));
+  private final BoundedRows<String, LongAdder> outcomes = counters();
+  private final BoundedRows<String, BoundedRows<String, BoundedRows<String, LongAdder>>>
+      outcomesByTag =
+          new BoundedRows<>(
+              MOST_TAGS,
+              OTHER,
+              () -> new BoundedRows<>(MOST_VALUES, OTHER, MeterRecorder::counters));
+
+  /** The counts of one day. */
+  private static final class Day {
+    private final MeterRow all = new MeterRow();
+    private final BoundedRows<String, MeterRow> byEndpoint = rows(MOST_MODELS);
+  }
+
+  /**
+   * Creates a recorder that has counted nothing.
+   *
+   * @param zone whose calendar days are counted by
+   * @param baseline the price of what the calls would have cost; null for none
+   */
+  public MeterRecorder(TimeSource time, ZoneId zone, @Nullable Price baseline) {
+    this.clock = new MonotonicClock(time);
+    this.zone = zone;
+    this.baseline = baseline;
+    this.since = clock.instant();
+  }
+
+  private static BoundedRows<String, MeterRow> rows(int most) {
+    return new BoundedRows<>(most, OTHER, MeterRow::new);
+  }
+
+  private static BoundedRows<String, LongAdder> counters() {
+    return new BoundedRows<>(MOST_OUTCOMES, OTHER, LongAdder::new);
+  }
+
+  /**
+   * Counts an attempt that has ended.
+   *
+   * @param model the model that was asked for
+   * @param price null if it is unknown
+   */
+  public void onAttemptEnded(
+      Attempt attempt, String model, @Nullable Price price, Map<String, String> tags) {
+    UserCode.ignore(
+        () -> {
+          Price known = attempt.cost().isKnown() ? price : null;
+          boolean answered = attempt.failure().isEmpty();
+          forEachOfEndpoint(
+              attempt.endpoint(),
+              model,
+              row -> {
+                row.addCall(answered);
+                row.addAttempt(attempt, known);
+              });
+          forEachOfCall(tags, row -> row.addAttempt(attempt, known));
+        });
+  }
+
+  /** Counts a call that has an answer. */
+  public void onCallAnswered(ChatResponse response, String model, Map<String, String> tags) {
+    UserCode.ignore(
+        () -> {
+          forEachOfCall(tags, row -> row.addCall(true));
+          Attempt last = response.attempts().get(response.attempts().size() - 1);
+          Price price = baseline;
+          if (price != null && isOfModel(last)) {
+            Consumer<MeterRow> add =
+                row -> row.addBaseline(price, last.usage(), last.computeTime());
+            forEachOfEndpoint(last.endpoint(), model, add);
+            forEachOfCall(tags, add);
+          }
+        });
+  }
+
+  /** Counts a call that has failed. */
+  public void onCallFailed(Map<String, String> tags) {
+    UserCode.ignore(() -> forEachOfCall(tags, row -> row.addCall(false)));
+  }
+
+  private void forEachOfCall(Map<String, String> tags, Consumer<MeterRow> add) {
+    add.accept(total);
+    add.accept(today().all);
+    for (Map.Entry<String, String> tag : tags.entrySet()) {
+      add.accept(byTag.row(tag.getKey()).row(tag.getValue()));
+    }
+  }
+
+  private void forEachOfEndpoint(String endpoint, String model, Consumer<MeterRow> add) {
+    add.accept(byEndpoint.row(endpoint));
+    add.accept(byModel.row(endpoint + "/" + model));
+    add.accept(today().byEndpoint.row(endpoint));
+  }
+
+  private Day today() {
+    LocalDate date = LocalDate.ofInstant(clock.instant(), zone);
+    Day day = byDay.get(date);
+    if (day != null) {
+      return day;
+    }
+    while (byDay.size() >= MOST_DAYS) {
+      byDay.pollFirstEntry();
+    }
+    return byDay.computeIfAbsent(date, each -> new Day());
+  }
+
+  /** Returns what the baseline would have charged for an answer. */
+  public Cost baselineCost(Attempt answered) {
+    if (baseline == null) {
+      return Cost.UNKNOWN;
+    }
+    if (!isOfModel(answered)) {
+      return Cost.NONE;
+    }
+    Cost cost = baseline.cost(answered.usage(), answered.computeTime());
+    return answered.usage().reported() ? cost : cost.asEstimated();
+  }
+
+  /** Returns whether a model gave the answer, and not a function. */
+  private static boolean isOfModel(Attempt answered) {
+    return !answered.origin().isEmpty();
+  }
+
+  @Override
+  public void outcome(String name, String... tags) {
+    if (tags.length % 2 != 0) {
+      throw new IllegalArgumentException(
+          "tags must be names and values in turn, were " + tags.length + " texts");
+    }
+    Map<String, String> pairs = new LinkedHashMap<>();
+    for (int i = 0; i < tags.length; i += 2) {
+      pairs.put(tags[i], tags[i + 1]);
+    }
+    outcome(name, pairs);
+  }
+
+  @Override
+  public void outcome(String name, Map<String, String> tags) {
+    Map<String, String> copy = Map.copyOf(tags);
+    if (name.isBlank()) {
+      throw new IllegalArgumentException("outcome must not be blank, was '" + name + "'");
+    }
+    outcomes.row(name).increment();
+    copy.forEach((tag, value) -> outcomesByTag.row(tag).row(value).row(name).increment());
+  }
+
+  @Override
+  public MeterSnapshot snapshot() {
+    Map<LocalDate, Map<String, MeterTotals>> daysByEndpoint = new TreeMap<>();
+    Map<LocalDate, MeterTotals> days = new TreeMap<>();
+    byDay.forEach(
+        (date, day) -> {
+          days.put(date, totals(day.all));
+          daysByEndpoint.put(date, day.byEndpoint.snapshot(this::totals));
+        });
+    return new MeterSnapshot(
+        since,
+        totals(total),
+        byEndpoint.snapshot(this::totals),
+        byModel.snapshot(this::totals),
+        Collections.unmodifiableMap(days),
+        Collections.unmodifiableMap(daysByEndpoint),
+        byTag.snapshot(values -> values.snapshot(this::totals)),
+        outcomes.snapshot(LongAdder::sum),
+        outcomesByTag.snapshot(
+            values -> values.snapshot(counters -> counters.snapshot(LongAdder::sum))));
+  }
+
+  private MeterTotals totals(MeterRow row) {
+    return row.totals(baseline != null);
+  }
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.meter;
+
+import java.util.Map;
+
+/**
+ * Counts what the calls of one client use and cost, in memory, since the client was built. Holds no
+ * prompt and no answer. Safe for use by many threads. Metering never fails a call and never blocks
+ * it.
+ */
+public interface Meter {
+  /** The name under which everything is counted for which there is no room of its own. */
+  String OTHER = "other";
+
+  /** Returns all that has been counted so far. */
+  MeterSnapshot snapshot();
+
+  /**
+   * Counts an outcome, which is what the money was spent for, such as {@code email-accepted}.
+   *
+   * @param name at most 1,000 different ones; not blank
+   * @param tags names and values of tags in turn, such as {@code "feature", "follow-up"}
+   * @throws IllegalArgumentException if the name is blank, or a tag has no value
+   */
+  void outcome(String name, String... tags);
+
+  /** Counts an outcome with tags; see {@link #outcome(String, String...)}. */
+  void outcome(String name, Map<String, String> tags);
+}
