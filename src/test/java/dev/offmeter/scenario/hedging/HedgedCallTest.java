@@ -4,19 +4,24 @@ package dev.offmeter.scenario.hedging;
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.Loopback.ollama;
 import static dev.offmeter.testing.TwoNodes.primaryState;
+import static dev.offmeter.testing.TwoNodes.primaryStatus;
 import static dev.offmeter.testing.TwoNodes.template;
+import static java.lang.Thread.State.WAITING;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.offmeter.AllEndpointsFailedException;
 import dev.offmeter.Attempt;
+import dev.offmeter.ChatEvent;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
+import dev.offmeter.ChatStream;
 import dev.offmeter.ClientInternals;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
 import dev.offmeter.Locality;
+import dev.offmeter.StreamRecovery;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.InterruptibleCaller;
@@ -31,6 +36,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -45,37 +51,44 @@ class HedgedCallTest {
   private static final ChatRequest REQUEST = ChatRequest.builder().user("a reminder").build();
 
   private final List<String> events = new CopyOnWriteArrayList<>();
+  private volatile Runnable whenAnswered = () -> {};
   private final TwoNodes nodes = TwoNodes.inManualTime(loopback);
   private final ManualTime time = nodes.time();
   private final Node primary = nodes.primary().respondWith(OllamaReplies.hanging());
   private final Node fallback = nodes.fallback();
 
   private LlmClient.Builder builder() {
-    return nodes
-        .builder()
-        .hedgeAfter(Duration.ofSeconds(2))
-        .listener(
-            new LlmListener() {
-              @Override
-              public void onAttemptStarted(long call, String endpoint, String model) {
-                events.add("started " + endpoint);
-              }
+    return nodes.builder().hedgeAfter(Duration.ofSeconds(2)).listener(listener());
+  }
 
-              @Override
-              public void onAttemptEnded(long call, Attempt attempt) {
-                events.add("ended " + attempt.endpoint());
-              }
+  private LlmListener listener() {
+    return new LlmListener() {
+      @Override
+      public void onAttemptStarted(long call, String endpoint, String model) {
+        events.add("started " + endpoint);
+      }
 
-              @Override
-              public void onCallAnswered(long call, ChatResponse response) {
-                events.add("answered by " + response.endpoint());
-              }
+      @Override
+      public void onAttemptSkipped(long call, Attempt attempt) {
+        events.add("skipped " + attempt.endpoint());
+      }
 
-              @Override
-              public void onCallFailed(long call, LlmException exception) {
-                events.add("failed");
-              }
-            });
+      @Override
+      public void onAttemptEnded(long call, Attempt attempt) {
+        events.add("ended " + attempt.endpoint());
+      }
+
+      @Override
+      public void onCallAnswered(long call, ChatResponse response) {
+        events.add("answered by " + response.endpoint());
+        whenAnswered.run();
+      }
+
+      @Override
+      public void onCallFailed(long call, LlmException exception) {
+        events.add("failed");
+      }
+    };
   }
 
   private LlmClient client() {
@@ -281,6 +294,161 @@ class HedgedCallTest {
     assertThat(events).endsWith("failed");
   }
 
+  private List<String> outcomes() {
+    return events.stream().filter(e -> e.startsWith("answered") || e.equals("failed")).toList();
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aCallThatIsCancelledAsItsAnswerIsToldHasThatOneOutcome(boolean firstHasFailed)
+      throws Exception {
+    CountDownLatch answer = new CountDownLatch(1);
+    fallback.respondWith(answeringAfter(answer, "FALLBACK"));
+    LlmClient client = client();
+    CompletableFuture<ChatResponse> call = asks(client, REQUEST);
+    whenAnswered = () -> call.cancel(true);
+    time.advance(Duration.ofSeconds(2));
+    fallback.awaitFirstRequest();
+    if (firstHasFailed) {
+      time.advance(Duration.ofSeconds(13));
+      awaitSoon(() -> events.contains("ended primary"));
+    }
+
+    answer.countDown();
+
+    awaitSoon(() -> call.isDone() && ClientInternals.activeCalls(client) == 0);
+    assertThat(call).isCancelled();
+    assertThat(outcomes()).containsExactly("answered by fallback");
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aCallerWhoIsInterruptedAsTheAnswerIsToldGetsIt(boolean firstHasFailed) throws Exception {
+    assertGetsTheAnswerAllTheSame(client(), Thread::interrupt, firstHasFailed);
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aCallerWhoseClientIsClosedAsTheAnswerIsToldGetsIt(boolean firstHasFailed) throws Exception {
+    LlmClient client = client();
+    assertGetsTheAnswerAllTheSame(client, caller -> client.close(), firstHasFailed);
+  }
+
+  private void assertGetsTheAnswerAllTheSame(
+      LlmClient client, Consumer<Thread> end, boolean firstHasFailed) throws Exception {
+    CompletableFuture<ChatResponse> call = new CompletableFuture<>();
+    Thread caller = new Thread(() -> call.completeAsync(() -> client.chat(REQUEST), Runnable::run));
+    whenAnswered = () -> end.accept(caller);
+    CountDownLatch answer = new CountDownLatch(1);
+    fallback.respondWith(answeringAfter(answer, "FALLBACK"));
+    caller.start();
+    primary.awaitFirstRequest();
+    time.advance(Duration.ofSeconds(2));
+    fallback.awaitFirstRequest();
+    if (firstHasFailed) {
+      time.advance(Duration.ofSeconds(13));
+      awaitSoon(() -> events.contains("ended primary") && caller.getState() == WAITING);
+    }
+
+    answer.countDown();
+
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
+    assertThat(outcomes()).containsExactly("answered by fallback");
+  }
+
+  private static Node.Script answeringAfter(CountDownLatch latch, String text) {
+    return (connection, request) -> {
+      awaitQuietly(latch);
+      OllamaReplies.answering(text).answer(connection, request);
+    };
+  }
+
+  private static final Node.Script REFUSING =
+      OllamaReplies.status(400, "application/json", "{\"error\":\"not this one\"}");
+
+  /** Takes the one slot of a node's endpoint with a stream whose reader rests. */
+  private static ChatStream occupy(LlmClient client, Node node) {
+    node.respondWith(
+        (connection, request) -> {
+          connection.send(OllamaReplies.STREAM_HEAD + OllamaReplies.tokens("Dear ", "all"));
+          connection.hang();
+        });
+    ChatStream stream =
+        client.stream(REQUEST.toBuilder().onBrokenStream(StreamRecovery.RESTART).build());
+    assertThat(stream.iterator().next()).isInstanceOf(ChatEvent.TextDelta.class);
+    return stream;
+  }
+
+  /** Has the hedge wait for a slot at the fallback, at most 20 s, while the primary is silent. */
+  private CompletableFuture<ChatResponse> hedgeWaitingForASlot(LlmClient client) {
+    primary.respondWith(OllamaReplies.hanging());
+    events.clear();
+    CompletableFuture<ChatResponse> call = asks(client, REQUEST);
+    int clocks = time.pendingTasks();
+    time.advance(Duration.ofSeconds(2));
+    awaitSoon(() -> time.pendingTasks() > clocks);
+    return call;
+  }
+
+  private LlmClient clientOfThree(Node third) {
+    primary.respondWith(REFUSING);
+    fallback.respondWith(REFUSING);
+    return loopback.client(
+        ClientInternals.withTime(LlmClient.builder(), time)
+            .endpoint(ollama("primary", primary).build())
+            .endpoint(
+                ollama("fallback", fallback)
+                    .maxConcurrent(1)
+                    .maxWait(Duration.ofSeconds(20))
+                    .build())
+            .endpoint(ollama("third", third).maxConcurrent(1).build())
+            .hedgeAfter(Duration.ofSeconds(2))
+            .listener(listener()));
+  }
+
+  @Test
+  void slotsThatTheHedgeFoundTakenAreWaitedForWhenItHasGivenUp() throws Exception {
+    Node third = loopback.node(REFUSING);
+    LlmClient client = clientOfThree(third);
+    try (ChatStream atThird = occupy(client, third);
+        ChatStream atFallback = occupy(client, fallback)) {
+      third.respondWith(OllamaReplies.answering("THIRD"));
+      CompletableFuture<ChatResponse> call = hedgeWaitingForASlot(client);
+      time.advance(Duration.ofSeconds(13));
+      awaitSoon(() -> events.contains("ended primary"));
+      assertThat(events).as("the hedge still waits").doesNotContain("skipped fallback");
+      time.advance(Duration.ofSeconds(7));
+      awaitSoon(() -> events.contains("skipped third"));
+      assertThat(call).isNotDone();
+
+      atThird.close();
+
+      assertThat(call.get().attempts())
+          .extracting(Attempt::endpoint)
+          .containsExactly("primary", "fallback", "third", "third");
+      assertThat(client.status().endpoints().get(1).inFlight()).as("the other stream").isOne();
+    }
+  }
+
+  @Test
+  void aCallThatIsCancelledWhileItsHedgeWaitsForASlotTakesNone() {
+    Node third = loopback.node(REFUSING);
+    LlmClient client = clientOfThree(third);
+    try (ChatStream atThird = occupy(client, third);
+        ChatStream atFallback = occupy(client, fallback)) {
+      CompletableFuture<ChatResponse> call = hedgeWaitingForASlot(client);
+      call.cancel(true);
+      awaitSoon(() -> ClientInternals.activeCalls(client) == 2);
+
+      atThird.close();
+      atFallback.close();
+
+      awaitSoon(() -> client.status().endpoints().stream().allMatch(each -> each.inFlight() == 0));
+      awaitSoon(() -> ClientInternals.activeCalls(client) == 0);
+      assertThat(outcomes()).as("of the call and both streams").hasSize(3).containsOnly("failed");
+    }
+  }
+
   private LlmClient clientWithAPrimaryOnTrial() {
     return withThePrimaryOnTrial(client());
   }
@@ -315,6 +483,47 @@ class HedgedCallTest {
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
     assertThat(events).doesNotContain("started fallback");
     assertThat(state(client)).isEqualTo(EndpointState.UP);
+  }
+
+  @Test
+  void aTrialAfterAHedgedOneMayBeSlowerThanAHedge() throws Exception {
+    LlmClient client = clientWhoseTrialWasHedged();
+    CountDownLatch answer = new CountDownLatch(1);
+    primary.respondWith(answeringAfter(answer, "PRIMARY"));
+
+    CompletableFuture<ChatResponse> call = asks(client, REQUEST);
+    time.advance(Duration.ofSeconds(10));
+    answer.countDown();
+
+    assertThat(call.get().endpoint()).isEqualTo("primary");
+    assertThat(events).doesNotContain("started fallback");
+    assertThat(state(client)).isEqualTo(EndpointState.UP);
+  }
+
+  @Test
+  void aTrialAfterAHedgedOneThatHangsTakesItDownAndTheNextIsHedgedAgain() throws Exception {
+    LlmClient client = clientWhoseTrialWasHedged();
+
+    CompletableFuture<ChatResponse> call = asks(client, REQUEST);
+    time.advance(Duration.ofSeconds(15));
+
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
+    assertThat(events).startsWith("started primary", "ended primary", "started fallback");
+    assertThat(state(client)).isEqualTo(EndpointState.DOWN);
+    time.advance(Duration.ofMinutes(2));
+    events.clear();
+    assertThat(client.chat(REQUEST).elapsed()).isZero();
+    assertThat(events).contains("started primary", "answered by fallback");
+  }
+
+  /** Returns a client that may hedge each call. */
+  private LlmClient clientWhoseTrialWasHedged() {
+    LlmClient client = withThePrimaryOnTrial(loopback.client(builder().maxHedgedShare(1)));
+    primary.respondWith(OllamaReplies.hanging());
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("fallback");
+    awaitSoon(() -> primaryStatus(client).inFlight() == 0);
+    events.clear();
+    return client;
   }
 
   @Test
