@@ -29,6 +29,7 @@ public final class AllEndpointsFailedException extends LlmException {
       EnumSet.of(
           FailureKind.CIRCUIT_OPEN,
           FailureKind.NOT_PERMITTED,
+          FailureKind.NOT_CAPABLE,
           FailureKind.BULKHEAD_FULL,
           FailureKind.CLIENT_RATE_LIMITED,
           FailureKind.DEADLINE_EXCEEDED,

@@ -5,6 +5,8 @@ import dev.offmeter.guard.AnswerCheck;
 import dev.offmeter.internal.json.Json;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,6 +14,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,6 +32,7 @@ import org.jspecify.annotations.Nullable;
  *       tool results
  *   <li>{@code tool}: none
  *   <li>{@code selfHostedOnly}: off
+ *   <li>{@code requires}: nothing
  *   <li>{@code answerSchema}, {@code accept}: none; {@code repairTurn}: off
  *   <li>{@code continueWhenFiltered}: off
  * </ul>
@@ -50,6 +54,7 @@ public final class ChatRequest {
   private final @Nullable StreamRecovery onBrokenStream;
   private final List<Tool> tools;
   private final boolean selfHostedOnly;
+  private final Set<Capability> requires;
   private final @Nullable String answerSchema;
   private final @Nullable Boolean repairTurn;
   private final List<AnswerCheck> checks;
@@ -68,6 +73,10 @@ public final class ChatRequest {
     onBrokenStream = builder.onBrokenStream;
     tools = List.copyOf(builder.tools);
     selfHostedOnly = builder.selfHostedOnly;
+    requires =
+        builder.requires.isEmpty()
+            ? Set.of()
+            : Collections.unmodifiableSet(EnumSet.copyOf(builder.requires));
     answerSchema = builder.answerSchema;
     repairTurn = builder.repairTurn;
     checks = List.copyOf(builder.checks);
@@ -94,6 +103,7 @@ public final class ChatRequest {
     builder.onBrokenStream = onBrokenStream;
     builder.tools.addAll(tools);
     builder.selfHostedOnly = selfHostedOnly;
+    builder.requires.addAll(requires);
     builder.answerSchema = answerSchema;
     builder.repairTurn = repairTurn;
     builder.checks.addAll(checks);
@@ -110,6 +120,7 @@ public final class ChatRequest {
     boolean cautious = onBrokenStream != null || onBrokenStream() == StreamRecovery.FAIL;
     filled.onBrokenStream = cautious ? onBrokenStream : defaults.onBrokenStream;
     filled.selfHostedOnly = selfHostedOnly || defaults.selfHostedOnly;
+    filled.requires.addAll(defaults.requires);
     filled.repairTurn = repairTurn == null ? defaults.repairTurn : repairTurn;
     filled.continueWhenFiltered =
         continueWhenFiltered == null ? defaults.continueWhenFiltered : continueWhenFiltered;
@@ -239,6 +250,11 @@ public final class ChatRequest {
     return selfHostedOnly;
   }
 
+  /** Returns the capabilities that an endpoint must not be known to lack; empty for none. */
+  public Set<Capability> requires() {
+    return requires;
+  }
+
   /** Returns the JSON schema that the answer must match; empty for free text. */
   public Optional<String> answerSchema() {
     return Optional.ofNullable(answerSchema);
@@ -268,6 +284,7 @@ public final class ChatRequest {
         + ", thinking "
         + thinking()
         + (selfHostedOnly ? ", self-hosted only" : "")
+        + (requires.isEmpty() ? "" : ", requires " + requires)
         + ", tags "
         + tags.keySet()
         + "]";
@@ -287,6 +304,7 @@ public final class ChatRequest {
     private @Nullable StreamRecovery onBrokenStream;
     private final List<Tool> tools = new ArrayList<>();
     private boolean selfHostedOnly;
+    private final Set<Capability> requires = EnumSet.noneOf(Capability.class);
     private @Nullable String answerSchema;
     private @Nullable Boolean repairTurn;
     private final List<AnswerCheck> checks = new ArrayList<>();
@@ -432,6 +450,21 @@ public final class ChatRequest {
     }
 
     /**
+     * Adds capabilities that an endpoint needs for this request: one that is known to lack any of
+     * them is skipped without being asked, as {@link FailureKind#NOT_CAPABLE}. An endpoint of which
+     * a capability is unknown is asked, except for {@link Capability#FRONTIER}; {@link Capability}
+     * says what is known. A request requires only what is named here: one with a tool goes to a
+     * model that knows none too, and on to the next endpoint when that rejects it. Those of the
+     * client's defaults are added. Default: none.
+     */
+    public Builder requires(Capability... capabilities) {
+      for (Capability capability : capabilities) {
+        requires.add(Objects.requireNonNull(capability, "capability"));
+      }
+      return this;
+    }
+
+    /**
      * Sets the JSON schema that the answer must match, sent in each server's own form, with
      * thinking off where it would break the format. Not every server enforces it, so the whole
      * answer is checked, that of a function too: it must be JSON, bare or in one Markdown fence, of
@@ -499,6 +532,7 @@ public final class ChatRequest {
       return deadline != null
           || onBrokenStream != null
           || selfHostedOnly
+          || !requires.isEmpty()
           || repairTurn != null
           || continueWhenFiltered != null
           || !tags.isEmpty()

@@ -5,6 +5,7 @@ import dev.offmeter.internal.http.AttemptTimeouts;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Header;
 import dev.offmeter.internal.http.MinimumRate;
+import dev.offmeter.internal.wire.ModelTraits;
 import dev.offmeter.internal.wire.Protocol;
 import dev.offmeter.internal.wire.ProtocolDescriptor;
 import dev.offmeter.internal.wire.anthropic.AnthropicChat;
@@ -16,6 +17,8 @@ import dev.offmeter.meter.PriceList;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -57,6 +60,8 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code locality}: self-hosted for Ollama and functions, managed for Gemini and Anthropic;
  *       by {@link Dialect} for OpenAI-compatible servers
  *   <li>{@code price}: free if self-hosted, else unknown
+ *   <li>{@code capabilities}, {@code contextLength}: as a self-hosted Ollama or llama-server
+ *       reports them, else unknown
  *   <li>{@code maxTokens}, {@code defaults}: the client's
  *   <li>{@code maxLineBytes}: 8 MiB, {@code maxAnswerBytes}: 32 MiB
  * </ul>
@@ -315,6 +320,7 @@ public final class Endpoint {
         model(),
         locality(),
         url != null && BaseUrl.isLoopback(url),
+        settings.traits(),
         new AttemptTimeouts(
             attempt,
             Objects.requireNonNullElse(settings.connect, CONNECT),
@@ -372,6 +378,8 @@ public final class Endpoint {
     private @Nullable Duration keepAlive;
     private @Nullable Locality locality;
     private Dialect dialect = Dialect.GENERIC;
+    private final Map<Capability, Boolean> capabilities = new EnumMap<>(Capability.class);
+    private int contextLength = ModelTraits.UNKNOWN_LENGTH;
     private int requestsPerMinute = Integer.MAX_VALUE;
     private Duration maxWait = Duration.ZERO;
     private boolean keepWarm;
@@ -421,6 +429,8 @@ public final class Endpoint {
       path = other.path;
       locality = other.locality;
       dialect = other.dialect;
+      capabilities.putAll(other.capabilities);
+      contextLength = other.contextLength;
       requestsPerMinute = other.requestsPerMinute;
       maxWait = other.maxWait;
       keepWarm = other.keepWarm;
@@ -801,6 +811,61 @@ public final class Endpoint {
     }
 
     /**
+     * Declares the endpoint's capabilities: it has those named here and lacks the others, whatever
+     * its server reports, so that a request that {@linkplain ChatRequest.Builder#requires requires}
+     * one of the others skips it. {@link Capability#FRONTIER} alone is an exception: it says how
+     * good the model is and leaves the others as they were. Without a name the endpoint has none.
+     * Replaces what was declared before. Default: as a self-hosted server of Ollama or llama-server
+     * reports them; unknown for any other, which skips nothing; {@code FRONTIER} lacking.
+     */
+    public Builder capabilities(Capability... capabilities) {
+      Set<Capability> named = EnumSet.noneOf(Capability.class);
+      for (Capability capability : capabilities) {
+        named.add(Objects.requireNonNull(capability, "capability"));
+      }
+      if (named.equals(EnumSet.of(Capability.FRONTIER))) {
+        return capability(Capability.FRONTIER, true);
+      }
+      for (Capability each : Capability.values()) {
+        this.capabilities.put(each, named.contains(each));
+      }
+      return this;
+    }
+
+    /**
+     * Declares whether the endpoint has one capability, whatever its server reports, and leaves the
+     * others as they were; see {@link #capabilities}.
+     */
+    public Builder capability(Capability capability, boolean has) {
+      capabilities.put(Objects.requireNonNull(capability, "capability"), has);
+      return this;
+    }
+
+    private ModelTraits traits() {
+      Set<Capability> has = EnumSet.noneOf(Capability.class);
+      Set<Capability> lacks = EnumSet.noneOf(Capability.class);
+      capabilities.forEach((capability, declared) -> (declared ? has : lacks).add(capability));
+      return new ModelTraits(has, lacks, contextLength);
+    }
+
+    /**
+     * Declares the length of the model's context in tokens, at least 1, whatever its server
+     * reports. A request that is certainly longer skips the endpoint without asking it, as {@link
+     * FailureKind#NOT_CAPABLE}. Certain is only what holds for every tokenizer: a token for every
+     * 128 letters and digits of the user's messages, where real text has thirty times as many; and
+     * {@code maxTokens} beside them at vLLM and TGI, which reserve it. All shorter requests are
+     * sent, and the server decides. For servers only. Default: as a self-hosted server of Ollama or
+     * llama-server reports it, else unknown.
+     */
+    public Builder contextLength(int tokens) {
+      if (tokens < 1) {
+        throw new IllegalArgumentException("contextLength must be at least 1, was " + tokens);
+      }
+      this.contextLength = tokens;
+      return this;
+    }
+
+    /**
      * Sets the most tokens of an answer, for requests that set none: at least 1. This is a default
      * and no cap: a request's own value wins. For servers only. Default: the client's ({@link
      * LlmClient.Builder#defaults}), else 1024.
@@ -1054,6 +1119,16 @@ public final class Endpoint {
      */
     public FunctionBuilder locality(Locality locality) {
       settings.locality(locality);
+      return this;
+    }
+
+    /**
+     * Declares the capabilities of the function, which is given the whole request; see {@link
+     * Builder#capabilities}. Default: unknown, so that no request skips it but one that requires
+     * {@link Capability#FRONTIER}.
+     */
+    public FunctionBuilder capabilities(Capability... capabilities) {
+      settings.capabilities(capabilities);
       return this;
     }
 

@@ -161,6 +161,11 @@ public enum FailureKind {
   FUNCTION_FAILED(Category.CLIENT),
   /** The request requires self-hosted endpoints; this one is managed. It was not asked. */
   NOT_PERMITTED(Category.REQUEST),
+  /**
+   * The endpoint lacks what the request requires, or its context is certainly too small. It was not
+   * asked.
+   */
+  NOT_CAPABLE(Category.REQUEST),
   /** The endpoint is down or loading; it was not asked. Or another call is its half-open trial. */
   CIRCUIT_OPEN(Category.CLIENT),
   /**

@@ -114,6 +114,9 @@ class NullSweepTest {
     if (type == long.class) {
       return 2048L;
     }
+    if (type == boolean.class) {
+      return true;
+    }
     return type.isPrimitive() ? (Object) 1 : VALUES.get(type);
   }
 

@@ -255,6 +255,24 @@ class SettingsTableTest {
             code("input_cost_per_token", "output_cost_per_token", "input_cost_per_second"),
             "[free, or unknown if managed](costs.md#prices)",
             rule(() -> Price.perMillionTokens("USD", -1, 0))),
+        any(
+            "capabilities(Capability...)",
+            code("CAPABILITIES"),
+            "",
+            "[as reported, or unknown](capabilities.md#what-is-known)",
+            "`vision`, `tools`, `json_schema`, `thinking`, `frontier`, by comma"),
+        server(
+            "capability(Capability, boolean)",
+            "",
+            code("model_info.supports_*"),
+            "as `capabilities`",
+            ""),
+        server(
+            "contextLength(int)",
+            code("CONTEXTLENGTH"),
+            code("model_info.max_input_tokens"),
+            "[as reported, or unknown](capabilities.md#context)",
+            rule(b -> b.contextLength(0))),
         server(
             "maxTokens(int)",
             code("MAXTOKENS"),
@@ -400,6 +418,7 @@ class SettingsTableTest {
             "none",
             "1 to 64 letters, digits, `_`, `-`; a JSON object"),
         Row.of(code("selfHostedOnly()"), "off", ""),
+        Row.of(code("requires(Capability...)"), "nothing", ""),
         Row.of(
             code("answerSchema(String)"),
             "none",

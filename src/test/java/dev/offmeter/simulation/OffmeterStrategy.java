@@ -12,6 +12,7 @@ import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Transport;
 import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.CancellationToken;
+import dev.offmeter.internal.wire.ModelTraits;
 import dev.offmeter.meter.Price;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.TemplateExchangeFactory;
@@ -74,6 +75,7 @@ final class OffmeterStrategy implements SimulatedYear.CallStrategy {
         "m",
         Locality.SELF_HOSTED,
         false,
+        ModelTraits.UNKNOWN,
         new AttemptTimeouts(
             limit, Assumptions.CONNECT_LIMIT, limit, Assumptions.STALL_LIMIT, limit, null),
         places,

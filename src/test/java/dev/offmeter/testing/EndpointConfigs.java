@@ -5,6 +5,7 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.Locality;
 import dev.offmeter.internal.http.AttemptTimeouts;
 import dev.offmeter.internal.http.EndpointConfig;
+import dev.offmeter.internal.wire.ModelTraits;
 import dev.offmeter.meter.Price;
 import java.time.Duration;
 import java.util.List;
@@ -50,6 +51,7 @@ public final class EndpointConfigs {
         model,
         Locality.SELF_HOSTED,
         true,
+        ModelTraits.UNKNOWN,
         timeouts,
         maxConcurrent,
         Integer.MAX_VALUE,

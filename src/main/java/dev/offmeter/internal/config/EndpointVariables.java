@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.config;
 
+import dev.offmeter.Capability;
 import dev.offmeter.Endpoint;
 import dev.offmeter.Locality;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -11,6 +13,7 @@ import java.util.TreeSet;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -117,6 +120,17 @@ public final class EndpointVariables {
     set(key, value -> setter.accept(parseLocality(key, value)));
   }
 
+  /** Sets a list of capabilities separated by commas. */
+  void setCapabilities(String key, Consumer<Capability[]> setter) {
+    setList(
+        key,
+        names ->
+            setter.accept(
+                Arrays.stream(names)
+                    .map(name -> parseCapability(key, name))
+                    .toArray(Capability[]::new)));
+  }
+
   /** Sets both halves of an Access token, or neither. */
   void setAccess(String idKey, String secretKey, BiConsumer<String, String> setter) {
     rejectHalf(idKey, secretKey);
@@ -188,6 +202,21 @@ public final class EndpointVariables {
           throw new IllegalArgumentException(
               name + " must be true or false, was '" + shown(value) + "'");
     };
+  }
+
+  private Capability parseCapability(String key, String name) {
+    String constant = name.toUpperCase(Locale.ROOT).replace('-', '_');
+    for (Capability capability : Capability.values()) {
+      if (capability.name().equals(constant)) {
+        return capability;
+      }
+    }
+    String known =
+        Arrays.stream(Capability.values())
+            .map(capability -> capability.name().toLowerCase(Locale.ROOT))
+            .collect(Collectors.joining(", "));
+    throw new IllegalArgumentException(
+        prefix + key + " must be some of " + known + ", was '" + shown(name) + "'");
   }
 
   private Locality parseLocality(String key, String value) {

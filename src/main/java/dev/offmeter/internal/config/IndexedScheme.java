@@ -39,6 +39,8 @@ final class IndexedScheme {
           "RETRIES",
           "ENDMARKERISENOUGH",
           "LOCALITY",
+          "CAPABILITIES",
+          "CONTEXTLENGTH",
           "OMIT",
           "PATH",
           "PRICEIN",
@@ -132,6 +134,8 @@ final class IndexedScheme {
     own.setInt("RETRIES", builder::retries);
     own.setFlag("ENDMARKERISENOUGH", builder::endMarkerIsEnough);
     own.setLocality("LOCALITY", builder::locality);
+    own.setCapabilities("CAPABILITIES", builder::capabilities);
+    own.setInt("CONTEXTLENGTH", builder::contextLength);
     own.setList("OMIT", builder::omit);
     own.set("PATH", builder::path);
     new PriceVariables(own).set(builder::price);

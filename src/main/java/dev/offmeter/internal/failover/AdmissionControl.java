@@ -10,8 +10,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Asks for one call's admission to an endpoint, and waits in the endpoint's own queue where {@code
- * maxWait} allows that. No other way leads to an endpoint, so that the locality of every one is
- * checked. Used by one thread at a time: the call's, or its hedge's while the call waits for it.
+ * maxWait} allows that. No other way leads to an endpoint, so that the locality and the
+ * capabilities of every one are checked. Used by one thread at a time: the call's, or its hedge's
+ * while the call waits for it.
  */
 final class AdmissionControl {
   private final CallContext context;
@@ -33,7 +34,7 @@ final class AdmissionControl {
   @Nullable Admission tryAdmit(
       GuardedEndpoint endpoint, DeadlineShare share, CancellationToken token) {
     try {
-      LocalityPolicy.requirePermitted(context.request(), endpoint.config());
+      endpoint.requireSuitable(context.request());
       return acquireOrQueue(endpoint, share, token);
     } catch (AttemptException refusal) {
       if (refusal.kind() == FailureKind.BULKHEAD_FULL && !full.contains(endpoint)) {
@@ -97,7 +98,8 @@ final class AdmissionControl {
     long now = context.time().nanos();
     long left = context.deadline().remaining();
     List<GuardedEndpoint> later = new ArrayList<>(stillToCome);
-    later.removeIf(endpoint -> !context.isPermitted(endpoint) || !endpoint.isEligible(now, left));
+    later.removeIf(
+        endpoint -> !endpoint.isSuitable(context.request()) || !endpoint.isEligible(now, left));
     return later;
   }
 }

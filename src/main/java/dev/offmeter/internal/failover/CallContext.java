@@ -40,9 +40,4 @@ record CallContext(
       throw recorder.stopped(reason);
     }
   }
-
-  /** Returns whether the request's locality permits this endpoint. */
-  boolean isPermitted(GuardedEndpoint endpoint) {
-    return LocalityPolicy.isPermitted(request, endpoint.config());
-  }
 }

@@ -177,7 +177,7 @@ final class FailoverCall {
         // A function would always be first, and is the last resort.
         return false;
       }
-      if (!endpoint.isCircuitOpen() && context.isPermitted(endpoint)) {
+      if (!endpoint.isCircuitOpen() && endpoint.isSuitable(context.request())) {
         return true;
       }
     }
@@ -260,7 +260,7 @@ final class FailoverCall {
 
   private List<GuardedEndpoint> loading(List<GuardedEndpoint> among) {
     return among.stream()
-        .filter(endpoint -> endpoint.isWarming() && context.isPermitted(endpoint))
+        .filter(endpoint -> endpoint.isWarming() && endpoint.isSuitable(context.request()))
         .toList();
   }
 
@@ -396,7 +396,7 @@ final class FailoverCall {
   static Optional<Duration> retryAfter(
       List<GuardedEndpoint> endpoints, ChatRequest request, long now) {
     return endpoints.stream()
-        .filter(endpoint -> LocalityPolicy.isPermitted(request, endpoint.config()))
+        .filter(endpoint -> endpoint.isSuitable(request))
         .flatMap(endpoint -> endpoint.timeUntilAdmission(now).stream())
         .min(Comparator.naturalOrder());
   }

@@ -200,7 +200,7 @@ public final class FailoverExecutor implements AutoCloseable {
 
   private static AttemptException notStarted(ChatRequest request, GuardedEndpoint endpoint) {
     try {
-      LocalityPolicy.requirePermitted(request, endpoint.config());
+      endpoint.requireSuitable(request);
       return AttemptException.of(FailureKind.DEADLINE_EXCEEDED, NOT_STARTED);
     } catch (AttemptException refusal) {
       return refusal;

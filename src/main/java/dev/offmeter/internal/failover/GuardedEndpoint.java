@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.failover;
 
+import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
 import dev.offmeter.Locality;
 import dev.offmeter.internal.AttemptException;
@@ -171,6 +172,25 @@ final class GuardedEndpoint {
 
   RequestRateLimiter rateLimiter() {
     return rateLimiter;
+  }
+
+  /** Returns whether the endpoint may be asked, and can serve the request as far as is known. */
+  boolean isSuitable(ChatRequest request) {
+    return LocalityPolicy.isPermitted(request, config)
+        && CapabilityPolicy.refusal(request, config, config.traits()) == null;
+  }
+
+  /**
+   * Rejects a request that may not be sent here, or that is known not to be served.
+   *
+   * @throws AttemptException if it is one
+   */
+  void requireSuitable(ChatRequest request) throws AttemptException {
+    LocalityPolicy.requirePermitted(request, config);
+    AttemptException refusal = CapabilityPolicy.refusal(request, config, config.traits());
+    if (refusal != null) {
+      throw refusal;
+    }
   }
 
   /** Returns whether a back-off keeps calls away now. */

@@ -3,6 +3,7 @@ package dev.offmeter.internal.http;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.Locality;
+import dev.offmeter.internal.wire.ModelTraits;
 import dev.offmeter.internal.wire.Protocol;
 import dev.offmeter.meter.Price;
 import java.time.Duration;
@@ -19,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param model the model asked for, empty for an in-process function
  * @param locality on whose hardware the endpoint runs
  * @param onThisMachine whether the address is a loopback one
+ * @param traits what is declared about its model
  * @param timeouts the timeouts of an attempt
  * @param maxConcurrent most concurrent calls
  * @param requestsPerMinute the most requests within 60 s, {@code MAX_VALUE} for any number
@@ -42,6 +44,7 @@ public record EndpointConfig(
     String model,
     Locality locality,
     boolean onThisMachine,
+    ModelTraits traits,
     AttemptTimeouts timeouts,
     int maxConcurrent,
     int requestsPerMinute,
@@ -66,6 +69,7 @@ public record EndpointConfig(
         model,
         locality,
         onThisMachine,
+        traits,
         timeouts,
         maxConcurrent,
         requestsPerMinute,

@@ -42,6 +42,14 @@ public interface Protocol {
     return true;
   }
 
+  /**
+   * Returns whether the server rejects a request whose prompt and {@code maxTokens} together exceed
+   * its context; the others begin the answer, and end it where the context ends.
+   */
+  default boolean isAnswerCountedAhead() {
+    return false;
+  }
+
   /** Classifies a reply with any other status. */
   AttemptException refused(ErrorResponse reply);
 

@@ -7,10 +7,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import dev.offmeter.Capability;
+import dev.offmeter.ClientInternals;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
 import dev.offmeter.Locality;
 import dev.offmeter.internal.config.litellm.LiteLlmConfig;
+import dev.offmeter.internal.wire.ModelTraits;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.time.Duration;
@@ -146,6 +149,37 @@ class EnvironmentTest {
     assertThat(endpoints)
         .extracting(Endpoint::locality)
         .containsExactly(Locality.MANAGED, Locality.SELF_HOSTED);
+  }
+
+  private static List<Endpoint> withTraits(String capabilities, String contextLength) {
+    String prefix = "OFFMETER_ENDPOINTS_0_";
+    return read(variables(
+            prefix + "URL=http://localhost:1",
+            prefix + "CAPABILITIES=" + capabilities,
+            prefix + "CONTEXTLENGTH=" + contextLength))
+        .endpoints();
+  }
+
+  @Test
+  void capabilitiesAndContextLengthAreDeclared() {
+    Endpoint endpoint = withTraits("vision, Json-Schema,frontier", "8192").get(0);
+
+    ModelTraits declared = ClientInternals.config(endpoint, false).traits();
+    assertThat(declared.capabilities())
+        .containsExactlyInAnyOrder(Capability.VISION, Capability.JSON_SCHEMA, Capability.FRONTIER);
+    assertThat(declared.lacking()).containsExactlyInAnyOrder(Capability.TOOLS, Capability.THINKING);
+    assertThat(declared.contextLength()).isEqualTo(8192);
+  }
+
+  @Test
+  void anUnknownCapabilityIsRejected() {
+    assertThatThrownBy(() -> withTraits("vision,sight", "8192"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "OFFMETER_ENDPOINTS_0_CAPABILITIES must be some of vision, tools, json_schema,"
+                + " thinking, frontier, was 'sight'");
+    assertThatThrownBy(() -> withTraits("vision", "0"))
+        .hasMessage("OFFMETER_ENDPOINTS_0_CONTEXTLENGTH: contextLength must be at least 1, was 0");
   }
 
   @ParameterizedTest

@@ -6,6 +6,7 @@ import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -188,6 +189,15 @@ final class ConfigNode {
     } catch (ArithmeticException | NumberFormatException e) {
       throw wrong("must be a whole number");
     }
+  }
+
+  /** Returns true or false. */
+  boolean flag() {
+    return switch (text().strip().toLowerCase(Locale.ROOT)) {
+      case "true" -> true;
+      case "false" -> false;
+      default -> throw wrong("must be true or false");
+    };
   }
 
   /** Returns a number of seconds, which may have a fraction. */

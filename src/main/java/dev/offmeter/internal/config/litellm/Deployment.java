@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.config.litellm;
 
+import dev.offmeter.Capability;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.Endpoint;
 import dev.offmeter.internal.config.Placeholders;
@@ -89,7 +90,29 @@ final class Deployment {
     set("keep_alive", null, value -> keepAlive(builder, provider, value));
     answer(builder);
     price(builder);
+    traits(builder, provider);
     return build(builder);
+  }
+
+  /** Declares what the file says about the model, and nothing else about it. */
+  private void traits(Endpoint.Builder builder, Provider provider) {
+    capability("supports_vision", Capability.VISION, builder);
+    capability("supports_function_calling", Capability.TOOLS, builder);
+    capability("supports_response_schema", Capability.JSON_SCHEMA, builder);
+    capability("supports_reasoning", Capability.THINKING, builder);
+    ConfigNode most = info.field("max_input_tokens");
+    if (most != null && provider.type() == ServerType.VLLM) {
+      most.noteIgnored("limits the prompt alone, while vLLM's context holds the answer too");
+    } else if (most != null) {
+      most.apply(value -> builder.contextLength(value.wholeNumber()));
+    }
+  }
+
+  private void capability(String key, Capability capability, Endpoint.Builder builder) {
+    ConfigNode value = info.field(key);
+    if (value != null) {
+      builder.capability(capability, value.flag());
+    }
   }
 
   /** Creates the builder; a name that it rejects comes from the group or the id in the file. */

@@ -11,7 +11,16 @@ final class SupportedKeys {
           "model_list", "router_settings", "litellm_settings", "environment_variables", "include");
   static final Set<String> ENTRY = Set.of("model_name", "litellm_params", "model_info");
   static final Set<String> INFO =
-      Set.of("id", "input_cost_per_token", "output_cost_per_token", "input_cost_per_second");
+      Set.of(
+          "id",
+          "input_cost_per_token",
+          "output_cost_per_token",
+          "input_cost_per_second",
+          "supports_vision",
+          "supports_function_calling",
+          "supports_response_schema",
+          "supports_reasoning",
+          "max_input_tokens");
   static final Set<String> PARAMS =
       Set.of(
           "model",

@@ -179,6 +179,12 @@ public final class OpenAiChat implements Protocol {
     return !limitNames().isEmpty();
   }
 
+  /** Returns true for vLLM and TGI, as in their sources. */
+  @Override
+  public boolean isAnswerCountedAhead() {
+    return (dialect == Dialect.VLLM || dialect == Dialect.TGI) && isOutputLimited();
+  }
+
   private static void writeMessages(ChatRequest request, JsonGenerator out) throws IOException {
     ToolCallIds ids = new ToolCallIds(request);
     out.writeArrayFieldStart("messages");

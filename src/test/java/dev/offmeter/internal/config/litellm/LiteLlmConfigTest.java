@@ -6,10 +6,12 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.spi.ILoggingEvent;
+import dev.offmeter.Capability;
 import dev.offmeter.ClientInternals;
 import dev.offmeter.Endpoint;
 import dev.offmeter.Locality;
 import dev.offmeter.internal.config.Environment;
+import dev.offmeter.internal.wire.ModelTraits;
 import dev.offmeter.testing.LoggedEvents;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -518,6 +520,32 @@ class LiteLlmConfigTest {
   void noCredentialIsEverShown() {
     assertThat(read(GOLDEN, null, VARIABLES).toString()).doesNotContain(CANARY);
     assertThat(log.events().toString()).doesNotContain(CANARY);
+  }
+
+  private ModelTraits traits(String model, String info) throws IOException {
+    String entry = "{model_name: a, litellm_params: {model: %s, api_base: 'http://localhost:1'},";
+    String yaml = "model_list: [" + entry.formatted(model) + " model_info: {" + info + "}}]";
+    return ClientInternals.config(read(file(yaml), "a", Map.of()).get(0), false).traits();
+  }
+
+  @Test
+  void whatTheFileSaysAboutTheModelIsDeclaredAndNothingElse() throws IOException {
+    ModelTraits declared =
+        traits(
+            "ollama/x",
+            "supports_vision: false, supports_function_calling: true,"
+                + " supports_reasoning: 'True', max_input_tokens: 8192");
+    assertThat(declared.capabilities())
+        .containsExactlyInAnyOrder(Capability.TOOLS, Capability.THINKING);
+    assertThat(declared.lacking()).containsExactly(Capability.VISION);
+    assertThat(declared.contextLength()).isEqualTo(8192);
+    assertThat(traits("ollama/x", "supports_response_schema: true").capabilities())
+        .containsExactly(Capability.JSON_SCHEMA);
+  }
+
+  @Test
+  void aLimitOfThePromptAloneIsNoContextWhereTheAnswerCounts() throws IOException {
+    assertThat(traits("hosted_vllm/x", "max_input_tokens: 8192")).isEqualTo(ModelTraits.UNKNOWN);
   }
 
   private String warning(String yaml) {

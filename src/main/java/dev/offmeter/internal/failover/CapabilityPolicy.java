@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.failover;
+
+import dev.offmeter.Capability;
+import dev.offmeter.ChatRequest;
+import dev.offmeter.FailureKind;
+import dev.offmeter.internal.AttemptException;
+import dev.offmeter.internal.http.EndpointConfig;
+import dev.offmeter.internal.wire.ModelTraits;
+import dev.offmeter.internal.wire.Protocol;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Decides whether an endpoint can serve a request, as far as is known without asking it: it has the
+ * required capabilities, and a context that is not certainly too small. This is the only place that
+ * does.
+ */
+final class CapabilityPolicy {
+  private CapabilityPolicy() {}
+
+  /**
+   * Returns why the endpoint cannot serve the request; null if it may be able to.
+   *
+   * @param known what is declared and reported about the endpoint's model
+   */
+  static @Nullable AttemptException refusal(
+      ChatRequest request, EndpointConfig config, ModelTraits known) {
+    for (Capability required : request.requires()) {
+      if (!mayHave(required, known)) {
+        return notCapable(
+            "the request requires " + required + ", which " + lack(required, config, known));
+      }
+    }
+    return known.contextLength() == ModelTraits.UNKNOWN_LENGTH
+        ? null
+        : contextRefusal(request, config, known.contextLength());
+  }
+
+  /**
+   * Returns whether the endpoint is not known to lack a capability. No server reports {@code
+   * FRONTIER}, so it must be declared; a constant added later fails closed.
+   */
+  private static boolean mayHave(Capability required, ModelTraits known) {
+    return switch (required) {
+      case VISION, TOOLS, JSON_SCHEMA, THINKING -> !known.lacking().contains(required);
+      default -> known.capabilities().contains(required);
+    };
+  }
+
+  private static String lack(Capability required, EndpointConfig config, ModelTraits known) {
+    if (!known.lacking().contains(required)) {
+      return "the endpoint is not declared to have";
+    }
+    return config.traits().lacking().contains(required)
+        ? "the endpoint is declared to lack"
+        : "its model lacks, as the server reports";
+  }
+
+  private static @Nullable AttemptException contextRefusal(
+      ChatRequest request, EndpointConfig config, int contextLength) {
+    Protocol protocol = config.protocol();
+    boolean withAnswer = protocol != null && protocol.isAnswerCountedAhead();
+    long answer = withAnswer ? config.defaults().apply(request).maxTokens() : 0;
+    long least = TokenEstimate.leastTokensBeyond(contextLength - answer, request);
+    if (least + answer <= contextLength) {
+      return null;
+    }
+    return notCapable(
+        "the request has at least "
+            + least
+            + " tokens"
+            + (withAnswer ? " and a maxTokens of " + answer : "")
+            + ", and the context is "
+            + contextLength
+            + (config.traits().contextLength() == contextLength
+                ? ", as declared"
+                : ", as the server reports"));
+  }
+
+  private static AttemptException notCapable(String message) {
+    return AttemptException.of(FailureKind.NOT_CAPABLE, message);
+  }
+}
