@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -336,9 +337,10 @@ public final class ChatRequest {
     /**
      * Sets the most tokens that the answer may have: at least 1. Default: the endpoint's ({@link
      * Endpoint.Builder#maxTokens}), else the client's ({@link LlmClient.Builder#defaults}), else
-     * 1024. An answer that reaches it ends there, with {@link FinishReason#LENGTH}. An unlimited
-     * answer cannot be asked for, because it would block a small node for minutes; Ollama takes 0
-     * for unlimited (observed on 0.24 and 0.32).
+     * 1024. More than {@link LlmClient.Builder#maxTokensAtMost} is rejected when it is sent. An
+     * answer that reaches it ends there, with {@link FinishReason#LENGTH}. An unlimited answer
+     * cannot be asked for, because it would block a small node for minutes; Ollama takes 0 for
+     * unlimited (observed on 0.24 and 0.32).
      */
     public Builder maxTokens(int maxTokens) {
       if (maxTokens < 1) {
@@ -515,8 +517,8 @@ public final class ChatRequest {
       return this;
     }
 
-    boolean hasMaxTokens() {
-      return maxTokens != null;
+    OptionalInt maxTokens() {
+      return maxTokens == null ? OptionalInt.empty() : OptionalInt.of(maxTokens);
     }
 
     /**

@@ -23,7 +23,7 @@ final class DefaultMaxTokensWarning {
   DefaultMaxTokensWarning(Iterable<Endpoint> endpoints, RequestDefaults clients) {
     Set<String> names = new HashSet<>();
     for (Endpoint endpoint : endpoints) {
-      if (!clients.hasMaxTokens() && !endpoint.hasMaxTokens()) {
+      if (clients.maxTokens().isEmpty() && endpoint.maxTokens().isEmpty()) {
         names.add(endpoint.name());
       }
     }

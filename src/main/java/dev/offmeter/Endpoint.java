@@ -26,6 +26,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -221,9 +222,9 @@ public final class Endpoint {
     return locality() == Locality.SELF_HOSTED ? OWN_HARDWARE : null;
   }
 
-  /** Returns whether the endpoint has a {@code maxTokens} of its own. */
-  boolean hasMaxTokens() {
-    return defaults.hasMaxTokens();
+  /** Returns the endpoint's own {@code maxTokens}, if set. */
+  OptionalInt maxTokens() {
+    return defaults.maxTokens();
   }
 
   /**
@@ -867,8 +868,8 @@ public final class Endpoint {
 
     /**
      * Sets the most tokens of an answer, for requests that set none: at least 1. This is a default
-     * and no cap: a request's own value wins. For servers only. Default: the client's ({@link
-     * LlmClient.Builder#defaults}), else 1024.
+     * and no cap: a request's own value wins, up to {@link LlmClient.Builder#maxTokensAtMost}. For
+     * servers only. Default: the client's ({@link LlmClient.Builder#defaults}), else 1024.
      */
     public Builder maxTokens(int maxTokens) {
       if (maxTokens < 1) {

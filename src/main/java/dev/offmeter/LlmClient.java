@@ -80,6 +80,7 @@ public final class LlmClient implements AutoCloseable {
   private LlmClient(Builder settings) {
     this.settings = settings;
     this.defaults = RequestDefaults.ofClient(settings.defaults);
+    settings.maxTokensAtMost.checkDefaults(settings.endpoints, defaults);
     this.defaultLimit = new DefaultMaxTokensWarning(settings.endpoints, defaults);
     List<EndpointConfig> configs =
         Prices.add(settings.prices, settings.endpoints, settings.configs(defaults));
@@ -169,10 +170,12 @@ public final class LlmClient implements AutoCloseable {
    *
    * @throws AllEndpointsFailedException if no endpoint answered; it lists every attempt
    * @throws LlmException if the thread was interrupted (its flag is set) or the client closed
+   * @throws IllegalArgumentException if the request's {@code maxTokens} is above {@link
+   *     Builder#maxTokensAtMost}
    * @throws IllegalStateException if the client was closed before
    */
   public ChatResponse chat(ChatRequest request) {
-    Objects.requireNonNull(request, "request");
+    checkRequest(request);
     return run(request, time.nanos(), register(), AnswerValidator.of(request));
   }
 
@@ -188,13 +191,13 @@ public final class LlmClient implements AutoCloseable {
    * the answer in the prompt too: not every server shows the schema to its model.
    *
    * @throws IllegalArgumentException if the class is not a record, or has a component of another
-   *     type
+   *     type, or if the request's {@code maxTokens} is above {@link Builder#maxTokensAtMost}
    * @throws AllEndpointsFailedException if no endpoint gave such an answer; it lists every attempt
    * @throws LlmException if the thread was interrupted (its flag is set) or the client closed
    * @throws IllegalStateException if the client was closed before
    */
   public <T> ChatResponse.Structured<T> chat(ChatRequest request, Class<T> type) {
-    Objects.requireNonNull(request, "request");
+    checkRequest(request);
     RecordSchema<T> recordSchema = RecordSchema.of(Objects.requireNonNull(type, "type"));
     ChatRequest shaped = request.toBuilder().answerSchema(recordSchema.schema()).build();
     StructuredAnswer<T> structured = new StructuredAnswer<>(recordSchema);
@@ -209,10 +212,12 @@ public final class LlmClient implements AutoCloseable {
    * would throw. The wait for a thread counts towards a deadline that was set; a call that no
    * thread has begun within 30 s fails too.
    *
+   * @throws IllegalArgumentException if the request's {@code maxTokens} is above {@link
+   *     Builder#maxTokensAtMost}
    * @throws IllegalStateException if the client was closed before
    */
   public CompletableFuture<ChatResponse> chatAsync(ChatRequest request) {
-    Objects.requireNonNull(request, "request");
+    checkRequest(request);
     CancellationToken token = register();
     CompletableFuture<ChatResponse> future = new CompletableFuture<>();
     CompletableFuture<ChatResponse> unused =
@@ -284,10 +289,12 @@ public final class LlmClient implements AutoCloseable {
    * stream timeouts cover the rest. A deadline that was set covers the whole stream, its delivery
    * included; the default one only the waits for an answer to begin.
    *
+   * @throws IllegalArgumentException if the request's {@code maxTokens} is above {@link
+   *     Builder#maxTokensAtMost}
    * @throws IllegalStateException if the client was closed before
    */
   public ChatStream stream(ChatRequest request) {
-    Objects.requireNonNull(request, "request");
+    checkRequest(request);
     return new ChatStream(newStreamingCall(request), defaults.forCall(request).onBrokenStream());
   }
 
@@ -301,11 +308,18 @@ public final class LlmClient implements AutoCloseable {
    * its first demand and is read no faster than demanded. Cancelling the subscription closes the
    * connection. Signals come from a virtual thread where the JDK has them (21 and later), else from
    * a pooled one, which is held while there is demand.
+   *
+   * @throws IllegalArgumentException if the request's {@code maxTokens} is above {@link
+   *     Builder#maxTokensAtMost}
    */
   public Flow.Publisher<ChatEvent> publish(ChatRequest request) {
-    Objects.requireNonNull(request, "request");
+    checkRequest(request);
     return new EventPublisher(
         () -> newStreamingCall(request), inCurrentLogContext(), time, this::notStarted);
+  }
+
+  private void checkRequest(ChatRequest request) {
+    settings.maxTokensAtMost.check(Objects.requireNonNull(request, "request"));
   }
 
   private StreamingCall newStreamingCall(ChatRequest asked) {
@@ -545,6 +559,7 @@ public final class LlmClient implements AutoCloseable {
     private final List<Endpoint> endpoints = new ArrayList<>();
     private final List<LlmListener> listeners = new ArrayList<>();
     private final List<Consumer<ChatRequest.Builder>> defaults = new ArrayList<>();
+    private MaxTokensCeiling maxTokensAtMost = new MaxTokensCeiling(MaxTokensCeiling.DEFAULT);
     private @Nullable Duration deadline;
     private @Nullable Duration hedgeAfter;
     private @Nullable Double maxHedgedShare;
@@ -561,6 +576,7 @@ public final class LlmClient implements AutoCloseable {
       endpoints.addAll(other.endpoints);
       listeners.addAll(other.listeners);
       defaults.addAll(other.defaults);
+      maxTokensAtMost = other.maxTokensAtMost;
       deadline = other.deadline;
       hedgeAfter = other.hedgeAfter;
       maxHedgedShare = other.maxHedgedShare;
@@ -584,7 +600,7 @@ public final class LlmClient implements AutoCloseable {
     }
 
     /**
-     * Adds what {@code environment} configures: endpoints, and the deadline, hedging, token limit,
+     * Adds what {@code environment} configures: endpoints, and the deadline, hedging, token limits,
      * prices and baseline if set.
      */
     public Builder fromEnv(Map<String, String> environment) {
@@ -594,6 +610,7 @@ public final class LlmClient implements AutoCloseable {
       read.prices().ifPresent(this::prices);
       read.baseline().ifPresent(this::baseline);
       read.maxTokens().ifPresent(tokens -> defaults(request -> request.maxTokens(tokens)));
+      read.maxTokensAtMost().ifPresent(this::maxTokensAtMost);
       return read.deadline().map(this::deadline).orElse(this);
     }
 
@@ -642,6 +659,17 @@ public final class LlmClient implements AutoCloseable {
      */
     public Builder defaults(Consumer<ChatRequest.Builder> defaults) {
       this.defaults.add(Objects.requireNonNull(defaults, "defaults"));
+      return this;
+    }
+
+    /**
+     * Sets the ceiling of {@code maxTokens}: from 1 to 1,000,000, default 8192. A request above it
+     * is an {@link IllegalArgumentException} before anything is sent; a default of the client or of
+     * an endpoint above it is rejected by {@link #build()}, and so is a ceiling below 1024 where a
+     * server has that for a default. There is no way to ask for an unlimited answer.
+     */
+    public Builder maxTokensAtMost(int maxTokensAtMost) {
+      this.maxTokensAtMost = new MaxTokensCeiling(maxTokensAtMost);
       return this;
     }
 
@@ -754,10 +782,11 @@ public final class LlmClient implements AutoCloseable {
      * @throws IllegalArgumentException if a default for requests has a wrong value, or the list of
      *     prices cannot be read
      * @throws IllegalStateException if there is no endpoint, the defaults have what only a request
-     *     can have, two have one name, an endpoint's first-token limit is longer than the timeout
-     *     that its position in the list gives it, there is a {@code maxHedgedShare} without a
-     *     {@code hedgeAfter}, prices are in two currencies, the baseline has no price, or a library
-     *     that it needs is missing or too old
+     *     can have, two have one name, a default of {@code maxTokens} is above {@code
+     *     maxTokensAtMost}, an endpoint's first-token limit is longer than the timeout that its
+     *     position in the list gives it, there is a {@code maxHedgedShare} without a {@code
+     *     hedgeAfter}, prices are in two currencies, the baseline has no price, or a library that
+     *     it needs is missing or too old
      */
     public LlmClient build() {
       if (endpoints.isEmpty()) {

@@ -2,6 +2,7 @@
 package dev.offmeter;
 
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 
@@ -73,7 +74,8 @@ final class RequestDefaults {
     return empty ? request : request.withCallDefaults(values);
   }
 
-  boolean hasMaxTokens() {
-    return values.hasMaxTokens();
+  /** Returns the most tokens of an answer, for requests that set none, if set. */
+  OptionalInt maxTokens() {
+    return values.maxTokens();
   }
 }

@@ -75,6 +75,7 @@ class ArchitectureTest {
           "DefaultMaxTokensWarning",
           "EventPublisher",
           "LlmClient",
+          "MaxTokensCeiling",
           "Prices",
           "StartupLog",
           "StructuredAnswer",

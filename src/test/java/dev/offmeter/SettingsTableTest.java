@@ -373,6 +373,11 @@ class SettingsTableTest {
             rule(() -> LlmClient.builder().maxHedgedShare(0))),
         Row.of(code("defaults(Consumer)"), code("OFFMETER_MAXTOKENS"), "none", ""),
         Row.of(
+            code("maxTokensAtMost(int)"),
+            code("OFFMETER_MAXTOKENSATMOST"),
+            shown(MaxTokensCeiling.DEFAULT),
+            rule(() -> LlmClient.builder().maxTokensAtMost(0))),
+        Row.of(
             code("prices(PriceList)"),
             code("OFFMETER_PRICES"),
             "[none](costs.md#prices)",

@@ -45,6 +45,7 @@ class LlamaDeathIT {
     living = LlamaServer.ready(folder, TinyModel.fast(20), "-c", "4096");
     client =
         LlmClient.builder()
+            .maxTokensAtMost(30_000)
             .endpoint(dying.endpoint("dying").stallTimeout(Duration.ofSeconds(3)).build())
             .endpoint(living.endpoint("living").build())
             .build();

@@ -44,7 +44,7 @@ class LlamaGivenUpIT {
   }
 
   private static LlmClient client(Endpoint.Builder endpoint) {
-    return LlmClient.builder().endpoint(endpoint.build()).build();
+    return LlmClient.builder().maxTokensAtMost(60_000).endpoint(endpoint.build()).build();
   }
 
   @Test
@@ -77,6 +77,7 @@ class LlamaGivenUpIT {
   void anAnswerWhoseLimitPassesFreesItsSlotAndFallsBack() {
     try (LlmClient client =
         LlmClient.builder()
+            .maxTokensAtMost(60_000)
             .endpoint(server.endpoint("llama").timeout(Duration.ofSeconds(2)).build())
             .endpoint(Endpoint.local("template", request -> "from the template").build())
             .build()) {

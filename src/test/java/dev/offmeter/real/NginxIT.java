@@ -61,6 +61,7 @@ class NginxIT {
 
   private static LlmClient client(Nginx nginx) {
     return LlmClient.builder()
+        .maxTokensAtMost(60_000)
         .endpoint(LlamaServer.at("proxied", nginx.url()).build())
         .endpoint(Endpoint.local("template", request -> "from the template").build())
         .build();
@@ -91,7 +92,11 @@ class NginxIT {
   @Test
   void aServerThatIsTooBusyForItIsAGatewayTimeout() {
     try (Nginx nginx = Nginx.before(endless.url(), folder, "proxy_read_timeout 1s;");
-        LlmClient others = LlmClient.builder().endpoint(endless.endpoint("llama").build()).build();
+        LlmClient others =
+            LlmClient.builder()
+                .maxTokensAtMost(60_000)
+                .endpoint(endless.endpoint("llama").build())
+                .build();
         ChatStream inOneSlot = others.stream(LONG);
         ChatStream inTheOther = others.stream(LONG)) {
       inOneSlot.iterator().next();

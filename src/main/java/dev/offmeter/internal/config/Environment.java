@@ -35,15 +35,26 @@ public final class Environment {
   private static final String CONFIG_MODEL = "OFFMETER_CONFIG_MODEL";
   private static final String HEDGE = "OFFMETER_HEDGE_AFTER";
   private static final String MAX_TOKENS = "OFFMETER_MAXTOKENS";
+  private static final String MAX_TOKENS_AT_MOST = "OFFMETER_MAXTOKENSATMOST";
   private static final String PRICES = "OFFMETER_PRICES";
   private static final String BASELINE = "OFFMETER_BASELINE";
   private static final Set<String> SINGLE =
-      Set.of(DEADLINE, CONFIG, CONFIG_MODEL, HEDGE, MAX_TOKENS, CLEAR_TEXT, PRICES, BASELINE);
+      Set.of(
+          DEADLINE,
+          CONFIG,
+          CONFIG_MODEL,
+          HEDGE,
+          MAX_TOKENS,
+          MAX_TOKENS_AT_MOST,
+          CLEAR_TEXT,
+          PRICES,
+          BASELINE);
 
   private final List<Endpoint> endpoints;
   private final @Nullable Duration deadline;
   private final @Nullable Duration hedgeAfter;
   private final OptionalInt maxTokens;
+  private final OptionalInt maxTokensAtMost;
   private final @Nullable PriceList prices;
   private final @Nullable String baseline;
 
@@ -52,6 +63,7 @@ public final class Environment {
       @Nullable Duration deadline,
       @Nullable Duration hedgeAfter,
       OptionalInt maxTokens,
+      OptionalInt maxTokensAtMost,
       @Nullable PriceList prices,
       @Nullable String baseline) {
     this.prices = prices;
@@ -60,6 +72,7 @@ public final class Environment {
     this.deadline = deadline;
     this.hedgeAfter = hedgeAfter;
     this.maxTokens = maxTokens;
+    this.maxTokensAtMost = maxTokensAtMost;
   }
 
   /** Reads the endpoints of the file that {@code OFFMETER_CONFIG} names. */
@@ -103,7 +116,8 @@ public final class Environment {
         endpoints(variables, indices, files),
         span(variables, DEADLINE),
         span(variables, HEDGE),
-        maxTokens(variables),
+        positive(variables, MAX_TOKENS),
+        positive(variables, MAX_TOKENS_AT_MOST),
         prices(variables),
         variables.containsKey(BASELINE)
             ? new EndpointVariables(variables, "").require(BASELINE)
@@ -115,19 +129,18 @@ public final class Environment {
     return own.get(name) == null ? null : Durations.parse(name, own.require(name));
   }
 
-  private static OptionalInt maxTokens(Map<String, String> variables) {
-    int[] limit = new int[1];
+  private static OptionalInt positive(Map<String, String> variables, String name) {
+    int[] number = new int[1];
     new EndpointVariables(variables, "")
         .setInt(
-            MAX_TOKENS,
-            tokens -> {
-              if (tokens < 1) {
-                throw new IllegalArgumentException(
-                    MAX_TOKENS + " must be at least 1, was " + tokens);
+            name,
+            value -> {
+              if (value < 1) {
+                throw new IllegalArgumentException(name + " must be at least 1, was " + value);
               }
-              limit[0] = tokens;
+              number[0] = value;
             });
-    return limit[0] == 0 ? OptionalInt.empty() : OptionalInt.of(limit[0]);
+    return number[0] == 0 ? OptionalInt.empty() : OptionalInt.of(number[0]);
   }
 
   private static @Nullable PriceList prices(Map<String, String> variables) {
@@ -217,5 +230,10 @@ public final class Environment {
   /** Returns the most tokens of an answer, for requests that set none, if set. */
   public OptionalInt maxTokens() {
     return maxTokens;
+  }
+
+  /** Returns the most tokens that a request may ask for, if set. */
+  public OptionalInt maxTokensAtMost() {
+    return maxTokensAtMost;
   }
 }

@@ -171,6 +171,7 @@ final class EndlessResponseProgram {
       first.maxAnswerBytes(1 << 18);
     }
     return LlmClient.builder()
+        .maxTokensAtMost(1_000_000)
         .endpoint(first.apiKey("k").timeout(LONG).build())
         .endpoint(template())
         .build();

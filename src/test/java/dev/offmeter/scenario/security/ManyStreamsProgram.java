@@ -148,7 +148,11 @@ final class ManyStreamsProgram {
     // A hundred streams on a loaded machine: none of them is to be taken for a stalled one.
     Endpoint.Builder first =
         spoken.endpoint("node", node.url()).stallTimeout(Duration.ofSeconds(60));
-    return LlmClient.builder().endpoint(first.apiKey("k").build()).endpoint(template()).build();
+    return LlmClient.builder()
+        .maxTokensAtMost(1_000_000)
+        .endpoint(first.apiKey("k").build())
+        .endpoint(template())
+        .build();
   }
 
   private void expectUp(LlmClient client) {

@@ -61,6 +61,7 @@ class UnreadBytesLimitOverTlsTest {
   private LlmClient client(OkHttpClient http, String url) {
     return loopback.client(
         LlmClient.builder()
+            .maxTokensAtMost(1_000_000)
             .httpClient(http)
             .endpoint(Endpoint.ollama("node", url).model("m").build())
             .endpoint(template()));

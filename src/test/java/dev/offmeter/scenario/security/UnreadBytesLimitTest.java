@@ -38,7 +38,10 @@ class UnreadBytesLimitTest {
 
   private LlmClient client(Endpoint.Builder first) {
     return loopback.client(
-        LlmClient.builder().endpoint(first.model("m").build()).endpoint(template()));
+        LlmClient.builder()
+            .maxTokensAtMost(200_000)
+            .endpoint(first.model("m").build())
+            .endpoint(template()));
   }
 
   /** Counts the blocks that went out. */

@@ -40,7 +40,7 @@ class StreamDurationLimitTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
   private static final ChatRequest REQUEST =
-      ChatRequest.builder().user("draft a reminder").maxTokens(100_000).build();
+      ChatRequest.builder().user("draft a reminder").maxTokens(8192).build();
 
   private final Semaphore keys = new Semaphore(0);
   private final AtomicInteger shown = new AtomicInteger();
