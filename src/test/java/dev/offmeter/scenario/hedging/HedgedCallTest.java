@@ -410,43 +410,42 @@ class HedgedCallTest {
   void slotsThatTheHedgeFoundTakenAreWaitedForWhenItHasGivenUp() throws Exception {
     Node third = loopback.node(REFUSING);
     LlmClient client = clientOfThree(third);
-    try (ChatStream atThird = occupy(client, third);
-        ChatStream atFallback = occupy(client, fallback)) {
-      third.respondWith(OllamaReplies.answering("THIRD"));
-      CompletableFuture<ChatResponse> call = hedgeWaitingForASlot(client);
-      time.advance(Duration.ofSeconds(13));
-      awaitSoon(() -> events.contains("ended primary"));
-      assertThat(events).as("the hedge still waits").doesNotContain("skipped fallback");
-      time.advance(Duration.ofSeconds(7));
-      awaitSoon(() -> events.contains("skipped third"));
-      assertThat(call).isNotDone();
+    ChatStream atThird = occupy(client, third);
+    ChatStream atFallback = occupy(client, fallback);
+    third.respondWith(OllamaReplies.answering("THIRD"));
+    CompletableFuture<ChatResponse> call = hedgeWaitingForASlot(client);
+    time.advance(Duration.ofSeconds(13));
+    awaitSoon(() -> events.contains("ended primary"));
+    assertThat(events).as("the hedge still waits").doesNotContain("skipped fallback");
+    time.advance(Duration.ofSeconds(7));
+    awaitSoon(() -> events.contains("skipped third"));
+    assertThat(call).isNotDone();
 
-      atThird.close();
+    atThird.close();
 
-      assertThat(call.get().attempts())
-          .extracting(Attempt::endpoint)
-          .containsExactly("primary", "fallback", "third", "third");
-      assertThat(client.status().endpoints().get(1).inFlight()).as("the other stream").isOne();
-    }
+    assertThat(call.get().attempts())
+        .extracting(Attempt::endpoint)
+        .containsExactly("primary", "fallback", "third", "third");
+    assertThat(client.status().endpoints().get(1).inFlight()).as("the other stream").isOne();
+    atFallback.close();
   }
 
   @Test
   void aCallThatIsCancelledWhileItsHedgeWaitsForASlotTakesNone() {
     Node third = loopback.node(REFUSING);
     LlmClient client = clientOfThree(third);
-    try (ChatStream atThird = occupy(client, third);
-        ChatStream atFallback = occupy(client, fallback)) {
-      CompletableFuture<ChatResponse> call = hedgeWaitingForASlot(client);
-      call.cancel(true);
-      awaitSoon(() -> ClientInternals.activeCalls(client) == 2);
+    ChatStream atThird = occupy(client, third);
+    ChatStream atFallback = occupy(client, fallback);
+    CompletableFuture<ChatResponse> call = hedgeWaitingForASlot(client);
+    call.cancel(true);
+    awaitSoon(() -> ClientInternals.activeCalls(client) == 2);
 
-      atThird.close();
-      atFallback.close();
+    atThird.close();
+    atFallback.close();
 
-      awaitSoon(() -> client.status().endpoints().stream().allMatch(each -> each.inFlight() == 0));
-      awaitSoon(() -> ClientInternals.activeCalls(client) == 0);
-      assertThat(outcomes()).as("of the call and both streams").hasSize(3).containsOnly("failed");
-    }
+    awaitSoon(() -> client.status().endpoints().stream().allMatch(each -> each.inFlight() == 0));
+    awaitSoon(() -> ClientInternals.activeCalls(client) == 0);
+    assertThat(outcomes()).as("of the call and both streams").hasSize(3).containsOnly("failed");
   }
 
   private LlmClient clientWithAPrimaryOnTrial() {
