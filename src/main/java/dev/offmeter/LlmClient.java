@@ -21,6 +21,7 @@ import dev.offmeter.meter.PriceList;
 import dev.offmeter.observe.ClientStatus;
 import dev.offmeter.observe.Diagnosis;
 import dev.offmeter.observe.EndpointStatus;
+import dev.offmeter.observe.Explanation;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.observe.Resilience4jRegistries;
 import java.nio.file.Path;
@@ -439,6 +440,18 @@ public final class LlmClient implements AutoCloseable {
    */
   public ClientStatus status() {
     return failover.status();
+  }
+
+  /**
+   * Explains which endpoints a call with this request would ask if it were made now, in their
+   * order, and which it would skip and why. Nobody is asked, and nothing changes: no slot, trial or
+   * request of a minute is used, and no listener hears of it. The result is a snapshot: a call made
+   * later may find other states; a deadline and hedging are not considered. May be called by any
+   * thread, after {@link #close()} too. Its {@code toString()} is a table with one line for each
+   * endpoint, without the prompt.
+   */
+  public Explanation explain(ChatRequest request) {
+    return failover.explain(defaults.forCall(Objects.requireNonNull(request, "request")));
   }
 
   /**

@@ -18,8 +18,6 @@ final class StatusTable {
           "total p50/p95",
           "why");
 
-  private static final String NONE = "-";
-
   private final List<List<String>> rows = new ArrayList<>();
 
   StatusTable(List<EndpointStatus> endpoints) {
@@ -34,33 +32,19 @@ final class StatusTable {
         status.endpoint(),
         status.state().name(),
         status.age(),
-        status.nextHealthCheck().map(left -> EndpointStatus.seconds(left, 1) + " s").orElse(NONE),
+        status
+            .nextHealthCheck()
+            .map(left -> EndpointStatus.seconds(left, 1) + " s")
+            .orElse(TextTable.NONE),
         String.valueOf(status.inFlight()),
         String.valueOf(latency.answers()),
-        none ? NONE : latency.firstTokenPair(),
-        none ? NONE : latency.totalPair(),
+        none ? TextTable.NONE : latency.firstTokenPair(),
+        none ? TextTable.NONE : latency.totalPair(),
         status.why());
   }
 
   @Override
   public String toString() {
-    StringBuilder table = new StringBuilder();
-    for (List<String> row : rows) {
-      StringBuilder line = new StringBuilder();
-      for (int column = 0; column < row.size(); column++) {
-        line.append(column == 0 ? "" : "  ").append(padded(row, column));
-      }
-      table.append(table.isEmpty() ? "" : "\n").append(line.toString().stripTrailing());
-    }
-    return table.toString();
-  }
-
-  /** Pads a cell: words are aligned at the left, figures at the right. */
-  private String padded(List<String> row, int column) {
-    String cell = row.get(column);
-    int width = rows.stream().mapToInt(each -> each.get(column).length()).max().orElse(0);
-    boolean words = column < 2 || column == HEAD.size() - 1;
-    String gap = " ".repeat(width - cell.length());
-    return words ? cell + gap : gap + cell;
+    return new TextTable(rows, column -> column < 2 || column == HEAD.size() - 1).toString();
   }
 }

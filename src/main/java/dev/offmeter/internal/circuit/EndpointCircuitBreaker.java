@@ -60,6 +60,8 @@ public final class EndpointCircuitBreaker {
    */
   private static final long FAST_FAILURE = Duration.ofSeconds(1).toNanos();
 
+  private static final int NO_TRIAL = -1;
+
   private final LogSafeCircuitBreaker circuitBreaker;
   private final ReentrantLock lock = new ReentrantLock();
   private final FailureAssessor assessor;
@@ -70,6 +72,9 @@ public final class EndpointCircuitBreaker {
 
   // Written under the lock; read by any thread.
   private volatile @Nullable AttemptException lastFailure;
+
+  /** The generation of the trial that has been admitted; {@link #NO_TRIAL} for none. */
+  private volatile int trialGeneration = NO_TRIAL;
 
   /**
    * Failures that counted since the last answer. Incremented under the lock; reset without it by a
@@ -214,11 +219,31 @@ public final class EndpointCircuitBreaker {
     try {
       // The generation is read after the permission is taken, because taking it may begin the trial
       // and with it a new generation.
-      return !isOpen() && circuitBreaker.tryAcquirePermission()
-          ? new Permit(this, stateTracker.generation())
-          : null;
+      if (isOpen() || !circuitBreaker.tryAcquirePermission()) {
+        return null;
+      }
+      trialGeneration = stateTracker.generation();
+      return new Permit(this, trialGeneration);
     } finally {
       lock.unlock();
+    }
+  }
+
+  /**
+   * Checks whether a call that came now would be admitted. Changes nothing.
+   *
+   * @throws AttemptException if it would not be
+   */
+  public void checkAdmission() throws AttemptException {
+    boolean rejects =
+        switch (circuitBreaker.state()) {
+          case OPEN -> backoff.isActive();
+          case HALF_OPEN -> trialGeneration == stateTracker.generation();
+          case FORCED_OPEN -> true;
+          default -> false;
+        };
+    if (rejects) {
+      throw circuitOpenFailure(rejectionMessage());
     }
   }
 
@@ -294,13 +319,13 @@ public final class EndpointCircuitBreaker {
   void countFailure(AttemptException failure, long nanos) {
     failedFast = nanos < FAST_FAILURE && assessor.isLikelyBrief(failure);
     switch (assessor.effectOf(failure)) {
-      case NONE, LOAD_MODEL -> circuitBreaker.releasePermission();
+      case NONE, LOAD_MODEL -> giveBackPermission();
       case COUNT_FAILURE -> {
         lastFailure = failure;
         countError(failure, nanos);
       }
       case OPEN, COOL_DOWN, OPEN_UNTIL_REPAIRED -> {
-        circuitBreaker.releasePermission();
+        giveBackPermission();
         openFor(failure);
       }
     }
@@ -315,7 +340,7 @@ public final class EndpointCircuitBreaker {
     }
     if (circuitBreaker.isHalfOpen()) {
       // The permission would leak, and the trial never end.
-      circuitBreaker.releasePermission();
+      giveBackPermission();
       openFor(failure, HealthEffect.COUNT_FAILURE);
     } else if (circuitBreaker.isClosed() && failures >= FAILURES_IN_A_ROW) {
       // A log that throws has kept Resilience4j from counting the earlier failures too, so they
@@ -326,13 +351,14 @@ public final class EndpointCircuitBreaker {
 
   /** Opens the circuit for a call that was refused as others before it were; the lock is held. */
   void openForRefusals(AttemptException failure) {
-    circuitBreaker.releasePermission();
+    giveBackPermission();
     failedFast = false;
     openFor(failure, HealthEffect.COUNT_FAILURE);
   }
 
   /** Gives back the permission of a call without an outcome; the lock is held. */
-  void releasePermission() {
+  void giveBackPermission() {
+    trialGeneration = NO_TRIAL;
     circuitBreaker.releasePermission();
   }
 

@@ -41,7 +41,7 @@ public final class Permit {
 
   /** Returns the permit without an outcome, because the call says nothing about the endpoint. */
   public void release() {
-    concludeIfCurrent(breaker::releasePermission);
+    concludeIfCurrent(breaker::giveBackPermission);
   }
 
   /**

@@ -33,10 +33,25 @@ public final class RequestRateLimiter {
    */
   public void take(long now) throws AttemptException {
     if (sentAt.length > 0 && !tryTake(now)) {
-      throw AttemptException.of(
-          FailureKind.CLIENT_RATE_LIMITED,
-          "all " + limit + " requests of the last minute are used up");
+      throw usedUp();
     }
+  }
+
+  /**
+   * Checks whether a request could be taken, and takes none.
+   *
+   * @throws AttemptException if those of the last minute are used up
+   */
+  public void check(long now) throws AttemptException {
+    if (!timeUntilFree(now).isZero()) {
+      throw usedUp();
+    }
+  }
+
+  private AttemptException usedUp() {
+    return AttemptException.of(
+        FailureKind.CLIENT_RATE_LIMITED,
+        "all " + limit + " requests of the last minute are used up");
   }
 
   /** Returns how long until a request may be sent; zero for now. */

@@ -155,6 +155,11 @@ final class AdaptiveConcurrencyLimit {
     return inFlight.get() >= limit;
   }
 
+  /** Returns whether a call that came now would be rejected, if it did not end the episode. */
+  boolean wouldReject() {
+    return isFull() && !isCalm();
+  }
+
   /** Returns whether there is a limit now. */
   boolean isActive() {
     return limit != NONE;

@@ -19,6 +19,7 @@ import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.observe.ClientStatus;
 import dev.offmeter.observe.Diagnosis;
 import dev.offmeter.observe.EndpointStatus;
+import dev.offmeter.observe.Explanation;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.observe.Resilience4jRegistries;
 import io.github.resilience4j.bulkhead.BulkheadRegistry;
@@ -106,6 +107,13 @@ public final class FailoverExecutor implements AutoCloseable {
   /** Returns the state of the endpoints. */
   public ClientStatus status() {
     return new ClientStatus(endpoints.stream().map(GuardedEndpoint::status).toList());
+  }
+
+  /** Explains which endpoints a call with this request would ask now. */
+  public Explanation explain(ChatRequest request) {
+    long now = time.nanos();
+    return new Explanation(
+        endpoints.stream().map(endpoint -> endpoint.explain(request, now)).toList());
   }
 
   /**

@@ -24,6 +24,7 @@ import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.EndpointStatus;
+import dev.offmeter.observe.Explanation;
 import dev.offmeter.observe.Resilience4jRegistries;
 import io.github.resilience4j.bulkhead.BulkheadConfig;
 import io.github.resilience4j.timelimiter.TimeLimiter;
@@ -191,6 +192,42 @@ final class GuardedEndpoint {
     if (refusal != null) {
       throw refusal;
     }
+  }
+
+  /** Explains what a call with this request would do here now, and changes nothing. */
+  Explanation.Entry explain(ChatRequest request, long now) {
+    try {
+      requireSuitable(request);
+      boolean waits = checkAdmission();
+      rateLimiter.check(now);
+      return entry(
+          Optional.empty(),
+          waits ? "waits up to " + config.maxWait().toMillis() + " ms for a slot" : "");
+    } catch (AttemptException refusal) {
+      return entry(Optional.of(refusal.kind()), refusal.message());
+    }
+  }
+
+  private Explanation.Entry entry(Optional<FailureKind> skippedFor, String message) {
+    return new Explanation.Entry(config.name(), config.model(), skippedFor, message);
+  }
+
+  /**
+   * Checks, in the order of {@link #acquire()}, whether a call that came now would be admitted.
+   *
+   * @return whether it would have to wait for a slot first
+   * @throws AttemptException if it would not be
+   */
+  private boolean checkAdmission() throws AttemptException {
+    breaker.checkAdmission();
+    if (health.modelLoader().wouldLoadBeforeCall()) {
+      throw circuitOpenFailure("its idle model has probably been dropped, and is loaded first");
+    }
+    boolean full = bulkhead.available() <= 0 || adaptiveLimit.wouldReject();
+    if (full && config.maxWait().isZero()) {
+      throw bulkheadFullFailure();
+    }
+    return full;
   }
 
   /** Returns whether a back-off keeps calls away now. */

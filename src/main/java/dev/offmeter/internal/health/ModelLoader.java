@@ -182,6 +182,11 @@ public final class ModelLoader {
     }
   }
 
+  /** Returns whether {@link #loadIfProbablyUnloaded} would start a load now. */
+  public boolean wouldLoadBeforeCall() {
+    return idleWatch.isProbablyUnloaded() && breaker.isUpOrTrial() && canLoad();
+  }
+
   /**
    * Loads the model in the background while calls use other endpoints.
    *
