@@ -29,6 +29,9 @@ class EndpointCircuitBreakerTest {
   private static final AttemptException COLD =
       AttemptException.of(FailureKind.MODEL_COLD, "not in memory");
 
+  private static final AttemptException COUNTED =
+      AttemptException.of(FailureKind.SERVER_ERROR, "an error of the server's");
+
   private final ManualTime time = new ManualTime();
   private EndpointCircuitBreaker breaker;
   private Consumer<EndpointChange> heard = change -> {};
@@ -53,6 +56,7 @@ class EndpointCircuitBreakerTest {
       case MODEL_COLD -> HealthEffect.LOAD_MODEL;
       case RATE_LIMITED -> HealthEffect.COOL_DOWN;
       case UNAUTHORIZED -> HealthEffect.OPEN_UNTIL_REPAIRED;
+      case SERVER_ERROR -> HealthEffect.COUNT_FAILURE;
       default -> throw new AssertionError(kind);
     };
   }
@@ -92,6 +96,39 @@ class EndpointCircuitBreakerTest {
     stream.onFailure(DOWN, 1);
     assertThat(breaker.snapshot().state()).isEqualTo(EndpointState.DOWN);
     assertThat(breaker.canHalfOpen()).as("no whole answer has reset the back-off").isFalse();
+  }
+
+  @Test
+  void theWholeAnswerOfADeliveredTrialResetsTheBackOff() throws AttemptException {
+    breaker.acquirePermit().onFailure(DOWN, 1);
+    time.advance(Duration.ofSeconds(16));
+    Permit stream = breaker.acquirePermit();
+    stream.onDelivery();
+
+    stream.onSuccess(1);
+
+    breaker.acquirePermit().onFailure(DOWN, 1);
+    assertThat(breaker.failedTrials()).isZero();
+    assertThat(breaker.canHalfOpen()).isTrue();
+  }
+
+  @Test
+  void twoFailuresInARowTakeItDown() throws AttemptException {
+    breaker.acquirePermit().onFailure(COUNTED, 1);
+    assertThat(breaker.isOpen()).isFalse();
+
+    breaker.acquirePermit().onFailure(COUNTED, 1);
+
+    assertThat(breaker.isOpen()).isTrue();
+  }
+
+  @Test
+  void anAnswerBetweenTwoFailuresKeepsItUp() throws AttemptException {
+    breaker.acquirePermit().onFailure(COUNTED, 1);
+    breaker.acquirePermit().onSuccess(1);
+    breaker.acquirePermit().onFailure(COUNTED, 1);
+
+    assertThat(breaker.isOpen()).isFalse();
   }
 
   @Test
