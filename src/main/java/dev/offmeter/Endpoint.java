@@ -14,6 +14,7 @@ import dev.offmeter.internal.wire.ollama.OllamaChat;
 import dev.offmeter.internal.wire.openai.OpenAiChat;
 import dev.offmeter.meter.Price;
 import dev.offmeter.meter.PriceList;
+import dev.offmeter.meter.Upkeep;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -60,7 +61,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code requestsPerMinute}: unlimited
  *   <li>{@code locality}: self-hosted for Ollama and functions, managed for Gemini and Anthropic;
  *       by {@link Dialect} for OpenAI-compatible servers
- *   <li>{@code price}: free if self-hosted, else unknown
+ *   <li>{@code price}: free if self-hosted, else unknown; {@code upkeep}: none
  *   <li>{@code capabilities}, {@code contextLength}: as a self-hosted Ollama or llama-server
  *       reports them, else unknown
  *   <li>{@code maxTokens}, {@code defaults}: the client's
@@ -220,6 +221,11 @@ public final class Endpoint {
       return settings.price;
     }
     return locality() == Locality.SELF_HOSTED ? OWN_HARDWARE : null;
+  }
+
+  /** Returns what the machine costs; empty if that is not declared. */
+  Optional<Upkeep> upkeep() {
+    return Optional.ofNullable(settings.upkeep);
   }
 
   /** Returns the endpoint's own {@code maxTokens}, if set. */
@@ -393,6 +399,7 @@ public final class Endpoint {
     private boolean endMarkerIsEnough;
     private boolean answerWhileModelLoads;
     private @Nullable Price price;
+    private @Nullable Upkeep upkeep;
 
     private Builder(String name, String baseUrl, ProtocolDescriptor api) {
       this.name = Preconditions.plain("name", name);
@@ -442,6 +449,7 @@ public final class Endpoint {
       endMarkerIsEnough = other.endMarkerIsEnough;
       answerWhileModelLoads = other.answerWhileModelLoads;
       price = other.price;
+      upkeep = other.upkeep;
     }
 
     /**
@@ -937,6 +945,16 @@ public final class Endpoint {
     public Builder price(Price price) {
       Objects.requireNonNull(price, "price");
       this.price = price.source().isEmpty() ? price.source("endpoint") : price;
+      return this;
+    }
+
+    /**
+     * Sets what the machine costs, whether it is asked or not; see {@link
+     * dev.offmeter.meter.Meter#report()}. Its currency must be that of the client's prices.
+     * Default: none.
+     */
+    public Builder upkeep(Upkeep upkeep) {
+      this.upkeep = Objects.requireNonNull(upkeep, "upkeep");
       return this;
     }
 

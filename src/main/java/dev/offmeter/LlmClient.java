@@ -85,7 +85,8 @@ public final class LlmClient implements AutoCloseable {
     this.defaultLimit = new DefaultMaxTokensWarning(settings.endpoints, defaults);
     List<EndpointConfig> configs =
         Prices.add(settings.prices, settings.endpoints, settings.configs(defaults));
-    Price baseline = Prices.baseline(settings.baseline, settings.baselinePrice, configs);
+    Price baseline =
+        Prices.baseline(settings.baseline, settings.baselinePrice, settings.endpoints, configs);
     this.time = settings.time == null ? TimeSource.system() : settings.time;
     this.workers =
         settings.workers == null ? DetachedThreads.executor("offmeter-worker") : settings.workers;
@@ -798,8 +799,8 @@ public final class LlmClient implements AutoCloseable {
      *     can have, two have one name, a default of {@code maxTokens} is above {@code
      *     maxTokensAtMost}, an endpoint's first-token limit is longer than the timeout that its
      *     position in the list gives it, there is a {@code maxHedgedShare} without a {@code
-     *     hedgeAfter}, prices are in two currencies, the baseline has no price, or a library that
-     *     it needs is missing or too old
+     *     hedgeAfter}, prices or upkeeps are in two currencies, the baseline has no price, or a
+     *     library that it needs is missing or too old
      */
     public LlmClient build() {
       if (endpoints.isEmpty()) {

@@ -6,12 +6,13 @@ import dev.offmeter.meter.Price;
 import dev.offmeter.meter.PriceList;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** Finds the prices of a client's endpoints, all of which must be in one currency. */
+/** Finds the prices of a client's endpoints. They and the upkeeps must be in one currency. */
 final class Prices {
   private Prices() {}
 
@@ -36,12 +37,15 @@ final class Prices {
    * Returns the price that counts as what a call would have cost; null for none.
    *
    * @throws IllegalStateException if the endpoint is not there or has no price, or not all prices
-   *     are in one currency
+   *     and upkeeps are in one currency
    */
   static @Nullable Price baseline(
-      @Nullable String endpoint, @Nullable Price declared, List<EndpointConfig> configs) {
+      @Nullable String endpoint,
+      @Nullable Price declared,
+      List<Endpoint> endpoints,
+      List<EndpointConfig> configs) {
     Price price = endpoint == null ? declared : priceOf(endpoint, configs);
-    requireOneCurrency(configs, price);
+    requireOneCurrency(endpoints, configs, price);
     return price;
   }
 
@@ -62,33 +66,29 @@ final class Prices {
     return price;
   }
 
-  private static void requireOneCurrency(List<EndpointConfig> configs, @Nullable Price baseline) {
-    String first = "";
-    String of = "";
+  private static void requireOneCurrency(
+      List<Endpoint> endpoints, List<EndpointConfig> configs, @Nullable Price baseline) {
+    Map<String, String> uses = new LinkedHashMap<>();
     for (EndpointConfig config : configs) {
       Price price = config.price();
-      String currency = price == null ? "" : price.currency();
-      String name = "endpoint '" + config.name() + "'";
-      requireSame(first, of, currency, name);
-      of = first.isEmpty() ? name : of;
-      first = first.isEmpty() ? currency : first;
+      if (price != null) {
+        uses.putIfAbsent(price.currency(), "endpoint '" + config.name() + "'");
+      }
     }
     if (baseline != null) {
-      requireSame(first, of, baseline.currency(), "the baseline");
+      uses.putIfAbsent(baseline.currency(), "the baseline");
     }
-  }
-
-  private static void requireSame(String first, String of, String currency, String name) {
-    if (!first.isEmpty() && !currency.isEmpty() && !first.equals(currency)) {
+    for (Endpoint endpoint : endpoints) {
+      String name = "the upkeep of '" + endpoint.name() + "'";
+      endpoint.upkeep().ifPresent(upkeep -> uses.putIfAbsent(upkeep.currency(), name));
+    }
+    // What is free has no currency.
+    uses.remove("");
+    if (uses.size() > 1) {
+      List<String> all = new ArrayList<>();
+      uses.forEach((currency, name) -> all.add(currency + " for " + name));
       throw new IllegalStateException(
-          "prices must be in one currency, were "
-              + first
-              + " for "
-              + of
-              + " and "
-              + currency
-              + " for "
-              + name);
+          "prices must be in one currency, were " + String.join(" and ", all));
     }
   }
 }

@@ -22,6 +22,7 @@ import dev.offmeter.guard.AnswerCheck;
 import dev.offmeter.meter.Cost;
 import dev.offmeter.meter.Price;
 import dev.offmeter.meter.PriceList;
+import dev.offmeter.meter.Upkeep;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
@@ -357,6 +358,30 @@ class CostOfCallsTest {
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
             "prices must be in one currency, were USD for endpoint 'a' and EUR for endpoint 'b'");
+  }
+
+  @Test
+  void anUpkeepIsInTheCurrencyOfThePrices() {
+    Upkeep upkeep = Upkeep.builder().currency("EUR").price(700).months(36).build();
+    Endpoint home =
+        Endpoint.ollama("home", "http://localhost:11434").model("m").upkeep(upkeep).build();
+    LlmClient.Builder builder = LlmClient.builder().endpoint(home).baseline(PRICE);
+
+    assertThatThrownBy(builder::build)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            "prices must be in one currency, were USD for the baseline and EUR for the upkeep of"
+                + " 'home'");
+    builder.baseline(Price.perMillionTokens("EUR", 1, 1)).build().close();
+  }
+
+  @Test
+  void anUpkeepNeedsNoPrice() {
+    Upkeep upkeep = Upkeep.builder().currency("EUR").price(700).months(36).build();
+    Endpoint home =
+        Endpoint.ollama("home", "http://localhost:11434").model("m").upkeep(upkeep).build();
+
+    client(home.toBuilder().build()).close();
   }
 
   @Test
