@@ -828,6 +828,28 @@ class UserCodeFailureTest {
     assertThat(primaryState(client)).isEqualTo(EndpointState.DOWN);
   }
 
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void aLogThatThrowsTakesNoNodeDownThatAnswersEverySecondCall(Kind kind) throws Exception {
+    Node node = loopback.node(OllamaReplies.hanging());
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder().endpoint(ollama("first", node).build()).endpoint(template()));
+
+    Place.LOG.around(
+        kind,
+        () -> {
+          for (int i = 0; i < 2; i++) {
+            node.respondWith(OllamaReplies.status(500, "", ""));
+            assertThat(client.chat(SECRET).text()).isEqualTo("TEMPLATE");
+            node.respondWith(OllamaReplies.answering("NODE"));
+            assertThat(client.chat(SECRET).text()).isEqualTo("NODE");
+          }
+        });
+
+    assertThat(primaryState(client)).isEqualTo(EndpointState.UP);
+  }
+
   @Test
   void withoutALimitNoCallPaysForAnEventOfTheBulkhead() {
     Node node = loopback.node(OllamaReplies.answering("NODE"));
