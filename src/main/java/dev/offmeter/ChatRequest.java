@@ -36,6 +36,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code requires}: nothing
  *   <li>{@code answerSchema}, {@code accept}: none; {@code repairTurn}: off
  *   <li>{@code continueWhenFiltered}: off
+ *   <li>{@code allowRepetition}: off
  * </ul>
  *
  * <p>{@link #toString()} gives counts, never the conversation.
@@ -60,6 +61,7 @@ public final class ChatRequest {
   private final @Nullable Boolean repairTurn;
   private final List<AnswerCheck> checks;
   private final @Nullable Boolean continueWhenFiltered;
+  private final boolean allowRepetition;
 
   private ChatRequest(Builder builder) {
     messages = List.copyOf(builder.messages);
@@ -82,6 +84,7 @@ public final class ChatRequest {
     repairTurn = builder.repairTurn;
     checks = List.copyOf(builder.checks);
     continueWhenFiltered = builder.continueWhenFiltered;
+    allowRepetition = builder.allowRepetition;
   }
 
   /** Returns a builder with the defaults listed above. */
@@ -109,6 +112,7 @@ public final class ChatRequest {
     builder.repairTurn = repairTurn;
     builder.checks.addAll(checks);
     builder.continueWhenFiltered = continueWhenFiltered;
+    builder.allowRepetition = allowRepetition;
     return builder;
   }
 
@@ -125,6 +129,7 @@ public final class ChatRequest {
     filled.repairTurn = repairTurn == null ? defaults.repairTurn : repairTurn;
     filled.continueWhenFiltered =
         continueWhenFiltered == null ? defaults.continueWhenFiltered : continueWhenFiltered;
+    filled.allowRepetition = allowRepetition || defaults.allowRepetition;
     defaults.tags.forEach(filled.tags::putIfAbsent);
     if (checks.isEmpty()) {
       filled.checks.addAll(defaults.checks);
@@ -276,6 +281,11 @@ public final class ChatRequest {
     return Boolean.TRUE.equals(continueWhenFiltered);
   }
 
+  /** Returns whether an answer that repeats itself is left to go on. */
+  public boolean allowRepetition() {
+    return allowRepetition;
+  }
+
   @Override
   public String toString() {
     return "ChatRequest[messages "
@@ -310,6 +320,7 @@ public final class ChatRequest {
     private @Nullable Boolean repairTurn;
     private final List<AnswerCheck> checks = new ArrayList<>();
     private @Nullable Boolean continueWhenFiltered;
+    private boolean allowRepetition;
 
     private Builder() {}
 
@@ -517,6 +528,16 @@ public final class ChatRequest {
       return this;
     }
 
+    /**
+     * Allows an answer that repeats itself, such as a litany or a song, where {@link
+     * Endpoint.Builder#stopRepetition} would stop it. Default: off. This cannot be undone, not even
+     * by {@link ChatRequest#toBuilder()}.
+     */
+    public Builder allowRepetition() {
+      this.allowRepetition = true;
+      return this;
+    }
+
     OptionalInt maxTokens() {
       return maxTokens == null ? OptionalInt.empty() : OptionalInt.of(maxTokens);
     }
@@ -537,6 +558,7 @@ public final class ChatRequest {
           || !requires.isEmpty()
           || repairTurn != null
           || continueWhenFiltered != null
+          || allowRepetition
           || !tags.isEmpty()
           || !checks.isEmpty();
     }

@@ -4,6 +4,7 @@ package dev.offmeter;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.LlmListener;
+import dev.offmeter.observe.Runaway;
 import dev.offmeter.observe.Slf4jListener;
 import java.util.ArrayList;
 import java.util.List;
@@ -63,6 +64,11 @@ final class CompositeListener implements LlmListener {
   @Override
   public void onCallFailed(long call, LlmException exception) {
     notifyListeners(listener -> listener.onCallFailed(call, exception));
+  }
+
+  @Override
+  public void onRunawayStopped(long call, Runaway runaway) {
+    notifyListeners(listener -> listener.onRunawayStopped(call, runaway));
   }
 
   @Override

@@ -67,7 +67,10 @@ public enum FailureKind {
    * headers and framing, or the share of the heap that all responses of a process have.
    */
   RESPONSE_TOO_LARGE(Category.ANSWER),
-  /** The server generated far more than {@code maxTokens}. */
+  /**
+   * The server generated far more than {@code maxTokens}, or its answer repeated itself. The latter
+   * is not held against the endpoint.
+   */
   RUNAWAY(Category.ANSWER),
   /**
    * The server was silent, and a health check found it dead. A check is made after a third of the

@@ -292,6 +292,12 @@ class SettingsTableTest {
             "",
             "none",
             "[names](servers.md#fields-that-a-server-refuses), by comma"),
+        server(
+            "stopRepetition(boolean)",
+            code("STOPREPETITION"),
+            "",
+            "[by locality](guards.md#an-answer-that-repeats-itself)",
+            ""),
         server("maxLineBytes(int)", "", "", mebibytes("LINE_BYTES"), rule(b -> b.maxLineBytes(0))),
         server(
             "maxAnswerBytes(long)",
@@ -431,6 +437,7 @@ class SettingsTableTest {
         Row.of(code("repairTurn(boolean)"), shown(plain.repairTurn()), ""),
         Row.of(code("accept(AnswerCheck)"), "none", ""),
         Row.of(code("continueWhenFiltered(boolean)"), shown(plain.continueWhenFiltered()), ""),
+        Row.of(code("allowRepetition()"), "off", ""),
         Row.of(code("tag(key, value)"), "none", ""));
   }
 

@@ -57,6 +57,12 @@ public interface LlmListener {
   /** Called when the call ends with an exception. */
   default void onCallFailed(long call, LlmException exception) {}
 
+  /**
+   * Called when an answer without end was stopped, once for the attempt and right after its {@link
+   * #onAttemptEnded}.
+   */
+  default void onRunawayStopped(long call, Runaway runaway) {}
+
   /** Called when an endpoint's state has changed. */
   default void onEndpointChanged(EndpointChange change) {}
 }

@@ -19,7 +19,8 @@ import org.slf4j.spi.LoggingEventBuilder;
  *
  * <ul>
  *   <li>WARN when an endpoint goes DOWN, or stays DOWN for another cause than the last one logged;
- *       once for each endpoint that is sent more requests than it can serve, with what to set.
+ *       once for each endpoint that is sent more requests than it can serve, with what to set; for
+ *       each answer without end that was stopped.
  *   <li>INFO when an endpoint is UP again, when it loads its model, and when the model could not be
  *       loaded for the cause logged last.
  *   <li>DEBUG for a trial, for one that failed for the cause logged last, each fall-through and
@@ -79,6 +80,23 @@ public final class Slf4jListener implements LlmListener {
           .addKeyValue("failure", FailureKind.OVERLOADED.name())
           .log("endpoint {} " + ADVICE, named(attempt.endpoint(), attempt.origin()));
     }
+  }
+
+  @Override
+  public void onRunawayStopped(long call, Runaway runaway) {
+    LOG.atWarn()
+        .addKeyValue("call", call)
+        .addKeyValue("endpoint", runaway.endpoint())
+        .addKeyValue("failure", FailureKind.RUNAWAY.name())
+        .log(
+            "an answer of endpoint {} was stopped after {} characters (RUNAWAY): it {}; see"
+                + " docs/troubleshooting.md#{}",
+            named(runaway.endpoint(), runaway.origin()),
+            runaway.characters(),
+            runaway.kind() == Runaway.Kind.REPETITION
+                ? "repeated itself"
+                : "went on after maxTokens",
+            FailureKind.RUNAWAY.anchor());
   }
 
   @Override

@@ -38,6 +38,7 @@ final class IndexedScheme {
           "MAXTOKENS",
           "RETRIES",
           "ENDMARKERISENOUGH",
+          "STOPREPETITION",
           "LOCALITY",
           "CAPABILITIES",
           "CONTEXTLENGTH",
@@ -134,6 +135,7 @@ final class IndexedScheme {
     own.setInt("MAXTOKENS", builder::maxTokens);
     own.setInt("RETRIES", builder::retries);
     own.setFlag("ENDMARKERISENOUGH", builder::endMarkerIsEnough);
+    own.setFlag("STOPREPETITION", builder::stopRepetition);
     own.setLocality("LOCALITY", builder::locality);
     own.setCapabilities("CAPABILITIES", builder::capabilities);
     own.setInt("CONTEXTLENGTH", builder::contextLength);

@@ -10,10 +10,12 @@ import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.ExchangeResult;
+import dev.offmeter.internal.http.PartialAnswer;
 import dev.offmeter.internal.meter.AttemptBill;
 import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.observe.LlmListener;
+import dev.offmeter.observe.Runaway;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -141,7 +143,18 @@ final class CallRecorder {
     Attempt attempt = addAttempt(billed(toAttempt(config, failure, elapsed).toBuilder(), bill));
     meter.onAttemptEnded(attempt, config.model(), config.price(), tags);
     listener.onAttemptEnded(call, attempt);
+    if (failure.kind() == FailureKind.RUNAWAY) {
+      listener.onRunawayStopped(call, runaway(config, started.attempt().partialAnswer()));
+    }
     return attempt;
+  }
+
+  private static Runaway runaway(EndpointConfig config, PartialAnswer answer) {
+    return new Runaway(
+        config.name(),
+        config.origin(),
+        answer.isRepeating() ? Runaway.Kind.REPETITION : Runaway.Kind.BEYOND_LIMIT,
+        (long) answer.text().length() + answer.thinking().length());
   }
 
   private @Nullable StartedAttempt removeRunning(EndpointConfig config) {

@@ -24,14 +24,18 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
   private final List<ToolCall> toolCalls = new ArrayList<>(0);
   private final ExchangeListener listener;
   private final OutputTokenLimit outputLimit;
+  private final boolean repetitionAllowed;
+  private final RepetitionDetector textRepetition = new RepetitionDetector();
+  private final RepetitionDetector thinkingRepetition = new RepetitionDetector();
   private long toolCallLength;
   private int withdrawals;
   private boolean textEnded;
   private boolean callNotOffered;
 
-  AnswerAccumulator(ExchangeListener listener, int maxTokens) {
+  AnswerAccumulator(ExchangeListener listener, ChatRequest request) {
     this.listener = listener;
-    this.outputLimit = new OutputTokenLimit(maxTokens);
+    this.outputLimit = new OutputTokenLimit(request.maxTokens());
+    this.repetitionAllowed = request.allowRepetition();
   }
 
   @Override
@@ -39,6 +43,7 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
     listener.onDelta();
     outputLimit.onDelta(delta.length());
     text.append(delta);
+    search(textRepetition, delta);
   }
 
   @Override
@@ -46,6 +51,13 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
     listener.onDelta();
     outputLimit.onThinking(delta.length());
     thinking.append(delta);
+    search(thinkingRepetition, delta);
+  }
+
+  private void search(RepetitionDetector repetition, String delta) {
+    if (!repetitionAllowed) {
+      repetition.add(delta);
+    }
   }
 
   @Override
@@ -76,6 +88,7 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
   public void onTextWasThinking() {
     thinking.append(text);
     text.clear();
+    textRepetition.clear();
     outputLimit.onTextWasThinking();
     withdrawals++;
   }
@@ -103,6 +116,38 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
   void checkLimit() throws AttemptException {
     if (!textEnded) {
       outputLimit.check();
+    }
+  }
+
+  @Override
+  public boolean isRepeating() {
+    return textRepetition.passage() > 0 || thinkingRepetition.passage() > 0;
+  }
+
+  /**
+   * Checks an answer, whether it has ended or not.
+   *
+   * @throws AttemptException if it repeats itself; the endpoint is not to blame, because the same
+   *     model may answer the next request well
+   */
+  void checkRepetition() throws AttemptException {
+    checkRepetition("the text", textRepetition);
+    checkRepetition("the thinking", thinkingRepetition);
+  }
+
+  private static void checkRepetition(String what, RepetitionDetector repetition)
+      throws AttemptException {
+    if (repetition.passage() > 0) {
+      String told =
+          what
+              + " repeats itself: the same "
+              + repetition.passage()
+              + " characters came "
+              + RepetitionDetector.TIMES
+              + " times in a row, after "
+              + repetition.characters()
+              + " characters in all";
+      throw AttemptException.of(FailureKind.RUNAWAY, told).withStatus(200).asBlameless();
     }
   }
 
@@ -137,6 +182,7 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
 
   ExchangeResult answer(ChatRequest request, StreamEnd streamEnd, int status)
       throws AttemptException {
+    checkRepetition();
     text.finish();
     thinking.finish();
     String whole = text.toString();

@@ -120,7 +120,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
         config.locality() == Locality.SELF_HOSTED ? STALE_NANOS : STALE_NANOS_OF_MANAGED;
     this.request = request;
     this.listener = listener;
-    this.accumulator = new AnswerAccumulator(listener, request.maxTokens());
+    this.accumulator = new AnswerAccumulator(listener, request);
     this.call = new CancellableCall(client, offloadedTask, canceller);
     this.credentials = new Credentials(config.headers(), offloadedTask);
   }
@@ -135,6 +135,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
                   : replyReader);
       if (answer == null) {
         accumulator.checkWithdrawals();
+        accumulator.checkRepetition();
         if (limited) {
           accumulator.checkLimit();
         }

@@ -30,4 +30,9 @@ public interface PartialAnswer {
 
   /** Returns how often the text so far turned out to have been thinking. */
   int withdrawals();
+
+  /** Returns whether the answer so far ends in a passage that repeats itself. */
+  default boolean isRepeating() {
+    return false;
+  }
 }
