@@ -32,6 +32,7 @@ public final class AllEndpointsFailedException extends LlmException {
           FailureKind.NOT_CAPABLE,
           FailureKind.BULKHEAD_FULL,
           FailureKind.CLIENT_RATE_LIMITED,
+          FailureKind.BUDGET_EXCEEDED,
           FailureKind.DEADLINE_EXCEEDED,
           FailureKind.CANCELLED);
 

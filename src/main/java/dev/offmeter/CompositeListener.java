@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
+import dev.offmeter.guard.BudgetStatus;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.LlmListener;
@@ -74,6 +75,11 @@ final class CompositeListener implements LlmListener {
   @Override
   public void onEndpointChanged(EndpointChange change) {
     notifyListeners(listener -> listener.onEndpointChanged(change));
+  }
+
+  @Override
+  public void onBudgetAlert(BudgetStatus budget, double share) {
+    notifyListeners(listener -> listener.onBudgetAlert(budget, share));
   }
 
   private void notifyListeners(Consumer<LlmListener> event) {

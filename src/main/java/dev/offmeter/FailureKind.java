@@ -121,6 +121,8 @@ public enum FailureKind {
   BULKHEAD_FULL(Category.LIMIT),
   /** The endpoint's {@code requestsPerMinute} were used up. The server was not asked. */
   CLIENT_RATE_LIMITED(Category.LIMIT),
+  /** A budget of this client has no room for the request. The server was not asked. */
+  BUDGET_EXCEEDED(Category.LIMIT),
   /**
    * The account has no money or quota left. HTTP 402 says so, or words to that effect in any
    * status.

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
+import dev.offmeter.guard.Budget;
+import dev.offmeter.guard.BudgetStore;
 import dev.offmeter.internal.DetachedThreads;
 import dev.offmeter.internal.UserCode;
+import dev.offmeter.internal.budget.BudgetKeeper;
 import dev.offmeter.internal.config.Environment;
 import dev.offmeter.internal.config.litellm.LiteLlmConfig;
 import dev.offmeter.internal.failover.AnswerValidator;
@@ -87,11 +90,15 @@ public final class LlmClient implements AutoCloseable {
         Prices.add(settings.prices, settings.endpoints, settings.configs(defaults));
     Price baseline =
         Prices.baseline(settings.baseline, settings.baselinePrice, settings.endpoints, configs);
+    BudgetRules.check(settings.budgets, configs);
     this.time = settings.time == null ? TimeSource.system() : settings.time;
     this.workers =
         settings.workers == null ? DetachedThreads.executor("offmeter-worker") : settings.workers;
     this.transport = new Transport(settings.httpClient, workers, time::nanos);
-    this.meter = new MeterRecorder(time, ZoneId.systemDefault(), baseline);
+    CompositeListener listener = new CompositeListener(settings.listeners);
+    BudgetKeeper budgets =
+        new BudgetKeeper(settings.budgets, settings.budgetStore(), time, listener);
+    this.meter = new MeterRecorder(time, ZoneId.systemDefault(), baseline, budgets::statuses);
     this.failover =
         new FailoverExecutor(
             configs,
@@ -100,8 +107,9 @@ public final class LlmClient implements AutoCloseable {
             workers,
             () -> ThreadLocalRandom.current().nextDouble(),
             settings.hedgingPolicy(workers),
-            new CompositeListener(settings.listeners),
-            meter);
+            listener,
+            meter,
+            budgets);
     StartupLog.write(settings.endpoints, configs);
   }
 
@@ -581,6 +589,8 @@ public final class LlmClient implements AutoCloseable {
     private @Nullable PriceList prices;
     private @Nullable String baseline;
     private @Nullable Price baselinePrice;
+    private final List<Budget> budgets = new ArrayList<>();
+    private @Nullable BudgetStore budgetStore;
     private @Nullable TimeSource time;
     private @Nullable ExecutorService workers;
 
@@ -598,6 +608,8 @@ public final class LlmClient implements AutoCloseable {
       prices = other.prices;
       baseline = other.baseline;
       baselinePrice = other.baselinePrice;
+      budgets.addAll(other.budgets);
+      budgetStore = other.budgetStore;
       time = other.time;
       workers = other.workers;
     }
@@ -615,7 +627,7 @@ public final class LlmClient implements AutoCloseable {
 
     /**
      * Adds what {@code environment} configures: endpoints, and the deadline, hedging, token limits,
-     * prices and baseline if set.
+     * prices, baseline and budgets if set.
      */
     public Builder fromEnv(Map<String, String> environment) {
       Environment read = Environment.read(environment, LiteLlmConfig::read);
@@ -623,6 +635,7 @@ public final class LlmClient implements AutoCloseable {
       read.hedgeAfter().ifPresent(this::hedgeAfter);
       read.prices().ifPresent(this::prices);
       read.baseline().ifPresent(this::baseline);
+      read.budgets().forEach(this::budget);
       read.maxTokens().ifPresent(tokens -> defaults(request -> request.maxTokens(tokens)));
       read.maxTokensAtMost().ifPresent(this::maxTokensAtMost);
       return read.deadline().map(this::deadline).orElse(this);
@@ -748,6 +761,29 @@ public final class LlmClient implements AutoCloseable {
       this.baselinePrice = Objects.requireNonNull(price, "price");
       this.baseline = null;
       return this;
+    }
+
+    /**
+     * Adds a budget. A request must fit into every one that it falls under, before it is sent:
+     * first attempts, retries, hedges and repair turns alike. A budget never lets a request go
+     * where it may not. Default: none.
+     */
+    public Builder budget(Budget budget) {
+      budgets.add(Objects.requireNonNull(budget, "budget"));
+      return this;
+    }
+
+    /**
+     * Sets where the counts of budgets are kept. Default: {@link BudgetStore#inMemory()}, so that
+     * they begin anew with each client.
+     */
+    public Builder budgetStore(BudgetStore budgetStore) {
+      this.budgetStore = Objects.requireNonNull(budgetStore, "budgetStore");
+      return this;
+    }
+
+    private BudgetStore budgetStore() {
+      return budgetStore == null ? BudgetStore.inMemory() : budgetStore;
     }
 
     /** Adds a listener; the one that writes the log stays. */

@@ -393,6 +393,12 @@ class SettingsTableTest {
             code("OFFMETER_BASELINE"),
             "[none](costs.md#what-own-hardware-saves)",
             "an endpoint with a price"),
+        Row.of(
+            code("budget(Budget)"),
+            code("OFFMETER_BUDGETS_<n>_LIMIT") + " and [others](budgets.md#variables)",
+            "[none](budgets.md)",
+            "names differ; of money only with prices"),
+        Row.of(code("budgetStore(BudgetStore)"), "", "in memory", ""),
         Row.of(code("listener(LlmListener)"), "", "none", ""),
         Row.of(code("httpClient(OkHttpClient)"), "", "a new one", ""));
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.meter;
 
+import dev.offmeter.guard.BudgetStatus;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -23,6 +25,12 @@ public interface Meter {
    * @throws IllegalArgumentException if the name is blank, or a tag has no value
    */
   void outcome(String name, String... tags);
+
+  /**
+   * Returns the state of every budget of the client; of one that counts by the values of a tag, or
+   * by session, that of each count that this client has used, at most 1,000.
+   */
+  List<BudgetStatus> budgets();
 
   /** Counts an outcome with tags; see {@link #outcome(String, String...)}. */
   void outcome(String name, Map<String, String> tags);

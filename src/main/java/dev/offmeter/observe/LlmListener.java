@@ -4,6 +4,7 @@ package dev.offmeter.observe;
 import dev.offmeter.Attempt;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.LlmException;
+import dev.offmeter.guard.BudgetStatus;
 import java.util.Map;
 
 /**
@@ -62,6 +63,14 @@ public interface LlmListener {
    * #onAttemptEnded}.
    */
   default void onRunawayStopped(long call, Runaway runaway) {}
+
+  /**
+   * Called once in each window when a share of a budget's limit is spent: one of {@link
+   * dev.offmeter.guard.Budget#alertAt}, or all of it. A request that did not fit counts as all.
+   *
+   * @param share of the limit, at most 1
+   */
+  default void onBudgetAlert(BudgetStatus budget, double share) {}
 
   /** Called when an endpoint's state has changed. */
   default void onEndpointChanged(EndpointChange change) {}

@@ -4,6 +4,7 @@ package dev.offmeter.observe;
 import dev.offmeter.Attempt;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.FailureKind;
+import dev.offmeter.guard.BudgetStatus;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -20,7 +21,7 @@ import org.slf4j.spi.LoggingEventBuilder;
  * <ul>
  *   <li>WARN when an endpoint goes DOWN, or stays DOWN for another cause than the last one logged;
  *       once for each endpoint that is sent more requests than it can serve, with what to set; for
- *       each answer without end that was stopped.
+ *       each answer without end that was stopped; for each alert of a budget.
  *   <li>INFO when an endpoint is UP again, when it loads its model, and when the model could not be
  *       loaded for the cause logged last.
  *   <li>DEBUG for a trial, for one that failed for the cause logged last, each fall-through and
@@ -97,6 +98,13 @@ public final class Slf4jListener implements LlmListener {
                 ? "repeated itself"
                 : "went on after maxTokens",
             FailureKind.RUNAWAY.anchor());
+  }
+
+  @Override
+  public void onBudgetAlert(BudgetStatus budget, double share) {
+    LOG.atWarn()
+        .addKeyValue("budget", budget.budget().name())
+        .log("budget {}: {} % of it are spent", budget, Math.round(share * 100));
   }
 
   @Override

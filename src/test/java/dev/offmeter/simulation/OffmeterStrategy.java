@@ -10,14 +10,13 @@ import dev.offmeter.internal.failover.FailoverExecutor;
 import dev.offmeter.internal.http.AttemptTimeouts;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Transport;
-import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.internal.wire.ModelTraits;
 import dev.offmeter.meter.Price;
 import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.Metering;
 import dev.offmeter.testing.TemplateExchangeFactory;
 import java.time.Duration;
-import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -50,7 +49,8 @@ final class OffmeterStrategy implements SimulatedYear.CallStrategy {
             random::nextDouble,
             null,
             new LlmListener() {},
-            new MeterRecorder(time, ZoneOffset.UTC, null));
+            Metering.meter(time),
+            Metering.noBudgets(time));
   }
 
   private static Transport.ExchangeFactory opener(@Nullable VirtualNode node) {

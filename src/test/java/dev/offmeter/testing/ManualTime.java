@@ -5,6 +5,7 @@ import dev.offmeter.internal.time.ScheduledTask;
 import dev.offmeter.internal.time.ScheduledTask.Purpose;
 import dev.offmeter.internal.time.TimeSource;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -25,6 +26,7 @@ public final class ManualTime implements TimeSource {
   private final List<Task<?>> tasks = new ArrayList<>();
   private final Set<Task<?>> checks = ConcurrentHashMap.newKeySet();
   private volatile long now;
+  private volatile Instant start = Instant.parse("2026-11-18T12:00:00Z");
 
   /** Starts at zero. */
   public ManualTime() {
@@ -39,6 +41,17 @@ public final class ManualTime implements TimeSource {
   @Override
   public long nanos() {
     return now;
+  }
+
+  @Override
+  public Instant instant() {
+    return start.plusNanos(now);
+  }
+
+  /** Sets the time of day at which this time began, which is in the middle of a day else. */
+  public ManualTime startAt(Instant moment) {
+    start = moment;
+    return this;
   }
 
   @Override

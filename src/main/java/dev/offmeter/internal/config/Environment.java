@@ -2,6 +2,7 @@
 package dev.offmeter.internal.config;
 
 import dev.offmeter.Endpoint;
+import dev.offmeter.guard.Budget;
 import dev.offmeter.meter.PriceList;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -57,6 +58,7 @@ public final class Environment {
   private final OptionalInt maxTokensAtMost;
   private final @Nullable PriceList prices;
   private final @Nullable String baseline;
+  private final List<Budget> budgets;
 
   private Environment(
       List<Endpoint> endpoints,
@@ -65,7 +67,9 @@ public final class Environment {
       OptionalInt maxTokens,
       OptionalInt maxTokensAtMost,
       @Nullable PriceList prices,
-      @Nullable String baseline) {
+      @Nullable String baseline,
+      List<Budget> budgets) {
+    this.budgets = budgets;
     this.prices = prices;
     this.baseline = baseline;
     this.endpoints = List.copyOf(endpoints);
@@ -105,7 +109,7 @@ public final class Environment {
       if (SimpleScheme.isOwn(name)) {
         simple.add(name);
       }
-      if (!SINGLE.contains(name)) {
+      if (!SINGLE.contains(name) && !BudgetVariables.isOwn(name)) {
         IndexedScheme.index(name).ifPresent(indices::add);
       }
     }
@@ -121,7 +125,8 @@ public final class Environment {
         prices(variables),
         variables.containsKey(BASELINE)
             ? new EndpointVariables(variables, "").require(BASELINE)
-            : null);
+            : null,
+        BudgetVariables.read(variables));
   }
 
   private static @Nullable Duration span(Map<String, String> variables, String name) {
@@ -225,6 +230,11 @@ public final class Environment {
   /** Returns the endpoint whose price counts as what a call would have cost, if set. */
   public Optional<String> baseline() {
     return Optional.ofNullable(baseline);
+  }
+
+  /** Returns the budgets. */
+  public List<Budget> budgets() {
+    return budgets;
   }
 
   /** Returns the most tokens of an answer, for requests that set none, if set. */

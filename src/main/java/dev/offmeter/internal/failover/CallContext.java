@@ -2,6 +2,7 @@
 package dev.offmeter.internal.failover;
 
 import dev.offmeter.ChatRequest;
+import dev.offmeter.internal.budget.CallBudgets;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.internal.time.TimeSource;
 import java.util.List;
@@ -15,6 +16,7 @@ import java.util.List;
  * @param recorder hears of every attempt
  * @param sink is shown the answer while it comes
  * @param validator decides whether an answer counts as one
+ * @param budgets the budgets under which the call falls
  * @param admissionQueue where the client's calls wait for bulkhead slots
  */
 record CallContext(
@@ -26,6 +28,7 @@ record CallContext(
     StreamSink sink,
     AnswerValidator validator,
     TimeSource time,
+    CallBudgets budgets,
     AdmissionQueue admissionQueue) {
 
   /** Ends the call if its caller does not want it any more. */

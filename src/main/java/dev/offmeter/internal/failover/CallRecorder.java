@@ -3,9 +3,11 @@ package dev.offmeter.internal.failover;
 
 import dev.offmeter.AllEndpointsFailedException;
 import dev.offmeter.Attempt;
+import dev.offmeter.BudgetExceededException;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmException;
+import dev.offmeter.guard.BudgetStatus;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.http.EndpointConfig;
@@ -283,10 +285,23 @@ final class CallRecorder {
     }
   }
 
-  LlmException exhausted(long total, Optional<Duration> retryAfter) {
+  /**
+   * Returns the exception of a call that has no endpoint left.
+   *
+   * @param budget the budget that kept it from one
+   */
+  LlmException exhausted(long total, Optional<Duration> retryAfter, Optional<BudgetStatus> budget) {
     return endCall(
         "the call has ended",
-        () -> new AllEndpointsFailedException(attempts, Duration.ofNanos(total), retryAfter));
+        () ->
+            budget.isPresent()
+                ? new BudgetExceededException(budget.get(), attempts)
+                : new AllEndpointsFailedException(attempts, Duration.ofNanos(total), retryAfter));
+  }
+
+  /** Returns the exception of a call that its budget rejects before it has begun. */
+  LlmException rejected(BudgetStatus budget) {
+    return endCall("the call has ended", () -> new BudgetExceededException(budget, attempts));
   }
 
   LlmException stopped(String why) {

@@ -7,9 +7,11 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.LlmException;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.UserCode;
+import dev.offmeter.internal.budget.BudgetHold;
 import dev.offmeter.internal.circuit.HealthEffect;
 import dev.offmeter.internal.circuit.Permit;
 import dev.offmeter.internal.http.ExchangeResult;
+import dev.offmeter.internal.meter.AttemptBill;
 import dev.offmeter.internal.time.CancellableWait;
 import dev.offmeter.internal.time.CancellationToken;
 import java.time.Duration;
@@ -40,6 +42,7 @@ final class EndpointExecution {
   private boolean closed;
   private @Nullable TimedAttempt attempt;
   private @Nullable DelayedRetry delayedRetry;
+  private @Nullable BudgetHold hold;
 
   /**
    * Creates an execution that has begun no attempt yet.
@@ -100,6 +103,8 @@ final class EndpointExecution {
   private TimedAttempt startAttempt() throws AttemptException {
     checkTimeLeft();
     endpoint.rateLimiter().take(context.time().nanos());
+    // At every dispatch anew: a retry and a repair turn are billed as well.
+    hold = context.budgets().reserve(endpoint.config(), repair.request());
     if (permit.isTrial()) {
       // One that has idled through an outage may lead nowhere, and the trial would fail for that.
       endpoint.exchangeFactory().dropIdleConnections();
@@ -141,13 +146,15 @@ final class EndpointExecution {
   }
 
   private Step onAnswer(TimedAttempt asked, ExchangeResult answer) throws AttemptException {
+    AttemptBill bill = asked.bill(answer);
+    settle(bill);
     ChatResponse response =
         context
             .recorder()
             .response(
                 endpoint.config(),
                 answer,
-                asked.bill(answer),
+                bill,
                 asked.elapsed(),
                 asked.timeToFirstPiece(),
                 context.deadline().elapsed());
@@ -223,12 +230,22 @@ final class EndpointExecution {
 
   private Attempt report(AttemptException failure) {
     TimedAttempt ended = attempt;
+    settle(ended == null ? AttemptBill.NONE : ended.bill(failure));
     if (ended == null) {
       return context.recorder().attemptSkipped(endpoint.config(), failure);
     }
     ended.end();
     attempt = null;
     return context.recorder().attemptFailed(endpoint.config(), failure, ended.elapsed());
+  }
+
+  /** Settles what the last attempt had reserved, once. */
+  private void settle(AttemptBill bill) {
+    BudgetHold held = hold;
+    hold = null;
+    if (held != null) {
+      held.settle(bill);
+    }
   }
 
   private boolean scheduleRetry(AttemptException failure) {
@@ -278,6 +295,16 @@ final class EndpointExecution {
     }
   }
 
+  /** Ends an attempt that has neither failed nor answered: the call does not want it any more. */
+  private void endUnfinished() {
+    TimedAttempt unfinished = attempt;
+    if (unfinished != null) {
+      unfinished.end();
+      settle(unfinished.bill(AttemptException.of(FailureKind.CANCELLED, "abandoned")));
+    }
+    settle(AttemptBill.NONE);
+  }
+
   /** Ends the attempt and gives back the admission, once. */
   void close() {
     if (closed) {
@@ -286,9 +313,7 @@ final class EndpointExecution {
     closed = true;
     loadWait.addAskedTime(endpoint, context.time().nanos() - enteredAt);
     try {
-      if (attempt != null) {
-        attempt.end();
-      }
+      endUnfinished();
     } finally {
       admission.close();
     }

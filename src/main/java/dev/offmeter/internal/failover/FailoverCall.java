@@ -4,7 +4,9 @@ package dev.offmeter.internal.failover;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.LlmException;
+import dev.offmeter.guard.BudgetStatus;
 import dev.offmeter.internal.health.ModelLoadWaiters;
+import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.time.CancellationToken;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -29,6 +31,9 @@ final class FailoverCall {
    * hedge runs: the call moves on only when it has waited for that, see {@link HedgeController}.
    */
   private int nextIndex;
+
+  /** Whether no step has been made yet. Owned by the call's thread. */
+  private boolean fresh = true;
 
   /** The endpoint that is being asked. Owned by the call's thread. */
   private @Nullable EndpointExecution execution;
@@ -77,7 +82,8 @@ final class FailoverCall {
           .recorder()
           .exhausted(
               context.deadline().elapsed(),
-              retryAfter(context.endpoints(), context.request(), now));
+              retryAfter(context.endpoints(), context.request(), now),
+              context.budgets().refused());
     } catch (Throwable e) {
       return context.recorder().failedInternally(e);
     }
@@ -109,6 +115,11 @@ final class FailoverCall {
    * Takes one step of the call. The order of its parts is the order in which endpoints are tried.
    */
   private Step step() {
+    if (fresh) {
+      fresh = false;
+      throwIfRejectedByBudget();
+    }
+
     // An endpoint is being asked. A failure there that does not end the call, and that the same
     // endpoint is not to be asked again for, leads to the next one in the step after this.
     if (execution != null) {
@@ -192,6 +203,22 @@ final class FailoverCall {
       other = tryEnter(endpoint, shareInOrder(endpoint), hedgeToken);
     }
     return other == null ? Step.EXHAUSTED : runToEnd(other);
+  }
+
+  /** Ends the call before anything is sent, if a budget that rejects calls has no room for it. */
+  private void throwIfRejectedByBudget() {
+    if (!context.budgets().mayReject()) {
+      return;
+    }
+    List<EndpointConfig> permitted =
+        context.endpoints().stream()
+            .filter(endpoint -> endpoint.isSuitable(context.request()))
+            .map(GuardedEndpoint::config)
+            .toList();
+    Optional<BudgetStatus> full = context.budgets().rejecting(permitted, context.request());
+    if (full.isPresent()) {
+      throw context.recorder().rejected(full.get());
+    }
   }
 
   private static Step runToEnd(EndpointExecution execution) {

@@ -8,6 +8,8 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.LlmException;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.UserCode;
+import dev.offmeter.internal.budget.BudgetKeeper;
+import dev.offmeter.internal.budget.CallBudgets;
 import dev.offmeter.internal.circuit.EndpointCircuitBreaker;
 import dev.offmeter.internal.circuit.ExponentialBackoff;
 import dev.offmeter.internal.health.HealthCheckInterval;
@@ -28,6 +30,7 @@ import io.github.resilience4j.timelimiter.TimeLimiterRegistry;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicLong;
@@ -54,6 +57,7 @@ public final class FailoverExecutor implements AutoCloseable {
   private final AdmissionQueue admissionQueue;
   private final LlmListener listener;
   private final MeterRecorder meter;
+  private final BudgetKeeper budgets;
   private final @Nullable HedgingPolicy hedgingPolicy;
   private final AtomicLong calls = new AtomicLong();
 
@@ -73,6 +77,7 @@ public final class FailoverExecutor implements AutoCloseable {
    * @param hedgingPolicy when a second endpoint is asked; null for never
    * @param listener is notified of every event; must not throw
    * @param meter counts what attempts used
+   * @param budgets limit what attempts may use
    */
   public FailoverExecutor(
       List<EndpointConfig> endpoints,
@@ -82,8 +87,10 @@ public final class FailoverExecutor implements AutoCloseable {
       DoubleSupplier random,
       @Nullable HedgingPolicy hedgingPolicy,
       LlmListener listener,
-      MeterRecorder meter) {
+      MeterRecorder meter,
+      BudgetKeeper budgets) {
     this.meter = meter;
+    this.budgets = budgets;
     this.hedgingPolicy = hedgingPolicy;
     this.listener = listener;
     this.time = time;
@@ -112,8 +119,22 @@ public final class FailoverExecutor implements AutoCloseable {
   /** Explains which endpoints a call with this request would ask now. */
   public Explanation explain(ChatRequest request) {
     long now = time.nanos();
+    CallBudgets ofCall = budgets.forCall(request, false);
     return new Explanation(
-        endpoints.stream().map(endpoint -> endpoint.explain(request, now)).toList());
+        endpoints.stream().map(endpoint -> explain(endpoint, request, now, ofCall)).toList());
+  }
+
+  private static Explanation.Entry explain(
+      GuardedEndpoint endpoint, ChatRequest request, long now, CallBudgets ofCall) {
+    Explanation.Entry entry = endpoint.explain(request, now);
+    Optional<String> refusal =
+        entry.isAsked() ? ofCall.refusalNow(endpoint.config(), request) : Optional.empty();
+    return refusal
+        .map(
+            why ->
+                new Explanation.Entry(
+                    entry.endpoint(), entry.model(), Optional.of(FailureKind.BUDGET_EXCEEDED), why))
+        .orElse(entry);
   }
 
   /**
@@ -203,7 +224,8 @@ public final class FailoverExecutor implements AutoCloseable {
     for (GuardedEndpoint endpoint : endpoints) {
       Attempt unused = recorder.attemptSkipped(endpoint.config(), notStarted(request, endpoint));
     }
-    return recorder.exhausted(now - made, FailoverCall.retryAfter(endpoints, request, now));
+    return recorder.exhausted(
+        now - made, FailoverCall.retryAfter(endpoints, request, now), Optional.empty());
   }
 
   private static AttemptException notStarted(ChatRequest request, GuardedEndpoint endpoint) {
@@ -267,6 +289,7 @@ public final class FailoverExecutor implements AutoCloseable {
             sink,
             validator,
             time,
+            budgets.forCall(request, sink != StreamSink.NONE),
             admissionQueue);
     return new FailoverCall(context, hedgingPolicy);
   }

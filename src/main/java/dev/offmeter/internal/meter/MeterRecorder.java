@@ -3,6 +3,7 @@ package dev.offmeter.internal.meter;
 
 import dev.offmeter.Attempt;
 import dev.offmeter.ChatResponse;
+import dev.offmeter.guard.BudgetStatus;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.time.MonotonicClock;
 import dev.offmeter.internal.time.TimeSource;
@@ -16,11 +17,13 @@ import java.time.LocalDate;
 import java.time.ZoneId;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,6 +40,7 @@ public final class MeterRecorder implements Meter {
   private final MonotonicClock clock;
   private final ZoneId zone;
   private final @Nullable Price baseline;
+  private final Supplier<List<BudgetStatus>> budgets;
   private final Instant since;
   private final MeterRow total = new MeterRow();
   private final BoundedRows<String, MeterRow> byEndpoint = rows(MOST_MODELS);
@@ -63,8 +67,14 @@ public final class MeterRecorder implements Meter {
    *
    * @param zone whose calendar days are counted by
    * @param baseline the price of what the calls would have cost; null for none
+   * @param budgets tells the state of the budgets
    */
-  public MeterRecorder(TimeSource time, ZoneId zone, @Nullable Price baseline) {
+  public MeterRecorder(
+      TimeSource time,
+      ZoneId zone,
+      @Nullable Price baseline,
+      Supplier<List<BudgetStatus>> budgets) {
+    this.budgets = budgets;
     this.clock = new MonotonicClock(time);
     this.zone = zone;
     this.baseline = baseline;
@@ -187,6 +197,11 @@ public final class MeterRecorder implements Meter {
     }
     outcomes.row(name).increment();
     copy.forEach((tag, value) -> outcomesByTag.row(tag).row(value).row(name).increment());
+  }
+
+  @Override
+  public List<BudgetStatus> budgets() {
+    return budgets.get();
   }
 
   @Override

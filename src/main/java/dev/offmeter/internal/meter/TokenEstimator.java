@@ -15,6 +15,9 @@ public final class TokenEstimator {
   /** What a chat template puts around a message or a tool: role, separators, names of fields. */
   private static final int PER_PART = 16;
 
+  /** What a template may put before all messages: Llama 3's has some 30 tokens, with the date. */
+  private static final int TEMPLATE = 64;
+
   private TokenEstimator() {}
 
   /** Returns an estimate of the tokens of a request's messages, tools and answer schema. */
@@ -36,6 +39,14 @@ public final class TokenEstimator {
   /** Returns an estimate of the tokens of a text. */
   public static int ofText(CharSequence text) {
     return tokens(halves(text));
+  }
+
+  /**
+   * Returns a bound of the tokens of a request: a token of a byte-level vocabulary has one byte at
+   * the least. Twice the estimate is that for letters and digits, and more for all else.
+   */
+  public static int mostOfRequest(ChatRequest request) {
+    return (int) Math.min(Integer.MAX_VALUE, 2L * ofRequest(request) + TEMPLATE);
   }
 
   private static int tokens(long halves) {

@@ -2,6 +2,7 @@
 package dev.offmeter.internal.time;
 
 import dev.offmeter.internal.UserCode;
+import java.time.Instant;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -15,6 +16,11 @@ import org.jspecify.annotations.Nullable;
 public interface TimeSource extends AutoCloseable {
   /** Returns nanoseconds since some fixed point. */
   long nanos();
+
+  /** Returns the time of day, which may jump when the machine's clock is set. */
+  default Instant instant() {
+    return Instant.now();
+  }
 
   /** Returns the executor that runs tasks when they are due. */
   ScheduledExecutorService timer();

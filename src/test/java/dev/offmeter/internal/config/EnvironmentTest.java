@@ -12,6 +12,7 @@ import dev.offmeter.ClientInternals;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
 import dev.offmeter.Locality;
+import dev.offmeter.guard.Budget;
 import dev.offmeter.internal.config.litellm.LiteLlmConfig;
 import dev.offmeter.internal.wire.ModelTraits;
 import java.io.PrintWriter;
@@ -594,6 +595,75 @@ class EnvironmentTest {
             Stream.of("OFFMETER_ENDPOINTS_0_URL=http://localhost:1"),
             Arrays.stream(assignments.split(" ")).map(one -> "OFFMETER_ENDPOINTS_0_" + one))
         .toArray(String[]::new);
+  }
+
+  @Test
+  void everyVariableOfABudget() {
+    List<Budget> budgets =
+        read(variables(
+                "OFFMETER_BUDGETS_0_NAME=month",
+                "OFFMETER_BUDGETS_0_LIMIT=20.00 USD",
+                "OFFMETER_BUDGETS_0_PER=month Europe/Zurich",
+                "OFFMETER_BUDGETS_0_SCOPE=endpoint:reserve, tag:feature=follow-up",
+                "OFFMETER_BUDGETS_0_EXCEEDED=reject",
+                "OFFMETER_BUDGETS_0_ALERT=0.8, 0.5",
+                "OFFMETER_BUDGETS_1_LIMIT=2M tokens",
+                "OFFMETER_BUDGETS_1_PER=session",
+                "OFFMETER_BUDGETS_2_LIMIT=500 calls",
+                "OFFMETER_BUDGETS_2_PER=24h",
+                "OFFMETER_BUDGETS_2_SCOPE=tag:customer",
+                "OFFMETER_BUDGETS_3_LIMIT=3h",
+                "OFFMETER_BUDGETS_3_PER=day"))
+            .budgets();
+
+    assertThat(budgets)
+        .extracting(Budget::toString)
+        .containsExactly(
+            "Budget[month, 20.00 USD per month in Europe/Zurich]",
+            "Budget[budget-1, 2000000 tokens per session]",
+            "Budget[budget-2, 500 calls in the last PT24H]",
+            "Budget[budget-3, 10800 s per day in Z]");
+    Budget month = budgets.get(0);
+    assertThat(month.endpoint()).contains("reserve");
+    assertThat(month.tag()).contains("feature");
+    assertThat(month.tagValue()).contains("follow-up");
+    assertThat(month.whenExceeded()).isEqualTo(Budget.WhenExceeded.REJECT);
+    assertThat(month.alerts()).containsExactly(0.5, 0.8);
+    assertThat(budgets.get(2).tag()).contains("customer");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "LIMIT=20 | LIMIT: must be a limit with its unit such as 20 USD, 2M tokens, | '20'",
+        "LIMIT=-1 USD | LIMIT: amount must be more than 0 | '-1'",
+        "LIMIT=0 calls | LIMIT: calls must be at least 1 | 0",
+        "LIMIT=5 XYZ | LIMIT: currency must be a code of ISO 4217 | 'XYZ'",
+        "PER=year | PER: must be day, week or month with or without a zone, | 'year'",
+        "PER=day Mars/Base | PER: must be in a known time zone | 'Mars/Base'",
+        "PER=1s | PER: window must be from 1 minute | PT1S",
+        "SCOPE=reserve | SCOPE: must be endpoint:<name>, tag:<name> or | 'reserve'",
+        "EXCEEDED=stop | EXCEEDED: must be skip, reject or warn | 'stop'",
+        "ALERT=half | ALERT: must be shares such as 0.5,0.8 | 'half'",
+        "ALERT=80 | ALERT: alertAt must be more than 0 and at most 1 | 80",
+        "LIMITS=1 | LIMITS is not a known variable; it must end in one of [ALERT, | LIMIT"
+      })
+  void aWrongBudgetIsNamedWithItsVariable(String assignment, String rule, String value) {
+    Map<String, String> all = new HashMap<>(variables("OFFMETER_BUDGETS_0_LIMIT=5 calls"));
+    all.putAll(variables("OFFMETER_BUDGETS_0_" + assignment));
+
+    assertThat(rejected(IllegalArgumentException.class, all))
+        .hasMessageStartingWith("OFFMETER_BUDGETS_0_" + rule)
+        .hasMessageContaining(value);
+  }
+
+  @Test
+  void aBudgetNeedsALimitAndItsNumbersHaveNoGap() {
+    assertThat(contradictory("OFFMETER_BUDGETS_0_NAME=month"))
+        .hasMessage("OFFMETER_BUDGETS_0_LIMIT must be set");
+    assertThat(contradictory("OFFMETER_BUDGETS_1_LIMIT=1 calls"))
+        .hasMessage("OFFMETER_BUDGETS_ indices must run from 0 without a gap, were [1]");
   }
 
   @Test

@@ -13,13 +13,12 @@ import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Exchange;
 import dev.offmeter.internal.http.ExchangeResult;
 import dev.offmeter.internal.http.PartialAnswer;
-import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.EndpointConfigs;
 import dev.offmeter.testing.ManualTime;
-import java.time.ZoneOffset;
+import dev.offmeter.testing.Metering;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
@@ -60,7 +59,8 @@ class FailoverExecutorTest {
             FailoverExecutorTest.<RuntimeException>sneakyThrow(thrown.get());
           }
         },
-        new MeterRecorder(time, ZoneOffset.UTC, null));
+        Metering.meter(time),
+        Metering.noBudgets(time));
   }
 
   private static EndpointConfig server(String name) {

@@ -4,16 +4,16 @@ package dev.offmeter.internal.failover;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ClientInternals;
 import dev.offmeter.Endpoint;
+import dev.offmeter.internal.budget.CallBudgets;
 import dev.offmeter.internal.health.HealthCheckInterval;
 import dev.offmeter.internal.http.AttemptTimeouts;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Transport;
-import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.Metering;
 import java.time.Duration;
-import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Executor;
@@ -75,11 +75,11 @@ final class GuardedEndpoints {
         ChatRequest.builder().user("a reminder").build(),
         Deadline.setAt(time, time.nanos(), limit),
         token,
-        new CallRecorder(
-            1, Map.of(), time, listener, new MeterRecorder(time, ZoneOffset.UTC, null)),
+        new CallRecorder(1, Map.of(), time, listener, Metering.meter(time)),
         StreamSink.NONE,
         AnswerValidator.ANY,
         time,
+        CallBudgets.NONE,
         admissionQueue);
   }
 }

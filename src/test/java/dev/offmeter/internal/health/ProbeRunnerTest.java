@@ -16,14 +16,13 @@ import dev.offmeter.internal.http.ExchangeResult;
 import dev.offmeter.internal.http.PartialAnswer;
 import dev.offmeter.internal.http.Probe;
 import dev.offmeter.internal.http.Transport;
-import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.internal.wire.ProbeResult;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.EndpointConfigs;
 import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Metering;
 import java.time.Duration;
-import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -124,7 +123,8 @@ class ProbeRunnerTest {
             () -> 0.5,
             null,
             new LlmListener() {},
-            new MeterRecorder(time, ZoneOffset.UTC, null));
+            Metering.meter(time),
+            Metering.noBudgets(time));
     ChatRequest request = ChatRequest.builder().user("a reminder").build();
     CancellationToken token = new CancellationToken();
     CompletableFuture<?> call =

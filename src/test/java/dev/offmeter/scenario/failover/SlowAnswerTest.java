@@ -19,15 +19,14 @@ import dev.offmeter.internal.http.ExchangeListener;
 import dev.offmeter.internal.http.ExchangeResult;
 import dev.offmeter.internal.http.PartialAnswer;
 import dev.offmeter.internal.http.Transport;
-import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.EndpointConfigs;
 import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Metering;
 import dev.offmeter.testing.TemplateExchangeFactory;
 import java.time.Duration;
-import java.time.ZoneOffset;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -53,7 +52,8 @@ class SlowAnswerTest {
           () -> 0.5,
           null,
           new LlmListener() {},
-          new MeterRecorder(time, ZoneOffset.UTC, null));
+          Metering.meter(time),
+          Metering.noBudgets(time));
 
   private Transport.ExchangeFactory opener(EndpointConfig config) {
     return config.isLocal()

@@ -20,14 +20,13 @@ import dev.offmeter.internal.http.ExchangeListener;
 import dev.offmeter.internal.http.ExchangeResult;
 import dev.offmeter.internal.http.PartialAnswer;
 import dev.offmeter.internal.http.Transport;
-import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.EndpointConfigs;
 import dev.offmeter.testing.ManualTime;
+import dev.offmeter.testing.Metering;
 import dev.offmeter.testing.TemplateExchangeFactory;
 import java.time.Duration;
-import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -81,7 +80,8 @@ class ShortFirstTokenTest {
           () -> 0.5,
           null,
           new LlmListener() {},
-          new MeterRecorder(time, ZoneOffset.UTC, null));
+          Metering.meter(time),
+          Metering.noBudgets(time));
 
   private Transport.ExchangeFactory opener(EndpointConfig config) {
     return config.isLocal()

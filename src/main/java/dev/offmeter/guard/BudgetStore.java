@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.guard;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+
+/**
+ * Keeps the counts of budgets. All calls of a client, by many threads at once, go through one; an
+ * implementation that several processes share makes their budgets one.
+ */
+public interface BudgetStore {
+  /**
+   * Part of a reservation: in one budget.
+   *
+   * @param key names the count, its window included
+   * @param amount the most that will be used, at least 0
+   * @param limit the most that may be spent and reserved together; {@code Long.MAX_VALUE} for none
+   * @param windowEnd when the count may be forgotten; {@link Instant#MAX} for never
+   * @param rolling the length of a rolling window; zero for any other
+   */
+  record Claim(String key, long amount, long limit, Instant windowEnd, Duration rolling) {}
+
+  /**
+   * The state of a count.
+   *
+   * @param spent what was used
+   * @param reserved what is reserved and not settled
+   */
+  record Balance(long spent, long reserved) {}
+
+  /**
+   * Reserves all claims, or none if one does not fit, atomically for all threads and processes.
+   *
+   * @param reservation a name that no other reservation has
+   * @param leaseEnd when the reservation is given back if nobody settles it
+   * @return the index of the first claim that does not fit; -1 if all are reserved
+   */
+  int reserve(String reservation, List<Claim> claims, Instant now, Instant leaseEnd);
+
+  /**
+   * Replaces a reservation by what was used. Called once for each that was made; if its lease has
+   * ended meanwhile, what was used is counted all the same.
+   *
+   * @param claims those that were reserved
+   * @param used for each claim
+   */
+  void settle(String reservation, List<Claim> claims, List<Long> used, Instant now);
+
+  /** Returns the state of a count at a moment; zeros if there is none. */
+  Balance balance(Claim claim, Instant now);
+
+  /** Returns a new store in the memory of this process. Its counts begin at 0. */
+  static BudgetStore inMemory() {
+    return new InMemoryBudgetStore();
+  }
+}

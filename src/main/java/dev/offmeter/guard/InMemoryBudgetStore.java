@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.guard;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.locks.ReentrantLock;
+
+/** Keeps counts in the memory of one process, under one lock. */
+final class InMemoryBudgetStore implements BudgetStore {
+  /** A rolling window forgets in as many parts. */
+  private static final int SLICES = 60;
+
+  /** Beyond this many counts, those are forgotten whose window has ended long ago. */
+  private static final int MANY = 10_000;
+
+  /** A request that was sent in a window may be settled so long after its end. */
+  private static final Duration LONGEST_CALL = Duration.ofHours(24);
+
+  private final ReentrantLock lock = new ReentrantLock();
+
+  // Guarded by the lock.
+  private final Map<String, Account> accounts = new HashMap<>();
+  private final Map<String, Reservation> reservations = new HashMap<>();
+  private Instant nextLeaseEnd = Instant.MAX;
+
+  private record Reservation(List<Claim> claims, Instant leaseEnd) {}
+
+  /** One count. */
+  private static final class Account {
+    private final TreeMap<Long, Long> slices = new TreeMap<>();
+    private long spent;
+    private long reserved;
+    private Instant windowEnd = Instant.MAX;
+
+    void spend(long amount, Claim claim, Instant now) {
+      spent += amount;
+      if (!claim.rolling().isZero()) {
+        slices.merge(slice(claim, now), amount, Long::sum);
+      }
+    }
+
+    /** Forgets what lies before the window. A slice is forgotten when its last moment is. */
+    void forget(Claim claim, Instant now) {
+      if (!claim.rolling().isZero()) {
+        long oldest = slice(claim, now.minus(claim.rolling()));
+        while (!slices.isEmpty() && slices.firstKey() < oldest) {
+          spent -= slices.pollFirstEntry().getValue();
+        }
+      }
+    }
+
+    private static long slice(Claim claim, Instant moment) {
+      return Math.floorDiv(moment.toEpochMilli(), Math.max(1, claim.rolling().toMillis() / SLICES));
+    }
+  }
+
+  @Override
+  public int reserve(String reservation, List<Claim> claims, Instant now, Instant leaseEnd) {
+    lock.lock();
+    try {
+      endLeases(now);
+      for (int i = 0; i < claims.size(); i++) {
+        if (!fits(claims.get(i), now)) {
+          return i;
+        }
+      }
+      for (Claim claim : claims) {
+        Account account = account(claim, now);
+        account.reserved += claim.amount();
+      }
+      reservations.put(reservation, new Reservation(claims, leaseEnd));
+      nextLeaseEnd = earlier(nextLeaseEnd, leaseEnd);
+      return -1;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean fits(Claim claim, Instant now) {
+    Account account = account(claim, now);
+    // Compared by subtraction: a sum could overflow.
+    return claim.amount() <= claim.limit() - account.spent - account.reserved;
+  }
+
+  private Account account(Claim claim, Instant now) {
+    if (accounts.size() >= MANY) {
+      forgetOld(now);
+    }
+    Account account = accounts.computeIfAbsent(claim.key(), key -> new Account());
+    account.windowEnd = claim.windowEnd();
+    account.forget(claim, now);
+    return account;
+  }
+
+  private void forgetOld(Instant now) {
+    Instant then = now.minus(LONGEST_CALL);
+    accounts
+        .values()
+        .removeIf(account -> account.reserved == 0 && account.windowEnd.isBefore(then));
+  }
+
+  /** Gives back what was reserved for so long that whoever did must have died. */
+  private void endLeases(Instant now) {
+    if (now.isBefore(nextLeaseEnd)) {
+      return;
+    }
+    nextLeaseEnd = Instant.MAX;
+    Iterator<Reservation> all = reservations.values().iterator();
+    while (all.hasNext()) {
+      Reservation reservation = all.next();
+      if (now.isBefore(reservation.leaseEnd())) {
+        nextLeaseEnd = earlier(nextLeaseEnd, reservation.leaseEnd());
+      } else {
+        giveBack(reservation);
+        all.remove();
+      }
+    }
+  }
+
+  private static Instant earlier(Instant one, Instant other) {
+    return one.isBefore(other) ? one : other;
+  }
+
+  private void giveBack(Reservation reservation) {
+    for (Claim claim : reservation.claims()) {
+      Account account = accounts.get(claim.key());
+      if (account != null) {
+        account.reserved -= claim.amount();
+      }
+    }
+  }
+
+  @Override
+  public void settle(String reservation, List<Claim> claims, List<Long> used, Instant now) {
+    lock.lock();
+    try {
+      Reservation held = reservations.remove(reservation);
+      if (held != null) {
+        giveBack(held);
+      }
+      for (int i = 0; i < claims.size(); i++) {
+        account(claims.get(i), now).spend(used.get(i), claims.get(i), now);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public Balance balance(Claim claim, Instant now) {
+    lock.lock();
+    try {
+      endLeases(now);
+      Account account = accounts.get(claim.key());
+      if (account == null) {
+        return new Balance(0, 0);
+      }
+      account.forget(claim, now);
+      return new Balance(account.spent, account.reserved);
+    } finally {
+      lock.unlock();
+    }
+  }
+}

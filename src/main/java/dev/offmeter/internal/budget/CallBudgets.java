@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.offmeter.internal.budget;
+
+import dev.offmeter.ChatRequest;
+import dev.offmeter.FailureKind;
+import dev.offmeter.guard.Budget;
+import dev.offmeter.guard.BudgetStatus;
+import dev.offmeter.guard.BudgetStore.Claim;
+import dev.offmeter.internal.AttemptException;
+import dev.offmeter.internal.http.EndpointConfig;
+import dev.offmeter.meter.Price;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+
+/** The budgets under which one call falls. Used by the threads of the call and of its hedge. */
+public final class CallBudgets {
+  /** Those of a call that falls under no budget. */
+  public static final CallBudgets NONE = new CallBudgets(null, List.of(), false);
+
+  /** Beyond the longest that an attempt may take, before its reservation is given back. */
+  private static final Duration LEASE_MARGIN = Duration.ofMinutes(1);
+
+  private final @Nullable BudgetKeeper keeper;
+  private final List<BudgetScope> scopes;
+  private final boolean streamed;
+  private final ReentrantLock lock = new ReentrantLock();
+
+  // Guarded by the lock.
+  private final Set<BudgetScope> counted = new HashSet<>();
+  private @Nullable BudgetStatus refused;
+
+  CallBudgets(@Nullable BudgetKeeper keeper, List<BudgetScope> scopes, boolean streamed) {
+    this.keeper = keeper;
+    this.scopes = scopes;
+    this.streamed = streamed;
+  }
+
+  /**
+   * Reserves the most that a request to an endpoint can use, in every budget that it falls under.
+   *
+   * @throws AttemptException if one of them has no room for it
+   */
+  public BudgetHold reserve(EndpointConfig config, ChatRequest request) throws AttemptException {
+    if (keeper == null) {
+      return BudgetHold.NOTHING;
+    }
+    lock.lock();
+    try {
+      return reserve(keeper, config, request);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private BudgetHold reserve(BudgetKeeper keeper, EndpointConfig config, ChatRequest request)
+      throws AttemptException {
+    List<BudgetScope> applicable =
+        scopes.stream()
+            .filter(scope -> isUnder(scope.budget(), config) && !counted.contains(scope))
+            .toList();
+    if (applicable.isEmpty()) {
+      return BudgetHold.NOTHING;
+    }
+    Duration longest = longest(config);
+    WorstCase worst = new WorstCase(config, request, longest);
+    Instant now = keeper.now();
+    List<Claim> claims = new ArrayList<>(applicable.size());
+    applicable.forEach(scope -> claims.add(scope.claim(worst.amount(scope.budget()), now)));
+    BudgetKeeper.Reserved reserved = keeper.reserve(claims, longest.plus(LEASE_MARGIN));
+    int full = reserved.refused();
+    if (full >= 0) {
+      throw refusal(keeper.onRefused(applicable.get(full), claims.get(full)), claims.get(full));
+    }
+    applicable.stream().filter(scope -> isOncePerCall(scope.budget())).forEach(counted::add);
+    return new BudgetHold(keeper, reserved.name(), applicable, claims);
+  }
+
+  private AttemptException refusal(BudgetStatus status, Claim claim) {
+    if (refused == null) {
+      refused = status;
+    }
+    return AttemptException.of(FailureKind.BUDGET_EXCEEDED, refusalMessage(status, claim));
+  }
+
+  /** A call budget of all endpoints counts calls, and not the requests that a call makes. */
+  private static boolean isOncePerCall(Budget budget) {
+    return budget.unit() == Budget.Unit.CALLS && budget.endpoint().isEmpty();
+  }
+
+  private static boolean isUnder(Budget budget, EndpointConfig config) {
+    if (budget.endpoint().isPresent() && !budget.endpoint().get().equals(config.name())) {
+      return false;
+    }
+    Price price = config.price();
+    return budget.unit() == Budget.Unit.MONEY
+        ? price != null && !price.isFree()
+        : !config.isLocal();
+  }
+
+  private Duration longest(EndpointConfig config) {
+    Duration attempt = config.timeouts().attempt();
+    return streamed ? attempt.plus(config.timeouts().stream()) : attempt;
+  }
+
+  /** Returns whether a budget may reject the call before anything is sent. */
+  public boolean mayReject() {
+    return scopes.stream()
+        .anyMatch(scope -> scope.budget().whenExceeded() == Budget.WhenExceeded.REJECT);
+  }
+
+  /**
+   * Returns the first budget of those that reject that has no room for a request to one of the
+   * endpoints; empty if all have.
+   */
+  public Optional<BudgetStatus> rejecting(List<EndpointConfig> configs, ChatRequest request) {
+    if (keeper == null) {
+      return Optional.empty();
+    }
+    for (BudgetScope scope : scopes) {
+      if (scope.budget().whenExceeded() == Budget.WhenExceeded.REJECT) {
+        for (EndpointConfig config : configs) {
+          Optional<BudgetStatus> full = full(keeper, scope, config, request);
+          if (full.isPresent()) {
+            return full;
+          }
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  private Optional<BudgetStatus> full(
+      BudgetKeeper keeper, BudgetScope scope, EndpointConfig config, ChatRequest request) {
+    if (!isUnder(scope.budget(), config)) {
+      return Optional.empty();
+    }
+    Claim claim = claim(keeper, scope, config, request);
+    return claim.amount() <= keeper.status(scope, claim).left()
+        ? Optional.empty()
+        : Optional.of(keeper.onRefused(scope, claim));
+  }
+
+  private Claim claim(
+      BudgetKeeper keeper, BudgetScope scope, EndpointConfig config, ChatRequest request) {
+    long most = new WorstCase(config, request, longest(config)).amount(scope.budget());
+    return scope.claim(most, keeper.now());
+  }
+
+  /**
+   * Returns why a request to an endpoint would be refused as it stands now; empty if it would not.
+   * Nothing is reserved.
+   */
+  public Optional<String> refusalNow(EndpointConfig config, ChatRequest request) {
+    if (keeper == null) {
+      return Optional.empty();
+    }
+    for (BudgetScope scope : scopes) {
+      Budget budget = scope.budget();
+      if (isUnder(budget, config) && budget.whenExceeded() != Budget.WhenExceeded.WARN) {
+        Claim claim = claim(keeper, scope, config, request);
+        BudgetStatus status = keeper.status(scope, claim);
+        if (claim.amount() > status.left()) {
+          return Optional.of(refusalMessage(status, claim));
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static String refusalMessage(BudgetStatus status, Claim claim) {
+    return "no room for up to " + status.budget().shown(claim.amount()) + " in budget " + status;
+  }
+
+  /** Returns the first budget that had no room for a request of this call. */
+  public Optional<BudgetStatus> refused() {
+    lock.lock();
+    try {
+      return Optional.ofNullable(refused);
+    } finally {
+      lock.unlock();
+    }
+  }
+}
