@@ -292,6 +292,7 @@ class SettingsTableTest {
             "",
             "none",
             "[names](servers.md#fields-that-a-server-refuses), by comma"),
+        server("upkeep(Upkeep)", "", "", "[none](costs.md#what-own-hardware-saves)", ""),
         server(
             "stopRepetition(boolean)",
             code("STOPREPETITION"),

@@ -138,7 +138,7 @@ final class BudgetVariables {
 
   private static Budget scoped(Budget budget, String scope) {
     Budget scoped = budget;
-    for (String part : scope.strip().split("\\s*,\\s*")) {
+    for (String part : scope.strip().split("\\s*,\\s*", -1)) {
       String value = part.substring(part.indexOf(':') + 1);
       if (part.startsWith("endpoint:") && !value.isBlank()) {
         scoped = scoped.endpoint(value);
@@ -166,7 +166,7 @@ final class BudgetVariables {
 
   private static double[] shares(String shares) {
     try {
-      return Arrays.stream(shares.strip().split("\\s*,\\s*"))
+      return Arrays.stream(shares.strip().split("\\s*,\\s*", -1))
           .mapToDouble(Double::parseDouble)
           .toArray();
     } catch (NumberFormatException e) {

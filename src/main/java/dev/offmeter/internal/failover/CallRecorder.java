@@ -338,9 +338,10 @@ final class CallRecorder {
           if (ended) {
             return exception.get();
           }
-          ended = true;
           endRunning(ofOthers);
           LlmException ending = exception.get();
+          // Not before: an error while the exception is made must not keep the call's end untold.
+          ended = true;
           meter.onCallFailed(tags);
           listener.onCallFailed(call, ending);
           return ending;

@@ -311,8 +311,8 @@ final class EndpointExecution {
       return;
     }
     closed = true;
-    loadWait.addAskedTime(endpoint, context.time().nanos() - enteredAt);
     try {
+      loadWait.addAskedTime(endpoint, context.time().nanos() - enteredAt);
       endUnfinished();
     } finally {
       admission.close();
