@@ -37,6 +37,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code answerSchema}, {@code accept}: none; {@code repairTurn}: off
  *   <li>{@code continueWhenFiltered}: off
  *   <li>{@code allowRepetition}: off
+ *   <li>{@code session}: none
  * </ul>
  *
  * <p>{@link #toString()} gives counts, never the conversation.
@@ -62,6 +63,7 @@ public final class ChatRequest {
   private final List<AnswerCheck> checks;
   private final @Nullable Boolean continueWhenFiltered;
   private final boolean allowRepetition;
+  private final @Nullable String session;
 
   private ChatRequest(Builder builder) {
     messages = List.copyOf(builder.messages);
@@ -85,6 +87,7 @@ public final class ChatRequest {
     checks = List.copyOf(builder.checks);
     continueWhenFiltered = builder.continueWhenFiltered;
     allowRepetition = builder.allowRepetition;
+    session = builder.session;
   }
 
   /** Returns a builder with the defaults listed above. */
@@ -113,6 +116,7 @@ public final class ChatRequest {
     builder.checks.addAll(checks);
     builder.continueWhenFiltered = continueWhenFiltered;
     builder.allowRepetition = allowRepetition;
+    builder.session = session;
     return builder;
   }
 
@@ -281,6 +285,14 @@ public final class ChatRequest {
     return Boolean.TRUE.equals(continueWhenFiltered);
   }
 
+  /**
+   * Returns the conversation or agent run that the request belongs to, never sent to a server;
+   * empty for none.
+   */
+  public Optional<String> session() {
+    return Optional.ofNullable(session);
+  }
+
   /** Returns whether an answer that repeats itself is left to go on. */
   public boolean allowRepetition() {
     return allowRepetition;
@@ -321,6 +333,7 @@ public final class ChatRequest {
     private final List<AnswerCheck> checks = new ArrayList<>();
     private @Nullable Boolean continueWhenFiltered;
     private boolean allowRepetition;
+    private @Nullable String session;
 
     private Builder() {}
 
@@ -529,6 +542,22 @@ public final class ChatRequest {
     }
 
     /**
+     * Sets the conversation or agent run that the request belongs to: 1 to 200 characters, all of
+     * them visible, spaces within allowed. Within a session the same conversation is not sent more
+     * often than {@link LlmClient.Builder#maxRepeatsPerSession} allows. Listeners and in-process
+     * endpoints may see the name; it is never sent to a server. Default: none.
+     */
+    public Builder session(String session) {
+      int length = Preconditions.plain("session", session).codePointCount(0, session.length());
+      if (length > 200) {
+        throw new IllegalArgumentException(
+            "session must have 1 to 200 characters, was one of " + length);
+      }
+      this.session = session;
+      return this;
+    }
+
+    /**
      * Allows an answer that repeats itself, such as a litany or a song, where {@link
      * Endpoint.Builder#stopRepetition} would stop it. Default: off. This cannot be undone, not even
      * by {@link ChatRequest#toBuilder()}.
@@ -548,6 +577,10 @@ public final class ChatRequest {
      */
     boolean hasConversation() {
       return !messages.isEmpty() || !tools.isEmpty() || answerSchema != null;
+    }
+
+    boolean hasSession() {
+      return session != null;
     }
 
     /** Returns whether a value is set that concerns a whole call, and not the model alone. */

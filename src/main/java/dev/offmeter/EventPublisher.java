@@ -44,7 +44,7 @@ final class EventPublisher implements Flow.Publisher<ChatEvent> {
     StreamingCall call;
     try {
       call = calls.get();
-    } catch (IllegalStateException e) {
+    } catch (IllegalStateException | LlmException e) {
       Throwable thrown = UserCode.run(() -> subscriber.onSubscribe(EmptySubscription.INSTANCE));
       signal(subscriber, thrown == null ? () -> subscriber.onError(e) : () -> {});
       return;

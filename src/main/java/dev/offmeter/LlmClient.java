@@ -35,6 +35,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -73,6 +74,7 @@ public final class LlmClient implements AutoCloseable {
   private final Builder settings;
   private final RequestDefaults defaults;
   private final DefaultMaxTokensWarning defaultLimit;
+  private final LoopGuard loopGuard;
   private final TimeSource time;
   private final ExecutorService workers;
   private final Transport transport;
@@ -85,6 +87,7 @@ public final class LlmClient implements AutoCloseable {
     this.settings = settings;
     this.defaults = RequestDefaults.ofClient(settings.defaults);
     settings.maxTokensAtMost.checkDefaults(settings.endpoints, defaults);
+    this.loopGuard = new LoopGuard(settings.maxRepeatsPerSession);
     this.defaultLimit = new DefaultMaxTokensWarning(settings.endpoints, defaults);
     List<EndpointConfig> configs =
         Prices.add(settings.prices, settings.endpoints, settings.configs(defaults));
@@ -179,6 +182,7 @@ public final class LlmClient implements AutoCloseable {
    * Asks, and waits for one complete, checked answer. An interrupt ends the wait at once.
    *
    * @throws AllEndpointsFailedException if no endpoint answered; it lists every attempt
+   * @throws LoopDetectedException if its session has sent the same conversation too often
    * @throws LlmException if the thread was interrupted (its flag is set) or the client closed
    * @throws IllegalArgumentException if the request's {@code maxTokens} is above {@link
    *     Builder#maxTokensAtMost}
@@ -203,6 +207,7 @@ public final class LlmClient implements AutoCloseable {
    * @throws IllegalArgumentException if the class is not a record, or has a component of another
    *     type, or if the request's {@code maxTokens} is above {@link Builder#maxTokensAtMost}
    * @throws AllEndpointsFailedException if no endpoint gave such an answer; it lists every attempt
+   * @throws LoopDetectedException if its session has sent the same conversation too often
    * @throws LlmException if the thread was interrupted (its flag is set) or the client closed
    * @throws IllegalStateException if the client was closed before
    */
@@ -301,6 +306,7 @@ public final class LlmClient implements AutoCloseable {
    *
    * @throws IllegalArgumentException if the request's {@code maxTokens} is above {@link
    *     Builder#maxTokensAtMost}
+   * @throws LoopDetectedException if its session has sent the same conversation too often
    * @throws IllegalStateException if the client was closed before
    */
   public ChatStream stream(ChatRequest request) {
@@ -332,8 +338,18 @@ public final class LlmClient implements AutoCloseable {
     settings.maxTokensAtMost.check(Objects.requireNonNull(request, "request"));
   }
 
+  /** Ends a call before it has begun if its conversation comes too often. */
+  private void rejectLoop(ChatRequest request) {
+    Optional<LoopDetectedException> loop = loopGuard.count(request);
+    if (loop.isPresent()) {
+      throw failover.reject(request, loop.get());
+    }
+  }
+
   private StreamingCall newStreamingCall(ChatRequest asked) {
     ChatRequest request = defaults.forCall(asked);
+    checkOpen();
+    rejectLoop(request);
     CancellationToken token = register();
     return failover.stream(
         request,
@@ -419,6 +435,7 @@ public final class LlmClient implements AutoCloseable {
       ChatRequest asked, long made, CancellationToken token, AnswerValidator validator) {
     try {
       ChatRequest request = defaults.forCall(asked);
+      rejectLoop(request);
       ChatResponse response = failover.chat(request, limit(asked), made, token, validator);
       defaultLimit.onAnswer(request, response);
       return response;
@@ -581,6 +598,7 @@ public final class LlmClient implements AutoCloseable {
     private final List<Endpoint> endpoints = new ArrayList<>();
     private final List<LlmListener> listeners = new ArrayList<>();
     private final List<Consumer<ChatRequest.Builder>> defaults = new ArrayList<>();
+    private int maxRepeatsPerSession = LoopGuard.DEFAULT;
     private MaxTokensCeiling maxTokensAtMost = new MaxTokensCeiling(MaxTokensCeiling.DEFAULT);
     private @Nullable Duration deadline;
     private @Nullable Duration hedgeAfter;
@@ -601,6 +619,7 @@ public final class LlmClient implements AutoCloseable {
       listeners.addAll(other.listeners);
       defaults.addAll(other.defaults);
       maxTokensAtMost = other.maxTokensAtMost;
+      maxRepeatsPerSession = other.maxRepeatsPerSession;
       deadline = other.deadline;
       hedgeAfter = other.hedgeAfter;
       maxHedgedShare = other.maxHedgedShare;
@@ -638,6 +657,7 @@ public final class LlmClient implements AutoCloseable {
       read.budgets().forEach(this::budget);
       read.maxTokens().ifPresent(tokens -> defaults(request -> request.maxTokens(tokens)));
       read.maxTokensAtMost().ifPresent(this::maxTokensAtMost);
+      read.maxRepeatsPerSession().ifPresent(this::maxRepeatsPerSession);
       return read.deadline().map(this::deadline).orElse(this);
     }
 
@@ -697,6 +717,24 @@ public final class LlmClient implements AutoCloseable {
      */
     public Builder maxTokensAtMost(int maxTokensAtMost) {
       this.maxTokensAtMost = new MaxTokensCeiling(maxTokensAtMost);
+      return this;
+    }
+
+    /**
+     * Sets how often the same conversation may be sent within a {@link
+     * ChatRequest.Builder#session}: at least 1, default 10. That is more than a person asks for
+     * another answer, and soon enough to stop a program that goes round in circles: an agent that
+     * gets on sends a longer conversation each time. The next such call is a {@link
+     * LoopDetectedException} before any endpoint is asked.
+     *
+     * <p>A conversation is the messages, tool calls and results included. Each {@code chat}, {@code
+     * chatAsync}, {@code stream} and subscriber of {@code publish} counts once, whatever its
+     * outcome; retries and further endpoints of a call do not count. A client remembers the last
+     * 10,000 sessions that were used, and the last 100 conversations of each, as 64 bits of a keyed
+     * hash: no prompt is kept. Another client, and another process, count for themselves.
+     */
+    public Builder maxRepeatsPerSession(int maxRepeatsPerSession) {
+      this.maxRepeatsPerSession = LoopGuard.checked(maxRepeatsPerSession);
       return this;
     }
 

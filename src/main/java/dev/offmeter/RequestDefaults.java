@@ -52,6 +52,10 @@ final class RequestDefaults {
           subject
               + " must not have messages, tools or an answerSchema: these are the request's own");
     }
+    if (values.hasSession()) {
+      throw new IllegalStateException(
+          subject + " must not have a session: it is the request's own");
+    }
     return new RequestDefaults(values, false);
   }
 

@@ -385,6 +385,11 @@ class SettingsTableTest {
             shown(MaxTokensCeiling.DEFAULT),
             rule(() -> LlmClient.builder().maxTokensAtMost(0))),
         Row.of(
+            code("maxRepeatsPerSession(int)"),
+            code("OFFMETER_MAXREPEATSPERSESSION"),
+            shown(LoopGuard.DEFAULT),
+            rule(() -> LlmClient.builder().maxRepeatsPerSession(0))),
+        Row.of(
             code("prices(PriceList)"),
             code("OFFMETER_PRICES"),
             "[none](costs.md#prices)",
@@ -445,6 +450,10 @@ class SettingsTableTest {
         Row.of(code("accept(AnswerCheck)"), "none", ""),
         Row.of(code("continueWhenFiltered(boolean)"), shown(plain.continueWhenFiltered()), ""),
         Row.of(code("allowRepetition()"), "off", ""),
+        Row.of(
+            code("session(String)"),
+            "none",
+            rule(() -> ChatRequest.builder().user("x").session("x".repeat(201)))),
         Row.of(code("tag(key, value)"), "none", ""));
   }
 

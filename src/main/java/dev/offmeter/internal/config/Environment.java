@@ -37,6 +37,7 @@ public final class Environment {
   private static final String HEDGE = "OFFMETER_HEDGE_AFTER";
   private static final String MAX_TOKENS = "OFFMETER_MAXTOKENS";
   private static final String MAX_TOKENS_AT_MOST = "OFFMETER_MAXTOKENSATMOST";
+  private static final String MAX_REPEATS = "OFFMETER_MAXREPEATSPERSESSION";
   private static final String PRICES = "OFFMETER_PRICES";
   private static final String BASELINE = "OFFMETER_BASELINE";
   private static final Set<String> SINGLE =
@@ -47,6 +48,7 @@ public final class Environment {
           HEDGE,
           MAX_TOKENS,
           MAX_TOKENS_AT_MOST,
+          MAX_REPEATS,
           CLEAR_TEXT,
           PRICES,
           BASELINE);
@@ -56,6 +58,7 @@ public final class Environment {
   private final @Nullable Duration hedgeAfter;
   private final OptionalInt maxTokens;
   private final OptionalInt maxTokensAtMost;
+  private final OptionalInt maxRepeatsPerSession;
   private final @Nullable PriceList prices;
   private final @Nullable String baseline;
   private final List<Budget> budgets;
@@ -66,6 +69,7 @@ public final class Environment {
       @Nullable Duration hedgeAfter,
       OptionalInt maxTokens,
       OptionalInt maxTokensAtMost,
+      OptionalInt maxRepeatsPerSession,
       @Nullable PriceList prices,
       @Nullable String baseline,
       List<Budget> budgets) {
@@ -77,6 +81,7 @@ public final class Environment {
     this.hedgeAfter = hedgeAfter;
     this.maxTokens = maxTokens;
     this.maxTokensAtMost = maxTokensAtMost;
+    this.maxRepeatsPerSession = maxRepeatsPerSession;
   }
 
   /** Reads the endpoints of the file that {@code OFFMETER_CONFIG} names. */
@@ -122,6 +127,7 @@ public final class Environment {
         span(variables, HEDGE),
         positive(variables, MAX_TOKENS),
         positive(variables, MAX_TOKENS_AT_MOST),
+        positive(variables, MAX_REPEATS),
         prices(variables),
         variables.containsKey(BASELINE)
             ? new EndpointVariables(variables, "").require(BASELINE)
@@ -240,6 +246,11 @@ public final class Environment {
   /** Returns the most tokens of an answer, for requests that set none, if set. */
   public OptionalInt maxTokens() {
     return maxTokens;
+  }
+
+  /** Returns how often the same conversation may be sent within a session, if set. */
+  public OptionalInt maxRepeatsPerSession() {
+    return maxRepeatsPerSession;
   }
 
   /** Returns the most tokens that a request may ask for, if set. */

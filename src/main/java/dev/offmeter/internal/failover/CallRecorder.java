@@ -304,6 +304,10 @@ final class CallRecorder {
     return endCall("the call has ended", () -> new BudgetExceededException(budget, attempts));
   }
 
+  LlmException rejected(LlmException rejection) {
+    return endCall("the call was rejected", () -> rejection);
+  }
+
   LlmException stopped(String why) {
     return endCall(why, () -> new LlmException("the call was stopped: " + why, attempts));
   }

@@ -228,6 +228,11 @@ public final class FailoverExecutor implements AutoCloseable {
         now - made, FailoverCall.retryAfter(endpoints, request, now), Optional.empty());
   }
 
+  /** Reports a call that is rejected before it begins, and returns its exception. */
+  public LlmException reject(ChatRequest request, LlmException rejection) {
+    return newRecorder(request).rejected(rejection);
+  }
+
   private static AttemptException notStarted(ChatRequest request, GuardedEndpoint endpoint) {
     try {
       endpoint.requireSuitable(request);
