@@ -15,8 +15,9 @@ public record ClientStatus(List<EndpointStatus> endpoints) {
   }
 
   /**
-   * Returns a table to read, one line for each endpoint. The last two columns are in seconds, each
-   * as median and 95th percentile of the last answers; a {@code -} stands for none.
+   * Returns a table to read, one line for each endpoint. Two columns are in seconds, each as median
+   * and 95th percentile of the last answers; contexts and capabilities have a column each if any is
+   * known. A {@code -} stands for none.
    */
   @Override
   public String toString() {

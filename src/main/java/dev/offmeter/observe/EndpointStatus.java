@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.observe;
 
+import dev.offmeter.Capability;
 import dev.offmeter.FailureKind;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Collections;
+import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * The status of one endpoint at one moment.
@@ -25,6 +31,10 @@ import java.util.Optional;
  *     TRIAL
  * @param inFlight calls running there now; health checks and loads are not counted
  * @param latency how long its last answers took
+ * @param capabilities the capabilities that it has, as declared or reported by its server
+ * @param lacking the capabilities that it lacks, as declared or reported; those in neither set are
+ *     unknown, which skips no request except for {@link Capability#FRONTIER}
+ * @param contextLength the tokens of its model's context, as declared or reported; empty if unknown
  */
 public record EndpointStatus(
     String endpoint,
@@ -37,7 +47,19 @@ public record EndpointStatus(
     String message,
     Optional<Duration> nextHealthCheck,
     int inFlight,
-    Latency latency) {
+    Latency latency,
+    Set<Capability> capabilities,
+    Set<Capability> lacking,
+    OptionalInt contextLength) {
+  /** Copies the sets, in the order of the constants. */
+  public EndpointStatus {
+    capabilities = ordered(capabilities);
+    lacking = ordered(lacking);
+  }
+
+  private static Set<Capability> ordered(Set<Capability> set) {
+    return set.isEmpty() ? Set.of() : Collections.unmodifiableSet(EnumSet.copyOf(set));
+  }
 
   /**
    * The duration of the last answers, up to a hundred, from the dispatch of their attempts; earlier
@@ -94,7 +116,21 @@ public record EndpointStatus(
         + ", "
         + inFlight
         + " in flight, "
-        + latency;
+        + latency
+        + (contextLength.isEmpty() ? "" : ", context " + contextText())
+        + (capabilities.isEmpty() ? "" : ", can " + capabilitiesText());
+  }
+
+  /** Returns the tokens of the context; empty if unknown. */
+  String contextText() {
+    return contextLength.isEmpty() ? "" : String.valueOf(contextLength.getAsInt());
+  }
+
+  /** Returns the capabilities that it has, in lower case; empty if none is known. */
+  String capabilitiesText() {
+    return capabilities.stream()
+        .map(capability -> capability.name().toLowerCase(Locale.ROOT))
+        .collect(Collectors.joining("+"));
   }
 
   /**

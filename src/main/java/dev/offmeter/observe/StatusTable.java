@@ -15,17 +15,47 @@ final class StatusTable {
           "in flight",
           "answers",
           "first p50/p95",
-          "total p50/p95",
-          "why");
+          "total p50/p95");
+
+  private static final int LEADING_WORDS = 2;
 
   private final List<List<String>> rows = new ArrayList<>();
 
+  /** Whether there is a column for contexts and one for capabilities, as some are known. */
+  private final boolean traits;
+
   StatusTable(List<EndpointStatus> endpoints) {
-    rows.add(HEAD);
-    endpoints.forEach(endpoint -> rows.add(row(endpoint)));
+    traits = endpoints.stream().anyMatch(StatusTable::isTraitKnown);
+    rows.add(row(HEAD, "context", "can", "why"));
+    endpoints.forEach(
+        status ->
+            rows.add(
+                row(
+                    figures(status),
+                    orNone(status.contextText()),
+                    orNone(status.capabilitiesText()),
+                    status.why())));
   }
 
-  private static List<String> row(EndpointStatus status) {
+  private static boolean isTraitKnown(EndpointStatus status) {
+    return status.contextLength().isPresent() || !status.capabilities().isEmpty();
+  }
+
+  private static String orNone(String text) {
+    return text.isEmpty() ? TextTable.NONE : text;
+  }
+
+  private List<String> row(List<String> figures, String context, String can, String why) {
+    List<String> row = new ArrayList<>(figures);
+    if (traits) {
+      row.add(context);
+      row.add(can);
+    }
+    row.add(why);
+    return row;
+  }
+
+  private static List<String> figures(EndpointStatus status) {
     EndpointStatus.Latency latency = status.latency();
     boolean none = latency.answers() == 0;
     return List.of(
@@ -39,12 +69,12 @@ final class StatusTable {
         String.valueOf(status.inFlight()),
         String.valueOf(latency.answers()),
         none ? TextTable.NONE : latency.firstTokenPair(),
-        none ? TextTable.NONE : latency.totalPair(),
-        status.why());
+        none ? TextTable.NONE : latency.totalPair());
   }
 
   @Override
   public String toString() {
-    return new TextTable(rows, column -> column < 2 || column == HEAD.size() - 1).toString();
+    int figures = HEAD.size() + (traits ? 1 : 0);
+    return new TextTable(rows, column -> column < LEADING_WORDS || column >= figures).toString();
   }
 }

@@ -32,8 +32,10 @@ record VirtualExchangeFactory(VirtualNode node) implements Transport.ExchangeFac
   }
 
   @Override
-  public Probe probe(Probe.Kind kind) {
-    return new VirtualProbe(node.isConnectable(), VirtualRequest.check(node, kind));
+  public @Nullable Probe probe(Probe.Kind kind) {
+    return kind == Probe.Kind.MODEL_INFO
+        ? null
+        : new VirtualProbe(node.isConnectable(), VirtualRequest.check(node, kind));
   }
 
   private static final class VirtualExchange implements Exchange {

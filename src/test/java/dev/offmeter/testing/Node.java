@@ -32,6 +32,12 @@ public final class Node implements AutoCloseable {
   private volatile Script script;
   private volatile boolean discardRequests;
   private volatile @Nullable SSLSocketFactory tls;
+  private static final Pattern INQUIRY =
+      Pattern.compile("(GET \\S*/props|POST \\S*/api/show) HTTP/1.1");
+
+  private final List<Connection.Request> inquiries = new CopyOnWriteArrayList<>();
+  private volatile Script respondToInquiriesWith =
+      OllamaReplies.status(404, "text/plain", "404 page not found");
   private volatile Script respondToProbesWith =
       OllamaReplies.status(404, "text/plain", "404 page not found");
 
@@ -74,6 +80,17 @@ public final class Node implements AutoCloseable {
   public Node respondToProbesWith(Script script) {
     this.respondToProbesWith = script;
     return this;
+  }
+
+  /** Sets the script for questions about the model; until then their paths are unknown. */
+  public Node respondToInquiriesWith(Script script) {
+    this.respondToInquiriesWith = script;
+    return this;
+  }
+
+  /** Returns the questions about the model in order, which are not among the probes. */
+  public List<Connection.Request> inquiries() {
+    return inquiries;
   }
 
   /** Makes the server speak TLS. */
@@ -151,6 +168,11 @@ public final class Node implements AutoCloseable {
         if (ASIDE.matcher(request.line()).matches()) {
           keep(request, probes);
           respondToProbesWith.answer(connection, request);
+          continue;
+        }
+        if (INQUIRY.matcher(request.line()).matches()) {
+          keep(request, inquiries);
+          respondToInquiriesWith.answer(connection, request);
           continue;
         }
         inHand.add(socket);

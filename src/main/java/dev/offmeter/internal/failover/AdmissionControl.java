@@ -40,6 +40,9 @@ final class AdmissionControl {
       if (refusal.kind() == FailureKind.BULKHEAD_FULL && !full.contains(endpoint)) {
         full.add(endpoint);
       }
+      if (refusal.kind() == FailureKind.NOT_CAPABLE) {
+        endpoint.health().inquiry().onSkipped();
+      }
       context.recorder().attemptSkipped(endpoint.config(), refusal);
       return null;
     }

@@ -166,6 +166,7 @@ final class EndpointExecution {
     permit.onSuccess(context.time().nanos() - enteredAt);
     close();
     endpoint.health().advice().probeOnce();
+    endpoint.health().inquiry().onAnswer();
     // Null if the call's other endpoint was first: it has its answer, and this one gives none.
     return told == null ? Step.EXHAUSTED : new Step.Answered(told);
   }

@@ -21,6 +21,7 @@ import dev.offmeter.internal.health.RefusalStreak;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Transport;
 import dev.offmeter.internal.time.TimeSource;
+import dev.offmeter.internal.wire.ModelTraits;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.EndpointStatus;
@@ -31,6 +32,7 @@ import io.github.resilience4j.timelimiter.TimeLimiter;
 import io.github.resilience4j.timelimiter.TimeLimiterConfig;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 
@@ -178,7 +180,7 @@ final class GuardedEndpoint {
   /** Returns whether the endpoint may be asked, and can serve the request as far as is known. */
   boolean isSuitable(ChatRequest request) {
     return LocalityPolicy.isPermitted(request, config)
-        && CapabilityPolicy.refusal(request, config, config.traits()) == null;
+        && CapabilityPolicy.refusal(request, config, health.inquiry().known()) == null;
   }
 
   /**
@@ -188,7 +190,7 @@ final class GuardedEndpoint {
    */
   void requireSuitable(ChatRequest request) throws AttemptException {
     LocalityPolicy.requirePermitted(request, config);
-    AttemptException refusal = CapabilityPolicy.refusal(request, config, config.traits());
+    AttemptException refusal = CapabilityPolicy.refusal(request, config, health.inquiry().known());
     if (refusal != null) {
       throw refusal;
     }
@@ -258,6 +260,7 @@ final class GuardedEndpoint {
 
   /** Returns the state of the endpoint. */
   EndpointStatus status() {
+    ModelTraits traits = health.inquiry().known();
     EndpointCircuitBreaker.Snapshot snapshot = breaker.snapshot();
     AttemptException why = snapshot.lastFailure();
     return new EndpointStatus(
@@ -271,7 +274,12 @@ final class GuardedEndpoint {
         why == null ? overloadMessage() : why.message(),
         nextHealthCheck(snapshot),
         bulkhead.taken(),
-        latencies.summary());
+        latencies.summary(),
+        traits.capabilities(),
+        traits.lacking(),
+        traits.contextLength() == ModelTraits.UNKNOWN_LENGTH
+            ? OptionalInt.empty()
+            : OptionalInt.of(traits.contextLength()));
   }
 
   private String overloadMessage() {

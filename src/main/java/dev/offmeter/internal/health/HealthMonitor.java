@@ -10,6 +10,7 @@ import dev.offmeter.internal.http.Probe;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.internal.wire.ProbeResult;
 import dev.offmeter.observe.EndpointChange;
+import dev.offmeter.observe.EndpointState;
 import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -42,6 +43,7 @@ public final class HealthMonitor {
   private final ResendPolicy resendPolicy;
   private final ModelLoadProgress loadProgress;
   private final OllamaAdvice advice;
+  private final ModelInquiry inquiry;
   private final StallCorrelator stallCorrelator = new StallCorrelator();
   private final Set<RunningAttempt> attempts = ConcurrentHashMap.newKeySet();
 
@@ -63,6 +65,7 @@ public final class HealthMonitor {
     this.loadProgress = new ModelLoadProgress(time.nanos());
     this.time = time;
     this.advice = new OllamaAdvice(config.name(), probes);
+    this.inquiry = new ModelInquiry(config.traits(), probes, time);
     this.modelLoader =
         new ModelLoader(config, probes, this, latencies, activity, rateLimiter, time);
     this.wedgeDetector = new WedgedModelDetector(config, probes, this, activity, time);
@@ -150,6 +153,10 @@ public final class HealthMonitor {
   /** Returns why a load of a listed model takes long; null if it is only being loaded. */
   @Nullable AttemptException loadedDifferently() {
     return checker.loadedDifferently();
+  }
+
+  public ModelInquiry inquiry() {
+    return inquiry;
   }
 
   public OllamaAdvice advice() {
@@ -353,6 +360,9 @@ public final class HealthMonitor {
 
   /** Called when the endpoint's state has changed. */
   public void onStateChanged(EndpointChange change) {
+    if (change.to() == EndpointState.DOWN) {
+      inquiry.onDown();
+    }
     if (isProbed()) {
       recovery.onStateChanged(change);
     }
@@ -370,7 +380,12 @@ public final class HealthMonitor {
     advice.probeOnce();
     return checker
         .check(result -> confirmUnreachable(result, this::markDown))
-        .thenCompose(result -> modelLoader.warmUp(result.status()));
+        .thenCompose(result -> modelLoader.warmUp(result.status()))
+        .thenCompose(
+            loaded ->
+                breaker.isUpOrTrial()
+                    ? inquiry.askIfDue()
+                    : CompletableFuture.completedFuture(null));
   }
 
   /**
@@ -442,6 +457,7 @@ public final class HealthMonitor {
   public void close() {
     recovery.close();
     modelLoader.close();
+    inquiry.close();
     probes.close();
     confirmation.close();
   }

@@ -496,9 +496,14 @@ final class HttpExchange implements Exchange, ExchangeListener {
 
   /** Reads the beginning of a reply that is not an answer. */
   static ErrorResponse reply(Response response) throws IOException {
+    return promptReply(response, REPLY_BYTES);
+  }
+
+  /** Reads at most so many bytes of a reply whose body must come within a second. */
+  static ErrorResponse promptReply(Response response, long most) throws IOException {
     OkioWatchdog.start();
     response.body().source().timeout().deadline(1, TimeUnit.SECONDS);
-    return patientReply(response);
+    return reply(response, most);
   }
 
   /** Reads a reply whose body may take as long as its reader permits. */

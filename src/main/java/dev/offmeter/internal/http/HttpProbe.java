@@ -60,7 +60,9 @@ final class HttpProbe implements Probe, ExchangeListener {
     try (Response head = call.execute(http)) {
       boolean mayTakeLong = probeRequest.loading() && head.code() == 200;
       ErrorResponse reply =
-          mayTakeLong ? HttpExchange.patientReply(head) : HttpExchange.reply(head);
+          mayTakeLong
+              ? HttpExchange.patientReply(head)
+              : HttpExchange.promptReply(head, probeRequest.mostBytes());
       if (call.isCancelled()) {
         throw new IOException("cancelled");
       }
@@ -85,7 +87,8 @@ final class HttpProbe implements Probe, ExchangeListener {
     AttemptException failure = probeResult.failure();
     return failure == null
         ? probeResult
-        : ProbeResult.of(probeResult.status(), new Redactor(credentials.secrets()).redact(failure));
+        : ProbeResult.of(probeResult.status(), new Redactor(credentials.secrets()).redact(failure))
+            .withTraits(probeResult.traits());
   }
 
   @Override

@@ -17,6 +17,8 @@ public interface Probe {
     UNLOAD_MODEL,
     /** Generates one token, which makes a server load a model that it loads on demand. */
     GENERATE_TOKEN,
+    /** Asks what the model can do and how long its context is. */
+    MODEL_INFO,
     /** Checks whether a server that is asked by OpenAI's API is an Ollama. */
     DETECT_OLLAMA
   }

@@ -214,6 +214,7 @@ public final class Transport implements AutoCloseable {
             case LOAD_MODEL -> checks.loadModel();
             case UNLOAD_MODEL -> checks.unloadModel();
             case GENERATE_TOKEN -> checks.generateToken();
+            case MODEL_INFO -> checks.modelInfo();
             case DETECT_OLLAMA -> checks.detectOllama();
           };
       return probeRequest == null

@@ -20,6 +20,13 @@ public record ModelTraits(
   /** Nothing is known. */
   public static final ModelTraits UNKNOWN = new ModelTraits(Set.of(), Set.of(), UNKNOWN_LENGTH);
 
+  /** Returns traits of which the context length alone is known, or nothing if that is unknown. */
+  public static ModelTraits ofContext(int contextLength) {
+    return contextLength == UNKNOWN_LENGTH
+        ? UNKNOWN
+        : new ModelTraits(Set.of(), Set.of(), contextLength);
+  }
+
   /** Copies the sets. */
   public ModelTraits {
     capabilities = Set.copyOf(capabilities);

@@ -13,11 +13,32 @@ import okhttp3.Request;
  * @param reader reads the reply
  * @param loading whether the request loads the model, so that the body of its reply may take long
  *     too
+ * @param mostBytes the most bytes of the reply that are read
  */
 public record ProbeRequest(
     Supplier<Request.Builder> request,
     Function<ErrorResponse, ProbeResult> reader,
-    boolean loading) {
+    boolean loading,
+    long mostBytes) {
+  private static final long SHORT_REPLY = 64 * 1024;
+
+  /** Ollama describes each tensor of a model before its capabilities. */
+  private static final long DESCRIPTION = 4 * 1024 * 1024;
+
+  /** Creates a probe with a short reply. */
+  public ProbeRequest(
+      Supplier<Request.Builder> request,
+      Function<ErrorResponse, ProbeResult> reader,
+      boolean loading) {
+    this(request, reader, loading, SHORT_REPLY);
+  }
+
+  /** Creates a probe whose reply describes a model. */
+  public static ProbeRequest description(
+      Supplier<Request.Builder> request, Function<ErrorResponse, ProbeResult> reader) {
+    return new ProbeRequest(request, reader, false, DESCRIPTION);
+  }
+
   public static ProbeRequest get(HttpUrl url, Function<ErrorResponse, ProbeResult> judge) {
     return new ProbeRequest(
         () -> new Request.Builder().url(url).header("Accept", "application/json"), judge, false);

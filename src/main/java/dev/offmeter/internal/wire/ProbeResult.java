@@ -16,8 +16,9 @@ import org.jspecify.annotations.Nullable;
  * @param status the result in one word
  * @param failure the failure; null for none. A model that is missing from the list, or loaded with
  *     another context, has a failure although it may well answer
+ * @param traits what the server reports about its model
  */
-public record ProbeResult(Status status, @Nullable AttemptException failure) {
+public record ProbeResult(Status status, @Nullable AttemptException failure, ModelTraits traits) {
   /** The state of a server according to a probe. */
   public enum Status {
     /** The server answers, and would answer a call. */
@@ -38,6 +39,16 @@ public record ProbeResult(Status status, @Nullable AttemptException failure) {
 
   /** The result of a server that is well. */
   public static final ProbeResult READY = new ProbeResult(Status.READY, null);
+
+  /** Creates a result from which nothing about the model follows. */
+  public ProbeResult(Status status, @Nullable AttemptException failure) {
+    this(status, failure, ModelTraits.UNKNOWN);
+  }
+
+  /** Returns this result with what the server reports about its model. */
+  public ProbeResult withTraits(ModelTraits reported) {
+    return new ProbeResult(status, failure, reported);
+  }
 
   private static final Set<FailureKind> UNREACHABLE_KINDS =
       EnumSet.of(

@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param unloadModel unloads the model
  * @param generateToken generates one token, for which a server loads the model if need be; used if
  *     {@code loadModel} is null or refused
+ * @param modelInfo asks what the model can do and how long its context is; generates nothing
  * @param detectOllama checks for an Ollama, whose own API is better than the one it is asked by;
  *     null where that is known, or cannot be
  */
@@ -21,7 +22,9 @@ public record ServerProbes(
     @Nullable ProbeRequest loadModel,
     @Nullable ProbeRequest unloadModel,
     @Nullable ProbeRequest generateToken,
+    @Nullable ProbeRequest modelInfo,
     @Nullable ProbeRequest detectOllama) {
   /** No probes, for a server that gets no requests beside calls. */
-  public static final ServerProbes NONE = new ServerProbes(null, null, null, null, null, null);
+  public static final ServerProbes NONE =
+      new ServerProbes(null, null, null, null, null, null, null);
 }

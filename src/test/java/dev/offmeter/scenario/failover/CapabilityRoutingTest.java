@@ -97,6 +97,33 @@ class CapabilityRoutingTest {
   }
 
   @Test
+  void theFailureOfAnEndpointThatWasAskedDecides() {
+    nodes.fallback().close();
+    assertThatThrownBy(() -> withTools().chat(requiring(Capability.VISION)))
+        .isInstanceOfSatisfying(
+            AllEndpointsFailedException.class,
+            e -> assertThat(e.failure()).contains(FailureKind.CONNECTION_REFUSED));
+  }
+
+  @Test
+  void theBackoffOfAnEndpointThatIsNotCapableIsNotWaitedFor() {
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .endpoint(
+                    Loopback.ollama("primary", nodes.primary())
+                        .capabilities(Capability.TOOLS)
+                        .build()));
+    nodes.primary().close();
+    assertThatThrownBy(() -> client.chat(requiring(Capability.TOOLS)))
+        .isInstanceOfSatisfying(
+            AllEndpointsFailedException.class, e -> assertThat(e.retryAfter()).isPresent());
+    assertThatThrownBy(() -> client.chat(requiring(Capability.VISION)))
+        .isInstanceOfSatisfying(
+            AllEndpointsFailedException.class, e -> assertThat(e.retryAfter()).isEmpty());
+  }
+
+  @Test
   void aCallThatNobodyIsCapableOfSaysSo() {
     LlmClient client = nodes.client();
     assertThatThrownBy(() -> client.chat(requiring(Capability.FRONTIER)))

@@ -9,6 +9,7 @@ import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.json.Json;
 import dev.offmeter.internal.wire.ErrorResponse;
 import dev.offmeter.internal.wire.JsonRequest;
+import dev.offmeter.internal.wire.ModelTraits;
 import dev.offmeter.internal.wire.ProbeRequest;
 import dev.offmeter.internal.wire.ProbeResult;
 import dev.offmeter.internal.wire.ProtocolDescriptor;
@@ -18,6 +19,7 @@ import java.io.IOException;
 import java.util.Locale;
 import java.util.Set;
 import okhttp3.HttpUrl;
+import okhttp3.Request;
 
 /**
  * Probes Ollama by {@code /api/version}, {@code /api/ps} and an {@code /api/generate} without a
@@ -84,6 +86,7 @@ public final class OllamaProbes {
             OllamaProbes::readUnload,
             false),
         null,
+        ProbeRequest.description(checks::show, checks::description),
         null);
   }
 
@@ -132,7 +135,7 @@ public final class OllamaProbes {
       }
       if (model.ours) {
         context.onListed(model.context);
-        return withContext(model.context);
+        return withContext(model.context).withTraits(ModelTraits.ofContext(model.context));
       }
     }
     return COLD;
@@ -172,6 +175,19 @@ public final class OllamaProbes {
                         + " num_ctx everywhere",
                     context,
                     wanted)));
+  }
+
+  private Request.Builder show() {
+    return JsonRequest.post(
+        url("api/show"), JSON, out -> out.writeStringField("model", server.model()));
+  }
+
+  private ProbeResult description(ErrorResponse reply) {
+    ProbeResult probeResult =
+        ProbeResult.of(reply, body -> Json.isObjectWith(body, "model_info", "capabilities"));
+    return probeResult.status() == ProbeResult.Status.READY
+        ? probeResult.withTraits(OllamaModelDescription.read(reply.body(), server.options()))
+        : probeResult;
   }
 
   private boolean isOurs(String name) {

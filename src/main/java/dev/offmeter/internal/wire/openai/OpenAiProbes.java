@@ -3,6 +3,7 @@ package dev.offmeter.internal.wire.openai;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
+import dev.offmeter.Capability;
 import dev.offmeter.Dialect;
 import dev.offmeter.FailureKind;
 import dev.offmeter.internal.AttemptException;
@@ -11,12 +12,16 @@ import dev.offmeter.internal.wire.ErrorResponse;
 import dev.offmeter.internal.wire.HttpErrorClassifier;
 import dev.offmeter.internal.wire.InBandError;
 import dev.offmeter.internal.wire.JsonRequest;
+import dev.offmeter.internal.wire.ModelTraits;
 import dev.offmeter.internal.wire.ProbeRequest;
 import dev.offmeter.internal.wire.ProbeResult;
 import dev.offmeter.internal.wire.ProtocolDescriptor;
 import dev.offmeter.internal.wire.ServerProbes;
+import dev.offmeter.internal.wire.TokenCount;
 import dev.offmeter.internal.wire.ollama.OllamaContextWindow;
 import dev.offmeter.internal.wire.ollama.OllamaProbes;
+import java.util.EnumSet;
+import java.util.Set;
 import okhttp3.HttpUrl;
 import org.jspecify.annotations.Nullable;
 
@@ -58,11 +63,41 @@ final class OpenAiProbes {
           ollama.loadModel(),
           null,
           shortest,
+          ollama.modelInfo(),
           OllamaProbes.isOllama(root));
     }
     boolean generic = server.dialect() == Dialect.GENERIC;
     return new ServerProbes(
-        alive, null, null, null, shortest, generic ? OllamaProbes.isOllama(root) : null);
+        alive,
+        null,
+        null,
+        null,
+        shortest,
+        server.dialect() == Dialect.LLAMA_SERVER ? props(root) : null,
+        generic ? OllamaProbes.isOllama(root) : null);
+  }
+
+  /** Asks llama-server, which holds any model to a schema, for the context of one slot. */
+  private static ProbeRequest props(HttpUrl root) {
+    ProbeRequest get = ProbeRequest.get(at(root, "props"), OpenAiProbes::description);
+    return ProbeRequest.description(get.request(), get.reader());
+  }
+
+  private static ProbeResult description(ErrorResponse reply) {
+    String settings = "default_generation_settings";
+    ProbeResult probeResult = ProbeResult.of(reply, body -> Json.isObjectWith(body, settings));
+    if (probeResult.status() != ProbeResult.Status.READY) {
+      return probeResult;
+    }
+    JsonNode props = Json.tree(reply.body());
+    JsonNode vision = props.path("modalities").path("vision");
+    Set<Capability> has = EnumSet.of(Capability.JSON_SCHEMA);
+    Set<Capability> lacks = EnumSet.noneOf(Capability.class);
+    if (vision.isBoolean()) {
+      (vision.booleanValue() ? has : lacks).add(Capability.VISION);
+    }
+    int context = TokenCount.of(props.path(settings).path("n_ctx"));
+    return probeResult.withTraits(new ModelTraits(has, lacks, context));
   }
 
   private static ProbeRequest oneToken(HttpUrl chat, JsonRequest.Body request) {
