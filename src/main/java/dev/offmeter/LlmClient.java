@@ -101,7 +101,13 @@ public final class LlmClient implements AutoCloseable {
     CompositeListener listener = new CompositeListener(settings.listeners);
     BudgetKeeper budgets =
         new BudgetKeeper(settings.budgets, settings.budgetStore(), time, listener);
-    this.meter = new MeterRecorder(time, ZoneId.systemDefault(), baseline, budgets::statuses);
+    this.meter =
+        new MeterRecorder(
+            time,
+            ZoneId.systemDefault(),
+            baseline,
+            Prices.metered(settings.endpoints),
+            budgets::statuses);
     this.failover =
         new FailoverExecutor(
             configs,

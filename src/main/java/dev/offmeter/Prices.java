@@ -2,6 +2,7 @@
 package dev.offmeter;
 
 import dev.offmeter.internal.http.EndpointConfig;
+import dev.offmeter.internal.report.MeteredEndpoint;
 import dev.offmeter.meter.Price;
 import dev.offmeter.meter.PriceList;
 import java.util.ArrayList;
@@ -15,6 +16,22 @@ import org.jspecify.annotations.Nullable;
 /** Finds the prices of a client's endpoints. They and the upkeeps must be in one currency. */
 final class Prices {
   private Prices() {}
+
+  /** Returns the endpoints as the report of a meter knows them. */
+  static List<MeteredEndpoint> metered(List<Endpoint> endpoints) {
+    return endpoints.stream()
+        .map(each -> new MeteredEndpoint(each.name(), kind(each), each.upkeep()))
+        .toList();
+  }
+
+  private static MeteredEndpoint.Kind kind(Endpoint endpoint) {
+    if (!endpoint.isServer()) {
+      return MeteredEndpoint.Kind.FUNCTION;
+    }
+    return endpoint.locality() == Locality.SELF_HOSTED
+        ? MeteredEndpoint.Kind.OWN
+        : MeteredEndpoint.Kind.MANAGED;
+  }
 
   /** Returns the settings with the prices that the list has for those without one. */
   static List<EndpointConfig> add(

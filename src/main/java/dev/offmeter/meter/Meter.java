@@ -17,6 +17,9 @@ public interface Meter {
   /** Returns all that has been counted so far. */
   MeterSnapshot snapshot();
 
+  /** Returns a report of all that has been counted so far, as a page, as text or as CSV. */
+  MeterReport report();
+
   /**
    * Counts an outcome, which is what the money was spent for, such as {@code email-accepted}.
    *

@@ -5,10 +5,13 @@ import dev.offmeter.Attempt;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.guard.BudgetStatus;
 import dev.offmeter.internal.UserCode;
+import dev.offmeter.internal.report.CostReport;
+import dev.offmeter.internal.report.MeteredEndpoint;
 import dev.offmeter.internal.time.MonotonicClock;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.meter.Cost;
 import dev.offmeter.meter.Meter;
+import dev.offmeter.meter.MeterReport;
 import dev.offmeter.meter.MeterSnapshot;
 import dev.offmeter.meter.MeterTotals;
 import dev.offmeter.meter.Price;
@@ -40,6 +43,7 @@ public final class MeterRecorder implements Meter {
   private final MonotonicClock clock;
   private final ZoneId zone;
   private final @Nullable Price baseline;
+  private final List<MeteredEndpoint> endpoints;
   private final Supplier<List<BudgetStatus>> budgets;
   private final Instant since;
   private final MeterRow total = new MeterRow();
@@ -67,17 +71,20 @@ public final class MeterRecorder implements Meter {
    *
    * @param zone whose calendar days are counted by
    * @param baseline the price of what the calls would have cost; null for none
+   * @param endpoints in the order in which they are asked; for the report
    * @param budgets tells the state of the budgets
    */
   public MeterRecorder(
       TimeSource time,
       ZoneId zone,
       @Nullable Price baseline,
+      List<MeteredEndpoint> endpoints,
       Supplier<List<BudgetStatus>> budgets) {
     this.budgets = budgets;
     this.clock = new MonotonicClock(time);
     this.zone = zone;
     this.baseline = baseline;
+    this.endpoints = endpoints;
     this.since = clock.instant();
   }
 
@@ -224,6 +231,11 @@ public final class MeterRecorder implements Meter {
         outcomes.snapshot(LongAdder::sum),
         outcomesByTag.snapshot(
             values -> values.snapshot(counters -> counters.snapshot(LongAdder::sum))));
+  }
+
+  @Override
+  public MeterReport report() {
+    return new CostReport(snapshot(), clock.instant(), zone, endpoints, budgets());
   }
 
   private MeterTotals totals(MeterRow row) {
