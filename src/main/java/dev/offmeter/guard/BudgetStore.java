@@ -8,6 +8,10 @@ import java.util.List;
 /**
  * Keeps the counts of budgets. All calls of a client, by many threads at once, go through one; an
  * implementation that several processes share makes their budgets one.
+ *
+ * <p>A method that throws fails no call: while {@link #reserve} does, endpoints that are not free
+ * are skipped. Methods run on the thread of the call, and must return within milliseconds: their
+ * time is not limited.
  */
 public interface BudgetStore {
   /**

@@ -66,9 +66,10 @@ public interface LlmListener {
 
   /**
    * Called once in each window when a share of a budget's limit is spent: one of {@link
-   * dev.offmeter.guard.Budget#alertAt}, or all of it. A request that did not fit counts as all.
+   * dev.offmeter.guard.Budget#alertAt}, or all of it; and once when a request did not fit, however
+   * little is spent.
    *
-   * @param share of the limit, at most 1
+   * @param share of the limit, at most 1; 1 for a request that did not fit
    */
   default void onBudgetAlert(BudgetStatus budget, double share) {}
 

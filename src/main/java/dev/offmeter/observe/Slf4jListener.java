@@ -102,9 +102,12 @@ public final class Slf4jListener implements LlmListener {
 
   @Override
   public void onBudgetAlert(BudgetStatus budget, double share) {
-    LOG.atWarn()
-        .addKeyValue("budget", budget.budget().name())
-        .log("budget {}: {} % of it are spent", budget, Math.round(share * 100));
+    LoggingEventBuilder line = LOG.atWarn().addKeyValue("budget", budget.budget().name());
+    if (share >= 1 && budget.spent() < budget.budget().limit()) {
+      line.log("budget {}: it has no room for a request", budget);
+    } else {
+      line.log("budget {}: {} % of it are spent", budget, Math.round(share * 100));
+    }
   }
 
   @Override

@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
@@ -25,7 +26,7 @@ public final class BudgetKeeper {
   private static final int MOST_SCOPES = 1_000;
 
   private final List<Budget> budgets;
-  private final BudgetStore store;
+  private final FallibleStore store;
   private final TimeSource time;
   private final LlmListener listener;
 
@@ -38,6 +39,9 @@ public final class BudgetKeeper {
   /** The highest share that each count has alerted at, by its key. */
   private final Map<String, Double> alerted = new ConcurrentHashMap<>();
 
+  /** The keys of the counts in which a request has not fitted, and that have alerted of it. */
+  private final Set<String> refused = ConcurrentHashMap.newKeySet();
+
   /**
    * Creates a keeper.
    *
@@ -46,7 +50,7 @@ public final class BudgetKeeper {
   public BudgetKeeper(
       List<Budget> budgets, BudgetStore store, TimeSource time, LlmListener listener) {
     this.budgets = List.copyOf(budgets);
-    this.store = store;
+    this.store = new FallibleStore(store);
     this.time = time;
     this.listener = listener;
     for (Budget budget : budgets) {
@@ -82,26 +86,31 @@ public final class BudgetKeeper {
    * Reserves.
    *
    * @param lease after which the reservation ends if this process does
+   * @return empty if the store does not work
    */
-  Reserved reserve(List<Claim> claims, Duration lease) {
+  Optional<Reserved> reserve(List<Claim> claims, Duration lease) {
     String name = client + "-" + reservations.incrementAndGet();
     Instant now = now();
-    int refused = store.reserve(name, claims, now, now.plus(lease));
-    return new Reserved(name, refused);
+    return store
+        .reserve(name, claims, now, now.plus(lease))
+        .map(notFitting -> new Reserved(name, notFitting));
   }
 
   /** The outcome of a reservation: its name, and the index of the claim that did not fit or -1. */
-  record Reserved(String name, int refused) {}
+  record Reserved(String name, int notFitting) {}
 
   void settle(String name, List<BudgetScope> scopes, List<Claim> claims, List<Long> used) {
-    store.settle(name, claims, used, now());
+    if (!store.trySettle(name, claims, used, now())) {
+      return;
+    }
     for (int i = 0; i < scopes.size(); i++) {
-      alertIfPassed(scopes.get(i), claims.get(i));
+      BudgetScope scope = scopes.get(i);
+      Claim claim = claims.get(i);
+      status(scope, claim).ifPresent(status -> alertIfPassed(scope, claim, status));
     }
   }
 
-  private void alertIfPassed(BudgetScope scope, Claim claim) {
-    BudgetStatus status = status(scope, claim);
+  private void alertIfPassed(BudgetScope scope, Claim claim, BudgetStatus status) {
     double share = (double) status.spent() / scope.budget().limit();
     for (double alert : scope.budget().alerts()) {
       if (share >= alert) {
@@ -113,11 +122,18 @@ public final class BudgetKeeper {
     }
   }
 
-  /** Alerts that the limit is reached, because a request has not fitted. */
-  BudgetStatus onRefused(BudgetScope scope, Claim claim) {
-    BudgetStatus status = status(scope, claim);
-    alertOnce(claim, status, 1);
-    return status;
+  /**
+   * Alerts that a request has not fitted, unless all is spent anyway. The shares that are spent
+   * later alert all the same.
+   */
+  void onRefused(Claim claim, BudgetStatus status) {
+    if (refused.size() >= MOST_SCOPES) {
+      refused.clear();
+    }
+    boolean allSpent = alerted.getOrDefault(claim.key(), 0.0) >= 1;
+    if (!allSpent && refused.add(claim.key())) {
+      listener.onBudgetAlert(status, 1);
+    }
   }
 
   private void alertOnce(Claim claim, BudgetStatus status, double share) {
@@ -125,24 +141,30 @@ public final class BudgetKeeper {
       alerted.clear();
     }
     Double before = alerted.get(claim.key());
-    if (before == null || before < share) {
-      Double latest = alerted.merge(claim.key(), share, Math::max);
-      if (latest == share) {
-        listener.onBudgetAlert(status, share);
-      }
+    // Put only by the one whose comparison still holds: of two at once, one alerts.
+    boolean first =
+        before == null
+            ? alerted.putIfAbsent(claim.key(), share) == null
+            : before < share && alerted.replace(claim.key(), before, share);
+    if (first) {
+      listener.onBudgetAlert(status, share);
     }
   }
 
-  BudgetStatus status(BudgetScope scope, Claim claim) {
+  /** Returns the state of a count; empty if the store does not work. */
+  Optional<BudgetStatus> status(BudgetScope scope, Claim claim) {
     Instant now = now();
-    return scope.status(store.balance(claim, now), now);
+    return store.balance(claim, now).map(balance -> scope.status(balance, now));
   }
 
-  /** Returns the state of every budget, and of each count that this client has used. */
+  /**
+   * Returns the state of every budget, and of each count that this client has used; none while the
+   * store does not work.
+   */
   public List<BudgetStatus> statuses() {
     Instant now = now();
     return seen.stream()
-        .map(scope -> status(scope, scope.claim(0, now)))
+        .flatMap(scope -> status(scope, scope.claim(0, now)).stream())
         .sorted(
             Comparator.comparing((BudgetStatus status) -> status.budget().name())
                 .thenComparing(BudgetStatus::scope))

@@ -27,6 +27,9 @@ public final class CallBudgets {
   /** Beyond the longest that an attempt may take, before its reservation is given back. */
   private static final Duration LEASE_MARGIN = Duration.ofMinutes(1);
 
+  private static final String STORE_FAILED =
+      "the budget store does not work, and the endpoint is not free";
+
   private final @Nullable BudgetKeeper keeper;
   private final List<BudgetScope> scopes;
   private final boolean streamed;
@@ -73,20 +76,44 @@ public final class CallBudgets {
     Instant now = keeper.now();
     List<Claim> claims = new ArrayList<>(applicable.size());
     applicable.forEach(scope -> claims.add(scope.claim(worst.amount(scope.budget()), now)));
-    BudgetKeeper.Reserved reserved = keeper.reserve(claims, longest.plus(LEASE_MARGIN));
-    int full = reserved.refused();
+    Optional<BudgetKeeper.Reserved> reserved = keeper.reserve(claims, longest.plus(LEASE_MARGIN));
+    if (reserved.isEmpty()) {
+      throwUnlessSentUnasked(applicable, config);
+      return BudgetHold.NOTHING;
+    }
+    int full = reserved.get().notFitting();
     if (full >= 0) {
-      throw refusal(keeper.onRefused(applicable.get(full), claims.get(full)), claims.get(full));
+      throw refusal(keeper, applicable.get(full), claims.get(full));
     }
     applicable.stream().filter(scope -> isOncePerCall(scope.budget())).forEach(counted::add);
-    return new BudgetHold(keeper, reserved.name(), applicable, claims);
+    return new BudgetHold(keeper, reserved.get().name(), applicable, claims);
   }
 
-  private AttemptException refusal(BudgetStatus status, Claim claim) {
-    if (refused == null) {
-      refused = status;
+  private static void throwUnlessSentUnasked(List<BudgetScope> applicable, EndpointConfig config)
+      throws AttemptException {
+    boolean warnsOnly =
+        applicable.stream()
+            .allMatch(scope -> scope.budget().whenExceeded() == Budget.WhenExceeded.WARN);
+    if (!warnsOnly && !isFree(config)) {
+      throw AttemptException.of(FailureKind.BUDGET_EXCEEDED, STORE_FAILED);
     }
-    return AttemptException.of(FailureKind.BUDGET_EXCEEDED, refusalMessage(status, claim));
+  }
+
+  private static boolean isFree(EndpointConfig config) {
+    Price price = config.price();
+    return price != null && price.isFree();
+  }
+
+  private AttemptException refusal(BudgetKeeper keeper, BudgetScope scope, Claim claim) {
+    Optional<BudgetStatus> status = keeper.status(scope, claim);
+    if (status.isEmpty()) {
+      return AttemptException.of(FailureKind.BUDGET_EXCEEDED, STORE_FAILED);
+    }
+    keeper.onRefused(claim, status.get());
+    if (refused == null) {
+      refused = status.get();
+    }
+    return AttemptException.of(FailureKind.BUDGET_EXCEEDED, refusalMessage(status.get(), claim));
   }
 
   /** A call budget of all endpoints counts calls, and not the requests that a call makes. */
@@ -142,9 +169,10 @@ public final class CallBudgets {
       return Optional.empty();
     }
     Claim claim = claim(keeper, scope, config, request);
-    return claim.amount() <= keeper.status(scope, claim).left()
-        ? Optional.empty()
-        : Optional.of(keeper.onRefused(scope, claim));
+    Optional<BudgetStatus> full =
+        keeper.status(scope, claim).filter(status -> claim.amount() > status.left());
+    full.ifPresent(status -> keeper.onRefused(claim, status));
+    return full;
   }
 
   private Claim claim(
@@ -165,9 +193,12 @@ public final class CallBudgets {
       Budget budget = scope.budget();
       if (isUnder(budget, config) && budget.whenExceeded() != Budget.WhenExceeded.WARN) {
         Claim claim = claim(keeper, scope, config, request);
-        BudgetStatus status = keeper.status(scope, claim);
-        if (claim.amount() > status.left()) {
-          return Optional.of(refusalMessage(status, claim));
+        Optional<BudgetStatus> status = keeper.status(scope, claim);
+        if (status.isEmpty() && !isFree(config)) {
+          return Optional.of(STORE_FAILED);
+        }
+        if (status.isPresent() && claim.amount() > status.get().left()) {
+          return Optional.of(refusalMessage(status.get(), claim));
         }
       }
     }
