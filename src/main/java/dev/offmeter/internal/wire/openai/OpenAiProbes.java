@@ -77,7 +77,10 @@ final class OpenAiProbes {
         generic ? OllamaProbes.isOllama(root) : null);
   }
 
-  /** Asks llama-server, which holds any model to a schema, for the context of one slot. */
+  /**
+   * Asks llama-server, which holds any model to a schema, for the context of one slot and whether
+   * the model reads images, as observed on 0.7.0.
+   */
   private static ProbeRequest props(HttpUrl root) {
     ProbeRequest get = ProbeRequest.get(at(root, "props"), OpenAiProbes::description);
     return ProbeRequest.description(get.request(), get.reader());
