@@ -30,7 +30,8 @@ record BudgetScope(Budget budget, String value) {
   /** Returns the count under which a request to any endpoint falls; null if it does not. */
   static @Nullable BudgetScope of(Budget budget, ChatRequest request) {
     if (budget.window().isPerSession()) {
-      return null;
+      String session = request.session().orElse(null);
+      return session == null ? null : of(budget, request, session);
     }
     return of(budget, request, "");
   }

@@ -314,6 +314,18 @@ class BudgetedCallsTest {
   }
 
   @Test
+  void eachSessionHasACountOfItsOwn() {
+    LlmClient client = client(calls(1).perSession());
+    ChatRequest one = REQUEST.toBuilder().session("one").build();
+    ChatRequest two = REQUEST.toBuilder().session("two").build();
+
+    assertThat(client.chat(one).endpoint()).isEqualTo("reserve");
+    assertThat(client.chat(one).endpoint()).isEqualTo("template");
+    assertThat(client.chat(two).endpoint()).isEqualTo("reserve");
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("reserve");
+  }
+
+  @Test
   void severalBudgetsHoldAtOnce() {
     LlmClient client = client(calls(5), Budget.money("money", "0.0035", "USD"));
 
