@@ -5,6 +5,7 @@ import dev.langchain4j.http.client.jdk.JdkHttpClient;
 import dev.langchain4j.model.ollama.OllamaChatModel;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
+import dev.offmeter.guard.Budget;
 import io.github.ollama4j.Ollama;
 import io.github.ollama4j.models.chat.OllamaChatMessageRole;
 import io.github.ollama4j.models.chat.OllamaChatRequest;
@@ -17,7 +18,9 @@ interface Client {
 
   static Client of(String name, String url) {
     return switch (name) {
-      case "offmeter" -> offmeter(url);
+      case "offmeter" -> offmeter(url, LlmClient.builder());
+      case "offmeter-budget" ->
+          offmeter(url, LlmClient.builder().budget(Budget.calls("all", Long.MAX_VALUE / 2)));
       case "okhttp" -> new BareOkHttp(url)::ask;
       case "langchain4j" -> again(langChain4j(url));
       case "ollama4j" -> ollama4j(url);
@@ -26,9 +29,8 @@ interface Client {
     };
   }
 
-  private static Client offmeter(String url) {
-    LlmClient llm =
-        LlmClient.builder().endpoint(Endpoint.ollama("server", url).model("m").build()).build();
+  private static Client offmeter(String url, LlmClient.Builder builder) {
+    LlmClient llm = builder.endpoint(Endpoint.ollama("server", url).model("m").build()).build();
     return prompt -> llm.chat(prompt).text();
   }
 
