@@ -2,7 +2,9 @@
 package dev.offmeter.examples;
 
 import dev.offmeter.ChatRequest;
+import dev.offmeter.Message;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -57,17 +59,20 @@ final class Letter {
 
   private Letter() {}
 
-  /** The facts go to a model as text, and to the template as tags. */
+  /**
+   * The facts go to a model and to the template as lines of text. Only the tone is a tag: what
+   * calls cost is counted by tags and shown in a report, where no customer is to be named.
+   */
   static ChatRequest request(Invoice invoice) {
     Map<String, String> facts = facts(invoice);
     ChatRequest.Builder request =
         ChatRequest.builder().system(TASK).user(lines(facts)).maxTokens(400).temperature(0.4);
-    facts.forEach(request::tag);
-    return request.build();
+    return request.tag("tone", tone(invoice)).build();
   }
 
   static String fromTemplate(ChatRequest request) {
-    Map<String, String> facts = request.tags();
+    List<Message> messages = request.messages();
+    Map<String, String> facts = facts(messages.get(messages.size() - 1).content());
     String template = facts.get("tone").equals("firm") ? FIRM : POLITE;
     return GAP.matcher(template)
         .replaceAll(gap -> Matcher.quoteReplacement(facts.get(gap.group(1))));
@@ -75,7 +80,7 @@ final class Letter {
 
   private static Map<String, String> facts(Invoice invoice) {
     Map<String, String> facts = new LinkedHashMap<>();
-    facts.put("tone", invoice.isFirm() ? "firm" : "polite");
+    facts.put("tone", tone(invoice));
     facts.put("customer", invoice.customer());
     facts.put("invoice", invoice.number());
     facts.put("service", invoice.service());
@@ -84,6 +89,18 @@ final class Letter {
     facts.put("reminders", String.valueOf(invoice.reminders()));
     facts.put("sender", SENDER);
     return facts;
+  }
+
+  /** Each fact is on one line, because no value of an invoice has two. */
+  private static Map<String, String> facts(String lines) {
+    return lines
+        .lines()
+        .map(line -> line.split(": ", 2))
+        .collect(Collectors.toMap(fact -> fact[0], fact -> fact[1]));
+  }
+
+  private static String tone(Invoice invoice) {
+    return invoice.isFirm() ? "firm" : "polite";
   }
 
   private static String lines(Map<String, String> facts) {

@@ -9,6 +9,7 @@ import dev.offmeter.LlmClient;
 import dev.offmeter.observe.Diagnosis;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -38,8 +39,8 @@ public final class PaymentFollowUps {
    * Runs the example.
    *
    * @param args the CSV file, the folder for the drafts, and {@code --stream} to watch them being
-   *     written or {@code --watch} to watch the endpoints; all optional. Or {@code --check} alone,
-   *     to have every endpoint examined
+   *     written or {@code --watch} to watch the endpoints, {@code --report} and a file for a page
+   *     about what it cost; all optional. Or {@code --check} alone, to have every endpoint examined
    */
   public static void main(String[] args) {
     Clock clock = Clock.systemDefaultZone();
@@ -65,6 +66,10 @@ public final class PaymentFollowUps {
                 ? watched(llm, Panel.of(out, environment), folder, csv)
                 : new DraftRun(answers(arguments, llm, environment), folder, out, err).over(csv);
         report.summary();
+        new CostSummary(out, llm.meter().snapshot().total()).print();
+        if (arguments.report().isPresent()) {
+          write(llm.meter().report().html(), arguments.report().get());
+        }
         return report.isFlawless() ? ALL_DRAFTED : SOME_NEED_A_LOOK;
       }
     } catch (CannotRun e) {
@@ -133,6 +138,15 @@ public final class PaymentFollowUps {
     } catch (IOException e) {
       throw new CannotRun("cannot write to " + name, e);
     }
+  }
+
+  private void write(String page, String file) throws CannotRun {
+    try {
+      Files.writeString(path(file), page);
+    } catch (IOException e) {
+      throw new CannotRun("cannot write " + file, e);
+    }
+    out.println("What it cost, on one page: " + file);
   }
 
   private static Path path(String name) throws CannotRun {

@@ -12,6 +12,8 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 final class EndpointTableTest {
@@ -90,7 +92,10 @@ final class EndpointTableTest {
         "",
         Optional.empty(),
         3,
-        latency);
+        latency,
+        Set.of(),
+        Set.of(),
+        OptionalInt.empty());
   }
 
   private static EndpointStatus down(String name, Duration lasting, long nextMillis) {
@@ -105,7 +110,10 @@ final class EndpointTableTest {
         "Connection refused",
         Optional.of(Duration.ofMillis(nextMillis)),
         0,
-        NONE);
+        NONE,
+        Set.of(),
+        Set.of(),
+        OptionalInt.empty());
   }
 
   private static EndpointStatus warming() {
@@ -120,6 +128,9 @@ final class EndpointTableTest {
         "the model is being loaded",
         Optional.empty(),
         1,
-        NONE);
+        NONE,
+        Set.of(),
+        Set.of(),
+        OptionalInt.empty());
   }
 }

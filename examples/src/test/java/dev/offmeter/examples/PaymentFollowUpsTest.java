@@ -91,6 +91,55 @@ final class PaymentFollowUpsTest {
   }
 
   @Test
+  void aBatchEndsWithWhatItCostAndWhatTheReserveWouldHaveCharged() throws Exception {
+    ollama.enqueue(answer("Dear Zoë", "stop", 30));
+    Map<String, String> environment = new HashMap<>(primary());
+    String reserve = "OFFMETER_ENDPOINTS_1_";
+    environment.put(reserve + "NAME", "reserve");
+    environment.put(reserve + "TYPE", "gemini");
+    environment.put(reserve + "MODEL", "a-model");
+    environment.put(reserve + "PRICEIN", "10");
+    environment.put(reserve + "PRICEOUT", "100");
+    environment.put("OFFMETER_BASELINE", "reserve");
+
+    assertThat(run(environment, csv(ZOE))).isEqualTo(PaymentFollowUps.ALL_DRAFTED);
+
+    assertThat(shown(out))
+        .containsPattern("Cost: 0\\.00, compute time: [0-9.]+ s\\R")
+        .contains("The baseline would have charged 0.0032 USD, saved: 0.0032 USD");
+  }
+
+  @Test
+  void aReportIsWrittenThoughNoServerIsReachable() throws Exception {
+    Path report = home.resolve("report.html");
+    List<String> args =
+        List.of("--report", report.toString(), csv(ZOE, URS).toString(), home + "/drafts");
+
+    assertThat(program().run(nothing(), args)).isEqualTo(PaymentFollowUps.ALL_DRAFTED);
+
+    assertThat(shown(out))
+        .contains("Cost: 0.00, compute time: ", "No baseline to compare with")
+        .contains("What it cost, on one page: " + report);
+    assertThat(Files.readString(report))
+        .contains("By tone", "polite", "firm", "</html>")
+        .doesNotContain("Zoë", "zoe@example.com", "4,850.00");
+  }
+
+  @Test
+  void aReportThatCannotBeWrittenIsStatusTwo() throws Exception {
+    List<String> args =
+        List.of("--report", home + "/no/report.html", csv(ZOE).toString(), home + "/drafts");
+
+    assertThat(program().run(nothing(), args)).isEqualTo(PaymentFollowUps.COULD_NOT_RUN);
+    assertThat(shown(err)).contains("cannot write " + home + "/no/report.html: no such file");
+    assertThat(drafts()).hasSize(1);
+
+    assertThat(program().run(nothing(), List.of("--report")))
+        .isEqualTo(PaymentFollowUps.COULD_NOT_RUN);
+    assertThat(shown(err)).contains("--report must be followed by a file; usage: ");
+  }
+
+  @Test
   void answerCutAtTheTokenLimitIsMarkedWhereverItIsSeen() throws Exception {
     run(nothing(), csv(ZOE));
     ollama.enqueue(answer("Dear Zoë, we are", "length", 400));

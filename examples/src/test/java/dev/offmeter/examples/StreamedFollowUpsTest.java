@@ -137,7 +137,8 @@ final class StreamedFollowUpsTest {
     assertThat(run(nothing(), "--strem")).isEqualTo(PaymentFollowUps.COULD_NOT_RUN);
     assertThat(err.toString(UTF_8).strip())
         .isEqualTo(
-            "unknown option --strem; usage: [--stream | --watch] [invoices.csv [folder]], or --check");
+            "unknown option --strem; usage: [--stream | --watch] [--report report.html]"
+                + " [invoices.csv [folder]], or --check");
     assertThat(home.resolve("drafts")).doesNotExist();
   }
 
@@ -148,7 +149,9 @@ final class StreamedFollowUpsTest {
         .singleElement()
         .asString()
         .startsWith("one argument too many: ")
-        .endsWith("; usage: [--stream | --watch] [invoices.csv [folder]], or --check");
+        .endsWith(
+            "; usage: [--stream | --watch] [--report report.html] [invoices.csv [folder]], or"
+                + " --check");
   }
 
   /** The option stands between the two paths: it may stand anywhere. */

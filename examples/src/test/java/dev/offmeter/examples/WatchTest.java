@@ -122,7 +122,7 @@ final class WatchTest {
     assertThat(err.toString(UTF_8).strip())
         .isEqualTo(
             "--stream and --watch both need the end of the screen: choose one; usage: [--stream |"
-                + " --watch] [invoices.csv [folder]], or --check");
+                + " --watch] [--report report.html] [invoices.csv [folder]], or --check");
     assertThat(home.resolve("drafts")).doesNotExist();
   }
 
