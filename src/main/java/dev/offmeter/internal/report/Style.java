@@ -56,9 +56,12 @@ final class Style {
       .key { display: inline-block; width: 1.5rem; height: 0.75rem; margin: 0; }
       .bars { display: grid; gap: 0.35rem; margin: 0.5rem 0; font-size: 0.85rem; overflow-wrap: anywhere; }
       .bars svg { height: 0.5rem; margin: 0; }
+      @media screen and (max-width: 30rem) { text { font-size: 14px; } }
       @media print {
         body { padding: 0; font-size: 10pt; }
         section { break-inside: avoid; }
+        .wide { overflow: visible; }
+        table { font-size: 8pt; }
         rect, circle, line { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
       }
       """;
