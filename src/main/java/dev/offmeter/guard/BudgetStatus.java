@@ -25,7 +25,8 @@ public record BudgetStatus(
     Optional<Instant> projectedExhaustion) {
   /** Returns what is left to be reserved; 0 if the limit was exceeded. */
   public long left() {
-    return Math.max(0, budget.limit() - spent - reserved);
+    // One after the other, because their sum could overflow.
+    return Math.max(0, Math.max(0, budget.limit() - spent) - reserved);
   }
 
   /** Returns one line, such as {@code reserve-month: 12.40 USD of 20.00 USD per month in UTC}. */

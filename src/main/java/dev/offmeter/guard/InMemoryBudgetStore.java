@@ -21,12 +21,19 @@ final class InMemoryBudgetStore implements BudgetStore {
   /** A request that was sent in a window may be settled so long after its end. */
   private static final Duration LONGEST_CALL = Duration.ofHours(24);
 
+  private static final Duration SEARCH = Duration.ofHours(1);
+
   private final ReentrantLock lock = new ReentrantLock();
 
   // Guarded by the lock.
   private final Map<String, Account> accounts = new HashMap<>();
   private final Map<String, Reservation> reservations = new HashMap<>();
   private Instant nextLeaseEnd = Instant.MAX;
+
+  // Old counts are looked for when there are twice as many or an hour has passed, and not at each
+  // request: that would read all of them each time.
+  private int crowded = MANY;
+  private Instant nextSearch = Instant.MIN;
 
   private record Reservation(List<Claim> claims, Instant leaseEnd) {}
 
@@ -35,12 +42,33 @@ final class InMemoryBudgetStore implements BudgetStore {
     private final TreeMap<Long, Long> slices = new TreeMap<>();
     private long spent;
     private long reserved;
-    private Instant windowEnd = Instant.MAX;
+    private Instant windowEnd = Instant.MIN;
+
+    void reserve(long amount) {
+      reserved = sum(reserved, amount);
+    }
 
     void spend(long amount, Claim claim, Instant now) {
-      spent += amount;
+      spent = sum(spent, amount);
       if (!claim.rolling().isZero()) {
-        slices.merge(slice(claim, now), amount, Long::sum);
+        slices.merge(slice(claim, now), amount, Account::sum);
+      }
+    }
+
+    void keepUntil(Instant end) {
+      windowEnd = end.isAfter(windowEnd) ? end : windowEnd;
+    }
+
+    /** A sum that overflowed would leave room for anything. */
+    private static long sum(long one, long other) {
+      return one > Long.MAX_VALUE - other ? Long.MAX_VALUE : one + other;
+    }
+
+    /** Begins anew for a claim after a time in which nobody has kept the count: a session's. */
+    void beginAnewIfEnded(Claim claim, Instant now) {
+      boolean ended = now.isAfter(windowEnd) && now.isBefore(claim.windowEnd());
+      if (ended && reserved == 0 && slices.isEmpty()) {
+        spent = 0;
       }
     }
 
@@ -71,7 +99,7 @@ final class InMemoryBudgetStore implements BudgetStore {
       }
       for (Claim claim : claims) {
         Account account = account(claim, now);
-        account.reserved += claim.amount();
+        account.reserve(claim.amount());
       }
       reservations.put(reservation, new Reservation(claims, leaseEnd));
       nextLeaseEnd = earlier(nextLeaseEnd, leaseEnd);
@@ -83,16 +111,20 @@ final class InMemoryBudgetStore implements BudgetStore {
 
   private boolean fits(Claim claim, Instant now) {
     Account account = account(claim, now);
+    account.beginAnewIfEnded(claim, now);
+    account.keepUntil(claim.windowEnd());
     // Compared by subtraction: a sum could overflow.
-    return claim.amount() <= claim.limit() - account.spent - account.reserved;
+    return claim.amount() <= claim.limit() - Account.sum(account.spent, account.reserved);
   }
 
   private Account account(Claim claim, Instant now) {
-    if (accounts.size() >= MANY) {
+    int counts = accounts.size();
+    if (counts >= MANY && (counts >= crowded || !now.isBefore(nextSearch))) {
       forgetOld(now);
+      crowded = 2 * accounts.size();
+      nextSearch = now.plus(SEARCH);
     }
     Account account = accounts.computeIfAbsent(claim.key(), key -> new Account());
-    account.windowEnd = claim.windowEnd();
     account.forget(claim, now);
     return account;
   }
@@ -130,7 +162,7 @@ final class InMemoryBudgetStore implements BudgetStore {
     for (Claim claim : reservation.claims()) {
       Account account = accounts.get(claim.key());
       if (account != null) {
-        account.reserved -= claim.amount();
+        account.reserved = Math.max(0, account.reserved - claim.amount());
       }
     }
   }
@@ -144,7 +176,9 @@ final class InMemoryBudgetStore implements BudgetStore {
         giveBack(held);
       }
       for (int i = 0; i < claims.size(); i++) {
-        account(claims.get(i), now).spend(used.get(i), claims.get(i), now);
+        Account account = account(claims.get(i), now);
+        account.keepUntil(claims.get(i).windowEnd());
+        account.spend(used.get(i), claims.get(i), now);
       }
     } finally {
       lock.unlock();
@@ -161,6 +195,7 @@ final class InMemoryBudgetStore implements BudgetStore {
         return new Balance(0, 0);
       }
       account.forget(claim, now);
+      account.beginAnewIfEnded(claim, now);
       return new Balance(account.spent, account.reserved);
     } finally {
       lock.unlock();

@@ -83,7 +83,7 @@ final class BudgetVariables {
   private static Budget limited(String name, String limit) {
     Matcher count = COUNT.matcher(limit);
     if (count.matches()) {
-      long number = Long.parseLong(count.group(1)) * factor(count.group(2));
+      long number = number(count.group(1), factor(count.group(2)), limit);
       return count.group(3).equals("tokens")
           ? Budget.tokens(name, number)
           : Budget.calls(name, number);
@@ -96,6 +96,14 @@ final class BudgetVariables {
         .map(time -> Budget.computeTime(name, time))
         .orElseThrow(
             () -> wrong("a limit with its unit such as 20 USD, 2M tokens, 500 calls or 3h", limit));
+  }
+
+  private static long number(String digits, long factor, String limit) {
+    try {
+      return Math.multiplyExact(Long.parseLong(digits), factor);
+    } catch (ArithmeticException e) {
+      throw wrong("at most 9223372036G", limit);
+    }
   }
 
   private static long factor(String prefix) {
@@ -140,7 +148,11 @@ final class BudgetVariables {
     Budget scoped = budget;
     for (String part : scope.strip().split("\\s*,\\s*", -1)) {
       String value = part.substring(part.indexOf(':') + 1);
-      if (part.startsWith("endpoint:") && !value.isBlank()) {
+      boolean ofEndpoint = part.startsWith("endpoint:");
+      if (ofEndpoint ? scoped.endpoint().isPresent() : scoped.tag().isPresent()) {
+        throw wrong("one endpoint and one tag at most", scope);
+      }
+      if (ofEndpoint && !value.isBlank()) {
         scoped = scoped.endpoint(value);
       } else if (part.startsWith("tag:") && !value.isBlank()) {
         int is = value.indexOf('=');

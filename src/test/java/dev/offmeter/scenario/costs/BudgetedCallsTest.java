@@ -303,6 +303,17 @@ class BudgetedCallsTest {
   }
 
   @Test
+  void aSessionHasRoomAgainADayAfterItsLastCall() {
+    LlmClient client = client(calls(1).perSession());
+    ChatRequest one = REQUEST.toBuilder().session("one").build();
+    assertThat(client.chat(one).endpoint()).isEqualTo("reserve");
+    assertThat(client.chat(one).endpoint()).isEqualTo("template");
+
+    time.advance(Duration.ofHours(25));
+    assertThat(client.chat(one).endpoint()).isEqualTo("reserve");
+  }
+
+  @Test
   void onlyCallsWithTheTagFallUnderTheBudget() {
     LlmClient client = client(calls(1).tag("feature", "follow-up"));
     ChatRequest tagged = REQUEST.toBuilder().tag("feature", "follow-up").build();
