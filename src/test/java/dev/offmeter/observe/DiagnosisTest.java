@@ -65,7 +65,7 @@ class DiagnosisTest {
           }
           script.answer(connection, request);
         };
-    return loopback.node(routed).respondToProbesWith(routed);
+    return loopback.node(routed).respondToProbesWith(routed).respondToInquiriesWith(routed);
   }
 
   private static Map<String, Node.Script> ollamaPaths() {

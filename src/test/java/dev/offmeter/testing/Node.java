@@ -22,6 +22,9 @@ public final class Node implements AutoCloseable {
       Pattern.compile(
           "(GET \\S*/(api/version|api/ps|health|readyz|models)|POST \\S*/api/generate) HTTP/1.1");
 
+  private static final Pattern INQUIRY =
+      Pattern.compile("(GET \\S*/props|POST \\S*/api/show) HTTP/1.1");
+
   private volatile ServerSocket server;
   private volatile Thread acceptor;
   private final Set<Socket> open = ConcurrentHashMap.newKeySet();
@@ -32,9 +35,6 @@ public final class Node implements AutoCloseable {
   private volatile Script script;
   private volatile boolean discardRequests;
   private volatile @Nullable SSLSocketFactory tls;
-  private static final Pattern INQUIRY =
-      Pattern.compile("(GET \\S*/props|POST \\S*/api/show) HTTP/1.1");
-
   private final List<Connection.Request> inquiries = new CopyOnWriteArrayList<>();
   private volatile Script respondToInquiriesWith =
       OllamaReplies.status(404, "text/plain", "404 page not found");
