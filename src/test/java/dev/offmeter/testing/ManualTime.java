@@ -19,13 +19,20 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /** Stands still until a test advances it; what falls due runs on the test's thread. */
 public final class ManualTime implements TimeSource {
   private final List<Task<?>> tasks = new ArrayList<>();
   private final Set<Task<?>> checks = ConcurrentHashMap.newKeySet();
-  private volatile long now;
+
+  /**
+   * Only ever grows: a listener may advance time on the call's thread while the test's thread, on
+   * its own way to an earlier moment, waits for what a task has ended.
+   */
+  private final AtomicLong now;
+
   private volatile Instant start = Instant.parse("2026-11-18T12:00:00Z");
 
   /** Starts at zero. */
@@ -35,17 +42,17 @@ public final class ManualTime implements TimeSource {
 
   /** Starts at any moment: the machine's own may be negative. */
   public ManualTime(long nanos) {
-    now = nanos;
+    now = new AtomicLong(nanos);
   }
 
   @Override
   public long nanos() {
-    return now;
+    return now.get();
   }
 
   @Override
   public Instant instant() {
-    return start.plusNanos(now);
+    return start.plusNanos(now.get());
   }
 
   /** Sets the time of day at which this time began, which is in the middle of a day else. */
@@ -65,14 +72,18 @@ public final class ManualTime implements TimeSource {
 
   /** Advances time, and runs each task at its own moment. */
   public void advance(Duration duration) {
-    long end = now + duration.toNanos();
+    long end = now.get() + duration.toNanos();
     for (Task<?> task = nextDue(end); task != null; task = nextDue(end)) {
-      now = Math.max(now, task.due);
+      passTo(task.due);
       task.letLoopbackEndFirst();
       task.run();
       task.awaitWhatItEnds();
     }
-    now = end;
+    passTo(end);
+  }
+
+  private void passTo(long moment) {
+    now.accumulateAndGet(moment, Math::max);
   }
 
   /**
@@ -80,7 +91,7 @@ public final class ManualTime implements TimeSource {
    * advances.
    */
   public void suspendProcess(Duration duration) {
-    now += duration.toNanos();
+    now.addAndGet(duration.toNanos());
   }
 
   /**
@@ -141,7 +152,7 @@ public final class ManualTime implements TimeSource {
 
     Task(Callable<V> work, long limit, @Nullable Purpose purpose) {
       super(work);
-      this.due = now + limit;
+      this.due = now.get() + limit;
       this.limit = limit;
       this.purpose = purpose;
     }
@@ -201,7 +212,7 @@ public final class ManualTime implements TimeSource {
 
     @Override
     public long getDelay(TimeUnit unit) {
-      return unit.convert(due - now, TimeUnit.NANOSECONDS);
+      return unit.convert(due - now.get(), TimeUnit.NANOSECONDS);
     }
 
     @Override
