@@ -83,7 +83,8 @@ public final class ManualTime implements TimeSource {
   }
 
   private void passTo(long moment) {
-    now.accumulateAndGet(moment, Math::max);
+    // Compared by difference: nanoseconds may pass the greatest number on their way.
+    now.accumulateAndGet(moment, (before, then) -> then - before > 0 ? then : before);
   }
 
   /**
