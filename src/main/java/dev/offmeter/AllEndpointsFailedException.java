@@ -83,15 +83,20 @@ public final class AllEndpointsFailedException extends LlmException {
     double seconds = elapsed.toNanos() / 1e9;
     StringBuilder message =
         new StringBuilder(String.format(Locale.ROOT, "no endpoint answered in %.3f s:", seconds));
-    for (int i = 0; i < attempts.size(); i++) {
-      message.append("\n  ").append(i + 1).append(". ").append(attempts.get(i));
-    }
+    appendLines(message, attempts);
     String anchor =
         decisive(attempts)
             .flatMap(attempt -> attempt.openedBy().or(attempt::failure))
             .map(FailureKind::anchor)
             .orElse("");
     return message.append("\nsee ").append(GUIDE).append(anchor).toString();
+  }
+
+  /** Appends a numbered line for each attempt. */
+  static void appendLines(StringBuilder message, List<Attempt> attempts) {
+    for (int i = 0; i < attempts.size(); i++) {
+      message.append("\n  ").append(i + 1).append(". ").append(attempts.get(i));
+    }
   }
 
   private static Optional<Attempt> decisive(List<Attempt> attempts) {

@@ -29,9 +29,7 @@ public final class BudgetExceededException extends LlmException {
 
   private static String message(BudgetStatus budget, List<Attempt> attempts) {
     StringBuilder message = new StringBuilder("budget exceeded: ").append(budget);
-    for (int i = 0; i < attempts.size(); i++) {
-      message.append("\n  ").append(i + 1).append(". ").append(attempts.get(i));
-    }
+    AllEndpointsFailedException.appendLines(message, attempts);
     return message.append("\nsee ").append(FailureKind.BUDGET_EXCEEDED.link()).toString();
   }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.guard;
 
+import dev.offmeter.meter.Cost;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.time.Duration;
 import java.time.ZoneId;
 import java.util.Arrays;
-import java.util.Currency;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -41,7 +41,7 @@ public final class Budget {
   private final WhenExceeded whenExceeded;
   private final List<Double> alerts;
 
-  /** What a budget counts. */
+  /** The units in which a budget counts. */
   public enum Unit {
     /** Money, in a billionth of a unit of the currency. */
     MONEY,
@@ -55,7 +55,7 @@ public final class Budget {
     COMPUTE_TIME
   }
 
-  /** What becomes of a request that does not fit into a budget. */
+  /** The consequence for a request that does not fit into a budget. */
   public enum WhenExceeded {
     /** The endpoint is skipped, and the call goes on to the next. */
     SKIP_ENDPOINT,
@@ -116,7 +116,7 @@ public final class Budget {
    */
   public static Budget money(String name, String amount, String currency) {
     Objects.requireNonNull(amount, "amount");
-    return of(name, Unit.MONEY, nanos(amount), isoCode(currency));
+    return of(name, Unit.MONEY, nanos(amount), Cost.of(BigDecimal.ZERO, currency, "").currency());
   }
 
   private static long nanos(String amount) {
@@ -132,16 +132,6 @@ public final class Budget {
         "amount must be more than 0 and at most 9 billion, with at most 9 decimals, was '"
             + amount
             + "'");
-  }
-
-  private static String isoCode(String currency) {
-    Objects.requireNonNull(currency, "currency");
-    try {
-      return Currency.getInstance(currency).getCurrencyCode();
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException(
-          "currency must be a code of ISO 4217 such as USD, was '" + currency + "'", e);
-    }
   }
 
   /** Returns a budget of input and output tokens; at least 1. */
@@ -311,17 +301,12 @@ public final class Budget {
   /** Returns an amount in {@link #unit()} as it is shown, such as {@code 20.00 USD}. */
   public String shown(long amount) {
     return switch (unit) {
-      case MONEY -> money(amount) + " " + currency;
+      case MONEY -> Cost.of(BigDecimal.valueOf(amount, NANO), currency, "").toString();
       case TOKENS -> amount + " tokens";
       case CALLS -> amount + " calls";
       case COMPUTE_TIME ->
           BigDecimal.valueOf(amount, 3).stripTrailingZeros().toPlainString() + " s";
     };
-  }
-
-  private static String money(long nanos) {
-    BigDecimal value = BigDecimal.valueOf(nanos, NANO).stripTrailingZeros();
-    return (value.scale() < 2 ? value.setScale(2) : value).toPlainString();
   }
 
   /** Returns the name, the limit and the window. */

@@ -48,6 +48,12 @@ public final class ServerReplies {
     return events(openAiPiece(text), openAiEnd("stop"), "[DONE]");
   }
 
+  /** Returns a script for a whole OpenAI-compatible answer with these counts, a JSON object. */
+  public static Node.Script openAi(String text, String usage) {
+    return events(
+        openAiPiece(text), openAiEnd("stop"), "{\"choices\":[],\"usage\":" + usage + "}", "[DONE]");
+  }
+
   /** Returns a script for a whole answer of Gemini. */
   public static Node.Script gemini(String text) {
     return events(

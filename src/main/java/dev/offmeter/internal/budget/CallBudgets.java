@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
 
 /** The budgets under which one call falls. Used by the threads of the call and of its hedge. */
 public final class CallBudgets {
-  /** Those of a call that falls under no budget. */
+  /** The budgets of a call that falls under none. */
   public static final CallBudgets NONE = new CallBudgets(null, List.of(), false);
 
   /** Beyond the longest that an attempt may take, before its reservation is given back. */
@@ -138,8 +138,12 @@ public final class CallBudgets {
 
   /** Returns whether a budget may reject the call before anything is sent. */
   public boolean mayReject() {
-    return scopes.stream()
-        .anyMatch(scope -> scope.budget().whenExceeded() == Budget.WhenExceeded.REJECT);
+    for (BudgetScope scope : scopes) {
+      if (scope.budget().whenExceeded() == Budget.WhenExceeded.REJECT) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /**

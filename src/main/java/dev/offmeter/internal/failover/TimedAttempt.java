@@ -21,11 +21,13 @@ import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.internal.time.TimeSource;
 import java.time.Duration;
 import java.util.EnumSet;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -117,6 +119,9 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
   private volatile boolean reusedConnection;
   private volatile long connectedAt;
   private volatile boolean replied;
+
+  /** The bill of its failure, made by whichever thread ends it first. */
+  private final AtomicReference<@Nullable AttemptBill> failureBill = new AtomicReference<>();
 
   // Written by the thread of a health check, which holds the endpoint's list of waiting attempts.
 
@@ -561,9 +566,19 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
     clocks.onTextEnded();
   }
 
-  /** Returns what this attempt used and costs if it ends with this failure. */
+  /**
+   * Returns what this attempt used and costs if it ends with this failure. The first bill stands:
+   * the winner of a hedged call and the attempt's own thread must count the same.
+   */
   AttemptBill bill(AttemptException failure) {
-    return billing().ofFailure(failure, clocks.isConnected(), pieces, elapsed());
+    AttemptBill before = failureBill.get();
+    if (before != null) {
+      return before;
+    }
+    AttemptBill now = billing().ofFailure(failure, clocks.isConnected(), pieces, elapsed());
+    return failureBill.compareAndSet(null, now)
+        ? now
+        : Objects.requireNonNullElse(failureBill.get(), now);
   }
 
   /** Returns what this attempt used and costs with this answer. */

@@ -115,7 +115,7 @@ final class RepetitionDetector {
     return characters;
   }
 
-  /** Returns how many characters were looked at, for a test of what it costs. */
+  /** Returns how many characters were compared, for a test of the work. */
   long steps() {
     return steps;
   }

@@ -108,14 +108,16 @@ public final class MeterRecorder implements Meter {
         () -> {
           Price known = attempt.cost().isKnown() ? price : null;
           boolean answered = attempt.failure().isEmpty();
+          Day today = today();
           forEachOfEndpoint(
+              today,
               attempt.endpoint(),
               model,
               row -> {
                 row.addCall(answered);
                 row.addAttempt(attempt, known);
               });
-          forEachOfCall(tags, row -> row.addAttempt(attempt, known));
+          forEachOfCall(today, tags, row -> row.addAttempt(attempt, known));
         });
   }
 
@@ -123,35 +125,36 @@ public final class MeterRecorder implements Meter {
   public void onCallAnswered(ChatResponse response, String model, Map<String, String> tags) {
     UserCode.ignore(
         () -> {
-          forEachOfCall(tags, row -> row.addCall(true));
+          Day today = today();
+          forEachOfCall(today, tags, row -> row.addCall(true));
           Attempt last = response.attempts().get(response.attempts().size() - 1);
           Price price = baseline;
           if (price != null && isOfModel(last)) {
             Consumer<MeterRow> add =
                 row -> row.addBaseline(price, last.usage(), last.computeTime());
-            forEachOfEndpoint(last.endpoint(), model, add);
-            forEachOfCall(tags, add);
+            forEachOfEndpoint(today, last.endpoint(), model, add);
+            forEachOfCall(today, tags, add);
           }
         });
   }
 
   /** Counts a call that has failed. */
   public void onCallFailed(Map<String, String> tags) {
-    UserCode.ignore(() -> forEachOfCall(tags, row -> row.addCall(false)));
+    UserCode.ignore(() -> forEachOfCall(today(), tags, row -> row.addCall(false)));
   }
 
-  private void forEachOfCall(Map<String, String> tags, Consumer<MeterRow> add) {
+  private void forEachOfCall(Day today, Map<String, String> tags, Consumer<MeterRow> add) {
     add.accept(total);
-    add.accept(today().all);
+    add.accept(today.all);
     for (Map.Entry<String, String> tag : tags.entrySet()) {
       add.accept(byTag.row(tag.getKey()).row(tag.getValue()));
     }
   }
 
-  private void forEachOfEndpoint(String endpoint, String model, Consumer<MeterRow> add) {
+  private void forEachOfEndpoint(Day today, String endpoint, String model, Consumer<MeterRow> add) {
     add.accept(byEndpoint.row(endpoint));
     add.accept(byModel.row(endpoint + "/" + model));
-    add.accept(today().byEndpoint.row(endpoint));
+    add.accept(today.byEndpoint.row(endpoint));
   }
 
   private Day today() {

@@ -22,7 +22,7 @@ final class MeterRow {
   private final Map<Price, Tallies> attempts = new ConcurrentHashMap<>();
   private final Map<Price, Tallies> baseline = new ConcurrentHashMap<>();
 
-  /** What attempts at one price used, by how certain it is that it is billed as counted. */
+  /** The usage of attempts at one price, by how certain it is that it is billed as counted. */
   private record Tallies(UsageTally reported, UsageTally estimated, UsageTally possiblyBilled) {
     static Tallies empty() {
       return new Tallies(new UsageTally(), new UsageTally(), new UsageTally());

@@ -12,10 +12,16 @@ import dev.offmeter.Message;
  * token, and every digit is a token of Qwen's.
  */
 public final class TokenEstimator {
-  /** What a chat template puts around a message or a tool: role, separators, names of fields. */
+  /**
+   * The tokens that a chat template puts around a message or a tool: role, separators, names of
+   * fields.
+   */
   private static final int PER_PART = 16;
 
-  /** What a template may put before all messages: Llama 3's has some 30 tokens, with the date. */
+  /**
+   * The tokens that a template may put before all messages: Llama 3's has some 30 tokens, with the
+   * date.
+   */
   private static final int TEMPLATE = 64;
 
   private TokenEstimator() {}

@@ -12,7 +12,7 @@ import java.util.Optional;
  * @param upkeep what the machine costs, if that is declared
  */
 public record MeteredEndpoint(String name, Kind kind, Optional<Upkeep> upkeep) {
-  /** Who answers at an endpoint. */
+  /** The kinds of endpoints, by who answers. */
   public enum Kind {
     /** A server on own hardware. */
     OWN("own hardware"),

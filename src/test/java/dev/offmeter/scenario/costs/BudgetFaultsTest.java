@@ -49,11 +49,8 @@ class BudgetFaultsTest {
   private final Node home = loopback.node(OllamaReplies.answering("Dear Mr Home"));
   private final Node reserve =
       loopback.node(
-          ServerReplies.events(
-              ServerReplies.openAiPiece("Dear Ms Kern"),
-              ServerReplies.openAiEnd("stop"),
-              "{\"choices\":[],\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":100}}",
-              "[DONE]"));
+          ServerReplies.openAi(
+              "Dear Ms Kern", "{\"prompt_tokens\":1000,\"completion_tokens\":100}"));
 
   /** Throws an error in the methods that are named. */
   private static final class BrokenStore implements BudgetStore {

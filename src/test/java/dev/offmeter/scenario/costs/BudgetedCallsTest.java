@@ -56,11 +56,7 @@ class BudgetedCallsTest {
       loopback.node(answer("{\"prompt_tokens\":1000,\"completion_tokens\":100}"));
 
   private static Node.Script answer(String usage) {
-    return ServerReplies.events(
-        ServerReplies.openAiPiece("Dear Ms Kern"),
-        ServerReplies.openAiEnd("stop"),
-        "{\"choices\":[],\"usage\":" + usage + "}",
-        "[DONE]");
+    return ServerReplies.openAi("Dear Ms Kern", usage);
   }
 
   private static final ChatRequest REQUEST =

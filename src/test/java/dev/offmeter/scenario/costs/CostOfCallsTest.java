@@ -54,11 +54,7 @@ class CostOfCallsTest {
 
   /** A whole answer of an OpenAI-compatible server with these counts. */
   private static Node.Script answer(String usage) {
-    return ServerReplies.events(
-        ServerReplies.openAiPiece("Dear Ms Kern"),
-        ServerReplies.openAiEnd("stop"),
-        "{\"choices\":[],\"usage\":" + usage + "}",
-        "[DONE]");
+    return ServerReplies.openAi("Dear Ms Kern", usage);
   }
 
   private static Node.Script answer() {

@@ -40,11 +40,8 @@ class MeterTest {
   private final Node home = loopback.node(OllamaReplies.answering("Dear", " Ms Kern"));
   private final Node reserve =
       loopback.node(
-          ServerReplies.events(
-              ServerReplies.openAiPiece("Dear Ms Kern"),
-              ServerReplies.openAiEnd("stop"),
-              "{\"choices\":[],\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":100}}",
-              "[DONE]"));
+          ServerReplies.openAi(
+              "Dear Ms Kern", "{\"prompt_tokens\":1000,\"completion_tokens\":100}"));
 
   private LlmClient.Builder both(LlmClient.Builder builder) {
     return builder
