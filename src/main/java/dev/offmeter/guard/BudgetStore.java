@@ -9,9 +9,14 @@ import java.util.List;
  * Keeps the counts of budgets. All calls of a client, by many threads at once, go through one; an
  * implementation that several processes share makes their budgets one.
  *
- * <p>A method that throws fails no call: while {@link #reserve} does, endpoints that are not free
- * are skipped. Methods run on the thread of the call, and must return within milliseconds: their
- * time is not limited.
+ * <p>A method that throws, or takes longer than a second or than the call has left, fails no call:
+ * then {@link #whenUnavailable()} says what happens. Methods run on other threads than the calls',
+ * many at once, except those of the store in memory; the thread is interrupted when the time is
+ * over, and what it does afterwards is ignored. A reservation that was made too late ends with its
+ * lease.
+ *
+ * <p>All moments are of the asking process's clock. The clocks of processes that share a store must
+ * agree to within some seconds; a lease has a minute of margin for that.
  */
 public interface BudgetStore {
   /**
@@ -33,6 +38,16 @@ public interface BudgetStore {
    */
   record Balance(long spent, long reserved) {}
 
+  /** What happens to a request that falls under a budget while its store does not work. */
+  enum WhenUnavailable {
+    /** Endpoints that are not free are skipped; free ones are asked. */
+    REFUSE_PAID,
+    /** All are asked, as if there were no budget. What they use is not counted. */
+    ALLOW,
+    /** All that fall under the budget are skipped, free ones too. */
+    REFUSE
+  }
+
   /**
    * Reserves all claims, or none if one does not fit, atomically for all threads and processes.
    *
@@ -51,8 +66,26 @@ public interface BudgetStore {
    */
   void settle(String reservation, List<Claim> claims, List<Long> used, Instant now);
 
+  /**
+   * Puts the end of a reservation's lease off. If the lease has ended meanwhile, the claims are
+   * reserved again, even beyond their limits: the request is under way.
+   *
+   * @param claims those that were reserved
+   */
+  void renew(String reservation, List<Claim> claims, Instant now, Instant leaseEnd);
+
   /** Returns the state of a count at a moment; zeros if there is none. */
   Balance balance(Claim claim, Instant now);
+
+  /** Returns what happens while this store does not work. Default: {@code REFUSE_PAID}. */
+  default WhenUnavailable whenUnavailable() {
+    return WhenUnavailable.REFUSE_PAID;
+  }
+
+  /** Returns this store with another answer to what happens while it does not work. */
+  default BudgetStore whenUnavailable(WhenUnavailable whenUnavailable) {
+    return new BudgetStoreWithPolicy(this, whenUnavailable);
+  }
 
   /** Returns a new store in the memory of this process. Its counts begin at 0. */
   static BudgetStore inMemory() {

@@ -97,13 +97,30 @@ final class InMemoryBudgetStore implements BudgetStore {
           return i;
         }
       }
-      for (Claim claim : claims) {
-        Account account = account(claim, now);
-        account.reserve(claim.amount());
-      }
-      reservations.put(reservation, new Reservation(claims, leaseEnd));
-      nextLeaseEnd = earlier(nextLeaseEnd, leaseEnd);
+      hold(reservation, claims, now, leaseEnd);
       return -1;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void hold(String reservation, List<Claim> claims, Instant now, Instant leaseEnd) {
+    for (Claim claim : claims) {
+      account(claim, now).reserve(claim.amount());
+    }
+    reservations.put(reservation, new Reservation(claims, leaseEnd));
+    nextLeaseEnd = earlier(nextLeaseEnd, leaseEnd);
+  }
+
+  @Override
+  public void renew(String reservation, List<Claim> claims, Instant now, Instant leaseEnd) {
+    lock.lock();
+    try {
+      Reservation held = reservations.remove(reservation);
+      if (held != null) {
+        giveBack(held);
+      }
+      hold(reservation, claims, now, leaseEnd);
     } finally {
       lock.unlock();
     }

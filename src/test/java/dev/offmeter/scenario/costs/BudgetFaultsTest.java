@@ -76,6 +76,12 @@ class BudgetFaultsTest {
     }
 
     @Override
+    public void renew(String name, List<Claim> claims, Instant now, Instant leaseEnd) {
+      failIfBroken("renew");
+      works.renew(name, claims, now, leaseEnd);
+    }
+
+    @Override
     public Balance balance(Claim claim, Instant now) {
       failIfBroken("balance");
       return works.balance(claim, now);
