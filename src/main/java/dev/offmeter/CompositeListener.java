@@ -5,6 +5,7 @@ import dev.offmeter.guard.BudgetStatus;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.LlmListener;
+import dev.offmeter.observe.QueueAlert;
 import dev.offmeter.observe.Runaway;
 import dev.offmeter.observe.Slf4jListener;
 import java.util.ArrayList;
@@ -75,6 +76,11 @@ final class CompositeListener implements LlmListener {
   @Override
   public void onEndpointChanged(EndpointChange change) {
     notifyListeners(listener -> listener.onEndpointChanged(change));
+  }
+
+  @Override
+  public void onQueueAlert(QueueAlert alert) {
+    notifyListeners(listener -> listener.onQueueAlert(alert));
   }
 
   @Override

@@ -12,6 +12,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * The status of one endpoint at one moment.
@@ -35,6 +36,8 @@ import java.util.stream.Collectors;
  * @param lacking the capabilities that it lacks, as declared or reported; those in neither set are
  *     unknown, which skips no request except for {@link Capability#FRONTIER}
  * @param contextLength the tokens of its model's context, as declared or reported; empty if unknown
+ * @param queueAlert what the episode began with in which requests wait longer for a first token
+ *     than is usual there; empty while there is none
  */
 public record EndpointStatus(
     String endpoint,
@@ -50,7 +53,8 @@ public record EndpointStatus(
     Latency latency,
     Set<Capability> capabilities,
     Set<Capability> lacking,
-    OptionalInt contextLength) {
+    OptionalInt contextLength,
+    Optional<QueueAlert> queueAlert) {
   /** Copies the sets, in the order of the constants. */
   public EndpointStatus {
     capabilities = ordered(capabilities);
@@ -134,14 +138,21 @@ public record EndpointStatus(
   }
 
   /**
-   * Returns the cause, the origin and the message; without a cause, an overload or that nothing was
-   * asked yet.
+   * Returns the cause, the origin and the message; without a cause, an overload, that requests
+   * wait, or that nothing was asked yet.
    */
   String why() {
     String where = origin.isEmpty() ? "" : " at " + origin;
     return cause
         .map(kind -> kind + where + ": " + message)
-        .orElse(asked ? message : "not asked yet");
+        .orElseGet(() -> asked ? complaints() : "not asked yet");
+  }
+
+  private String complaints() {
+    return Stream.concat(
+            Stream.of(message).filter(text -> !text.isEmpty()),
+            queueAlert.stream().map(alert -> "requests wait: " + alert))
+        .collect(Collectors.joining("; "));
   }
 
   /** Returns how long the endpoint has been in its state, in the two largest units. */

@@ -15,7 +15,7 @@ import java.util.Map;
  *       #onCallFailed} of the same call.
  *   <li>Between them, each {@link #onAttemptStarted} is followed by exactly one {@link
  *       #onAttemptEnded}, and an endpoint that is skipped gives an {@link #onAttemptSkipped}.
- *   <li>{@link #onEndpointChanged} belongs to no call.
+ *   <li>{@link #onEndpointChanged} and {@link #onQueueAlert} belong to no call.
  * </ul>
  *
  * <p>Methods are called on the thread that runs the call (for a stream, the one that reads or
@@ -72,6 +72,15 @@ public interface LlmListener {
    * @param share of the limit, at most 1; 1 for a request that did not fit
    */
   default void onBudgetAlert(BudgetStatus budget, double share) {}
+
+  /**
+   * Called once in each episode in which requests wait longer for a first token than they did at
+   * the same endpoint in like load: when of its last ten answers the middle one waited more than
+   * twice as long as 95 of a hundred before. The episode ends when the middle one is within that
+   * time again, or after two hundred answers, from which on the wait is the usual one. Called after
+   * the events of the call whose answer was the last of the ten.
+   */
+  default void onQueueAlert(QueueAlert alert) {}
 
   /** Called when an endpoint's state has changed. */
   default void onEndpointChanged(EndpointChange change) {}

@@ -21,7 +21,8 @@ import org.slf4j.spi.LoggingEventBuilder;
  * <ul>
  *   <li>WARN when an endpoint goes DOWN, or stays DOWN for another cause than the last one logged;
  *       once for each endpoint that is sent more requests than it can serve, with what to set; for
- *       each answer without end that was stopped; for each alert of a budget.
+ *       each answer without end that was stopped; for each alert of a budget; when requests wait
+ *       longer than is usual for a first token, with what to set.
  *   <li>INFO when an endpoint is UP again, when it loads its model, and when the model could not be
  *       loaded for the cause logged last.
  *   <li>DEBUG for a trial, for one that failed for the cause logged last, each fall-through and
@@ -108,6 +109,17 @@ public final class Slf4jListener implements LlmListener {
     } else {
       line.log("budget {}: {} % of it are spent", budget, Math.round(share * 100));
     }
+  }
+
+  @Override
+  public void onQueueAlert(QueueAlert alert) {
+    LOG.atWarn()
+        .addKeyValue("endpoint", alert.endpoint())
+        .log(
+            "endpoint {} lets requests wait: {}; {}; see docs/troubleshooting.md#queue-alert",
+            named(alert.endpoint(), alert.origin()),
+            alert,
+            alert.advice());
   }
 
   @Override

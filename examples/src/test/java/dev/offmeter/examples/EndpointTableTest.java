@@ -95,7 +95,8 @@ final class EndpointTableTest {
         latency,
         Set.of(),
         Set.of(),
-        OptionalInt.empty());
+        OptionalInt.empty(),
+        Optional.empty());
   }
 
   private static EndpointStatus down(String name, Duration lasting, long nextMillis) {
@@ -113,7 +114,8 @@ final class EndpointTableTest {
         NONE,
         Set.of(),
         Set.of(),
-        OptionalInt.empty());
+        OptionalInt.empty(),
+        Optional.empty());
   }
 
   private static EndpointStatus warming() {
@@ -131,6 +133,7 @@ final class EndpointTableTest {
         NONE,
         Set.of(),
         Set.of(),
-        OptionalInt.empty());
+        OptionalInt.empty(),
+        Optional.empty());
   }
 }

@@ -82,13 +82,17 @@ final class AdaptiveConcurrencyLimit {
    * @param streaming how many of them were streams that had not ended
    * @param begun how many answers had begun before
    * @param ended how many of them had ended
-   * @param alone whether no other call was in flight
+   * @param inFlight how many calls were in flight, itself included
    */
   record EntrySnapshot(
-      long sentAt, long served, int streaming, long begun, long ended, boolean alone) {
+      long sentAt, long served, int streaming, long begun, long ended, int inFlight) {
     /** Returns how many answers were in progress. */
     long answersInProgress() {
       return Math.max(0, begun - ended);
+    }
+
+    boolean isAlone() {
+      return inFlight <= 1;
     }
   }
 
@@ -173,7 +177,7 @@ final class AdaptiveConcurrencyLimit {
   /** Returns the state as a call is sent. */
   EntrySnapshot snapshot(long now) {
     return new EntrySnapshot(
-        now, served.get(), streaming.get(), begun.get(), ended.get(), inFlight.get() <= 1);
+        now, served.get(), streaming.get(), begun.get(), ended.get(), inFlight.get());
   }
 
   private boolean canQueue() {
@@ -245,7 +249,7 @@ final class AdaptiveConcurrencyLimit {
       double parts = (double) attempt / Math.max(1, now - entry.sentAt());
       int most = limit;
       // Another call may have been almost served when this one was sent, so it does not count.
-      long whole = entry.alone() ? since : since - 1;
+      long whole = entry.isAlone() ? since : since - 1;
       boolean grows = most != NONE && (long) (whole * parts) + entry.streaming() > most;
       limit = grows ? most + 1 : most;
       return grows;

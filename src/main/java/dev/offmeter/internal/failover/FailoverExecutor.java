@@ -103,7 +103,8 @@ public final class FailoverExecutor implements AutoCloseable {
             new HealthCheckInterval(random),
             registries,
             admissionQueue,
-            listener::onEndpointChanged);
+            listener::onEndpointChanged,
+            listener::onQueueAlert);
     List<GuardedEndpoint> all = new ArrayList<>();
     for (EndpointConfig config : endpoints) {
       all.add(new GuardedEndpoint(config, openers.apply(config), shared));

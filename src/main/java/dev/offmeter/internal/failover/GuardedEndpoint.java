@@ -17,6 +17,7 @@ import dev.offmeter.internal.health.LatencyWindow;
 import dev.offmeter.internal.health.ModelLoadWaiters;
 import dev.offmeter.internal.health.ProbeRunner;
 import dev.offmeter.internal.health.PromptTruncationDetector;
+import dev.offmeter.internal.health.QueueDetector;
 import dev.offmeter.internal.health.RefusalStreak;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Transport;
@@ -26,6 +27,7 @@ import dev.offmeter.observe.EndpointChange;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.observe.EndpointStatus;
 import dev.offmeter.observe.Explanation;
+import dev.offmeter.observe.QueueAlert;
 import dev.offmeter.observe.Resilience4jRegistries;
 import io.github.resilience4j.bulkhead.BulkheadConfig;
 import io.github.resilience4j.timelimiter.TimeLimiter;
@@ -51,6 +53,7 @@ final class GuardedEndpoint {
   private final AdmissionQueue admissionQueue;
   private final AdaptiveConcurrencyLimit adaptiveLimit;
   private final PromptTruncationDetector truncationDetector;
+  private final QueueDetector queueDetector;
   private final ModelLoadWaiters loadWaiters = new ModelLoadWaiters();
 
   /** True if the last half-open trial was hedged. Written by the one call that makes the trial. */
@@ -64,7 +67,8 @@ final class GuardedEndpoint {
       HealthCheckInterval checkInterval,
       Resilience4jRegistries registries,
       AdmissionQueue admissionQueue,
-      Consumer<EndpointChange> changeListener) {}
+      Consumer<EndpointChange> changeListener,
+      Consumer<QueueAlert> queueListener) {}
 
   GuardedEndpoint(
       EndpointConfig config, Transport.ExchangeFactory exchangeFactory, SharedResources shared) {
@@ -90,6 +94,9 @@ final class GuardedEndpoint {
     this.activity = new EndpointActivity(config.timeouts(), time.nanos());
     ProbeRunner probes = new ProbeRunner(exchangeFactory, time, shared.workers());
     this.truncationDetector = new PromptTruncationDetector(config.name(), probes);
+    this.queueDetector =
+        new QueueDetector(
+            config.name(), config.origin(), config.locality(), shared.queueListener());
     this.adaptiveLimit = new AdaptiveConcurrencyLimit(config, time);
     this.rateLimiter = new RequestRateLimiter(config.requestsPerMinute());
     this.health =
@@ -159,6 +166,10 @@ final class GuardedEndpoint {
 
   LatencyWindow latencies() {
     return latencies;
+  }
+
+  QueueDetector queueDetector() {
+    return queueDetector;
   }
 
   HealthMonitor health() {
@@ -279,7 +290,8 @@ final class GuardedEndpoint {
         traits.lacking(),
         traits.contextLength() == ModelTraits.UNKNOWN_LENGTH
             ? OptionalInt.empty()
-            : OptionalInt.of(traits.contextLength()));
+            : OptionalInt.of(traits.contextLength()),
+        queueDetector.current());
   }
 
   private String overloadMessage() {

@@ -603,12 +603,16 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
   /** Adds its times to the endpoint's, unless they are its connection's or this process's. */
   void recordTimes(LatencyWindow latencies) {
     if (!clocks.hasPaused()) {
-      latencies.add(clocks.firstPiece() - sentAt(), time.nanos() - sentAt());
+      long waited = clocks.firstPiece() - sentAt();
+      latencies.add(waited, time.nanos() - sentAt());
       if (pieces >= MANY_PIECES) {
         endpoint.activity().setBuffered(isBuffered());
       }
       if (clocks.isConnected()) {
         endpoint.health().resendPolicy().onAnswer(clocks.firstPiece() - connectedAt);
+      }
+      if (!endpoint.activity().isBuffered()) {
+        endpoint.queueDetector().onAnswer(waited, entry.inFlight());
       }
     }
   }

@@ -59,7 +59,8 @@ final class GuardedEndpoints {
             new HealthCheckInterval(() -> 0.5),
             FailoverExecutor.emptyRegistries(),
             admissionQueue,
-            change -> {}));
+            change -> {},
+            alert -> {}));
   }
 
   /** Returns the context of a call that knows one endpoint. */
