@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.scenario.limits;
 
-import static dev.offmeter.testing.Loopback.awaitSoon;
 import static dev.offmeter.testing.TwoNodes.primaryStatus;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -22,6 +21,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -145,15 +145,19 @@ class QueueAlertTest {
   void whatAHigherLoadAlwaysTookIsNone() throws Exception {
     LlmClient patient = client(nodes.builder(home -> home.timeout(Duration.ofHours(1))));
     calls(patient, 40, 1000);
+    // What is silent on a new connection is not sent again over another.
+    node.closeIdleConnections();
+    CountDownLatch arrived = new CountDownLatch(1);
     Semaphore held = new Semaphore(0);
     node.respondWith(
         (connection, request) -> {
+          arrived.countDown();
           held.acquireUninterruptibly();
           OllamaReplies.answering("PRIMARY").answer(connection, request);
         });
     CompletableFuture<ChatResponse> beside =
         patient.chatAsync(ChatRequest.builder().user("a reminder").build());
-    awaitSoon(() -> node.requests().size() == 41);
+    arrived.await();
 
     calls(patient, 60, 3000);
     assertThat(alerts).isEmpty();
