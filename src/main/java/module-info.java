@@ -4,6 +4,7 @@
 module dev.offmeter {
   exports dev.offmeter;
   exports dev.offmeter.guard;
+  exports dev.offmeter.integration.jdbc;
   exports dev.offmeter.meter;
   exports dev.offmeter.observe;
 
@@ -15,6 +16,7 @@ module dev.offmeter {
   requires com.fasterxml.jackson.databind;
   requires java.logging;
   requires org.slf4j;
+  requires static transitive java.sql;
   requires static transitive org.jspecify;
   requires static org.yaml.snakeyaml;
 }

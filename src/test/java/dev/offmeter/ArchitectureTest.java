@@ -92,6 +92,7 @@ class ArchitectureTest {
           List.of(VOCABULARY, "internal.json"),
           List.of("internal", VOCABULARY),
           List.of("observe", VOCABULARY),
+          List.of("integration.jdbc", VOCABULARY),
           List.of("internal.time", "internal"),
           List.of("internal.schema", "internal.json", "internal", VOCABULARY),
           List.of("internal.wire", "internal.json", "internal", VOCABULARY),
@@ -299,6 +300,7 @@ class ArchitectureTest {
     String name = named.getName();
     return !named.isPrimitive()
         && !name.startsWith("java.")
+        && !name.startsWith("javax.sql.")
         && !(name.startsWith(ROOT + ".") && PublicApi.isPublic(named));
   }
 
