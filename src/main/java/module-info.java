@@ -5,6 +5,7 @@ module dev.offmeter {
   exports dev.offmeter;
   exports dev.offmeter.guard;
   exports dev.offmeter.integration.jdbc;
+  exports dev.offmeter.integration.redis;
   exports dev.offmeter.meter;
   exports dev.offmeter.observe;
 
@@ -16,6 +17,7 @@ module dev.offmeter {
   requires com.fasterxml.jackson.databind;
   requires java.logging;
   requires org.slf4j;
+  requires static lettuce.core;
   requires static transitive java.sql;
   requires static transitive org.jspecify;
   requires static org.yaml.snakeyaml;

@@ -93,6 +93,7 @@ class ArchitectureTest {
           List.of("internal", VOCABULARY),
           List.of("observe", VOCABULARY),
           List.of("integration.jdbc", VOCABULARY),
+          List.of("integration.redis", VOCABULARY),
           List.of("internal.time", "internal"),
           List.of("internal.schema", "internal.json", "internal", VOCABULARY),
           List.of("internal.wire", "internal.json", "internal", VOCABULARY),
@@ -292,7 +293,11 @@ class ArchitectureTest {
     assertThat(leaks)
         .containsExactly(
             "public dev.offmeter.LlmClient$Builder dev.offmeter.LlmClient$Builder"
-                + ".httpClient(okhttp3.OkHttpClient): okhttp3.OkHttpClient");
+                + ".httpClient(okhttp3.OkHttpClient): okhttp3.OkHttpClient",
+            "public dev.offmeter.integration.redis.RedisBudgetStore(io.lettuce.core.RedisClient):"
+                + " io.lettuce.core.RedisClient",
+            "public dev.offmeter.integration.redis.RedisBudgetStore(io.lettuce.core.RedisClient,"
+                + "java.lang.String): io.lettuce.core.RedisClient");
   }
 
   /** Returns whether a caller would depend on something that is not this project's API. */
@@ -361,14 +366,25 @@ class ArchitectureTest {
   }
 
   @Test
-  void thePublicApiHasTwentyTypesInTheRootAndTwentyFiveBeside() {
+  void onlyTheStoreInRedisKnowsLettuce() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("dev.offmeter.integration.redis")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("io.lettuce..")
+        .check(MAIN);
+  }
+
+  @Test
+  void thePublicApiHasTwentyTypesInTheRootAndTwentySixBeside() {
     Set<String> root = new HashSet<>();
     Set<String> beside = new HashSet<>();
     PublicApi.types(MAIN)
         .filter(type -> type.getDeclaringClass() == null)
         .forEach(type -> (type.getPackageName().equals(ROOT) ? root : beside).add(type.getName()));
     assertThat(root).hasSize(20);
-    assertThat(beside).hasSize(25);
+    assertThat(beside).hasSize(26);
   }
 
   @Test

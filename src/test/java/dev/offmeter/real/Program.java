@@ -10,7 +10,8 @@ import java.util.stream.Stream;
 /** A server program that the tests start themselves. */
 enum Program {
   LLAMA_SERVER("llama-server", ".ci/llama-server", List.of(".servers")),
-  NGINX("nginx", ".ci/nginx", List.of("/usr/sbin", ".servers/nginx/usr/sbin"));
+  NGINX("nginx", ".ci/nginx", List.of("/usr/sbin", ".servers/nginx/usr/sbin")),
+  REDIS_SERVER("redis-server", ".ci/redis", List.of(".servers"));
 
   private final String command;
   private final String installation;
