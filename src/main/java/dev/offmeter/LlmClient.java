@@ -18,9 +18,11 @@ import dev.offmeter.internal.meter.MeterRecorder;
 import dev.offmeter.internal.schema.RecordSchema;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.internal.time.TimeSource;
+import dev.offmeter.internal.usagelog.UsageLogWriter;
 import dev.offmeter.meter.Meter;
 import dev.offmeter.meter.Price;
 import dev.offmeter.meter.PriceList;
+import dev.offmeter.meter.UsageLog;
 import dev.offmeter.observe.ClientStatus;
 import dev.offmeter.observe.Diagnosis;
 import dev.offmeter.observe.EndpointStatus;
@@ -78,9 +80,14 @@ public final class LlmClient implements AutoCloseable {
   private final TimeSource time;
   private final ExecutorService workers;
   private final Transport transport;
+  private final @Nullable UsageLogWriter usageLog;
   private final MeterRecorder meter;
   private final FailoverExecutor failover;
   private final Set<CancellationToken> running = ConcurrentHashMap.newKeySet();
+
+  /** Completed when the client is closed and no call is running any more. */
+  private final CompletableFuture<Void> callsEnded = new CompletableFuture<>();
+
   private volatile boolean closed;
 
   private LlmClient(Builder settings) {
@@ -101,13 +108,18 @@ public final class LlmClient implements AutoCloseable {
     CompositeListener listener = new CompositeListener(settings.listeners);
     BudgetKeeper budgets =
         new BudgetKeeper(settings.budgets, settings.budgetStore(), time, listener);
+    this.usageLog =
+        settings.usageLog == null
+            ? null
+            : new UsageLogWriter(settings.usageLog, settings.usageLogSpill, time);
     this.meter =
         new MeterRecorder(
             time,
             ZoneId.systemDefault(),
             baseline,
             Prices.metered(settings.endpoints),
-            budgets::statuses);
+            budgets::statuses,
+            usageLog);
     this.failover =
         new FailoverExecutor(
             configs,
@@ -458,9 +470,16 @@ public final class LlmClient implements AutoCloseable {
   private void onCallEnded(CancellationToken token) {
     running.remove(token);
     if (closed) {
+      endIfNoneRuns();
       // Closed again, because the last call's connection may have returned to the pool after the
       // others were closed.
       UserCode.ignore(transport::close);
+    }
+  }
+
+  private void endIfNoneRuns() {
+    if (running.isEmpty()) {
+      callsEnded.complete(null);
     }
   }
 
@@ -578,6 +597,10 @@ public final class LlmClient implements AutoCloseable {
    * shared by all clients in the JVM, and end within a minute. An {@link OkHttpClient} of yours
    * stays open. Closing again has no effect.
    *
+   * <p>With a {@link Builder#usageLog} it waits at most 1 s for the calls to end, 5 s for the log
+   * to take the rows that are left, and 1 s for the spill file, without ending at an interrupt.
+   * What the log has not taken by then is spilled, or lost and counted.
+   *
    * <p>A server that loads its model on demand stops loading when the load is ended: a program that
    * ends before its model is loaded finds it cold again the next time.
    */
@@ -590,6 +613,10 @@ public final class LlmClient implements AutoCloseable {
     }
     UserCode.ignore(failover::close);
     UserCode.ignore(workers::shutdown);
+    if (usageLog != null) {
+      endIfNoneRuns();
+      usageLog.close(callsEnded);
+    }
     UserCode.ignore(time::close);
     UserCode.ignore(transport::close);
   }
@@ -615,6 +642,8 @@ public final class LlmClient implements AutoCloseable {
     private @Nullable Price baselinePrice;
     private final List<Budget> budgets = new ArrayList<>();
     private @Nullable BudgetStore budgetStore;
+    private @Nullable UsageLog usageLog;
+    private @Nullable Path usageLogSpill;
     private @Nullable TimeSource time;
     private @Nullable ExecutorService workers;
 
@@ -635,6 +664,8 @@ public final class LlmClient implements AutoCloseable {
       baselinePrice = other.baselinePrice;
       budgets.addAll(other.budgets);
       budgetStore = other.budgetStore;
+      usageLog = other.usageLog;
+      usageLogSpill = other.usageLogSpill;
       time = other.time;
       workers = other.workers;
     }
@@ -652,7 +683,7 @@ public final class LlmClient implements AutoCloseable {
 
     /**
      * Adds what {@code environment} configures: endpoints, and the deadline, hedging, token limits,
-     * prices, baseline and budgets if set.
+     * prices, baseline, budgets and the usage log if set.
      */
     public Builder fromEnv(Map<String, String> environment) {
       Environment read = Environment.read(environment, LiteLlmConfig::read);
@@ -661,6 +692,7 @@ public final class LlmClient implements AutoCloseable {
       read.prices().ifPresent(this::prices);
       read.baseline().ifPresent(this::baseline);
       read.budgets().forEach(this::budget);
+      read.usageLog().ifPresent(this::usageLog);
       read.maxTokens().ifPresent(tokens -> defaults(request -> request.maxTokens(tokens)));
       read.maxTokensAtMost().ifPresent(this::maxTokensAtMost);
       read.maxRepeatsPerSession().ifPresent(this::maxRepeatsPerSession);
@@ -830,6 +862,30 @@ public final class LlmClient implements AutoCloseable {
       return budgetStore == null ? BudgetStore.inMemory() : budgetStore;
     }
 
+    /**
+     * Sets the log that gets a row for each attempt that has ended, without prompt and answer. It
+     * is written in the background: no call waits for it or fails with it. Default: none.
+     */
+    public Builder usageLog(UsageLog usageLog) {
+      this.usageLog = Objects.requireNonNull(usageLog, "usageLog");
+      return this;
+    }
+
+    /**
+     * Sets a file, of at most 64 MiB, for rows of which there are more than 10,000 in memory
+     * because the {@link #usageLog} does not work or is too slow, and for those that it has not
+     * taken when the client is closed. They are handed over, and removed, when it works again: by
+     * this client or by the next with this file. Only one client at a time uses a spill file; rows
+     * of another are lost instead. Default: none, so that such rows are lost.
+     *
+     * @param file is created, for its owner only, when it is needed
+     * @throws IllegalArgumentException if the file cannot be written
+     */
+    public Builder usageLogSpill(Path file) {
+      this.usageLogSpill = UsageLogWriter.checkedSpill(Objects.requireNonNull(file, "file"));
+      return this;
+    }
+
     /** Adds a listener; the one that writes the log stays. */
     public Builder listener(LlmListener listener) {
       listeners.add(Objects.requireNonNull(listener, "listener"));
@@ -879,8 +935,9 @@ public final class LlmClient implements AutoCloseable {
      *     can have, two have one name, a default of {@code maxTokens} is above {@code
      *     maxTokensAtMost}, an endpoint's first-token limit is longer than the timeout that its
      *     position in the list gives it, there is a {@code maxHedgedShare} without a {@code
-     *     hedgeAfter}, prices or upkeeps are in two currencies, the baseline has no price, or a
-     *     library that it needs is missing or too old
+     *     hedgeAfter}, a {@code usageLogSpill} without a {@code usageLog}, prices or upkeeps are in
+     *     two currencies, the baseline has no price, or a library that it needs is missing or too
+     *     old
      */
     public LlmClient build() {
       if (endpoints.isEmpty()) {
@@ -888,6 +945,9 @@ public final class LlmClient implements AutoCloseable {
       }
       if (maxHedgedShare != null && hedgeAfter == null) {
         throw new IllegalStateException("maxHedgedShare must have a hedgeAfter: hedging is off");
+      }
+      if (usageLogSpill != null && usageLog == null) {
+        throw new IllegalStateException("usageLogSpill must have a usageLog: there is none");
       }
       Set<String> names = new HashSet<>();
       for (Endpoint endpoint : endpoints) {

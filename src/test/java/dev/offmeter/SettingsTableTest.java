@@ -405,6 +405,16 @@ class SettingsTableTest {
             "[none](budgets.md)",
             "names differ; of money only with prices"),
         Row.of(code("budgetStore(BudgetStore)"), "", "in memory", ""),
+        Row.of(
+            code("usageLog(UsageLog)"),
+            code("OFFMETER_USAGELOG"),
+            "[none](usage-log.md)",
+            "the variable: a file that can be written"),
+        Row.of(
+            code("usageLogSpill(Path)"),
+            "",
+            "[none](usage-log.md#when-it-does-not-work)",
+            rule(() -> LlmClient.builder().usageLogSpill(Path.of("/"))) + "; needs a `usageLog`"),
         Row.of(code("listener(LlmListener)"), "", "none", ""),
         Row.of(code("httpClient(OkHttpClient)"), "", "a new one", ""));
   }

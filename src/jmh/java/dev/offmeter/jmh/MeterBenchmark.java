@@ -44,7 +44,7 @@ public class MeterBenchmark {
     time = TimeSource.system();
     endpointPrice =
         price.equals("free") ? Price.free() : Price.perMillionTokens("USD", "0.30", "2.50");
-    meter = new MeterRecorder(time, ZoneOffset.UTC, null, List.of(), List::of);
+    meter = new MeterRecorder(time, ZoneOffset.UTC, null, List.of(), List::of, null);
   }
 
   @TearDown

@@ -4,6 +4,7 @@ package dev.offmeter.meter;
 import dev.offmeter.guard.BudgetStatus;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Counts what the calls of one client use and cost, in memory, since the client was built. Holds no
@@ -34,6 +35,9 @@ public interface Meter {
    * by session, that of each count that this client has used, at most 1,000.
    */
   List<BudgetStatus> budgets();
+
+  /** Returns how many rows the usage log has taken, and how many wait; empty without one. */
+  Optional<UsageLogStatus> usageLog();
 
   /** Counts an outcome with tags; see {@link #outcome(String, String...)}. */
   void outcome(String name, Map<String, String> tags);

@@ -15,7 +15,7 @@ public final class Metering {
 
   /** Returns a meter without a baseline. */
   public static MeterRecorder meter(TimeSource time) {
-    return new MeterRecorder(time, ZoneOffset.UTC, null, List.of(), List::of);
+    return new MeterRecorder(time, ZoneOffset.UTC, null, List.of(), List::of, null);
   }
 
   /** Returns a keeper of no budget. */

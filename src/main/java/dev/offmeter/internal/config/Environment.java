@@ -4,6 +4,7 @@ package dev.offmeter.internal.config;
 import dev.offmeter.Endpoint;
 import dev.offmeter.guard.Budget;
 import dev.offmeter.meter.PriceList;
+import dev.offmeter.meter.UsageLog;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -40,6 +41,7 @@ public final class Environment {
   private static final String MAX_REPEATS = "OFFMETER_MAXREPEATSPERSESSION";
   private static final String PRICES = "OFFMETER_PRICES";
   private static final String BASELINE = "OFFMETER_BASELINE";
+  private static final String USAGE_LOG = "OFFMETER_USAGELOG";
   private static final Set<String> SINGLE =
       Set.of(
           DEADLINE,
@@ -51,7 +53,8 @@ public final class Environment {
           MAX_REPEATS,
           CLEAR_TEXT,
           PRICES,
-          BASELINE);
+          BASELINE,
+          USAGE_LOG);
 
   private final List<Endpoint> endpoints;
   private final @Nullable Duration deadline;
@@ -62,6 +65,7 @@ public final class Environment {
   private final @Nullable PriceList prices;
   private final @Nullable String baseline;
   private final List<Budget> budgets;
+  private final @Nullable UsageLog usageLog;
 
   private Environment(
       List<Endpoint> endpoints,
@@ -72,8 +76,10 @@ public final class Environment {
       OptionalInt maxRepeatsPerSession,
       @Nullable PriceList prices,
       @Nullable String baseline,
-      List<Budget> budgets) {
+      List<Budget> budgets,
+      @Nullable UsageLog usageLog) {
     this.budgets = budgets;
+    this.usageLog = usageLog;
     this.prices = prices;
     this.baseline = baseline;
     this.endpoints = List.copyOf(endpoints);
@@ -132,7 +138,8 @@ public final class Environment {
         variables.containsKey(BASELINE)
             ? new EndpointVariables(variables, "").require(BASELINE)
             : null,
-        BudgetVariables.read(variables));
+        BudgetVariables.read(variables),
+        usageLog(variables));
   }
 
   private static @Nullable Duration span(Map<String, String> variables, String name) {
@@ -157,6 +164,22 @@ public final class Environment {
   private static @Nullable PriceList prices(Map<String, String> variables) {
     EndpointVariables own = new EndpointVariables(variables, "");
     return own.get(PRICES) == null ? null : PriceList.of(path(PRICES, own.require(PRICES)));
+  }
+
+  private static @Nullable UsageLog usageLog(Map<String, String> variables) {
+    EndpointVariables own = new EndpointVariables(variables, "");
+    if (own.get(USAGE_LOG) == null) {
+      return null;
+    }
+    String text = own.require(USAGE_LOG);
+    try {
+      return UsageLog.file(Path.of(text));
+    } catch (InvalidPathException e) {
+      throw new IllegalArgumentException(USAGE_LOG + " must be a path, was '" + text + "'", e);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          USAGE_LOG + " must name a file that can be written, was '" + text + "'", e);
+    }
   }
 
   private static void rejectMixture(
@@ -236,6 +259,11 @@ public final class Environment {
   /** Returns the endpoint whose price counts as what a call would have cost, if set. */
   public Optional<String> baseline() {
     return Optional.ofNullable(baseline);
+  }
+
+  /** Returns the log of attempts, if set. */
+  public Optional<UsageLog> usageLog() {
+    return Optional.ofNullable(usageLog);
   }
 
   /** Returns the budgets. */

@@ -60,8 +60,8 @@ final class IndexedScheme {
             name
                 + " is not a known variable; use OFFMETER_DEADLINE, OFFMETER_HEDGE_AFTER,"
                 + " OFFMETER_MAXTOKENS, OFFMETER_MAXTOKENSATMOST, OFFMETER_MAXREPEATSPERSESSION,"
-                + " OFFMETER_PRICES, OFFMETER_BASELINE, OFFMETER_CONFIG, OFFMETER_CONFIG_MODEL,"
-                + " OFFMETER_CLEARTEXT, OFFMETER_ENDPOINTS_<n>_<key> or OFFMETER_BUDGETS_<n>_<key>");
+                + " OFFMETER_PRICES, OFFMETER_BASELINE, OFFMETER_USAGELOG, OFFMETER_CONFIG,"
+                + " OFFMETER_CONFIG_MODEL, OFFMETER_CLEARTEXT, OFFMETER_ENDPOINTS_<n>_<key> or OFFMETER_BUDGETS_<n>_<key>");
       }
       return Optional.empty();
     }

@@ -4,6 +4,7 @@ package dev.offmeter.internal.failover;
 import dev.offmeter.AllEndpointsFailedException;
 import dev.offmeter.Attempt;
 import dev.offmeter.BudgetExceededException;
+import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmException;
@@ -34,6 +35,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class CallRecorder {
   private final long call;
+  private final ChatRequest request;
+  private final boolean streamed;
   private final Map<String, String> tags;
   private final LlmListener listener;
   private final MeterRecorder meter;
@@ -46,19 +49,29 @@ final class CallRecorder {
   private final List<Attempt> attempts = new ArrayList<>(2);
   private final List<StartedAttempt> running = new ArrayList<>(2);
   private @Nullable Attempt lastUnanswered;
+  private int started;
   private boolean ended;
   private boolean answered;
 
-  private record StartedAttempt(EndpointConfig config, TimedAttempt attempt, long since) {}
+  /**
+   * An attempt that is running.
+   *
+   * @param number in the order in which they began, from 1
+   */
+  private record StartedAttempt(
+      EndpointConfig config, TimedAttempt attempt, int number, long since) {}
 
   CallRecorder(
       long call,
-      Map<String, String> tags,
+      ChatRequest request,
+      boolean streamed,
       TimeSource time,
       LlmListener listener,
       MeterRecorder meter) {
     this.call = call;
-    this.tags = tags;
+    this.request = request;
+    this.streamed = streamed;
+    this.tags = request.tags();
     this.time = time;
     this.listener = listener;
     this.meter = meter;
@@ -80,7 +93,8 @@ final class CallRecorder {
 
   private boolean recordStart(EndpointConfig config, TimedAttempt attempt) {
     reportFallback(config.name());
-    running.add(new StartedAttempt(config, attempt, time.nanos()));
+    started++;
+    running.add(new StartedAttempt(config, attempt, started, time.nanos()));
     listener.onAttemptStarted(call, config.name(), config.model());
     return true;
   }
@@ -137,18 +151,24 @@ final class CallRecorder {
 
   /** Records an end once: the first answer has recorded the end of the others. */
   private Attempt recordEnd(EndpointConfig config, AttemptException failure, Duration elapsed) {
-    StartedAttempt started = removeRunning(config);
-    if (started == null) {
+    StartedAttempt begun = removeRunning(config);
+    if (begun == null) {
       return toAttempt(config, failure, elapsed);
     }
-    AttemptBill bill = started.attempt().bill(failure);
+    AttemptBill bill = begun.attempt().bill(failure);
     Attempt attempt = addAttempt(billed(toAttempt(config, failure, elapsed).toBuilder(), bill));
-    meter.onAttemptEnded(attempt, config.model(), config.price(), tags);
+    meterEnd(config, attempt, begun);
     listener.onAttemptEnded(call, attempt);
     if (failure.kind() == FailureKind.RUNAWAY) {
-      listener.onRunawayStopped(call, runaway(config, started.attempt().partialAnswer()));
+      listener.onRunawayStopped(call, runaway(config, begun.attempt().partialAnswer()));
     }
     return attempt;
+  }
+
+  private void meterEnd(EndpointConfig config, Attempt attempt, @Nullable StartedAttempt begun) {
+    meter.onAttemptEnded(attempt, config.model(), config.price(), tags);
+    int number = begun == null ? started : begun.number();
+    meter.logAttempt(call, number, request, config.model(), streamed, attempt);
   }
 
   private static Runaway runaway(EndpointConfig config, PartialAnswer answer) {
@@ -160,10 +180,10 @@ final class CallRecorder {
   }
 
   private @Nullable StartedAttempt removeRunning(EndpointConfig config) {
-    for (StartedAttempt started : running) {
-      if (started.config().name().equals(config.name())) {
-        running.remove(started);
-        return started;
+    for (StartedAttempt begun : running) {
+      if (begun.config().name().equals(config.name())) {
+        running.remove(begun);
+        return begun;
       }
     }
     return null;
@@ -264,7 +284,7 @@ final class CallRecorder {
   private ChatResponse complete(EndpointConfig config, ChatResponse response) {
     ended = true;
     answered = true;
-    StartedAttempt unused = removeRunning(config);
+    StartedAttempt begun = removeRunning(config);
     Attempt attempt = response.attempts().get(response.attempts().size() - 1);
     ChatResponse whole = response;
     if (!running.isEmpty()) {
@@ -272,7 +292,7 @@ final class CallRecorder {
       whole = response.toBuilder().attempts(attemptsWith(attempt)).build();
     }
     attempts.add(attempt);
-    meter.onAttemptEnded(attempt, config.model(), config.price(), tags);
+    meterEnd(config, attempt, begun);
     meter.onCallAnswered(whole, config.model(), tags);
     listener.onAttemptEnded(call, attempt);
     listener.onCallAnswered(call, whole);

@@ -221,7 +221,7 @@ public final class FailoverExecutor implements AutoCloseable {
    */
   public LlmException notStarted(ChatRequest request, long made) {
     long now = time.nanos();
-    CallRecorder recorder = newRecorder(request);
+    CallRecorder recorder = newRecorder(request, false);
     for (GuardedEndpoint endpoint : endpoints) {
       Attempt unused = recorder.attemptSkipped(endpoint.config(), notStarted(request, endpoint));
     }
@@ -231,7 +231,7 @@ public final class FailoverExecutor implements AutoCloseable {
 
   /** Reports a call that is rejected before it begins, and returns its exception. */
   public LlmException reject(ChatRequest request, LlmException rejection) {
-    return newRecorder(request).rejected(rejection);
+    return newRecorder(request, false).rejected(rejection);
   }
 
   private static AttemptException notStarted(ChatRequest request, GuardedEndpoint endpoint) {
@@ -274,8 +274,8 @@ public final class FailoverExecutor implements AutoCloseable {
         : Deadline.setAt(time, made, limit);
   }
 
-  private CallRecorder newRecorder(ChatRequest request) {
-    return new CallRecorder(calls.incrementAndGet(), request.tags(), time, listener, meter);
+  private CallRecorder newRecorder(ChatRequest request, boolean streamed) {
+    return new CallRecorder(calls.incrementAndGet(), request, streamed, time, listener, meter);
   }
 
   private FailoverCall newCall(
@@ -291,7 +291,7 @@ public final class FailoverExecutor implements AutoCloseable {
             request,
             deadline,
             token,
-            newRecorder(request),
+            newRecorder(request, sink != StreamSink.NONE),
             sink,
             validator,
             time,

@@ -2,6 +2,7 @@
 package dev.offmeter.internal.meter;
 
 import dev.offmeter.Attempt;
+import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.guard.BudgetStatus;
 import dev.offmeter.internal.UserCode;
@@ -9,12 +10,14 @@ import dev.offmeter.internal.report.CostReport;
 import dev.offmeter.internal.report.MeteredEndpoint;
 import dev.offmeter.internal.time.MonotonicClock;
 import dev.offmeter.internal.time.TimeSource;
+import dev.offmeter.internal.usagelog.UsageLogWriter;
 import dev.offmeter.meter.Cost;
 import dev.offmeter.meter.Meter;
 import dev.offmeter.meter.MeterReport;
 import dev.offmeter.meter.MeterSnapshot;
 import dev.offmeter.meter.MeterTotals;
 import dev.offmeter.meter.Price;
+import dev.offmeter.meter.UsageLogStatus;
 import java.time.Instant;
 import java.time.LocalDate;
 import java.time.ZoneId;
@@ -22,6 +25,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.LongAdder;
@@ -45,6 +49,7 @@ public final class MeterRecorder implements Meter {
   private final @Nullable Price baseline;
   private final List<MeteredEndpoint> endpoints;
   private final Supplier<List<BudgetStatus>> budgets;
+  private final @Nullable UsageLogWriter usageLog;
   private final Instant since;
   private final MeterRow total = new MeterRow();
   private final BoundedRows<String, MeterRow> byEndpoint = rows(MOST_MODELS);
@@ -73,14 +78,17 @@ public final class MeterRecorder implements Meter {
    * @param baseline the price of what the calls would have cost; null for none
    * @param endpoints in the order in which they are asked; for the report
    * @param budgets tells the state of the budgets
+   * @param usageLog takes a row for each attempt; null for none
    */
   public MeterRecorder(
       TimeSource time,
       ZoneId zone,
       @Nullable Price baseline,
       List<MeteredEndpoint> endpoints,
-      Supplier<List<BudgetStatus>> budgets) {
+      Supplier<List<BudgetStatus>> budgets,
+      @Nullable UsageLogWriter usageLog) {
     this.budgets = budgets;
+    this.usageLog = usageLog;
     this.clock = new MonotonicClock(time);
     this.zone = zone;
     this.baseline = baseline;
@@ -119,6 +127,19 @@ public final class MeterRecorder implements Meter {
               });
           forEachOfCall(today, tags, row -> row.addAttempt(attempt, known));
         });
+  }
+
+  /**
+   * Adds a row to the usage log, if there is one, for an attempt that has ended.
+   *
+   * @param number of the attempt within its call, from 1
+   * @param model the model that was asked for
+   */
+  public void logAttempt(
+      long call, int number, ChatRequest request, String model, boolean streamed, Attempt attempt) {
+    if (usageLog != null) {
+      usageLog.onAttemptEnded(call, number, request, model, streamed, attempt);
+    }
   }
 
   /** Counts a call that has an answer. */
@@ -212,6 +233,11 @@ public final class MeterRecorder implements Meter {
   @Override
   public List<BudgetStatus> budgets() {
     return budgets.get();
+  }
+
+  @Override
+  public Optional<UsageLogStatus> usageLog() {
+    return Optional.ofNullable(usageLog).map(UsageLogWriter::status);
   }
 
   @Override

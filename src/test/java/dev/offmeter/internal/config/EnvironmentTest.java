@@ -17,6 +17,7 @@ import dev.offmeter.internal.config.litellm.LiteLlmConfig;
 import dev.offmeter.internal.wire.ModelTraits;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -26,6 +27,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -688,6 +690,23 @@ class EnvironmentTest {
     builder.baseline("reserve").build().close();
     assertThat(wrong("OFFMETER_PRICES=/nowhere.json"))
         .hasMessage("OFFMETER_PRICES must name a file that can be read, was '/nowhere.json'");
+  }
+
+  @Test
+  void theUsageLogIsAFileThatCanBeWritten(@TempDir Path folder) {
+    Path file = folder.resolve("usage.jsonl");
+    LlmClient client =
+        LlmClient.fromEnv(
+            variables("OLLAMA_PRIMARY_URL=http://localhost", "OFFMETER_USAGELOG=" + file));
+    assertThat(client.meter().usageLog()).isPresent();
+    client.close();
+
+    assertThat(wrong("OFFMETER_USAGELOG=" + folder))
+        .hasMessage("OFFMETER_USAGELOG must name a file that can be written, was '" + folder + "'");
+    assertThat(wrong("OFFMETER_USAGELOG=/nowhere/usage.jsonl"))
+        .hasMessage(
+            "OFFMETER_USAGELOG must name a file that can be written, was '/nowhere/usage.jsonl'");
+    assertThat(wrong("OFFMETER_USAGELOG=")).hasMessageContaining("OFFMETER_USAGELOG must not be");
   }
 
   @ParameterizedTest

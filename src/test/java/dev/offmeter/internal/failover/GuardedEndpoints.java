@@ -15,7 +15,6 @@ import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.Metering;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.Executor;
 
 /** Creates endpoints that back off for 15 s after each failure, and the context of a call there. */
@@ -71,12 +70,13 @@ final class GuardedEndpoints {
       AdmissionQueue admissionQueue,
       CancellationToken token,
       LlmListener listener) {
+    ChatRequest request = ChatRequest.builder().user("a reminder").build();
     return new CallContext(
         List.of(endpoint),
-        ChatRequest.builder().user("a reminder").build(),
+        request,
         Deadline.setAt(time, time.nanos(), limit),
         token,
-        new CallRecorder(1, Map.of(), time, listener, Metering.meter(time)),
+        new CallRecorder(1, request, false, time, listener, Metering.meter(time)),
         StreamSink.NONE,
         AnswerValidator.ANY,
         time,
