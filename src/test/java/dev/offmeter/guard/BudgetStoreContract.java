@@ -405,19 +405,29 @@ public abstract class BudgetStoreContract {
 
   @Test
   void ofManyThreadsOneReservesTheLastRoom() throws Exception {
-    BudgetStore other = second();
     for (int round = 0; round < 5; round++) {
-      String key = "round " + round;
-      List<Integer> results =
-          inThreads(
-              i -> {
-                BudgetStore either = i % 2 == 0 ? store : other;
-                return either.reserve(key + i, List.of(claim(key, 1, 1)), NOW, LEASE);
-              });
-
-      assertThat(results).hasSize(THREADS).containsOnlyOnce(-1).containsOnly(-1, 0);
-      assertThat(balance(claim(key, 0, 1))).isEqualTo(new Balance(0, 1));
+      assertThat(reserveInThreads("round " + round, 1)).containsOnlyOnce(-1).containsOnly(-1, 0);
     }
+  }
+
+  @Test
+  void ofManyThreadsAsManyReserveAsThereIsRoomFor() throws Exception {
+    for (int round = 0; round < 5; round++) {
+      spend("first " + round, claim("round " + round, 1, 1), 1, NOW);
+      List<Integer> results = reserveInThreads("round " + round, 31);
+
+      assertThat(results.stream().filter(refused -> refused < 0)).hasSize(30);
+      assertThat(balance(claim("round " + round, 0, 31))).isEqualTo(new Balance(1, 30));
+    }
+  }
+
+  private List<Integer> reserveInThreads(String key, int limit) throws Exception {
+    BudgetStore other = second();
+    return inThreads(
+        i -> {
+          BudgetStore either = i % 2 == 0 ? store : other;
+          return either.reserve(key + " by " + i, List.of(claim(key, 1, limit)), NOW, LEASE);
+        });
   }
 
   @Test

@@ -48,6 +48,14 @@ final class BudgetRows {
       return new Balance(hasEnded(claim, now) ? 0 : spent, reserved);
     }
 
+    /**
+     * Returns whether a request puts the end of the count off, also one that is refused: a
+     * session's. A rolling window forgets by its slices.
+     */
+    boolean mustBeKeptFor(Claim claim) {
+      return claim.rolling().isZero() && millis(claim.windowEnd()) > windowEnd;
+    }
+
     /** Returns whether nobody has kept the count until now, and the claim begins it anew. */
     private boolean hasEnded(Claim claim, Instant now) {
       long moment = now.toEpochMilli();

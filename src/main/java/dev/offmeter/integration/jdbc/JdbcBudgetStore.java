@@ -80,25 +80,50 @@ public final class JdbcBudgetStore implements BudgetStore {
 
   @Override
   public int reserve(String reservation, List<Claim> claims, Instant now, Instant leaseEnd) {
-    return locked(
-        claims,
-        rows -> {
-          for (int i = 0; i < claims.size(); i++) {
-            if (!fits(rows, claims.get(i), now)) {
-              return i;
-            }
-          }
-          for (Claim claim : claims) {
-            rows.hold(reservation, claim, leaseEnd);
-          }
-          Transactions.endIfInterrupted();
-          return -1;
+    return transactions.run(
+        connection -> {
+          BudgetRows rows = new BudgetRows(connection, tables);
+          int refused = plainlyRefused(rows, claims, now);
+          return refused >= 0 ? refused : reserved(rows, reservation, claims, now, leaseEnd);
         });
   }
 
-  private static boolean fits(BudgetRows rows, Claim claim, Instant now) throws SQLException {
-    BudgetRows.Count count = rows.count(claim, now);
-    rows.keep(claim, count, now);
+  /**
+   * Returns the first claim that does not fit, if it needs no lock to say so: many requests that
+   * find a budget full must not wait for each other.
+   */
+  private static int plainlyRefused(BudgetRows rows, List<Claim> claims, Instant now)
+      throws SQLException {
+    for (int i = 0; i < claims.size(); i++) {
+      Claim claim = claims.get(i);
+      BudgetRows.Count count = rows.count(claim, now);
+      if (!fits(claim, count, now)) {
+        return count.mustBeKeptFor(claim) ? -1 : i;
+      }
+    }
+    return -1;
+  }
+
+  private static int reserved(
+      BudgetRows rows, String reservation, List<Claim> claims, Instant now, Instant leaseEnd)
+      throws SQLException {
+    rows.lock(claims);
+    for (int i = 0; i < claims.size(); i++) {
+      Claim claim = claims.get(i);
+      BudgetRows.Count count = rows.count(claim, now);
+      rows.keep(claim, count, now);
+      if (!fits(claim, count, now)) {
+        return i;
+      }
+    }
+    for (Claim claim : claims) {
+      rows.hold(reservation, claim, leaseEnd);
+    }
+    Transactions.endIfInterrupted();
+    return -1;
+  }
+
+  private static boolean fits(Claim claim, BudgetRows.Count count, Instant now) {
     Balance balance = count.balance(claim, now);
     // Compared by subtraction: a sum could overflow.
     return claim.amount() <= claim.limit() - BudgetRows.sum(balance.spent(), balance.reserved());
