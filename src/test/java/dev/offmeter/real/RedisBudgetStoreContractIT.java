@@ -38,11 +38,11 @@ class RedisBudgetStoreContractIT extends SharedBudgetStoreContract {
   @Override
   protected BudgetStore fresh() {
     stores++;
-    return new RedisBudgetStore(client, "test-" + stores);
+    return RedisServer.connected(new RedisBudgetStore(client, "test-" + stores));
   }
 
   @Override
   protected BudgetStore second() {
-    return new RedisBudgetStore(other, "test-" + stores);
+    return RedisServer.connected(new RedisBudgetStore(other, "test-" + stores));
   }
 }

@@ -3,6 +3,8 @@ package dev.offmeter.real;
 
 import static org.awaitility.Awaitility.await;
 
+import dev.offmeter.guard.BudgetStore;
+import dev.offmeter.guard.BudgetStore.Claim;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisURI;
 import io.lettuce.core.api.StatefulRedisConnection;
@@ -12,6 +14,7 @@ import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
@@ -71,6 +74,18 @@ final class RedisServer implements AutoCloseable {
   /** Lets it go on. */
   void thaw() {
     Processes.signal(process, "CONT");
+  }
+
+  /**
+   * Returns a store once it has a connection: on a machine that is loaded, one may take longer than
+   * the second that a request waits.
+   */
+  static <S extends BudgetStore> S connected(S store) {
+    Claim any = new Claim("any", 0, 1, Instant.MAX, Duration.ZERO);
+    await("a store with a connection")
+        .ignoreExceptions()
+        .until(() -> store.balance(any, Instant.EPOCH).reserved() == 0);
+    return store;
   }
 
   /** Returns its URI. */

@@ -51,7 +51,7 @@ public final class RedisBudgetStore implements BudgetStore, AutoCloseable {
   /** A request that was sent in a window may be settled so long after its end. */
   private static final Duration LONGEST_CALL = Duration.ofHours(24);
 
-  /** For so long a reservation is known to be settled; each takes some 100 bytes. */
+  /** For so long a reservation is known to be settled; each takes some 200 bytes. */
   private static final Duration SETTLED = Duration.ofHours(1);
 
   /** Stands for moments that are beyond all: the largest number that Lua has exactly. */
