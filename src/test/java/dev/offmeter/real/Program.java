@@ -11,7 +11,11 @@ import java.util.stream.Stream;
 enum Program {
   LLAMA_SERVER("llama-server", ".ci/llama-server", List.of(".servers")),
   NGINX("nginx", ".ci/nginx", List.of("/usr/sbin", ".servers/nginx/usr/sbin")),
-  REDIS_SERVER("redis-server", ".ci/redis", List.of(".servers"));
+  REDIS_SERVER("redis-server", ".ci/redis", List.of(".servers")),
+  POSTGRES(
+      "postgres",
+      ".ci/postgres",
+      List.of(".servers/postgresql", "/var/tmp/offmeter-servers/postgresql"));
 
   private final String command;
   private final String installation;
