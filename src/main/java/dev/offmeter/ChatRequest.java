@@ -33,7 +33,7 @@ import org.jspecify.annotations.Nullable;
  *       tool results
  *   <li>{@code tool}: none
  *   <li>{@code selfHostedOnly}: off
- *   <li>{@code requires}: nothing
+ *   <li>{@code requires}: nothing; {@code VISION} with an image
  *   <li>{@code answerSchema}, {@code accept}: none; {@code repairTurn}: off
  *   <li>{@code continueWhenFiltered}: off
  *   <li>{@code allowRepetition}: off
@@ -78,16 +78,22 @@ public final class ChatRequest {
     onBrokenStream = builder.onBrokenStream;
     tools = List.copyOf(builder.tools);
     selfHostedOnly = builder.selfHostedOnly;
-    requires =
-        builder.requires.isEmpty()
-            ? Set.of()
-            : Collections.unmodifiableSet(EnumSet.copyOf(builder.requires));
+    requires = required(builder);
     answerSchema = builder.answerSchema;
     repairTurn = builder.repairTurn;
     checks = List.copyOf(builder.checks);
     continueWhenFiltered = builder.continueWhenFiltered;
     allowRepetition = builder.allowRepetition;
     session = builder.session;
+  }
+
+  /** Returns the required capabilities: those that were named, and what an image requires. */
+  private static Set<Capability> required(Builder builder) {
+    EnumSet<Capability> all = EnumSet.copyOf(builder.requires);
+    if (builder.messages.stream().anyMatch(message -> !message.images().isEmpty())) {
+      all.add(Capability.VISION);
+    }
+    return all.isEmpty() ? Set.of() : Collections.unmodifiableSet(all);
   }
 
   /** Returns a builder with the defaults listed above. */
@@ -345,6 +351,14 @@ public final class ChatRequest {
     /** Adds a user message; not blank. */
     public Builder user(String content) {
       return message(Message.user(content));
+    }
+
+    /**
+     * Adds a user message with images; not blank. The request requires {@link Capability#VISION}
+     * then.
+     */
+    public Builder user(String content, Image... images) {
+      return message(Message.user(content, images));
     }
 
     /** Adds an earlier answer of the model; not blank. */

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
@@ -76,6 +79,9 @@ final class LoopGuard {
         update(mac, message.role().name());
         mac.update((byte) message.toolCalls().size());
         update(mac, message.content());
+        for (Image image : message.images()) {
+          update(mac, image);
+        }
         for (ChatResponse.ToolCall call : message.toolCalls()) {
           update(mac, call.name());
           update(mac, call.arguments());
@@ -92,6 +98,19 @@ final class LoopGuard {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     mac.update(ByteBuffer.allocate(Integer.BYTES).putInt(bytes.length).array());
     mac.update(bytes);
+  }
+
+  private static void update(Mac mac, Image image) {
+    // Of its own length, so that no text is taken for an image.
+    mac.update(ByteBuffer.allocate(Integer.BYTES).putInt(-image.length()).array());
+    byte[] chunk = new byte[8192];
+    try (InputStream bytes = image.inputStream()) {
+      for (int read = bytes.read(chunk); read > 0; read = bytes.read(chunk)) {
+        mac.update(chunk, 0, read);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("bytes in memory do not fail", e);
+    }
   }
 
   /** The last conversations of one session with their counts, the latest first. */

@@ -15,11 +15,17 @@ public final class Message {
   private final Role role;
   private final String content;
   private final List<ToolCall> toolCalls;
+  private final List<Image> images;
 
   private Message(Role role, String content, List<ToolCall> toolCalls) {
+    this(role, content, toolCalls, List.of());
+  }
+
+  private Message(Role role, String content, List<ToolCall> toolCalls, List<Image> images) {
     this.role = role;
     this.content = Surrogates.mended(content);
     this.toolCalls = List.copyOf(toolCalls);
+    this.images = List.copyOf(images);
   }
 
   /**
@@ -51,6 +57,22 @@ public final class Message {
   /** Returns a {@link Role#USER} message; see {@link #of}. */
   public static Message user(String content) {
     return of(Role.USER, content);
+  }
+
+  /**
+   * Returns a {@link Role#USER} message with images. A request with one requires {@link
+   * Capability#VISION}: an endpoint that is known to lack it is skipped.
+   *
+   * @param content what is said; not blank
+   * @param images the images, in order; with none the message is that of {@link #user(String)}
+   * @throws IllegalArgumentException if {@code content} is blank
+   */
+  public static Message user(String content, Image... images) {
+    Objects.requireNonNull(images, "images");
+    for (Image image : images) {
+      Objects.requireNonNull(image, "image");
+    }
+    return new Message(Role.USER, user(content).content(), List.of(), List.of(images));
   }
 
   /** Returns an {@link Role#ASSISTANT} message; see {@link #of}. */
@@ -123,8 +145,14 @@ public final class Message {
     return toolCalls;
   }
 
+  /** Returns the images in order; only a {@link Role#USER} message may have some. */
+  public List<Image> images() {
+    return images;
+  }
+
   @Override
   public String toString() {
-    return "Message[" + role + ", " + content.length() + " chars]";
+    String chars = "Message[" + role + ", " + content.length() + " chars";
+    return images.isEmpty() ? chars + "]" : chars + ", " + images.size() + " images]";
   }
 }

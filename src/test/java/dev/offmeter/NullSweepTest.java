@@ -40,6 +40,10 @@ class NullSweepTest {
 
   private static final Map<Class<?>, Object> VALUES =
       Map.of(
+          byte[].class,
+          new byte[0],
+          Image[].class,
+          new Image[0],
           String.class,
           "x",
           Role.class,
@@ -72,6 +76,7 @@ class NullSweepTest {
             Attempt.class,
             Attempt.Builder.class,
             Message.class,
+            Image.class,
             LlmException.class,
             AllEndpointsFailedException.class);
     types.forEach(

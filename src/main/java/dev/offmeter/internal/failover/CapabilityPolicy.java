@@ -4,16 +4,19 @@ package dev.offmeter.internal.failover;
 import dev.offmeter.Capability;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
+import dev.offmeter.Image;
+import dev.offmeter.Message;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.wire.ModelTraits;
 import dev.offmeter.internal.wire.Protocol;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Decides whether an endpoint can serve a request, as far as is known without asking it: it has the
- * required capabilities, and a context that is not certainly too small. This is the only place that
- * does.
+ * required capabilities, reads images of the request's types, and has a context that is not
+ * certainly too small. This is the only place that does.
  */
 final class CapabilityPolicy {
   private CapabilityPolicy() {}
@@ -30,6 +33,10 @@ final class CapabilityPolicy {
         return notCapable(
             "the request requires " + required + ", which " + lack(required, config, known));
       }
+    }
+    AttemptException ofImage = imageRefusal(request, config.protocol());
+    if (ofImage != null) {
+      return ofImage;
     }
     return known.contextLength() == ModelTraits.UNKNOWN_LENGTH
         ? null
@@ -54,6 +61,25 @@ final class CapabilityPolicy {
     return config.traits().lacking().contains(required)
         ? "the endpoint is declared to lack"
         : "its model lacks, as the server reports";
+  }
+
+  private static @Nullable AttemptException imageRefusal(
+      ChatRequest request, @Nullable Protocol protocol) {
+    if (protocol == null) {
+      return null;
+    }
+    for (Message message : request.messages()) {
+      for (Image image : message.images()) {
+        if (!protocol.imageTypes().contains(image.mediaType())) {
+          return notCapable(
+              "the request has an "
+                  + image.mediaType()
+                  + ", and such a server reads only "
+                  + protocol.imageTypes().stream().sorted().collect(Collectors.joining(", ")));
+        }
+      }
+    }
+    return null;
   }
 
   private static @Nullable AttemptException contextRefusal(

@@ -20,6 +20,7 @@ import dev.offmeter.Role;
  *   <li>Only the user's messages count. Templates of Ollama and of llama-server drop a system
  *       message or a tool's result that they have no place for, tools, and the thinking in an
  *       earlier answer.
+ *   <li>Images do not count: a server may scale one down to a few tokens, or drop it.
  * </ul>
  */
 final class TokenEstimate {

@@ -45,13 +45,17 @@ public final class RefusalStreak {
   }
 
   /**
-   * Returns whether the cause is unknown. A prompt that is too long, thinking without end, and a
-   * model that writes broken tool calls are understood, and say nothing about the next caller's
-   * request.
+   * Returns whether the cause is unknown. A prompt that is too long, an image where a model may
+   * read none, thinking without end, and a model that writes broken tool calls are understood, and
+   * say nothing about the next caller's request.
    */
   private static boolean isUnforeseen(FailureKind kind, ChatRequest request) {
-    return kind == FailureKind.BAD_REQUEST
+    return (kind == FailureKind.BAD_REQUEST && !hasImages(request))
         || (kind == FailureKind.MODEL_STOPPED && request.tools().isEmpty());
+  }
+
+  private static boolean hasImages(ChatRequest request) {
+    return request.messages().stream().anyMatch(message -> !message.images().isEmpty());
   }
 
   /** Records an answer. */

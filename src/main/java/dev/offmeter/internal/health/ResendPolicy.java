@@ -25,6 +25,9 @@ public final class ResendPolicy {
   /** The length of about a thousand tokens, which any server reads in moments. */
   private static final long SHORT = 4000;
 
+  /** The characters of a text of 5,000 tokens, which is what an image may be. */
+  private static final int IMAGE = 20_000;
+
   private static final int KEPT = 16;
 
   private final EndpointActivity activity;
@@ -95,11 +98,14 @@ public final class ResendPolicy {
     }
   }
 
-  /** Returns the characters of a request that the server has to read. */
+  /**
+   * Returns the characters of a request that the server has to read; an image is as long as a text
+   * of its tokens.
+   */
   public static long length(ChatRequest request) {
     long length = request.answerSchema().orElse("").length();
     for (Message message : request.messages()) {
-      length += message.content().length();
+      length += message.content().length() + (long) IMAGE * message.images().size();
       for (ToolCall call : message.toolCalls()) {
         length += call.name().length() + call.arguments().length();
       }

@@ -48,6 +48,10 @@ final class Redactor {
       Pattern.compile(
           "(?i)\\b(bearer\\s+\\S+|cfast_\\w+|sk-[\\w-]{8,}|AIza[\\w-]{20,}|[0-9a-f]{40,})");
 
+  /** Matches an image in base64, or a piece of one. */
+  private static final Pattern IMAGE =
+      Pattern.compile("(?i)base64, ?[\\w+/=]+|[A-Za-z0-9+/]{" + 2 * QUOTE + ",}=*");
+
   /** Matches the library's own message with the title of a page; the requested path may follow. */
   private static final Pattern TITLED =
       Pattern.compile("an HTML page titled \"(.*)\"( \\(asked for \\S+\\))?");
@@ -98,6 +102,9 @@ final class Redactor {
   private final Set<String> known;
   private final List<CharSequence> conversation = new ArrayList<>();
 
+  /** Whether the server may quote an image. */
+  private boolean images;
+
   /** Creates a redactor for a server that has seen no conversation. */
   Redactor(Collection<String> secrets) {
     this(secrets, Set.of());
@@ -131,6 +138,7 @@ final class Redactor {
   private void addConversation(ChatRequest request) {
     for (Message message : request.messages()) {
       conversation.add(message.content());
+      images |= !message.images().isEmpty();
       message.toolCalls().forEach(call -> conversation.add(call.arguments()));
     }
     for (ChatRequest.Tool tool : request.tools()) {
@@ -211,7 +219,8 @@ final class Redactor {
 
   private String masked(String folded) {
     String text = secrets.masked(folded);
-    return LOOKS_SECRET.matcher(text).replaceAll("***");
+    String shown = LOOKS_SECRET.matcher(text).replaceAll("***");
+    return images ? IMAGE.matcher(shown).replaceAll("***") : shown;
   }
 
   private String cut(String text) {

@@ -24,10 +24,31 @@ public final class TokenEstimator {
    */
   private static final int TEMPLATE = 64;
 
+  /**
+   * The tokens of an image, whatever its size: above Claude's 4,784 at most, GPT-4o's 1,445, the
+   * 1,536 patches of OpenAI's small models times 2.46, Gemini's 2,240 and the 4,096 of
+   * llama-server, as in their documentation and source.
+   */
+  private static final int IMAGE = 5000;
+
+  /**
+   * The most tokens that any server is known to count for one image: GPT-4o mini's 2,833 and 5,667
+   * for each of at most 8 tiles are 48,169, in OpenAI's documentation; Qwen's are 16,384.
+   */
+  private static final int MOST_OF_IMAGE = 50_000;
+
   private TokenEstimator() {}
 
   /** Returns an estimate of the tokens of a request's messages, tools and answer schema. */
   public static int ofRequest(ChatRequest request) {
+    return tokens(halves(request) + 2L * IMAGE * images(request));
+  }
+
+  private static long images(ChatRequest request) {
+    return request.messages().stream().mapToLong(message -> message.images().size()).sum();
+  }
+
+  private static long halves(ChatRequest request) {
     long halves = 2L * PER_PART + halves(request.answerSchema().orElse(""));
     for (Message message : request.messages()) {
       halves += 2L * PER_PART + halves(message.content());
@@ -39,7 +60,7 @@ public final class TokenEstimator {
       halves += 2L * PER_PART + halves(tool.name());
       halves += halves(tool.description()) + halves(tool.schema());
     }
-    return tokens(halves);
+    return halves;
   }
 
   /** Returns an estimate of the tokens of a text. */
@@ -49,10 +70,12 @@ public final class TokenEstimator {
 
   /**
    * Returns a bound of the tokens of a request: a token of a byte-level vocabulary has one byte at
-   * the least. Twice the estimate is that for letters and digits, and more for all else.
+   * the least. Twice the estimate is that for letters and digits, and more for all else. An image
+   * has the most tokens that any server is known to count.
    */
   public static int mostOfRequest(ChatRequest request) {
-    return (int) Math.min(Integer.MAX_VALUE, 2L * ofRequest(request) + TEMPLATE);
+    long ofTexts = 2L * tokens(halves(request)) + TEMPLATE;
+    return (int) Math.min(Integer.MAX_VALUE, ofTexts + MOST_OF_IMAGE * images(request));
   }
 
   private static int tokens(long halves) {

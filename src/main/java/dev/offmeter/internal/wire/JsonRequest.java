@@ -3,9 +3,13 @@ package dev.offmeter.internal.wire;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.offmeter.ChatRequest;
+import dev.offmeter.Image;
 import dev.offmeter.Role;
 import dev.offmeter.internal.json.Json;
 import java.io.IOException;
+import java.io.InputStream;
+import java.util.Arrays;
+import java.util.Base64;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
@@ -14,6 +18,9 @@ import okhttp3.Request;
 
 /** Creates a POST whose body is JSON written by hand. */
 public final class JsonRequest {
+  /** Bytes that are encoded at once: a multiple of three, so that only the last has padding. */
+  private static final int BASE64_PIECE = 6 * 1024;
+
   private JsonRequest() {}
 
   /** Writes one object. */
@@ -86,6 +93,29 @@ public final class JsonRequest {
       out.writeEndObject();
     }
     out.writeEndArray();
+  }
+
+  /**
+   * Writes a text of {@code prefix} and the image in base64, piece by piece: no string holds the
+   * whole.
+   */
+  public static void base64(String prefix, Image image, JsonGenerator out) throws IOException {
+    out.writeRawValue('"' + prefix);
+    byte[] piece = new byte[BASE64_PIECE];
+    byte[] encoded = new byte[BASE64_PIECE / 3 * 4];
+    char[] chars = new char[encoded.length];
+    InputStream bytes = image.inputStream();
+    int read = bytes.readNBytes(piece, 0, piece.length);
+    while (read > 0) {
+      byte[] whole = read == piece.length ? piece : Arrays.copyOf(piece, read);
+      int length = Base64.getEncoder().encode(whole, encoded);
+      for (int i = 0; i < length; i++) {
+        chars[i] = (char) encoded[i];
+      }
+      out.writeRaw(chars, 0, length);
+      read = bytes.readNBytes(piece, 0, piece.length);
+    }
+    out.writeRaw('"');
   }
 
   public static void rawField(JsonGenerator out, String name, String json) throws IOException {

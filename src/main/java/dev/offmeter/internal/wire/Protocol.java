@@ -2,9 +2,11 @@
 package dev.offmeter.internal.wire;
 
 import dev.offmeter.ChatRequest;
+import dev.offmeter.Image;
 import dev.offmeter.internal.AttemptException;
 import java.io.InterruptedIOException;
 import java.util.List;
+import java.util.Set;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -48,6 +50,11 @@ public interface Protocol {
    */
   default boolean isAnswerCountedAhead() {
     return false;
+  }
+
+  /** Returns the media types of images that such a server reads, of those of {@link Image}. */
+  default Set<String> imageTypes() {
+    return Set.of("image/png", "image/jpeg", "image/webp", "image/gif");
   }
 
   /** Classifies a reply with any other status. */

@@ -4,6 +4,7 @@ package dev.offmeter.internal.wire.anthropic;
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse.ToolCall;
+import dev.offmeter.Image;
 import dev.offmeter.Message;
 import dev.offmeter.Role;
 import dev.offmeter.internal.AttemptException;
@@ -137,6 +138,9 @@ public final class AnthropicChat implements Protocol {
       out.writeEndObject();
       return;
     }
+    for (Image image : message.images()) {
+      writeImage(image, out);
+    }
     // Anthropic rejects a blank text block.
     if (!message.content().isBlank()) {
       out.writeStartObject();
@@ -152,6 +156,19 @@ public final class AnthropicChat implements Protocol {
       JsonRequest.rawField(out, "input", call.arguments());
       out.writeEndObject();
     }
+  }
+
+  /** Writes an image, which Anthropic recommends to place before the text. */
+  private static void writeImage(Image image, JsonGenerator out) throws IOException {
+    out.writeStartObject();
+    out.writeStringField("type", "image");
+    out.writeObjectFieldStart("source");
+    out.writeStringField("type", "base64");
+    out.writeStringField("media_type", image.mediaType());
+    out.writeFieldName("data");
+    JsonRequest.base64("", image, out);
+    out.writeEndObject();
+    out.writeEndObject();
   }
 
   private static void writeTools(ChatRequest request, JsonGenerator out) throws IOException {

@@ -4,6 +4,7 @@ package dev.offmeter.internal.wire.gemini;
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse.ToolCall;
+import dev.offmeter.Image;
 import dev.offmeter.Message;
 import dev.offmeter.Role;
 import dev.offmeter.internal.AttemptException;
@@ -24,6 +25,7 @@ import dev.offmeter.internal.wire.SseReader;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 import okhttp3.ResponseBody;
@@ -182,6 +184,9 @@ public final class GeminiChat implements Protocol {
     if (!message.content().isBlank()) {
       writeText(message.content(), out);
     }
+    for (Image image : message.images()) {
+      writeImage(image, out);
+    }
     for (ToolCall call : message.toolCalls()) {
       out.writeStartObject();
       out.writeObjectFieldStart("functionCall");
@@ -199,6 +204,22 @@ public final class GeminiChat implements Protocol {
     out.writeStartObject();
     out.writeStringField("text", text);
     out.writeEndObject();
+  }
+
+  private static void writeImage(Image image, JsonGenerator out) throws IOException {
+    out.writeStartObject();
+    out.writeObjectFieldStart("inlineData");
+    out.writeStringField("mimeType", image.mediaType());
+    out.writeFieldName("data");
+    JsonRequest.base64("", image, out);
+    out.writeEndObject();
+    out.writeEndObject();
+  }
+
+  /** Returns the types that Google's documentation names, of which a GIF is none. */
+  @Override
+  public Set<String> imageTypes() {
+    return Set.of("image/png", "image/jpeg", "image/webp");
   }
 
   private static void writeResult(Message message, JsonGenerator out) throws IOException {

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.FailureKind;
+import dev.offmeter.Image;
 import dev.offmeter.Message;
 import dev.offmeter.Role;
 import dev.offmeter.internal.AttemptException;
@@ -23,6 +24,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import okhttp3.HttpUrl;
@@ -111,6 +113,7 @@ public final class OllamaChat implements Protocol {
       out.writeStartObject();
       out.writeStringField("role", JsonRequest.name(message.role()));
       out.writeStringField("content", message.content());
+      writeImages(message, out);
       writeToolCalls(message, out);
       out.writeEndObject();
     }
@@ -122,6 +125,23 @@ public final class OllamaChat implements Protocol {
     out.writeObjectFieldStart("options");
     JsonRequest.options(allOptions(request), out);
     out.writeEndObject();
+  }
+
+  private static void writeImages(Message message, JsonGenerator out) throws IOException {
+    if (message.images().isEmpty()) {
+      return;
+    }
+    out.writeArrayFieldStart("images");
+    for (Image image : message.images()) {
+      JsonRequest.base64("", image, out);
+    }
+    out.writeEndArray();
+  }
+
+  /** Returns the types that Ollama's source names; it has no decoder for a GIF. */
+  @Override
+  public Set<String> imageTypes() {
+    return Set.of("image/png", "image/jpeg", "image/webp");
   }
 
   /**

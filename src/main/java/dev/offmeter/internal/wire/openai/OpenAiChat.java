@@ -6,6 +6,7 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.Dialect;
 import dev.offmeter.FailureKind;
+import dev.offmeter.Image;
 import dev.offmeter.Message;
 import dev.offmeter.Role;
 import dev.offmeter.internal.AttemptException;
@@ -26,6 +27,7 @@ import dev.offmeter.internal.wire.ToolCallIds;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import okhttp3.HttpUrl;
 import okhttp3.Request;
 import okhttp3.ResponseBody;
@@ -191,7 +193,7 @@ public final class OpenAiChat implements Protocol {
     for (Message message : request.messages()) {
       out.writeStartObject();
       out.writeStringField("role", JsonRequest.name(message.role()));
-      out.writeStringField("content", message.content());
+      writeContent(message, out);
       if (message.role() == Role.TOOL) {
         out.writeStringField("tool_call_id", ids.ofResult(message));
       } else if (!message.toolCalls().isEmpty()) {
@@ -200,6 +202,42 @@ public final class OpenAiChat implements Protocol {
       out.writeEndObject();
     }
     out.writeEndArray();
+  }
+
+  /** Writes a text alone as a string, which every server reads; parts only where there must be. */
+  private static void writeContent(Message message, JsonGenerator out) throws IOException {
+    if (message.images().isEmpty()) {
+      out.writeStringField("content", message.content());
+      return;
+    }
+    out.writeArrayFieldStart("content");
+    out.writeStartObject();
+    out.writeStringField("type", "text");
+    out.writeStringField("text", message.content());
+    out.writeEndObject();
+    for (Image image : message.images()) {
+      out.writeStartObject();
+      out.writeStringField("type", "image_url");
+      out.writeObjectFieldStart("image_url");
+      out.writeFieldName("url");
+      JsonRequest.base64("data:" + image.mediaType() + ";base64,", image, out);
+      out.writeEndObject();
+      out.writeEndObject();
+    }
+    out.writeEndArray();
+  }
+
+  /**
+   * Returns the types that each server reads: llama-server's decoder has no WebP, and some versions
+   * drop one in silence; Ollama, LM Studio and Gemini read no GIF.
+   */
+  @Override
+  public Set<String> imageTypes() {
+    return switch (dialect) {
+      case LLAMA_SERVER -> Set.of("image/png", "image/jpeg", "image/gif");
+      case OLLAMA, LM_STUDIO, GEMINI -> Set.of("image/png", "image/jpeg", "image/webp");
+      default -> Protocol.super.imageTypes();
+    };
   }
 
   private static void writeToolCalls(Message message, ToolCallIds ids, JsonGenerator out)
