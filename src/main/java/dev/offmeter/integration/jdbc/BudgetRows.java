@@ -10,7 +10,9 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Savepoint;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Collection;
+import java.util.List;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -178,11 +180,49 @@ final class BudgetRows {
    */
   boolean deleteOld(Instant reservations, Instant counts) throws SQLException {
     long leaseEnd = reservations.toEpochMilli();
-    long windowEnd = counts.toEpochMilli();
-    int deleted = update(tables.deleteReservations, leaseEnd, leaseEnd);
-    deleted = Math.max(deleted, update(tables.deleteCounts, windowEnd, windowEnd));
-    update(tables.deleteSlices);
-    return deleted >= BudgetTables.BATCH;
+    List<Object[]> old = new ArrayList<>();
+    try (PreparedStatement statement = prepare(tables.oldReservations, leaseEnd);
+        ResultSet row = statement.executeQuery()) {
+      while (row.next()) {
+        old.add(new Object[] {row.getString(1), row.getString(2), leaseEnd});
+      }
+    }
+    updateAll(tables.deleteReservation, old);
+    int deleted = deleteOldCounts(counts.toEpochMilli());
+    return old.size() == BudgetTables.BATCH || deleted == BudgetTables.BATCH;
+  }
+
+  private int deleteOldCounts(long windowEnd) throws SQLException {
+    List<Object[]> old = new ArrayList<>();
+    try (PreparedStatement statement = prepare(tables.oldCounts, windowEnd);
+        ResultSet row = statement.executeQuery()) {
+      while (row.next()) {
+        old.add(new Object[] {row.getString(1), windowEnd});
+      }
+    }
+    int[] deleted = updateAll(tables.deleteCount, old);
+    List<Object[]> gone = new ArrayList<>();
+    for (int i = 0; i < deleted.length; i++) {
+      // Not of one that was begun anew meanwhile.
+      if (deleted[i] > 0) {
+        gone.add(new Object[] {old.get(i)[0], Long.MAX_VALUE});
+      }
+    }
+    updateAll(tables.forgetSlices, gone);
+    return old.size();
+  }
+
+  private int[] updateAll(String sql, List<Object[]> all) throws SQLException {
+    if (all.isEmpty()) {
+      return new int[0];
+    }
+    try (PreparedStatement statement = prepare(sql)) {
+      for (Object[] parameters : all) {
+        set(statement, parameters);
+        statement.addBatch();
+      }
+      return statement.executeBatch();
+    }
   }
 
   private static long millis(Instant moment) {
@@ -216,13 +256,17 @@ final class BudgetRows {
     PreparedStatement statement = connection.prepareStatement(sql);
     try {
       Transactions.limit(statement);
-      for (int i = 0; i < parameters.length; i++) {
-        statement.setObject(i + 1, parameters[i]);
-      }
+      set(statement, parameters);
       return statement;
     } catch (SQLException e) {
       statement.close();
       throw e;
+    }
+  }
+
+  private static void set(PreparedStatement statement, Object[] parameters) throws SQLException {
+    for (int i = 0; i < parameters.length; i++) {
+      statement.setObject(i + 1, parameters[i]);
     }
   }
 }

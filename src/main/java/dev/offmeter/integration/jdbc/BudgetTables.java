@@ -10,7 +10,7 @@ import java.util.regex.Pattern;
 
 /** The tables of a budget store, and the statements on them. All moments are in milliseconds. */
 final class BudgetTables {
-  /** Rows that are deleted by one statement, so that it does not take long. */
+  /** Rows that are deleted at once, so that it does not take long. */
   static final int BATCH = 1_000;
 
   private static final Pattern PREFIX =
@@ -33,9 +33,10 @@ final class BudgetTables {
   final String spendInSlice;
   final String insertSlice;
   final String forgetSlices;
-  final String deleteReservations;
-  final String deleteCounts;
-  final String deleteSlices;
+  final String oldReservations;
+  final String deleteReservation;
+  final String oldCounts;
+  final String deleteCount;
 
   BudgetTables(String prefix) {
     if (!PREFIX.matcher(prefix).matches()) {
@@ -102,30 +103,21 @@ final class BudgetTables {
     spendInSlice = "update " + slices + " set spent = " + sum("spent") + ofSlice;
     insertSlice = "insert into " + slices + " (spent, budget, slice_end) values (?, ?, ?)";
     forgetSlices = "delete from " + slices + " where budget = ? and slice_end <= ?";
-    String some = " limit " + BATCH + ")";
-    deleteReservations =
-        "delete from "
+    String some = " limit " + BATCH;
+    oldReservations =
+        "select budget, reservation from "
             + reservations
-            + " where lease_end < ? and (budget, reservation) in (select budget, reservation from "
-            + (reservations + " where lease_end < ?" + some);
-    deleteCounts =
-        "delete from "
-            + counts
-            + " where window_end < ? and id in (select c.id from "
+            + " where lease_end < ? order by budget, reservation"
+            + some;
+    deleteReservation = "delete from " + reservations + ofOne + " and lease_end < ?";
+    oldCounts =
+        "select c.id from "
             + counts
             + " c where c.window_end < ? and not exists (select 1 from "
             + reservations
-            + " r where r.budget = c.id)"
+            + " r where r.budget = c.id) order by c.id"
             + some;
-    deleteSlices =
-        "delete from "
-            + slices
-            + " where budget in (select s.budget from "
-            + slices
-            + " s where not exists (select 1 from "
-            + counts
-            + " c where c.id = s.budget)"
-            + some;
+    deleteCount = "delete from " + counts + " where id = ? and window_end < ?";
   }
 
   /** A sum that overflowed would leave room for anything. Has two parameters: see the rows. */

@@ -87,20 +87,16 @@ final class Transactions {
 
   private IllegalStateException failure(SQLException e) {
     schema.onFailure(e);
-    String message = "the database of the budget store does not work: " + described(e);
+    SQLException harmless = DatabaseMessages.withoutValues(e);
+    SQLException next = e.getNextException();
+    String message =
+        "the database of the budget store does not work: "
+            + harmless.getMessage()
+            + (next == null ? "" : "; " + DatabaseMessages.withoutValues(next).getMessage());
     if (failing.compareAndSet(false, true)) {
       LOG.warn(message);
     }
-    return new IllegalStateException(message, e);
-  }
-
-  /** The first line: further ones may hold the values of a row. */
-  private static String described(SQLException e) {
-    String said = Optional.ofNullable(e.getMessage()).orElse(e.getClass().getName());
-    String first = said.lines().findFirst().orElse("");
-    String state = e.getSQLState() == null ? "" : " (SQL state " + e.getSQLState() + ")";
-    SQLException next = e.getNextException();
-    return first + state + (next == null || next == e ? "" : "; " + described(next));
+    return new IllegalStateException(message, harmless);
   }
 
   private <T> T once(Work<T> work) throws SQLException {
