@@ -611,7 +611,8 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
       if (clocks.isConnected()) {
         endpoint.health().resendPolicy().onAnswer(clocks.firstPiece() - connectedAt);
       }
-      if (!endpoint.activity().isBuffered()) {
+      // A function has no queue, and an answer that was held back no first token to compare.
+      if (!endpoint.config().isLocal() && !endpoint.activity().isBuffered()) {
         endpoint.queueDetector().onAnswer(waited, entry.inFlight());
       }
     }

@@ -109,15 +109,21 @@ public final class QueueDetector {
       learn(waited, inFlight);
       return;
     }
-    long usual = Math.max(LEAST_USUAL, inLikeLoad.quantile(0.95));
-    recent.addLast(new Wait(waited, usual, inFlight));
+    Wait latest = new Wait(waited, usual(waited, inLikeLoad), inFlight);
+    recent.addLast(latest);
     if (recent.size() > COMPARED) {
       Wait oldest = recent.removeFirst();
       learn(oldest.nanos(), oldest.inFlight());
     }
-    if (recent.size() == COMPARED) {
+    // No wait but a long one can raise the median.
+    if (recent.size() == COMPARED && (alert != null || latest.ratio() > BEGIN)) {
       compare(median());
     }
+  }
+
+  private static long usual(long waited, RecentTimes inLikeLoad) {
+    // Most waits are this short, and need no sorting of two hundred.
+    return waited <= LEAST_USUAL ? LEAST_USUAL : Math.max(LEAST_USUAL, inLikeLoad.quantile(0.95));
   }
 
   /** Returns 0 for one call, 1 for two or three, 2 for four to seven, 3 for more. */

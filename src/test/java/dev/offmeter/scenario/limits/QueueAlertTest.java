@@ -8,6 +8,8 @@ import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
+import dev.offmeter.ClientInternals;
+import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.observe.QueueAlert;
@@ -23,6 +25,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -123,6 +126,37 @@ class QueueAlertTest {
     node.respondWith(after(3000, OllamaReplies.status(400, "text/plain", "no")));
     for (int i = 0; i < 20; i++) {
       assertThat(client.chat("a reminder").endpoint()).isEqualTo("fallback");
+    }
+
+    assertThat(alerts).isEmpty();
+  }
+
+  @Test
+  void anAnswerThatIsHeldBackHasNoFirstToken() {
+    String[] pieces = "PRIMARY in so many pieces that they cannot have come at once".split("");
+    for (int i = 0; i < 60; i++) {
+      node.respondWith(after(i < 40 ? 1000 : 3000, OllamaReplies.answering(pieces)));
+      assertThat(client.chat("a reminder").endpoint()).isEqualTo("primary");
+    }
+
+    assertThat(alerts).isEmpty();
+  }
+
+  @Test
+  void aFunctionHasNoQueue() {
+    AtomicInteger count = new AtomicInteger();
+    Endpoint slow =
+        Endpoint.local(
+                "slow",
+                request -> {
+                  boolean first = count.incrementAndGet() <= 40;
+                  time.advance(Duration.ofSeconds(first ? 1 : 3));
+                  return "SLOW";
+                })
+            .build();
+    LlmClient local = client(ClientInternals.builder(time).endpoint(slow));
+    for (int i = 0; i < 60; i++) {
+      assertThat(local.chat("a reminder").text()).isEqualTo("SLOW");
     }
 
     assertThat(alerts).isEmpty();
