@@ -6,6 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.offmeter.meter.UsageRecord;
 import dev.offmeter.testing.UsageRows;
+import java.lang.reflect.InvocationHandler;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
 import java.math.BigDecimal;
 import java.sql.Connection;
 import java.sql.ResultSet;
@@ -195,12 +198,44 @@ public abstract class UsageLogContract {
   @Test
   void theConnectionIsGivenBackAsItWas() throws Exception {
     try (Connection connection = dataSource().getConnection()) {
+      JdbcUsageLog log = new JdbcUsageLog(always(connection));
+      log.write(UsageRows.ofCalls(1, 1));
       assertThat(connection.getAutoCommit()).isTrue();
-    }
-    log().write(UsageRows.ofCalls(1, 1));
-    try (Connection connection = dataSource().getConnection()) {
+      execute("ALTER TABLE " + TABLE + " DROP COLUMN session");
+      assertThatThrownBy(() -> log.write(UsageRows.ofCalls(2, 2))).isInstanceOf(SQLException.class);
       assertThat(connection.getAutoCommit()).isTrue();
+      connection.setAutoCommit(false);
+      execute("DROP TABLE " + TABLE);
+      log.write(UsageRows.ofCalls(3, 3));
+      assertThat(connection.getAutoCommit()).isFalse();
+      connection.rollback();
     }
+    assertThat(count()).isEqualTo(1);
+  }
+
+  /** Returns a data source that hands out one connection, which nobody closes. */
+  private static DataSource always(Connection connection) {
+    Connection kept =
+        proxy(
+            Connection.class,
+            (proxy, method, arguments) ->
+                method.getName().equals("close") ? null : method.invoke(connection, arguments));
+    return proxy(DataSource.class, (proxy, method, arguments) -> kept);
+  }
+
+  private static <T> T proxy(Class<T> type, InvocationHandler handler) {
+    return type.cast(
+        Proxy.newProxyInstance(type.getClassLoader(), new Class<?>[] {type}, unwrapped(handler)));
+  }
+
+  private static InvocationHandler unwrapped(InvocationHandler handler) {
+    return (proxy, method, arguments) -> {
+      try {
+        return handler.invoke(proxy, method, arguments);
+      } catch (InvocationTargetException e) {
+        throw e.getCause();
+      }
+    };
   }
 
   @Test

@@ -94,6 +94,18 @@ class SpillFileTest {
   }
 
   @Test
+  void aLineThatWasCutSpoilsNoRowAfterIt() throws IOException {
+    Files.writeString(path(), row(1, "a").toJson() + "\n{\"ended_at\":\"2026-");
+    SpillFile file = file(1_000_000);
+    file.append(rows(2, 3, "a"));
+
+    SpillFile.Taken taken = file.last(10);
+    assertThat(calls(taken)).containsExactly(1L, 2L, 3L);
+    assertThat(taken.unreadable()).isEqualTo(1);
+    file.close();
+  }
+
+  @Test
   void theFileIsBounded() throws IOException {
     SpillFile file = file(1_000);
     int count = file.append(rows(1, 100, "a"));
