@@ -22,7 +22,8 @@ import org.jspecify.annotations.Nullable;
  *     that is built
  * @param call tells the calls of that client apart: the number that a listener is given
  * @param number the number of the attempt within its call, from 1, in the order in which they began
- * @param tags the request's labels
+ * @param tags the request's labels; a NUL or half of a surrogate pair in them, which a database or
+ *     a file cannot hold, is replaced by U+FFFD
  * @param session the request's session
  * @param modelAsked the model that was asked for; {@link Attempt#model()} is the one that answered
  * @param streamed whether the call was a stream
@@ -44,7 +45,7 @@ public record UsageRecord(
   public UsageRecord {
     Objects.requireNonNull(endedAt, "endedAt");
     Objects.requireNonNull(client, "client");
-    tags = Map.copyOf(tags);
+    tags = StorableText.of(tags);
     Objects.requireNonNull(session, "session");
     Objects.requireNonNull(modelAsked, "modelAsked");
     attempt =

@@ -44,6 +44,7 @@ class FileUsageLogTest {
             "\"call_id\":7,\"attempt\":1,\"endpoint\":\"reserve\",",
             "\"tags\":{",
             "\"feature\":\"Zoë's \\\"follow-up\\\"\"",
+            "\"odd\":\"\ufffd\ufffd\\n\"",
             "\"duration_seconds\":1.234567891,",
             "\"cost\":0.000075225000000001,\"currency\":\"USD\",")
         .endsWith("\"possibly_billed\":false}\n");

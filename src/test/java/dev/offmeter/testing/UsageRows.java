@@ -30,7 +30,7 @@ public final class UsageRows {
   public static UsageRecord answered(long call) {
     return row(
         call,
-        Map.of("feature", "Zoë's \"follow-up\"", "odd", "\u0000\n"),
+        Map.of("feature", "Zoë's \"follow-up\"", "odd", "\u0000\ud83d\n"),
         Optional.of("a session"),
         Attempt.builder("reserve")
             .origin("https://llm.example.org")
