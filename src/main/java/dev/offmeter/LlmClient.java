@@ -81,6 +81,7 @@ public final class LlmClient implements AutoCloseable {
   private final ExecutorService workers;
   private final Transport transport;
   private final @Nullable UsageLogWriter usageLog;
+  private final BudgetKeeper budgets;
   private final MeterRecorder meter;
   private final FailoverExecutor failover;
   private final Set<CancellationToken> running = ConcurrentHashMap.newKeySet();
@@ -106,8 +107,7 @@ public final class LlmClient implements AutoCloseable {
         settings.workers == null ? DetachedThreads.executor("offmeter-worker") : settings.workers;
     this.transport = new Transport(settings.httpClient, workers, time::nanos);
     CompositeListener listener = new CompositeListener(settings.listeners);
-    BudgetKeeper budgets =
-        new BudgetKeeper(settings.budgets, settings.budgetStore(), time, listener);
+    this.budgets = new BudgetKeeper(settings.budgets, settings.budgetStore(), time, listener);
     this.usageLog =
         settings.usageLog == null
             ? null
@@ -612,6 +612,7 @@ public final class LlmClient implements AutoCloseable {
       UserCode.ignore(() -> token.cancel(CLOSED));
     }
     UserCode.ignore(failover::close);
+    UserCode.ignore(budgets::close);
     UserCode.ignore(workers::shutdown);
     if (usageLog != null) {
       endIfNoneRuns();

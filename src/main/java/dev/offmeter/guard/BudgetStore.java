@@ -10,10 +10,9 @@ import java.util.List;
  * implementation that several processes share makes their budgets one.
  *
  * <p>A method that throws, or takes longer than a second or than the call has left, fails no call:
- * then {@link #whenUnavailable()} says what happens. Methods run on other threads than the calls',
- * many at once, except those of the store in memory; the thread is interrupted when the time is
- * over, and what it does afterwards is ignored. A reservation that was made too late ends with its
- * lease.
+ * then {@link #whenUnavailable()} says what happens. The methods of a store that {@link
+ * #mayBlock()} run on threads of the client's, up to 16 at once. When the time is over, the thread
+ * is interrupted, and what it does afterwards is ignored.
  *
  * <p>All moments are of the asking process's clock. The clocks of processes that share a store must
  * agree to within some seconds; a lease has a minute of margin for that.
@@ -58,8 +57,9 @@ public interface BudgetStore {
   int reserve(String reservation, List<Claim> claims, Instant now, Instant leaseEnd);
 
   /**
-   * Replaces a reservation by what was used. Called once for each that was made; if its lease has
-   * ended meanwhile, what was used is counted all the same.
+   * Replaces a reservation by what was used. If its lease has ended meanwhile, what was used is
+   * counted all the same. Called again after it threw or took too long, until it returns: the same
+   * reservation must be counted once, for an hour at the least.
    *
    * @param claims those that were reserved
    * @param used for each claim
@@ -76,6 +76,14 @@ public interface BudgetStore {
 
   /** Returns the state of a count at a moment; zeros if there is none. */
   Balance balance(Claim claim, Instant now);
+
+  /**
+   * Returns whether a method may wait for something outside the process, such as a database.
+   * Default: true. If not, methods run on the threads of the calls, without a limit.
+   */
+  default boolean mayBlock() {
+    return true;
+  }
 
   /** Returns what happens while this store does not work. Default: {@code REFUSE_PAID}. */
   default WhenUnavailable whenUnavailable() {

@@ -36,6 +36,11 @@ final class BudgetStoreWithPolicy implements BudgetStore {
   }
 
   @Override
+  public boolean mayBlock() {
+    return store.mayBlock();
+  }
+
+  @Override
   public WhenUnavailable whenUnavailable() {
     return whenUnavailable;
   }

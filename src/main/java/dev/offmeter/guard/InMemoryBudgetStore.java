@@ -203,6 +203,11 @@ final class InMemoryBudgetStore implements BudgetStore {
   }
 
   @Override
+  public boolean mayBlock() {
+    return false;
+  }
+
+  @Override
   public Balance balance(Claim claim, Instant now) {
     lock.lock();
     try {

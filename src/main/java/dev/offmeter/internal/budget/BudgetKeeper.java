@@ -6,6 +6,7 @@ import dev.offmeter.guard.Budget;
 import dev.offmeter.guard.BudgetStatus;
 import dev.offmeter.guard.BudgetStore;
 import dev.offmeter.guard.BudgetStore.Claim;
+import dev.offmeter.guard.BudgetStore.WhenUnavailable;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.observe.LlmListener;
 import java.time.Duration;
@@ -21,12 +22,16 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** Keeps the budgets of one client. Safe for use by many threads. */
-public final class BudgetKeeper {
+public final class BudgetKeeper implements AutoCloseable {
   /** Beyond this, no further counts are shown or remembered as having alerted. */
   private static final int MOST_SCOPES = 1_000;
 
+  private static final Duration CLOSE_LIMIT = Duration.ofSeconds(2);
+
   private final List<Budget> budgets;
-  private final FallibleStore store;
+  private final LimitedStore store;
+  private final Settlements settlements;
+  private final LeaseRenewal renewal;
   private final TimeSource time;
   private final LlmListener listener;
 
@@ -50,7 +55,9 @@ public final class BudgetKeeper {
   public BudgetKeeper(
       List<Budget> budgets, BudgetStore store, TimeSource time, LlmListener listener) {
     this.budgets = List.copyOf(budgets);
-    this.store = new FallibleStore(store);
+    this.store = new LimitedStore(store, time);
+    this.settlements = new Settlements(this.store, time);
+    this.renewal = new LeaseRenewal(this.store, time);
     this.time = time;
     this.listener = listener;
     for (Budget budget : budgets) {
@@ -82,31 +89,53 @@ public final class BudgetKeeper {
     return time.instant();
   }
 
+  WhenUnavailable whenUnavailable() {
+    return store.whenUnavailable();
+  }
+
   /**
    * Reserves.
    *
    * @param lease after which the reservation ends if this process does
    * @return empty if the store does not work
    */
-  Optional<Reserved> reserve(List<Claim> claims, Duration lease) {
+  Optional<Reserved> reserve(
+      List<BudgetScope> scopes, List<Claim> claims, Duration lease, StoreWait wait) {
     String name = client + "-" + reservations.incrementAndGet();
     Instant now = now();
-    return store
-        .reserve(name, claims, now, now.plus(lease))
-        .map(notFitting -> new Reserved(name, notFitting));
+    Optional<Integer> notFitting = store.reserve(name, claims, now, now.plus(lease), wait);
+    if (notFitting.isEmpty()) {
+      if (store.mayBlock()) {
+        // The store may have reserved, or do so yet: nobody will use it.
+        settlements.settleLater(Settlement.ofNothing(name, claims));
+      }
+      return Optional.empty();
+    }
+    if (notFitting.get() >= 0) {
+      return Optional.of(new Reserved(BudgetHold.NOTHING, notFitting.get()));
+    }
+    BudgetHold hold = new BudgetHold(this, name, scopes, claims, lease, wait);
+    renewal.add(hold, now);
+    return Optional.of(new Reserved(hold, -1));
   }
 
-  /** The outcome of a reservation: its name, and the index of the claim that did not fit or -1. */
-  record Reserved(String name, int notFitting) {}
+  /** The outcome of a reservation: what is held, or the index of the claim that did not fit. */
+  record Reserved(BudgetHold hold, int notFitting) {}
 
-  void settle(String name, List<BudgetScope> scopes, List<Claim> claims, List<Long> used) {
-    if (!store.trySettle(name, claims, used, now())) {
-      return;
-    }
+  /** Settles what a hold has reserved; called once for each. */
+  void settle(BudgetHold hold, List<BudgetScope> scopes, Settlement settlement, StoreWait wait) {
+    renewal.remove(hold);
+    settlements.settle(settlement, wait, () -> alertIfPassed(scopes, settlement.claims()));
+  }
+
+  private void alertIfPassed(List<BudgetScope> scopes, List<Claim> claims) {
     for (int i = 0; i < scopes.size(); i++) {
       BudgetScope scope = scopes.get(i);
       Claim claim = claims.get(i);
-      status(scope, claim).ifPresent(status -> alertIfPassed(scope, claim, status));
+      Instant now = now();
+      store
+          .balanceHere(claim, now)
+          .ifPresent(balance -> alertIfPassed(scope, claim, scope.status(balance, now)));
     }
   }
 
@@ -152,9 +181,9 @@ public final class BudgetKeeper {
   }
 
   /** Returns the state of a count; empty if the store does not work. */
-  Optional<BudgetStatus> status(BudgetScope scope, Claim claim) {
+  Optional<BudgetStatus> status(BudgetScope scope, Claim claim, StoreWait wait) {
     Instant now = now();
-    return store.balance(claim, now).map(balance -> scope.status(balance, now));
+    return store.balance(claim, now, wait).map(balance -> scope.status(balance, now));
   }
 
   /**
@@ -164,10 +193,18 @@ public final class BudgetKeeper {
   public List<BudgetStatus> statuses() {
     Instant now = now();
     return seen.stream()
-        .flatMap(scope -> status(scope, scope.claim(0, now)).stream())
+        .flatMap(scope -> status(scope, scope.claim(0, now), StoreWait.ofNoCall()).stream())
         .sorted(
             Comparator.comparing((BudgetStatus status) -> status.budget().name())
                 .thenComparing(BudgetStatus::scope))
         .toList();
+  }
+
+  /** Settles what can be within two seconds, if the store was down. Closing again has no effect. */
+  @Override
+  public void close() {
+    renewal.close();
+    settlements.close(CLOSE_LIMIT);
+    store.close();
   }
 }

@@ -27,8 +27,7 @@ public final class CallBudgets {
   /** Beyond the longest that an attempt may take, before its reservation is given back. */
   private static final Duration LEASE_MARGIN = Duration.ofMinutes(1);
 
-  private static final String STORE_FAILED =
-      "the budget store does not work, and the endpoint is not free";
+  private static final String STORE_FAILED = "the budget store does not work";
 
   private final @Nullable BudgetKeeper keeper;
   private final List<BudgetScope> scopes;
@@ -48,21 +47,24 @@ public final class CallBudgets {
   /**
    * Reserves the most that a request to an endpoint can use, in every budget that it falls under.
    *
+   * @param wait bounds how long the call waits for the store, now and when it settles
    * @throws AttemptException if one of them has no room for it
    */
-  public BudgetHold reserve(EndpointConfig config, ChatRequest request) throws AttemptException {
+  public BudgetHold reserve(EndpointConfig config, ChatRequest request, StoreWait wait)
+      throws AttemptException {
     if (keeper == null) {
       return BudgetHold.NOTHING;
     }
     lock.lock();
     try {
-      return reserve(keeper, config, request);
+      return reserve(keeper, config, request, wait);
     } finally {
       lock.unlock();
     }
   }
 
-  private BudgetHold reserve(BudgetKeeper keeper, EndpointConfig config, ChatRequest request)
+  private BudgetHold reserve(
+      BudgetKeeper keeper, EndpointConfig config, ChatRequest request, StoreWait wait)
       throws AttemptException {
     List<BudgetScope> applicable =
         scopes.stream()
@@ -76,27 +78,41 @@ public final class CallBudgets {
     Instant now = keeper.now();
     List<Claim> claims = new ArrayList<>(applicable.size());
     applicable.forEach(scope -> claims.add(scope.claim(worst.amount(scope.budget()), now)));
-    Optional<BudgetKeeper.Reserved> reserved = keeper.reserve(claims, longest.plus(LEASE_MARGIN));
+    Optional<BudgetKeeper.Reserved> reserved =
+        keeper.reserve(applicable, claims, longest.plus(LEASE_MARGIN), wait);
     if (reserved.isEmpty()) {
-      throwUnlessSentUnasked(applicable, config);
+      throwUnlessSentUnasked(keeper, applicable, config);
       return BudgetHold.NOTHING;
     }
     int full = reserved.get().notFitting();
     if (full >= 0) {
-      throw refusal(keeper, applicable.get(full), claims.get(full));
+      throw refusal(keeper, applicable.get(full), claims.get(full), wait);
     }
     applicable.stream().filter(scope -> isOncePerCall(scope.budget())).forEach(counted::add);
-    return new BudgetHold(keeper, reserved.get().name(), applicable, claims);
+    return reserved.get().hold();
   }
 
-  private static void throwUnlessSentUnasked(List<BudgetScope> applicable, EndpointConfig config)
+  private static void throwUnlessSentUnasked(
+      BudgetKeeper keeper, List<BudgetScope> applicable, EndpointConfig config)
       throws AttemptException {
     boolean warnsOnly =
         applicable.stream()
             .allMatch(scope -> scope.budget().whenExceeded() == Budget.WhenExceeded.WARN);
-    if (!warnsOnly && !isFree(config)) {
-      throw AttemptException.of(FailureKind.BUDGET_EXCEEDED, STORE_FAILED);
+    Optional<String> refusal = refusalWithoutStore(keeper, config);
+    if (!warnsOnly && refusal.isPresent()) {
+      throw AttemptException.of(FailureKind.BUDGET_EXCEEDED, refusal.get());
     }
+  }
+
+  private static Optional<String> refusalWithoutStore(BudgetKeeper keeper, EndpointConfig config) {
+    return switch (keeper.whenUnavailable()) {
+      case ALLOW -> Optional.empty();
+      case REFUSE -> Optional.of(STORE_FAILED);
+      case REFUSE_PAID ->
+          isFree(config)
+              ? Optional.empty()
+              : Optional.of(STORE_FAILED + ", and the endpoint is not free");
+    };
   }
 
   private static boolean isFree(EndpointConfig config) {
@@ -104,8 +120,9 @@ public final class CallBudgets {
     return price != null && price.isFree();
   }
 
-  private AttemptException refusal(BudgetKeeper keeper, BudgetScope scope, Claim claim) {
-    Optional<BudgetStatus> status = keeper.status(scope, claim);
+  private AttemptException refusal(
+      BudgetKeeper keeper, BudgetScope scope, Claim claim, StoreWait wait) {
+    Optional<BudgetStatus> status = keeper.status(scope, claim, wait);
     if (status.isEmpty()) {
       return AttemptException.of(FailureKind.BUDGET_EXCEEDED, STORE_FAILED);
     }
@@ -150,14 +167,15 @@ public final class CallBudgets {
    * Returns the first budget of those that reject that has no room for a request to one of the
    * endpoints; empty if all have.
    */
-  public Optional<BudgetStatus> rejecting(List<EndpointConfig> configs, ChatRequest request) {
+  public Optional<BudgetStatus> rejecting(
+      List<EndpointConfig> configs, ChatRequest request, StoreWait wait) {
     if (keeper == null) {
       return Optional.empty();
     }
     for (BudgetScope scope : scopes) {
       if (scope.budget().whenExceeded() == Budget.WhenExceeded.REJECT) {
         for (EndpointConfig config : configs) {
-          Optional<BudgetStatus> full = full(keeper, scope, config, request);
+          Optional<BudgetStatus> full = full(keeper, scope, config, request, wait);
           if (full.isPresent()) {
             return full;
           }
@@ -168,13 +186,17 @@ public final class CallBudgets {
   }
 
   private Optional<BudgetStatus> full(
-      BudgetKeeper keeper, BudgetScope scope, EndpointConfig config, ChatRequest request) {
+      BudgetKeeper keeper,
+      BudgetScope scope,
+      EndpointConfig config,
+      ChatRequest request,
+      StoreWait wait) {
     if (!isUnder(scope.budget(), config)) {
       return Optional.empty();
     }
     Claim claim = claim(keeper, scope, config, request);
     Optional<BudgetStatus> full =
-        keeper.status(scope, claim).filter(status -> claim.amount() > status.left());
+        keeper.status(scope, claim, wait).filter(status -> claim.amount() > status.left());
     full.ifPresent(status -> keeper.onRefused(claim, status));
     return full;
   }
@@ -197,11 +219,11 @@ public final class CallBudgets {
       Budget budget = scope.budget();
       if (isUnder(budget, config) && budget.whenExceeded() != Budget.WhenExceeded.WARN) {
         Claim claim = claim(keeper, scope, config, request);
-        Optional<BudgetStatus> status = keeper.status(scope, claim);
-        if (status.isEmpty() && !isFree(config)) {
-          return Optional.of(STORE_FAILED);
+        Optional<BudgetStatus> status = keeper.status(scope, claim, StoreWait.ofNoCall());
+        if (status.isEmpty()) {
+          return refusalWithoutStore(keeper, config);
         }
-        if (status.isPresent() && claim.amount() > status.get().left()) {
+        if (claim.amount() > status.get().left()) {
           return Optional.of(refusalMessage(status.get(), claim));
         }
       }

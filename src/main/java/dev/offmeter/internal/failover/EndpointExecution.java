@@ -8,6 +8,7 @@ import dev.offmeter.LlmException;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.budget.BudgetHold;
+import dev.offmeter.internal.budget.StoreWait;
 import dev.offmeter.internal.circuit.HealthEffect;
 import dev.offmeter.internal.circuit.Permit;
 import dev.offmeter.internal.http.ExchangeResult;
@@ -104,7 +105,9 @@ final class EndpointExecution {
     checkTimeLeft();
     endpoint.rateLimiter().take(context.time().nanos());
     // At every dispatch anew: a retry and a repair turn are billed as well.
-    hold = context.budgets().reserve(endpoint.config(), repair.request());
+    StoreWait wait = new StoreWait(share::remaining, token);
+    hold = context.budgets().reserve(endpoint.config(), repair.request(), wait);
+    checkTimeLeft();
     if (permit.isTrial()) {
       // One that has idled through an outage may lead nowhere, and the trial would fail for that.
       endpoint.exchangeFactory().dropIdleConnections();

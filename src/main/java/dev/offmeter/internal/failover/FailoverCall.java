@@ -5,6 +5,7 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.LlmException;
 import dev.offmeter.guard.BudgetStatus;
+import dev.offmeter.internal.budget.StoreWait;
 import dev.offmeter.internal.health.ModelLoadWaiters;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.time.CancellationToken;
@@ -215,7 +216,8 @@ final class FailoverCall {
             .filter(endpoint -> endpoint.isSuitable(context.request()))
             .map(GuardedEndpoint::config)
             .toList();
-    Optional<BudgetStatus> full = context.budgets().rejecting(permitted, context.request());
+    StoreWait wait = new StoreWait(context.deadline()::remaining, context.token());
+    Optional<BudgetStatus> full = context.budgets().rejecting(permitted, context.request(), wait);
     if (full.isPresent()) {
       throw context.recorder().rejected(full.get());
     }
