@@ -3,9 +3,11 @@ package dev.offmeter.real;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.AllEndpointsFailedException;
 import dev.offmeter.Attempt;
+import dev.offmeter.Capability;
 import dev.offmeter.ChatEvent;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
@@ -13,7 +15,9 @@ import dev.offmeter.ChatStream;
 import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
+import dev.offmeter.Image;
 import dev.offmeter.LlmClient;
+import dev.offmeter.observe.EndpointState;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -61,6 +65,26 @@ class LlamaServerIT {
       assertThat(response.text()).isNotBlank();
       assertThat(response.endpoint()).isEqualTo("llama");
       assertThat(response.finishReason()).isEqualTo(FinishReason.STOP);
+    }
+  }
+
+  @Test
+  void anImageThatItsModelCannotReadGoesToTheNextEndpoint() {
+    byte[] png = {(byte) 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    ChatRequest request =
+        ChatRequest.builder().user("What is this?", Image.of(png, "image/png")).build();
+    Endpoint template = Endpoint.local("template", asked -> "TEMPLATE").build();
+    Endpoint llama = server.endpoint("llama").apiKey(KEY).build();
+    try (LlmClient client = LlmClient.builder().endpoint(llama).endpoint(template).build()) {
+      Attempt refused = client.chat(request).attempts().get(0);
+      assertThat(refused.failure()).contains(FailureKind.BAD_REQUEST);
+      assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
+
+      // Once the server has said what it can do, it is not asked.
+      client.chat(request());
+      await().until(() -> client.status().endpoints().get(0).lacking().contains(Capability.VISION));
+      Attempt skipped = client.chat(request).attempts().get(0);
+      assertThat(skipped.failure()).contains(FailureKind.NOT_CAPABLE);
     }
   }
 

@@ -19,6 +19,7 @@ import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.Image;
 import dev.offmeter.LlmClient;
+import dev.offmeter.Locality;
 import dev.offmeter.internal.wire.Protocol;
 import dev.offmeter.observe.EndpointState;
 import dev.offmeter.testing.Connection;
@@ -269,12 +270,44 @@ class ImagesTest {
     return "{\"error\":\"" + text + "\"}";
   }
 
-  @Test
-  void imagesThatAreRefusedTakeNoEndpointDown() throws IOException {
-    primary.respondWith(refusingImages());
-    LlmClient client = nodes.client();
+  /** The refusals of a model without vision, as observed on Ollama 0.32 and llama-server 0.7.0. */
+  private enum Refusal {
+    OLLAMA(
+        ProtocolReplies.OLLAMA,
+        400,
+        """
+        {"error":"{\\"error\\":{\\"code\\":400,\\"message\\":\\"Multimodal data provided, but model\
+         does not support multimodal requests.\\",\\"type\\":\\"invalid_request_error\\"}}"}"""),
+    LLAMA_SERVER(
+        ProtocolReplies.OPENAI,
+        500,
+        """
+        {"error":{"code":500,"message":"image input is not supported - hint: if this is unexpected,\
+         you may need to provide the mmproj","type":"server_error"}}""");
+
+    private final ProtocolReplies spoken;
+    private final int status;
+    private final String body;
+
+    Refusal(ProtocolReplies spoken, int status, String body) {
+      this.spoken = spoken;
+      this.status = status;
+      this.body = body;
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Refusal.class)
+  void imagesThatAreRefusedTakeNoEndpointDown(Refusal refusal) {
+    primary.respondWith(OllamaReplies.status(refusal.status, "application/json", refusal.body));
+    LlmClient client =
+        nodes.client(refusal.spoken.endpoint("node", primary.url()).locality(Locality.SELF_HOSTED));
     for (int i = 0; i < 10; i++) {
-      client.chat(ChatRequest.builder().user("What is this? " + i, PNG).build());
+      ChatRequest request = ChatRequest.builder().user("What is this? " + i, PNG).build();
+      ChatResponse response = client.chat(request);
+
+      assertThat(response.attempts()).hasSize(2);
+      assertThat(response.attempts().get(0).failure()).contains(FailureKind.BAD_REQUEST);
     }
 
     assertThat(primaryState(client)).isEqualTo(EndpointState.UP);

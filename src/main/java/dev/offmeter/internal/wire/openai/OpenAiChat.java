@@ -228,8 +228,9 @@ public final class OpenAiChat implements Protocol {
   }
 
   /**
-   * Returns the types that each server reads: llama-server's decoder has no WebP, and some versions
-   * drop one in silence; Ollama, LM Studio and Gemini read no GIF.
+   * Returns the types that each server reads: llama-server's own decoder has no WebP (later ones
+   * need ffmpeg beside it), and a version was reported to drop one in silence; Ollama's source, LM
+   * Studio's and Google's documentation name no GIF.
    */
   @Override
   public Set<String> imageTypes() {
