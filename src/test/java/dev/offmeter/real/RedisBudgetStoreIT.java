@@ -3,6 +3,8 @@ package dev.offmeter.real;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
+import static org.awaitility.Awaitility.await;
 
 import ch.qos.logback.classic.Level;
 import dev.offmeter.guard.BudgetStore;
@@ -311,12 +313,36 @@ class RedisBudgetStoreIT {
 
     server.close();
     Instant began = Instant.now();
+    // The first may still find the connection, and lose it.
+    assertThatThrownBy(() -> balance("a")).isInstanceOf(IllegalStateException.class);
     for (int i = 0; i < 20; i++) {
       assertThatThrownBy(() -> balance("a"))
           .isInstanceOf(IllegalStateException.class)
           .hasMessageStartingWith("Redis cannot be reached: Connection refused");
     }
     assertThat(Duration.between(began, Instant.now())).isLessThan(SOON);
+
+    server.start();
+    RedisServer.connected(store);
+    assertThat(balance("a")).isEqualTo(new Balance(4, 0));
+  }
+
+  @Test
+  void aRequestThatIsUnderWayWhenRedisDiesIsNotSentAgain() throws Exception {
+    start("--appendonly", "yes", "--appendfsync", "always");
+    spend("1", claim("a", 4, 10));
+    AtomicReference<Throwable> thrown = new AtomicReference<>();
+    Thread caller =
+        new Thread(() -> thrown.set(catchThrowable(() -> reserve("2", claim("a", 1, 10)))));
+
+    server.freeze();
+    caller.start();
+    await().until(() -> caller.getState() == Thread.State.TIMED_WAITING);
+    server.close();
+    caller.join();
+    assertThat(thrown.get())
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageStartingWith("the connection to Redis was lost");
 
     server.start();
     RedisServer.connected(store);
@@ -345,9 +371,9 @@ class RedisBudgetStoreIT {
   }
 
   @Test
-  void aFrozenRedisIsNotSentMoreThanASecondsRequests() {
+  void aConnectionThatIsSilentForASecondIsClosed() {
     start();
-    spend("1", claim("a", 4, 10));
+    String before = connection();
 
     server.freeze();
     for (int i = 0; i < 3; i++) {
@@ -356,9 +382,20 @@ class RedisBudgetStoreIT {
     server.thaw();
     RedisServer.connected(store);
 
-    // The first connection was closed, and one more was opened for all who came later.
-    assertThat(server.<String>ask(commands -> commands.info("clients")))
-        .contains("connected_clients:2");
+    // One more was opened for all who came later.
+    assertThat(connection()).isNotEqualTo(before);
+  }
+
+  /** Returns the number by which Redis knows the only connection of the store. */
+  private String connection() {
+    List<String> all =
+        server.ask(
+            commands -> {
+              String own = "id=" + commands.clientId() + " ";
+              return commands.clientList().lines().filter(line -> !line.startsWith(own)).toList();
+            });
+    assertThat(all).hasSize(1);
+    return all.get(0).split(" ")[0];
   }
 
   @Test
@@ -416,9 +453,10 @@ class RedisBudgetStoreIT {
   }
 
   @Test
-  void aReplicaIsNamedAndAskedAnewWhenItIsAPrimary() {
+  void aReplicaIsNamedAndLeftForWhateverHasItsAddressNext() {
     start();
     spend("1", claim("a", 4, 10));
+    String before = connection();
     server.ask(commands -> commands.replicaof("127.0.0.1", Processes.freePort()));
 
     assertThatThrownBy(() -> reserve("2", claim("a", 1, 10)))
@@ -426,7 +464,9 @@ class RedisBudgetStoreIT {
         .hasMessageStartingWith("Redis refuses: READONLY ");
 
     server.ask(RedisCommands::replicaofNoOne);
+    RedisServer.connected(store);
     assertThat(reserve("3", claim("a", 1, 10))).isEqualTo(-1);
+    assertThat(connection()).isNotEqualTo(before);
   }
 
   @Test

@@ -159,11 +159,11 @@ public final class RedisBudgetStore implements BudgetStore, AutoCloseable {
   }
 
   private static void add(
-      List<String> arguments, Claim claim, long value, Instant now, Instant leaseEnd) {
+      List<String> arguments, Claim claim, long value, Instant now, Instant used) {
     arguments.add(amount("amount", claim.amount()));
     arguments.add(amount("limit or amount used", value));
     arguments.add(ceilingMillis(claim.windowEnd()));
-    arguments.add(kept(claim.windowEnd(), now, leaseEnd));
+    arguments.add(kept(claim.windowEnd(), used, now));
     boolean rolls = !claim.rolling().isZero();
     arguments.add(rolls ? slice(claim, now) : "");
     arguments.add(rolls ? slice(claim, now.minus(claim.rolling())) : "");
@@ -181,11 +181,11 @@ public final class RedisBudgetStore implements BudgetStore, AutoCloseable {
   }
 
   /**
-   * Returns for how long Redis keeps a count's keys, in milliseconds: until the end of its window,
-   * and as long after it, or after now, as a call may take.
+   * Returns for how long Redis keeps a count's keys, in milliseconds: until the end of its window
+   * or its last use, and as long after that as a call may take.
    */
-  private static String kept(Instant windowEnd, Instant now, Instant leaseEnd) {
-    long last = Math.max(Math.max(millis(windowEnd), millis(leaseEnd)), now.toEpochMilli());
+  private static String kept(Instant windowEnd, Instant used, Instant now) {
+    long last = Math.max(millis(windowEnd), millis(used));
     return last == NEVER
         ? FOR_EVER
         : String.valueOf(last - now.toEpochMilli() + LONGEST_CALL.toMillis());

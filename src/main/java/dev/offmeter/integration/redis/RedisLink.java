@@ -3,8 +3,10 @@ package dev.offmeter.integration.redis;
 
 import static io.lettuce.core.ScriptOutputType.MULTI;
 
+import io.lettuce.core.RedisChannelHandler;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisCommandExecutionException;
+import io.lettuce.core.RedisConnectionStateListener;
 import io.lettuce.core.RedisFuture;
 import io.lettuce.core.RedisLoadingException;
 import io.lettuce.core.RedisNoScriptException;
@@ -89,13 +91,22 @@ final class RedisLink implements AutoCloseable {
     }
   }
 
-  /**
-   * Returns whether an attempt to connect has failed or its connection is down. Lettuce would open
-   * that again by itself, but after up to half a minute, and keep commands in a queue until then.
-   */
+  /** Returns whether an attempt to connect has failed or its connection is down. */
   private static boolean isLost(
       CompletableFuture<StatefulRedisConnection<String, String>> opening) {
     return opening.isDone() && (opening.isCompletedExceptionally() || !opening.join().isOpen());
+  }
+
+  /**
+   * Closes a connection that is lost. Lettuce would open it again, but after up to half a minute,
+   * and until then keep commands in a queue, to send them when nobody waits for them any more.
+   */
+  private record CloseWhenLost(StatefulRedisConnection<String, String> connection)
+      implements RedisConnectionStateListener {
+    @Override
+    public void onRedisDisconnected(RedisChannelHandler<?, ?> lost) {
+      close(connection);
+    }
   }
 
   /**
@@ -112,6 +123,7 @@ final class RedisLink implements AutoCloseable {
   private void connect(CompletableFuture<StatefulRedisConnection<String, String>> opened) {
     try {
       StatefulRedisConnection<String, String> connection = client.connect();
+      connection.addListener(new CloseWhenLost(connection));
       lastAnswer = System.nanoTime();
       if (!opened.complete(connection)) {
         close(connection);
