@@ -338,6 +338,18 @@ public abstract class BudgetStoreContract {
   }
 
   @Test
+  void aSessionWithARequestUnderWayDoesNotBeginAnew() {
+    Claim first = new Claim("session", 1, 5, NOW.plus(DAY), Duration.ZERO);
+    spend("1", first, 1, NOW);
+    Instant later = NOW.plus(DAY).plusSeconds(1);
+    assertThat(store.reserve("2", List.of(first), NOW, later.plusSeconds(1))).isEqualTo(-1);
+
+    Claim next = new Claim("session", 0, 5, later.plus(DAY), Duration.ZERO);
+    assertThat(store.balance(next, later)).isEqualTo(new Balance(1, 1));
+    assertThat(store.balance(next, later.plusSeconds(1))).isEqualTo(new Balance(0, 0));
+  }
+
+  @Test
   void aCountWithoutAnEndIsNeverForgotten() {
     spend("1", claim("a", 6, 10), 6, NOW);
 

@@ -42,6 +42,8 @@ class JdbcBudgetStoreTest {
   private static final Instant LEASE = NOW.plusSeconds(60);
   private static final Claim ONE = new Claim("one", 1, 1, Instant.MAX, Duration.ZERO);
 
+  private static final Claim TEN = new Claim("ten", 1, 10, Instant.MAX, Duration.ZERO);
+
   @RegisterExtension final LoggedEvents log = new LoggedEvents(Level.WARN);
 
   @TempDir Path folder;
@@ -161,6 +163,30 @@ class JdbcBudgetStoreTest {
     assertThat(thrown).hasMessageEndingWith("interrupted");
     assertThat(interrupted).isTrue();
     assertThat(store.balance(ONE, NOW)).isEqualTo(new Balance(0, 0));
+  }
+
+  @Test
+  void aThreadThatIsInterruptedMeanwhileReservesNothing() {
+    spend(store, "1", TEN, NOW);
+    source.whenLent(() -> Thread.currentThread().interrupt());
+    Throwable thrown =
+        catchThrowable(() -> store.reserve("2", List.of(TEN), NOW, NOW.plusSeconds(60)));
+    boolean interrupted = Thread.interrupted();
+    source.whenLent(() -> {});
+
+    assertThat(thrown).hasMessageEndingWith("interrupted");
+    assertThat(interrupted).isTrue();
+    assertThat(store.balance(TEN, NOW)).isEqualTo(new Balance(1, 0));
+  }
+
+  @Test
+  void aFailureInTheMiddleChangesNothing() {
+    spend(store, "1", TEN, NOW);
+    List<Claim> twice = List.of(TEN, TEN);
+
+    assertThatThrownBy(() -> store.reserve("2", twice, NOW, LEASE))
+        .isInstanceOf(IllegalStateException.class);
+    assertThat(store.balance(TEN, NOW)).isEqualTo(new Balance(1, 0));
   }
 
   @Test

@@ -15,6 +15,7 @@ import javax.sql.DataSource;
 final class LentConnection implements DataSource {
   private final Connection real;
   private final Deque<SQLException> failures = new ArrayDeque<>();
+  private Runnable whenLent = () -> {};
   private int lent;
   private int out;
 
@@ -25,6 +26,11 @@ final class LentConnection implements DataSource {
   /** Throws this instead of lending the connection, once. */
   void failNext(SQLException failure) {
     failures.add(failure);
+  }
+
+  /** Runs this whenever the connection has been lent. */
+  void whenLent(Runnable action) {
+    whenLent = action;
   }
 
   int lent() {
@@ -42,6 +48,7 @@ final class LentConnection implements DataSource {
       throw failures.remove();
     }
     out++;
+    whenLent.run();
     return (Connection)
         Proxy.newProxyInstance(
             LentConnection.class.getClassLoader(),
