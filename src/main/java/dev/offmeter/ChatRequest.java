@@ -162,6 +162,16 @@ public final class ChatRequest {
     return new ChatRequest(filled);
   }
 
+  /** Returns this request with repetition allowed; nothing is checked anew. */
+  ChatRequest withRepetitionAllowed() {
+    if (allowRepetition) {
+      return this;
+    }
+    Builder allowing = toBuilder();
+    allowing.allowRepetition = true;
+    return new ChatRequest(allowing);
+  }
+
   /** Returns the conversation in order; the last message is the user's, or a tool's result. */
   public List<Message> messages() {
     return messages;

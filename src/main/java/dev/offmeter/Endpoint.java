@@ -356,9 +356,7 @@ public final class Endpoint {
   /** Returns a function that also allows repetition where this endpoint is not to stop it. */
   private UnaryOperator<ChatRequest> filled(UnaryOperator<ChatRequest> withDefaults) {
     boolean stops = Objects.requireNonNullElse(settings.stopRepetition, isSelfHosted());
-    return stops
-        ? withDefaults
-        : request -> withDefaults.apply(request).toBuilder().allowRepetition().build();
+    return stops ? withDefaults : request -> withDefaults.apply(request).withRepetitionAllowed();
   }
 
   private boolean isSelfHosted() {

@@ -25,6 +25,9 @@ public final class BudgetWindow {
   private final @Nullable ZoneId zone;
   private final Duration rolling;
 
+  /** The latest window that was asked for: found anew once in each. */
+  private volatile @Nullable Span span;
+
   /** The kinds of windows. */
   public enum Period {
     /** One that never ends. */
@@ -74,20 +77,17 @@ public final class BudgetWindow {
     return rolling;
   }
 
-  /** Returns when the window began in which a moment lies; the epoch for one that never did. */
-  public Instant startOf(Instant moment) {
-    ZoneId in = zone;
-    if (in == null) {
-      return period == Period.ROLLING ? moment.minus(rolling) : Instant.EPOCH;
+  /** One window of a calendar, which answers for every moment in it. */
+  private record Span(Instant start, Instant end) {
+    boolean has(Instant moment) {
+      return !moment.isBefore(start) && moment.isBefore(end);
     }
-    return firstDay(LocalDate.ofInstant(moment, in)).atStartOfDay(in).toInstant();
   }
 
-  /** Returns when that window ends; {@link Instant#MAX} for one that does not. */
-  public Instant endOf(Instant moment) {
-    ZoneId in = zone;
-    if (in == null) {
-      return Instant.MAX;
+  private Span span(Instant moment, ZoneId in) {
+    Span latest = span;
+    if (latest != null && latest.has(moment)) {
+      return latest;
     }
     LocalDate first = firstDay(LocalDate.ofInstant(moment, in));
     LocalDate next =
@@ -96,7 +96,24 @@ public final class BudgetWindow {
           case WEEK -> first.plusWeeks(1);
           default -> first.plusMonths(1);
         };
-    return next.atStartOfDay(in).toInstant();
+    Span found = new Span(first.atStartOfDay(in).toInstant(), next.atStartOfDay(in).toInstant());
+    span = found;
+    return found;
+  }
+
+  /** Returns when the window began in which a moment lies; the epoch for one that never did. */
+  public Instant startOf(Instant moment) {
+    ZoneId in = zone;
+    if (in == null) {
+      return period == Period.ROLLING ? moment.minus(rolling) : Instant.EPOCH;
+    }
+    return span(moment, in).start();
+  }
+
+  /** Returns when that window ends; {@link Instant#MAX} for one that does not. */
+  public Instant endOf(Instant moment) {
+    ZoneId in = zone;
+    return in == null ? Instant.MAX : span(moment, in).end();
   }
 
   private LocalDate firstDay(LocalDate day) {

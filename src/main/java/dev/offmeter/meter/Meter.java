@@ -32,7 +32,8 @@ public interface Meter {
 
   /**
    * Returns the state of every budget of the client; of one that counts by the values of a tag, or
-   * by session, that of each count that this client has used, at most 1,000.
+   * by session, that of each count that this client has used. Beyond 1,000 these are forgotten, and
+   * those are returned that are used from then on.
    */
   List<BudgetStatus> budgets();
 

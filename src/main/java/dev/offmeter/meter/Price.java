@@ -251,6 +251,11 @@ public final class Price {
     return currency;
   }
 
+  /** Returns whether compute time costs something at this price. */
+  public boolean chargesTime() {
+    return second.signum() > 0 || (longPrice != null && longPrice.chargesTime());
+  }
+
   /** Returns whether nothing ever costs anything at this price. */
   public boolean isFree() {
     return input.signum() == 0
@@ -296,6 +301,40 @@ public final class Price {
   }
 
   /**
+   * Returns the most that one request can cost: each token may be of the dearest sort, written to
+   * the cache or of thinking.
+   *
+   * @param inputTokens at most
+   * @param outputTokens at most
+   * @param computeTime at most
+   */
+  public Cost most(long inputTokens, long outputTokens, Duration computeTime) {
+    if (currency.isEmpty()) {
+      return Cost.ofNothing(source);
+    }
+    Price longer = longPrice == null || inputTokens <= longAbove ? this : longPrice;
+    BigDecimal sum =
+        times(dearer(dearestInput(), longer.dearestInput()), inputTokens)
+            .add(times(dearer(dearestOutput(), longer.dearestOutput()), outputTokens))
+            .add(times(dearer(request, longer.request), 1));
+    BigDecimal perSecond = dearer(second, longer.second);
+    return Cost.of(
+        perSecond.signum() == 0 ? sum : sum.add(ofTime(perSecond, computeTime)), currency, source);
+  }
+
+  private BigDecimal dearestInput() {
+    return dearer(dearer(input, cachedInput), cacheWrite);
+  }
+
+  private BigDecimal dearestOutput() {
+    return dearer(output, thinking);
+  }
+
+  private static BigDecimal dearer(BigDecimal price, @Nullable BigDecimal other) {
+    return other == null ? price : price.max(other);
+  }
+
+  /**
    * Returns what several requests cost together, all of them on the same side of {@link #above}.
    *
    * @param inputTokens of all input, the cache's included
@@ -324,14 +363,15 @@ public final class Price {
             .add(times(output, outputTokens - thinkingTokens))
             .add(times(thinking == null ? output : thinking, thinkingTokens))
             .add(times(request, requests));
-    return Cost.of(second.signum() == 0 ? sum : sum.add(ofTime(computeTime)), currency, source);
+    return Cost.of(
+        second.signum() == 0 ? sum : sum.add(ofTime(second, computeTime)), currency, source);
   }
 
   private static BigDecimal times(BigDecimal price, long count) {
     return price.multiply(BigDecimal.valueOf(count));
   }
 
-  private BigDecimal ofTime(Duration time) {
+  private static BigDecimal ofTime(BigDecimal second, Duration time) {
     BigDecimal seconds =
         BigDecimal.valueOf(time.getSeconds()).add(BigDecimal.valueOf(time.getNano(), 9));
     return second.multiply(seconds);

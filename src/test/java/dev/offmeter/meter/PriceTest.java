@@ -148,4 +148,24 @@ class PriceTest {
     assertThat(sum).hasToString("about 1.00 USD");
     assertThat(sum.priceSource()).isEqualTo("endpoint");
   }
+
+  @Test
+  void theMostIsAtTheDearestSortOfEachToken() {
+    Price price = Price.perMillionTokens("USD", 1, 10).cachedInput(0.1).cacheWrite(2).thinking(20);
+
+    assertThat(price.most(1_000_000, 1_000_000, Duration.ZERO)).hasToString("22.00 USD");
+    assertThat(
+            price
+                .above(500_000, Price.perMillionTokens("USD", 3, 5))
+                .most(1_000_000, 0, Duration.ZERO))
+        .hasToString("3.00 USD");
+    assertThat(
+            price
+                .above(500_000, Price.perMillionTokens("USD", 3, 5))
+                .most(500_000, 0, Duration.ZERO))
+        .hasToString("1.00 USD");
+    assertThat(Price.perSecond("USD", "0.5").request(1).most(7, 7, Duration.ofSeconds(3)))
+        .hasToString("2.50 USD");
+    assertThat(Price.free().most(7, 7, Duration.ofSeconds(3)).amount()).isZero();
+  }
 }

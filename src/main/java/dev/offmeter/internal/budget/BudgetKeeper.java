@@ -23,7 +23,7 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /** Keeps the budgets of one client. Safe for use by many threads. */
 public final class BudgetKeeper implements AutoCloseable {
-  /** Beyond this, no further counts are shown or remembered as having alerted. */
+  /** Beyond this, the counts of tags and sessions that are shown or have alerted are forgotten. */
   private static final int MOST_SCOPES = 1_000;
 
   private static final Duration CLOSE_LIMIT = Duration.ofSeconds(2);
@@ -77,12 +77,20 @@ public final class BudgetKeeper implements AutoCloseable {
       BudgetScope scope = BudgetScope.of(budget, request);
       if (scope != null) {
         scopes.add(scope);
-        if (seen.size() < MOST_SCOPES) {
-          seen.add(scope);
-        }
+        remember(scope);
       }
     }
     return scopes.isEmpty() ? CallBudgets.NONE : new CallBudgets(this, scopes, streamed);
+  }
+
+  private void remember(BudgetScope scope) {
+    if (seen.contains(scope)) {
+      return;
+    }
+    if (seen.size() >= MOST_SCOPES) {
+      seen.removeIf(other -> !other.value().isEmpty());
+    }
+    seen.add(scope);
   }
 
   Instant now() {

@@ -48,7 +48,13 @@ record BudgetScope(Budget budget, String value) {
     if (budget.tagValue().isPresent()) {
       return budget.tagValue().get().equals(value) ? new BudgetScope(budget, session) : null;
     }
-    return new BudgetScope(budget, session.isEmpty() ? value : session + "|" + value);
+    return new BudgetScope(
+        budget, session.isEmpty() ? value : escaped(session) + "|" + escaped(value));
+  }
+
+  /** Two names that are joined by a bar must not be those of another pair. */
+  private static String escaped(String name) {
+    return name.replace("\\", "\\\\").replace("|", "\\|");
   }
 
   /** Returns a claim of an amount in the window in which a moment lies. */
@@ -66,7 +72,7 @@ record BudgetScope(Budget budget, String value) {
     long limit =
         budget.whenExceeded() == Budget.WhenExceeded.WARN ? Long.MAX_VALUE : budget.limit();
     return new Claim(
-        budget.name() + "|" + value + "|" + began,
+        escaped(budget.name()) + "|" + escaped(value) + "|" + began,
         amount,
         limit,
         kept,

@@ -39,22 +39,8 @@ final class WorstCase {
     return TokenEstimator.mostOfRequest(request);
   }
 
-  /** Any token may be of the dearest sort: written to the cache, or of thinking. */
   private long money() {
     Price price = config.price();
-    if (price == null) {
-      return 0;
-    }
-    long most = 0;
-    long input = input();
-    long output = request.maxTokens();
-    Price holding = price.forInput(input);
-    for (long cacheWrite : new long[] {0, input}) {
-      for (long thinking : new long[] {0, output}) {
-        long one = BudgetScope.nanos(holding.cost(input, 0, cacheWrite, output, thinking, 1, time));
-        most = Math.max(most, one);
-      }
-    }
-    return most;
+    return price == null ? 0 : BudgetScope.nanos(price.most(input(), request.maxTokens(), time));
   }
 }

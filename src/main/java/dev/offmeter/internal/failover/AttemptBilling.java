@@ -68,10 +68,8 @@ final class AttemptBilling {
   /** Returns the counts that are known, and estimates of those that are not. */
   private Usage estimate(Usage known, int pieces) {
     int input = known.inputTokens() > 0 ? known.inputTokens() : TokenEstimator.ofRequest(request);
-    int output =
-        known.outputTokens() > 0
-            ? known.outputTokens()
-            : Math.min(request.maxTokens(), received(pieces));
+    // A count that was told before the end, as Anthropic's first one is, may lie below what came.
+    int output = Math.max(known.outputTokens(), Math.min(request.maxTokens(), received(pieces)));
     return new Usage(input, output)
         .withTimes(known.computeTime(), known.loadTime())
         .asNotReported();

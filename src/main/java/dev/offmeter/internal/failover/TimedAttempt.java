@@ -575,7 +575,8 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
     if (before != null) {
       return before;
     }
-    AttemptBill now = billing().ofFailure(failure, clocks.isConnected(), pieces, elapsed());
+    AttemptBill now =
+        billing().ofFailure(failure, resent || clocks.isConnected(), pieces, elapsed());
     return failureBill.compareAndSet(null, now)
         ? now
         : Objects.requireNonNullElse(failureBill.get(), now);

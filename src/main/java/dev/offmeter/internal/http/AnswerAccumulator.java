@@ -5,6 +5,7 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.FailureKind;
 import dev.offmeter.FinishReason;
+import dev.offmeter.Usage;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.wire.DeltaHandler;
 import dev.offmeter.internal.wire.StreamEnd;
@@ -31,6 +32,7 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
   private int withdrawals;
   private boolean textEnded;
   private boolean callNotOffered;
+  private volatile Usage usage = Usage.NONE;
 
   AnswerAccumulator(ExchangeListener listener, ChatRequest request) {
     this.listener = listener;
@@ -76,6 +78,16 @@ final class AnswerAccumulator implements DeltaHandler, PartialAnswer {
   @Override
   public void onCallNotOffered() {
     callNotOffered = true;
+  }
+
+  @Override
+  public void onUsage(Usage soFar) {
+    usage = soFar;
+  }
+
+  /** Returns the counts that the server has told so far, as not reported: the answer goes on. */
+  Usage usage() {
+    return usage.asNotReported();
   }
 
   @Override

@@ -93,7 +93,8 @@ final class HttpExchange implements Exchange, ExchangeListener {
   private @Nullable ReplyReader replyReader;
 
   /** Written by the thread that reads; read by the one that ends a hedged call. */
-  private volatile Usage usage = Usage.NONE;
+  /** Null until the answer is complete. */
+  private volatile @Nullable Usage usage;
 
   private enum Wait {
     NONE,
@@ -163,7 +164,8 @@ final class HttpExchange implements Exchange, ExchangeListener {
 
   @Override
   public Usage usage() {
-    return usage;
+    Usage ofWhole = usage;
+    return ofWhole == null ? accumulator.usage() : ofWhole;
   }
 
   @Override

@@ -53,14 +53,10 @@ public record AttemptBill(
       @Nullable Price price, Usage usage, long nanos, boolean possiblyBilled) {
     boolean timed = !usage.computeTime().isZero();
     Duration compute = timed ? usage.computeTime() : Duration.ofNanos(nanos);
-    return new AttemptBill(usage, compute, timed, cost(price, usage, compute), possiblyBilled);
-  }
-
-  private static Cost cost(@Nullable Price price, Usage usage, Duration compute) {
-    if (price == null) {
-      return Cost.UNKNOWN;
-    }
-    Cost cost = price.cost(usage, compute);
-    return usage.reported() || price.isFree() ? cost : cost.asEstimated();
+    Cost cost = price == null ? Cost.UNKNOWN : price.cost(usage, compute);
+    boolean exact =
+        price == null || price.isFree() || (usage.reported() && (timed || !price.chargesTime()));
+    return new AttemptBill(
+        usage, compute, timed, exact ? cost : cost.asEstimated(), possiblyBilled);
   }
 }

@@ -2,6 +2,7 @@
 package dev.offmeter.internal.wire;
 
 import dev.offmeter.ChatResponse.ToolCall;
+import dev.offmeter.Usage;
 
 /** Receives the deltas of an answer as they arrive, on the thread that reads. */
 public interface DeltaHandler {
@@ -24,6 +25,9 @@ public interface DeltaHandler {
    * Called when all text so far turns out to be thinking: its end tag came without its start tag.
    */
   void onTextWasThinking();
+
+  /** Called with the counts that the server has told so far, which may be provisional. */
+  default void onUsage(Usage soFar) {}
 
   /** Called when the text is complete. Only the count of tokens may follow. */
   default void onTextEnded() {}

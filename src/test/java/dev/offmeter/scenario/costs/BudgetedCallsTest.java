@@ -333,6 +333,29 @@ class BudgetedCallsTest {
   }
 
   @Test
+  void aSessionAndATagsValueAreNotThoseOfAnotherPair() {
+    LlmClient client = client(calls(1).perSession().tag("feature"));
+    ChatRequest one = REQUEST.toBuilder().session("a|b").tag("feature", "c").build();
+    ChatRequest two = REQUEST.toBuilder().session("a").tag("feature", "b|c").build();
+
+    assertThat(client.chat(one).endpoint()).isEqualTo("reserve");
+    assertThat(client.chat(two).endpoint()).isEqualTo("reserve");
+  }
+
+  @Test
+  void theCountsOfTheLatestSessionsAreShown() {
+    LlmClient client = client(Budget.tokens("tokens", 1_000_000).perSession());
+    for (int i = 0; i < 1_001; i++) {
+      ChatRequest request = REQUEST.toBuilder().session("run-" + i).build();
+      assertThat(client.explain(request).endpoints()).hasSize(3);
+    }
+
+    assertThat(client.meter().budgets())
+        .extracting(BudgetStatus::scope)
+        .containsExactly("run-1000");
+  }
+
+  @Test
   void severalBudgetsHoldAtOnce() {
     LlmClient client = client(calls(5), Budget.money("money", "0.0035", "USD"));
 

@@ -250,6 +250,50 @@ class CostOfCallsTest {
   }
 
   @Test
+  void timeThatOnlyWeHaveMeasuredIsAnEstimatedCost() {
+    Node node = loopback.node(answer("{\"prompt_tokens\":10,\"completion_tokens\":5}"));
+
+    ChatResponse response =
+        client(managed(node).price(Price.perSecond("USD", "0.01")).build()).chat("a reminder");
+
+    assertThat(response.usage().reported()).isTrue();
+    assertThat(response.cost().isEstimated()).isTrue();
+  }
+
+  @Test
+  void inputThatWasReportedBeforeAStreamBrokeIsBilledAsReported() {
+    Node cut =
+        loopback.node(
+            (connection, request) -> {
+              connection.send(
+                  ServerReplies.EVENTS_HEAD
+                      + OllamaReplies.chunk(
+                          "event: message_start\ndata: {\"type\":\"message_start\",\"message\":"
+                              + "{\"usage\":{\"input_tokens\":4000,\"output_tokens\":1}}}\n\n"
+                              + "event: content_block_delta\ndata: {\"type\":"
+                              + "\"content_block_delta\",\"index\":0,\"delta\":"
+                              + "{\"type\":\"text_delta\",\"text\":\"Dear Ms Kern, \"}}\n\n"));
+              connection.close();
+            });
+    LlmClient client =
+        client(
+            Endpoint.anthropic("reserve", cut.url())
+                .model("large")
+                .locality(Locality.MANAGED)
+                .price(PRICE)
+                .build());
+
+    AllEndpointsFailedException failure =
+        catchThrowableOfType(AllEndpointsFailedException.class, () -> client.chat("a reminder"));
+
+    Attempt attempt = failure.attempts().get(0);
+    assertThat(attempt.usage().inputTokens()).isEqualTo(4000);
+    assertThat(attempt.usage().outputTokens()).isEqualTo(7);
+    assertThat(attempt.cost().isEstimated()).isTrue();
+    assertThat(attempt.possiblyBilled()).isTrue();
+  }
+
+  @Test
   void aBrokenStreamIsPossiblyBilledForWhatHadCome() {
     Node cut =
         loopback.node(

@@ -145,6 +145,9 @@ final class AnthropicEventHandler implements SseReader.EventHandler {
     if (counts.has("output_tokens")) {
       usage.setOutput(counts, "output_tokens");
     }
+    if (counts.isObject()) {
+      handler.onUsage(usage.usage());
+    }
   }
 
   private void readBlock(int index, JsonNode block) throws AttemptException {

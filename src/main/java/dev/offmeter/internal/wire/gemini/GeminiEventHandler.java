@@ -73,6 +73,7 @@ final class GeminiEventHandler implements SseReader.EventHandler {
       usage.setOutput(counts, "candidatesTokenCount", "thoughtsTokenCount");
       usage.setCached(counts.path("cachedContentTokenCount"));
       usage.setThinking(counts.path("thoughtsTokenCount"));
+      handler.onUsage(usage.usage());
     }
   }
 

@@ -89,6 +89,7 @@ final class OpenAiEventHandler implements SseReader.EventHandler {
       usage.setOutput(counts, "completion_tokens");
       usage.setCached(counts.path("prompt_tokens_details").path("cached_tokens"));
       usage.setThinking(details.path("reasoning_tokens"));
+      handler.onUsage(usage.usage());
     }
   }
 
