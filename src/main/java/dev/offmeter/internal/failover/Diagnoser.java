@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.failover;
 
+import dev.offmeter.Attempt;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
+import dev.offmeter.Usage;
 import dev.offmeter.internal.AttemptException;
+import dev.offmeter.internal.budget.BudgetHold;
+import dev.offmeter.internal.budget.BudgetKeeper;
+import dev.offmeter.internal.budget.StoreWait;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Transport;
+import dev.offmeter.internal.meter.AttemptBill;
+import dev.offmeter.internal.meter.MeterRecorder;
+import dev.offmeter.internal.meter.TokenEstimator;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.internal.wire.Protocol.Fact;
@@ -31,13 +39,30 @@ final class Diagnoser {
   private static final ChatRequest QUESTION =
       ChatRequest.builder().user("Reply with OK.").maxTokens(1).build();
 
+  private static final Usage ESTIMATE =
+      new Usage(TokenEstimator.ofRequest(QUESTION), 1).asNotReported();
+
   private final TimeSource time;
+  private final BudgetKeeper budgets;
+  private final MeterRecorder meter;
   private final boolean tokens;
   private final CancellationToken token;
   private volatile Transport.@Nullable Diagnostics running;
 
-  Diagnoser(TimeSource time, boolean tokens, CancellationToken token) {
+  /**
+   * Creates a diagnoser.
+   *
+   * @param tokens whether each server is asked for a token, which counts in budgets and the meter
+   */
+  Diagnoser(
+      TimeSource time,
+      BudgetKeeper budgets,
+      MeterRecorder meter,
+      boolean tokens,
+      CancellationToken token) {
     this.time = time;
+    this.budgets = budgets;
+    this.meter = meter;
     this.tokens = tokens;
     this.token = token;
     token.onCancelled(this::cancel);
@@ -61,13 +86,19 @@ final class Diagnoser {
     EndpointConfig config = endpoint.config();
     String where = config.isLocal() ? "a function in this process" : config.origin();
     facts.put(Topic.ADDRESS, Fact.well(Topic.ADDRESS, where));
-    AttemptException spent = tokens && !config.isLocal() ? takeRequest(endpoint) : null;
+    Room room = tokens && !config.isLocal() ? takeRequest(endpoint) : Room.UNNEEDED;
+    AttemptException spent = room.refusal();
     boolean asks = tokens && spent == null;
+    AttemptBill bill = AttemptBill.NONE;
     try (Transport.Diagnostics diagnostics =
         endpoint.exchangeFactory().diagnostics(asks ? QUESTION : null)) {
       if (diagnostics != null) {
+        long begun = time.nanos();
         run(diagnostics, facts);
+        bill = bill(config, diagnostics.usage(), time.nanos() - begun);
       }
+    } finally {
+      settle(config, room.hold(), bill);
     }
     AnswerStep answerStep = new AnswerStep(config, asks, spent, token.recordInterrupt() != null);
     List<Finding> findings = new ArrayList<>();
@@ -89,12 +120,47 @@ final class Diagnoser {
     }
   }
 
-  private @Nullable AttemptException takeRequest(GuardedEndpoint endpoint) {
+  /** Takes one from the requests of the minute, and reserves it in the budgets. */
+  private Room takeRequest(GuardedEndpoint endpoint) {
+    StoreWait wait = new StoreWait(() -> Long.MAX_VALUE, token);
     try {
       endpoint.rateLimiter().take(time.nanos());
-      return null;
-    } catch (AttemptException e) {
-      return e;
+      return new Room(
+          budgets.forCall(QUESTION, false).reserve(endpoint.config(), QUESTION, wait), null);
+    } catch (AttemptException refusal) {
+      return new Room(null, refusal);
+    }
+  }
+
+  /** What was reserved for the question, or why there is no room for it. */
+  private record Room(@Nullable BudgetHold hold, @Nullable AttemptException refusal) {
+    static final Room UNNEEDED = new Room(null, null);
+  }
+
+  private static AttemptBill bill(EndpointConfig config, @Nullable Usage usage, long nanos) {
+    if (usage == null) {
+      return AttemptBill.NONE;
+    }
+    return usage.reported()
+        ? AttemptBill.complete(config.price(), usage, nanos)
+        : AttemptBill.givenUp(config.price(), ESTIMATE, nanos);
+  }
+
+  private void settle(EndpointConfig config, @Nullable BudgetHold hold, AttemptBill bill) {
+    if (hold != null) {
+      hold.settle(bill);
+    }
+    if (!bill.equals(AttemptBill.NONE)) {
+      Attempt question =
+          Attempt.builder(config.name())
+              .origin(config.origin())
+              .model(config.model())
+              .usage(bill.usage())
+              .computeTime(bill.computeTime())
+              .cost(bill.cost())
+              .possiblyBilled(bill.possiblyBilled())
+              .build();
+      meter.onAttemptEnded(question, config.model(), config.price(), Map.of());
     }
   }
 

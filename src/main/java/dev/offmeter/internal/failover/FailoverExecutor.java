@@ -181,7 +181,7 @@ public final class FailoverExecutor implements AutoCloseable {
    */
   public Diagnosis diagnose(boolean tokens, CancellationToken token) {
     return UserCode.givingBackInterrupt(
-        () -> new Diagnoser(time, tokens, token).diagnose(endpoints));
+        () -> new Diagnoser(time, budgets, meter, tokens, token).diagnose(endpoints));
   }
 
   /** Stops all background work. */

@@ -3,6 +3,7 @@ package dev.offmeter.internal.http;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
+import dev.offmeter.Usage;
 import dev.offmeter.internal.AttemptException;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.wire.ErrorResponse;
@@ -78,6 +79,9 @@ final class HttpDiagnostics implements Transport.Diagnostics {
   private boolean over;
   private volatile boolean cancelled;
   private volatile @Nullable Runnable running;
+
+  /** The question that was sent and not refused. Used by the thread that diagnoses. */
+  private @Nullable Exchange asked;
 
   HttpDiagnostics(
       OkHttpClient client,
@@ -228,6 +232,12 @@ final class HttpDiagnostics implements Transport.Diagnostics {
     return connected ? IoFailureClassifier.waiting(e) : IoFailureClassifier.connecting(e);
   }
 
+  @Override
+  public @Nullable Usage usage() {
+    Exchange of = asked;
+    return of == null ? null : of.usage();
+  }
+
   private List<Fact> fetchAnswer() {
     over = true;
     ChatRequest request = question;
@@ -245,6 +255,7 @@ final class HttpDiagnostics implements Transport.Diagnostics {
             offloadedTasks.get(),
             canceller);
     setRunning(exchange::cancel);
+    asked = exchange;
     long since = System.nanoTime();
     try (exchange) {
       ExchangeResult answer = exchange.next();
@@ -253,6 +264,9 @@ final class HttpDiagnostics implements Transport.Diagnostics {
       }
       return List.of(Fact.well(Topic.ANSWER, rate(answer.usage().outputTokens(), since)));
     } catch (AttemptException e) {
+      if (e.status() != 0 && e.status() != 200) {
+        asked = null;
+      }
       return List.of(answerFailure(e, since));
     }
   }

@@ -3,6 +3,7 @@ package dev.offmeter.internal.http;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.Locality;
+import dev.offmeter.Usage;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.wire.ProbeRequest;
 import dev.offmeter.internal.wire.Protocol;
@@ -269,6 +270,9 @@ public final class Transport implements AutoCloseable {
 
     /** Sends one request and returns what its reply says. */
     List<Protocol.Fact> next();
+
+    /** Returns the tokens of the question; null if it was not sent, or was refused. */
+    @Nullable Usage usage();
 
     /** Ends {@link #next()} from any thread. */
     void cancel();

@@ -356,6 +356,29 @@ class BudgetedCallsTest {
   }
 
   @Test
+  void theQuestionOfADiagnosisIsCounted() {
+    LlmClient client = client(Budget.tokens("tokens", 100_000));
+
+    client.diagnose();
+
+    assertThat(client.meter().budgets().get(0).spent()).isEqualTo(1100);
+    assertThat(client.meter().snapshot().byEndpoint().get("reserve").cost())
+        .hasToString("0.002 USD");
+    assertThat(client.meter().snapshot().total().calls()).isZero();
+  }
+
+  @Test
+  void aDiagnosisAsksNoQuestionForWhichThereIsNoRoom() {
+    LlmClient client = client(calls(1));
+    client.chat(REQUEST);
+
+    assertThat(client.diagnose().toString()).contains("no room for up to 1 calls in budget one");
+    assertThat(reserve.requests())
+        .filteredOn(request -> request.toString().contains("POST"))
+        .hasSize(1);
+  }
+
+  @Test
   void severalBudgetsHoldAtOnce() {
     LlmClient client = client(calls(5), Budget.money("money", "0.0035", "USD"));
 
