@@ -3,6 +3,8 @@ package dev.offmeter;
 
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.time.TimeSource;
+import dev.offmeter.meter.Upkeep;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 
 /** Gives tests in other packages access to package-private members of the root package. */
@@ -32,5 +34,10 @@ public final class ClientInternals {
   /** Returns the configuration of an endpoint at its place in a client's list. */
   public static EndpointConfig config(Endpoint endpoint, boolean firstOfMany) {
     return endpoint.toConfig(firstOfMany);
+  }
+
+  /** Returns what the machine of an endpoint costs, if that is declared. */
+  public static Optional<Upkeep> upkeep(Endpoint endpoint) {
+    return endpoint.upkeep();
   }
 }

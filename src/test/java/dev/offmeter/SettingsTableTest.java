@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.meter.Price;
+import dev.offmeter.meter.Upkeep;
 import java.lang.reflect.Field;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -292,7 +293,21 @@ class SettingsTableTest {
             "",
             "none",
             "[names](servers.md#fields-that-a-server-refuses), by comma"),
-        server("upkeep(Upkeep)", "", "", "[none](costs.md#what-own-hardware-saves)", ""),
+        server(
+            "upkeep(Upkeep)",
+            code(
+                    "UPKEEPPRICE",
+                    "UPKEEPMONTHS",
+                    "UPKEEPWATTS",
+                    "UPKEEPIDLEWATTS",
+                    "UPKEEPKWH",
+                    "UPKEEPHOURS",
+                    "UPKEEPRATE")
+                + ", in "
+                + code("CURRENCY"),
+            "",
+            "[none](costs.md#the-report)",
+            rule(() -> Upkeep.builder().price(-1))),
         server(
             "stopRepetition(boolean)",
             code("STOPREPETITION"),

@@ -4,6 +4,7 @@ package dev.offmeter.internal.config;
 import dev.offmeter.Capability;
 import dev.offmeter.Endpoint;
 import dev.offmeter.Locality;
+import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.Locale;
@@ -13,6 +14,7 @@ import java.util.TreeSet;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -107,6 +109,11 @@ public final class EndpointVariables {
     set(key, value -> setter.accept(parseWholeNumber(key, value)));
   }
 
+  /** Sets a number in decimal notation, with the digits in which it was written. */
+  void setNumber(String key, Consumer<BigDecimal> setter) {
+    set(key, value -> setter.accept(parseNumber(key, value)));
+  }
+
   void setFlag(String key, Consumer<Boolean> setter) {
     set(key, value -> setter.accept(parseFlag(prefix + key, value)));
   }
@@ -178,6 +185,15 @@ public final class EndpointVariables {
     }
   }
 
+  /** Builds a value; {@code key} is named if its parts do not go together. */
+  <T> T build(String key, Supplier<T> value) {
+    try {
+      return value.get();
+    } catch (IllegalStateException e) {
+      throw new IllegalStateException(prefix + key + ": " + e.getMessage(), e);
+    }
+  }
+
   private String asVariable(@Nullable String message) {
     return String.valueOf(message)
         .replace("allowClearTextCredentials(true)", prefix + "CLEARTEXT=true");
@@ -191,6 +207,15 @@ public final class EndpointVariables {
       String rule = "a whole number" + (large ? " of at most " + Integer.MAX_VALUE : "");
       throw new IllegalArgumentException(
           prefix + key + " must be " + rule + ", was '" + shown(value) + "'", e);
+    }
+  }
+
+  private BigDecimal parseNumber(String key, String value) {
+    try {
+      return new BigDecimal(value);
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException(
+          prefix + key + " must be a finite number, was '" + shown(value) + "'", e);
     }
   }
 

@@ -47,7 +47,14 @@ final class IndexedScheme {
           "PRICEIN",
           "PRICEOUT",
           "PRICESECOND",
-          "CURRENCY");
+          "CURRENCY",
+          "UPKEEPPRICE",
+          "UPKEEPMONTHS",
+          "UPKEEPWATTS",
+          "UPKEEPIDLEWATTS",
+          "UPKEEPKWH",
+          "UPKEEPHOURS",
+          "UPKEEPRATE");
 
   private IndexedScheme() {}
 
@@ -142,6 +149,7 @@ final class IndexedScheme {
     own.setList("OMIT", builder::omit);
     own.set("PATH", builder::path);
     new PriceVariables(own).set(builder::price);
+    new UpkeepVariables(own).set(builder::upkeep);
     return own.build(builder);
   }
 }

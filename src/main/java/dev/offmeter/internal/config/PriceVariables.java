@@ -20,16 +20,24 @@ final class PriceVariables {
     if (perToken && perSecond) {
       throw own.contradiction("PRICESECOND", "must not be set beside PRICEIN and PRICEOUT");
     }
-    if (own.get("CURRENCY") != null && !perToken && !perSecond) {
-      throw own.contradiction("CURRENCY", "must not be set without a price");
+    if (own.get("CURRENCY") != null
+        && !perToken
+        && !perSecond
+        && !new UpkeepVariables(own).isAnySet()) {
+      throw own.contradiction("CURRENCY", "must not be set without a price or an upkeep");
     }
-    String currency = own.get("CURRENCY") == null ? "USD" : own.require("CURRENCY");
     own.set("CURRENCY", code -> Price.perSecond(code, 0));
+    String currency = currency(own);
     // The input alone first, so that a message names the variable that is wrong.
     own.set("PRICEIN", input -> Price.perMillionTokens(currency, input, "0"));
     own.set(
         "PRICEOUT",
         output -> setter.accept(Price.perMillionTokens(currency, own.require("PRICEIN"), output)));
     own.set("PRICESECOND", amount -> setter.accept(Price.perSecond(currency, amount)));
+  }
+
+  /** Returns the currency of an endpoint's price and upkeep. */
+  static String currency(EndpointVariables own) {
+    return own.get("CURRENCY") == null ? "USD" : own.require("CURRENCY");
   }
 }

@@ -15,6 +15,7 @@ import dev.offmeter.Locality;
 import dev.offmeter.guard.Budget;
 import dev.offmeter.internal.config.litellm.LiteLlmConfig;
 import dev.offmeter.internal.wire.ModelTraits;
+import dev.offmeter.meter.Upkeep;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Path;
@@ -504,6 +505,7 @@ class EnvironmentTest {
             "OFFMETER_ENDPOINTS_0_LOCALITY",
             "OFFMETER_ENDPOINTS_0_OMIT",
             "OFFMETER_ENDPOINTS_0_PATH",
+            "OFFMETER_ENDPOINTS_0_UPKEEPPRICE",
             "OFFMETER_CONFIG",
             "OFFMETER_DEADLINE")
         .flatMap(name -> Stream.of(arguments(name, ""), arguments(name, " \t")));
@@ -585,9 +587,68 @@ class EnvironmentTest {
     "PRICEIN=1, PRICEIN and OFFMETER_ENDPOINTS_0_PRICEOUT must be set together",
     "PRICEOUT=1, PRICEIN and OFFMETER_ENDPOINTS_0_PRICEOUT must be set together",
     "PRICEIN=1 PRICEOUT=1 PRICESECOND=1, PRICESECOND must not be set beside PRICEIN",
-    "CURRENCY=EUR, CURRENCY must not be set without a price"
+    "CURRENCY=EUR, CURRENCY must not be set without a price or an upkeep"
   })
   void halfAPriceIsRejected(String assignments, String message) {
+    assertThat(contradictory(ofFirst(assignments)))
+        .hasMessageStartingWith("OFFMETER_ENDPOINTS_0_" + message);
+  }
+
+  @Test
+  void theUpkeepOfAnEndpointIsInItsCurrency() {
+    List<Endpoint> endpoints =
+        read(variables(
+                "OFFMETER_ENDPOINTS_0_URL=http://localhost:1",
+                "OFFMETER_ENDPOINTS_0_CURRENCY=CHF",
+                "OFFMETER_ENDPOINTS_0_UPKEEPPRICE=700.50",
+                "OFFMETER_ENDPOINTS_0_UPKEEPMONTHS=36",
+                "OFFMETER_ENDPOINTS_0_UPKEEPWATTS=20",
+                "OFFMETER_ENDPOINTS_0_UPKEEPIDLEWATTS=7",
+                "OFFMETER_ENDPOINTS_0_UPKEEPKWH=0.30",
+                "OFFMETER_ENDPOINTS_0_UPKEEPHOURS=1.5",
+                "OFFMETER_ENDPOINTS_0_UPKEEPRATE=50",
+                "OFFMETER_ENDPOINTS_1_URL=http://localhost:2",
+                "OFFMETER_ENDPOINTS_1_MODEL=m",
+                "OFFMETER_ENDPOINTS_1_UPKEEPPRICE=80",
+                "OFFMETER_ENDPOINTS_2_URL=http://localhost:3"))
+            .endpoints();
+
+    assertThat(endpoints)
+        .extracting(endpoint -> ClientInternals.upkeep(endpoint).map(Upkeep::toString).orElse("-"))
+        .containsExactly(
+            "Upkeep[CHF price 700.50 over 36 months, rent 0 for 0 hours, 20 W, idle 7 W"
+                + " at 0.30 per kWh, 1.5 hours at 50]",
+            "Upkeep[USD price 80 over 1 months, rent 0 for 0 hours, 0 W, idle 0 W"
+                + " at 0 per kWh, 0 hours at 0]",
+            "-");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "UPKEEPPRICE=-1, UPKEEPPRICE: price must be at least 0",
+    "UPKEEPPRICE=cheap, UPKEEPPRICE must be a finite number",
+    "UPKEEPPRICE=1e999999999, UPKEEPPRICE: price must have at most 40 digits",
+    "UPKEEPPRICE=1 UPKEEPMONTHS=0, UPKEEPMONTHS: months must be at least 1",
+    "UPKEEPPRICE=1 UPKEEPMONTHS=two, UPKEEPMONTHS must be a whole number",
+    "UPKEEPPRICE=1 CURRENCY=francs, CURRENCY: currency must be a code of ISO 4217",
+    "UPKEEPWATTS=NaN UPKEEPKWH=1, UPKEEPWATTS must be a finite number",
+    "UPKEEPWATTS=1 UPKEEPKWH=-1, UPKEEPKWH: kwh must be at least 0",
+    "UPKEEPHOURS=1 UPKEEPRATE=-1, UPKEEPRATE: rate must be at least 0"
+  })
+  void aWrongUpkeepIsNamedWithItsVariable(String assignments, String message) {
+    assertThat(wrong(ofFirst(assignments)))
+        .hasMessageStartingWith("OFFMETER_ENDPOINTS_0_" + message);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "UPKEEPWATTS=20, UPKEEPWATTS and OFFMETER_ENDPOINTS_0_UPKEEPKWH must be set together",
+    "UPKEEPRATE=50, UPKEEPHOURS and OFFMETER_ENDPOINTS_0_UPKEEPRATE must be set together",
+    "UPKEEPMONTHS=36, UPKEEPMONTHS must not be set without UPKEEPPRICE",
+    "UPKEEPIDLEWATTS=7, UPKEEPIDLEWATTS must not be set without UPKEEPWATTS",
+    "UPKEEPIDLEWATTS=9 UPKEEPWATTS=7 UPKEEPKWH=1, UPKEEPIDLEWATTS: idleWatts must be at most watts"
+  })
+  void halfAnUpkeepIsRejected(String assignments, String message) {
     assertThat(contradictory(ofFirst(assignments)))
         .hasMessageStartingWith("OFFMETER_ENDPOINTS_0_" + message);
   }
