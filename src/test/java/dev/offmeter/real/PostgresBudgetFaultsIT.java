@@ -22,6 +22,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.time.Instant;
@@ -213,6 +215,34 @@ class PostgresBudgetFaultsIT {
       return results.stream();
     } finally {
       threads.shutdownNow();
+    }
+  }
+
+  @Test
+  void oldRowsAreDeleted() throws Exception {
+    spend(store, "1");
+    postgres.execute(
+        "insert into offmeter_budget_reservation select 'old', x, 1, 0, true"
+            + " from generate_series(1, 1500) x");
+    postgres.execute("insert into offmeter_budget values ('ended', 1, 0)");
+    postgres.execute("insert into offmeter_budget_slice values ('ended', 0, 1)");
+    Instant later = NOW.plus(Duration.ofDays(1));
+    for (String name : List.of("2", "3")) {
+      store.settle(name, List.of(TWO), List.of(1L), later);
+    }
+
+    assertThat(rows("offmeter_budget_reservation")).isEqualTo(2);
+    assertThat(rows("offmeter_budget")).isEqualTo(1);
+    assertThat(rows("offmeter_budget_slice")).isZero();
+    assertThat(log.messages()).isEmpty();
+  }
+
+  private long rows(String table) throws SQLException {
+    try (Connection connection = pool.getConnection();
+        Statement statement = connection.createStatement();
+        ResultSet row = statement.executeQuery("select count(*) from " + table)) {
+      row.next();
+      return row.getLong(1);
     }
   }
 

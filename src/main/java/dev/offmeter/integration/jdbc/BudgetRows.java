@@ -12,6 +12,7 @@ import java.sql.Savepoint;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.List;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
@@ -180,26 +181,33 @@ final class BudgetRows {
    */
   boolean deleteOld(Instant reservations, Instant counts) throws SQLException {
     long leaseEnd = reservations.toEpochMilli();
-    List<Object[]> old = new ArrayList<>();
-    try (PreparedStatement statement = prepare(tables.oldReservations, leaseEnd);
+    List<Key> old = keys(tables.oldReservations, leaseEnd);
+    List<Object[]> deleted = new ArrayList<>();
+    old.forEach(key -> deleted.add(new Object[] {key.budget(), key.reservation(), leaseEnd}));
+    updateAll(tables.deleteReservation, deleted);
+    int ended = deleteOldCounts(counts.toEpochMilli());
+    return old.size() == BudgetTables.BATCH || ended == BudgetTables.BATCH;
+  }
+
+  private record Key(String budget, String reservation) {}
+
+  /** Sorted, so that two processes that delete the same rows do not wait for each other. */
+  private List<Key> keys(String query, long before) throws SQLException {
+    List<Key> keys = new ArrayList<>();
+    try (PreparedStatement statement = prepare(query, before);
         ResultSet row = statement.executeQuery()) {
       while (row.next()) {
-        old.add(new Object[] {row.getString(1), row.getString(2), leaseEnd});
+        keys.add(new Key(row.getString(1), row.getString(2)));
       }
     }
-    updateAll(tables.deleteReservation, old);
-    int deleted = deleteOldCounts(counts.toEpochMilli());
-    return old.size() == BudgetTables.BATCH || deleted == BudgetTables.BATCH;
+    keys.sort(Comparator.comparing(Key::budget).thenComparing(Key::reservation));
+    return keys;
   }
 
   private int deleteOldCounts(long windowEnd) throws SQLException {
     List<Object[]> old = new ArrayList<>();
-    try (PreparedStatement statement = prepare(tables.oldCounts, windowEnd);
-        ResultSet row = statement.executeQuery()) {
-      while (row.next()) {
-        old.add(new Object[] {row.getString(1), windowEnd});
-      }
-    }
+    keys(tables.oldCounts, windowEnd)
+        .forEach(key -> old.add(new Object[] {key.budget(), windowEnd}));
     int[] deleted = updateAll(tables.deleteCount, old);
     List<Object[]> gone = new ArrayList<>();
     for (int i = 0; i < deleted.length; i++) {

@@ -105,17 +105,14 @@ final class BudgetTables {
     forgetSlices = "delete from " + slices + " where budget = ? and slice_end <= ?";
     String some = " limit " + BATCH;
     oldReservations =
-        "select budget, reservation from "
-            + reservations
-            + " where lease_end < ? order by budget, reservation"
-            + some;
+        "select budget, reservation from " + reservations + " where lease_end < ?" + some;
     deleteReservation = "delete from " + reservations + ofOne + " and lease_end < ?";
     oldCounts =
-        "select c.id from "
+        "select c.id, '' from "
             + counts
             + " c where c.window_end < ? and not exists (select 1 from "
             + reservations
-            + " r where r.budget = c.id) order by c.id"
+            + " r where r.budget = c.id)"
             + some;
     deleteCount = "delete from " + counts + " where id = ? and window_end < ?";
   }

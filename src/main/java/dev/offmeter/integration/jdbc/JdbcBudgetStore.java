@@ -12,7 +12,7 @@ import javax.sql.DataSource;
 
 /**
  * Keeps the counts of budgets in a database, so that all processes that use it share them: H2 2.x
- * or PostgreSQL 12 and later. Immutable, and safe for use by many threads.
+ * or PostgreSQL 12 and later. Safe for use by many threads.
  *
  * <p>The data source must hand out connections that are nobody else's, best from a pool, and not
  * those of a transaction manager. Nothing is asked of it before the first request. A pool should
