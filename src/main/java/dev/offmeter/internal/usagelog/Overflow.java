@@ -103,6 +103,7 @@ final class Overflow {
     List<UsageRecord> batch;
     String why;
     CompletableFuture<Void> ended;
+    boolean ending;
     lock.lock();
     try {
       batch = rows.stream().limit(UsageLogWriter.MOST_IN_BATCH).toList();
@@ -110,15 +111,16 @@ final class Overflow {
       warning = null;
       ended = idle;
       running = !batch.isEmpty();
-      if (closed && !running) {
-        closeFile();
-      }
+      ending = closed && !running;
     } finally {
       lock.unlock();
     }
     if (why != null) {
       UserCode.ignore(
           () -> LOG.warn("rows of the usage log are lost: {}; see {}", why, UsageLogWriter.HELP));
+    }
+    if (ending && file != null) {
+      UserCode.ignore(file::close);
     }
     if (batch.isEmpty()) {
       ended.complete(null);
@@ -127,14 +129,14 @@ final class Overflow {
   }
 
   private void write(List<UsageRecord> batch) {
-    int count = 0;
-    String why = "the spill file is full";
-    try {
-      SpillFile open = file;
-      count = open == null ? 0 : UserCode.call(() -> open.append(batch));
-    } catch (UserCodeException e) {
-      why = "the spill file cannot be written: " + e.description();
-    }
+    SpillFile open = file;
+    int[] appended = new int[1];
+    Throwable thrown = open == null ? null : UserCode.run(() -> appended[0] = open.append(batch));
+    int count = appended[0];
+    String why =
+        thrown == null
+            ? "the spill file is full"
+            : "the spill file cannot be written: " + UsageLogWriter.reason(thrown);
     lock.lock();
     try {
       for (UsageRecord unused : batch) {
@@ -144,16 +146,6 @@ final class Overflow {
       if (count < batch.size()) {
         lose(batch.size() - count, why);
       }
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** Returns the future of the run that is under way, or of the last. */
-  CompletableFuture<Void> idle() {
-    lock.lock();
-    try {
-      return idle;
     } finally {
       lock.unlock();
     }
@@ -196,7 +188,7 @@ final class Overflow {
               LOG.warn(
                   "written rows of the usage log cannot be removed from the spill file: {}; the"
                       + " rest of it is left to the next client",
-                  UserCode.describe(thrown)));
+                  UsageLogWriter.reason(thrown)));
     }
     lock.lock();
     try {
@@ -260,22 +252,17 @@ final class Overflow {
     }
   }
 
-  /** Releases the file, now and after each row that comes late. */
-  void close() {
+  /** Releases the file, on a thread of its own, and again after each row that comes late. */
+  CompletableFuture<Void> close() {
     lock.lock();
     try {
       closed = true;
-      if (!running) {
-        closeFile();
+      if (!running && file != null) {
+        start();
       }
+      return idle;
     } finally {
       lock.unlock();
-    }
-  }
-
-  private void closeFile() {
-    if (file != null) {
-      UserCode.ignore(file::close);
     }
   }
 }

@@ -257,7 +257,7 @@ public final class UsageLogWriter {
   }
 
   /** Returns the class and the first line of the message, which a log keeps free of secrets. */
-  private static String reason(Throwable thrown) {
+  static String reason(Throwable thrown) {
     String message = UserCode.message(thrown);
     if (message == null || message.isBlank()) {
       return UserCode.describe(thrown);
@@ -377,8 +377,7 @@ public final class UsageLogWriter {
     if (!await(flush(), FLUSH_LIMIT)) {
       abandon();
     }
-    awaitAtMost(SHORT_LIMIT, overflow.idle());
-    overflow.close();
+    awaitAtMost(SHORT_LIMIT, overflow.close());
     // What comes late still finds a thread, and none waits for it.
     threads.setKeepAliveTime(1, TimeUnit.MILLISECONDS);
   }

@@ -21,6 +21,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -266,10 +268,32 @@ class UsageLogWriterTest {
 
     assertThat(second.status().spilled()).isZero();
     awaitSoon(
-        () -> logged.messages().stream().anyMatch(line -> line.contains("the spill file cannot")));
+        () ->
+            logged
+                .messages()
+                .contains(
+                    "rows of the usage log are lost: the spill file cannot be written:"
+                        + " java.io.IOException: another client uses "
+                        + spill()
+                        + "; see docs/usage-log.md#when-it-does-not-work"));
     log.fail("");
     close(second);
     close(first);
+  }
+
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void rowsThatDoNotFitOnTheDiskAreLostAndCounted() {
+    UsageLogWriter spilling = new UsageLogWriter(log, Path.of("/dev/full"), time);
+    log.fail("no disk");
+    add(spilling, 10_900);
+    awaitSoon(() -> spilling.status().lost() == 900);
+
+    assertThat(spilling.status().waiting()).isEqualTo(10_000);
+    assertThat(spilling.status().spilled()).isZero();
+    log.fail("");
+    close(spilling);
+    assertThat(callsWritten()).isEqualTo(upTo(10_000));
   }
 
   @Test

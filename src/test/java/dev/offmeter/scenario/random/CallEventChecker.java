@@ -10,11 +10,13 @@ import dev.offmeter.testing.RunReport;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 
 /** Hears of every call: each begins once and ends once, and so does each of its attempts. */
 final class CallEventChecker implements LlmListener {
   private final RunReport report;
   private final Map<Long, CallEvents> calls = new ConcurrentHashMap<>();
+  private final AtomicLong attemptsEnded = new AtomicLong();
 
   private static final class CallEvents {
     final AtomicInteger started = new AtomicInteger();
@@ -54,6 +56,7 @@ final class CallEventChecker implements LlmListener {
   @Override
   public void onAttemptEnded(long call, Attempt attempt) {
     told(call).attemptsEnded.incrementAndGet();
+    attemptsEnded.incrementAndGet();
     String outcome = attempt.failure().map(Enum::name).orElse("ANSWERED");
     report.count("attempt " + outcome);
     report.reportError("attempt", outcome.equals("INTERNAL") ? attempt.toString() : "");
@@ -72,6 +75,11 @@ final class CallEventChecker implements LlmListener {
   @Override
   public void onEndpointChanged(EndpointChange change) {
     report.count("change to " + change.to());
+  }
+
+  /** Returns how many attempts have ended. */
+  long attemptsEnded() {
+    return attemptsEnded.get();
   }
 
   /** Checks the events of all calls, once they are over. */

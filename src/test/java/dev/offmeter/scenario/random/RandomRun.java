@@ -7,6 +7,7 @@ import dev.offmeter.ClientInternals;
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
+import dev.offmeter.meter.UsageLogStatus;
 import dev.offmeter.testing.AcceleratedTime;
 import dev.offmeter.testing.ProtocolReplies;
 import dev.offmeter.testing.RunReport;
@@ -50,6 +51,7 @@ final class RandomRun {
   private final RunReport report;
   private final AcceleratedTime time = new AcceleratedTime(FACTOR);
   private final CallEventChecker watch;
+  private final UnreliableUsageLog usageLog;
   private final List<RandomServer> servers = new ArrayList<>();
   private final ScheduledExecutorService others =
       Executors.newScheduledThreadPool(
@@ -91,6 +93,7 @@ final class RandomRun {
     this.threads = threads;
     this.report = report;
     this.watch = new CallEventChecker(report);
+    this.usageLog = new UnreliableUsageLog(seed, report);
     servers.add(new RandomServer("Ollama", ProtocolReplies.OLLAMA, seed, report));
     servers.add(new RandomServer("OpenAi", ProtocolReplies.OPENAI, seed, report));
     servers.add(new RandomServer("Gemini", ProtocolReplies.GEMINI, seed, report));
@@ -109,6 +112,7 @@ final class RandomRun {
         calmsDown();
         client.close();
       }
+      hasRows();
       leavesNothing();
     } finally {
       servers.forEach(RandomServer::close);
@@ -120,7 +124,7 @@ final class RandomRun {
   private LlmClient build() {
     Random random = Seeds.of(seed, "client");
     LlmClient.Builder builder =
-        LlmClient.builder().listener(new ThrowingListener(seed)).listener(watch);
+        LlmClient.builder().listener(new ThrowingListener(seed)).listener(watch).usageLog(usageLog);
     builder.endpoint(
         limited(Endpoint.ollama("Ollama", url(0)).model(servers.get(0).model()), random)
             .keepWarm(random.nextBoolean())
@@ -298,6 +302,16 @@ final class RandomRun {
     }
     time.jump(Duration.ofMinutes(1));
     return false;
+  }
+
+  private void hasRows() {
+    UsageLogStatus[] status = new UsageLogStatus[1];
+    expect(
+        () -> {
+          status[0] = client.meter().usageLog().orElseThrow();
+          return usageLog.isWhole(status[0], watch.attemptsEnded());
+        },
+        () -> watch.attemptsEnded() + " attempts, " + status[0]);
   }
 
   private void leavesNothing() {
