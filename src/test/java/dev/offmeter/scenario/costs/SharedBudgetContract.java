@@ -36,6 +36,7 @@ public abstract class SharedBudgetContract {
 
   @RegisterExtension final Loopback loopback = new Loopback();
 
+  private final List<BudgetedProcess> processes = new ArrayList<>();
   private final Node primary =
       loopback.node(OllamaReplies.status(500, "text/plain", "broken")).discardRequests();
   private final Node reserve = loopback.node(ServerReplies.openAi("Dear Ms Kern"));
@@ -52,25 +53,49 @@ public abstract class SharedBudgetContract {
 
   @Test
   void ofThreeProcessesWithManyThreadsOneCallAsksTheReserveInEachRound() {
-    List<BudgetedProcess> processes = new ArrayList<>();
+    withProcesses(
+        () -> {
+          int inTime = 0;
+          for (int round = 1; round <= ROUNDS; round++) {
+            Round outcome = round("round-" + round);
+
+            // On a machine that stands still the store may be too late: nobody asks the reserve.
+            assertThat(outcome.asked()).as(outcome.answers()).isBetween(outcome.late() ? 0 : 1, 1);
+            inTime += outcome.late() ? 0 : 1;
+          }
+          assertThat(inTime).isGreaterThan(ROUNDS / 2);
+        });
+  }
+
+  /** Runs a test with processes that end with it. */
+  protected final void withProcesses(Runnable test) {
     try {
       Stream.generate(this::process).limit(PROCESSES).forEach(processes::add);
-      int inTime = 0;
-      for (int round = 1; round <= ROUNDS; round++) {
-        int before = reserve.requests().size();
-        String answers = round(processes, "round-" + round);
-        int asked = reserve.requests().size() - before;
-
-        // On a machine that stands still the store may be too late, and nobody asks the reserve.
-        boolean late = answers.contains(BudgetedProgram.WITHOUT_STORE);
-        assertThat(asked).as(answers).isBetween(late ? 0 : 1, 1);
-        assertThat(sum(answers)).as("all are answered: %s", answers).isEqualTo(CALLS);
-        inTime += late ? 0 : 1;
-      }
-      assertThat(inTime).isGreaterThan(ROUNDS / 2);
+      test.run();
     } finally {
       processes.forEach(BudgetedProcess::close);
     }
+  }
+
+  /**
+   * The outcome of a round.
+   *
+   * @param asked how often the reserve was asked
+   * @param late whether the store did not answer each call in time
+   */
+  protected record Round(int asked, boolean late, String answers) {}
+
+  /** Lets all processes make their calls at once, under one budget, and each be answered. */
+  protected final Round round(String name) {
+    int before = reserve.requests().size();
+    processes.forEach(process -> process.tell("round " + name));
+    processes.forEach(process -> assertThat(process.answer()).isEqualTo("ready"));
+    processes.forEach(process -> process.tell("go"));
+    String answers =
+        processes.stream().map(BudgetedProcess::answer).collect(Collectors.joining(" "));
+    assertThat(sum(answers)).as("all are answered: %s", answers).isEqualTo(CALLS);
+    int asked = reserve.requests().size() - before;
+    return new Round(asked, answers.contains(BudgetedProgram.WITHOUT_STORE), answers);
   }
 
   private static int sum(String answers) {
@@ -79,13 +104,6 @@ public abstract class SharedBudgetContract {
         .results()
         .mapToInt(number -> Integer.parseInt(number.group(1)))
         .sum();
-  }
-
-  private static String round(List<BudgetedProcess> processes, String name) {
-    processes.forEach(process -> process.tell("round " + name));
-    processes.forEach(process -> assertThat(process.answer()).isEqualTo("ready"));
-    processes.forEach(process -> process.tell("go"));
-    return processes.stream().map(BudgetedProcess::answer).collect(Collectors.joining(" "));
   }
 
   @Test
