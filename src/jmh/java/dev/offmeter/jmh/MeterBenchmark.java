@@ -54,20 +54,30 @@ public class MeterBenchmark {
 
   /** Bills an attempt and counts it and its call. */
   @Benchmark
-  public ChatResponse count() {
+  public ChatResponse counted() {
     AttemptBill bill = AttemptBill.complete(endpointPrice, USAGE, 1_000_000);
     Attempt attempt =
-        Attempt.builder("node")
-            .origin("http://localhost")
-            .model("m")
-            .usage(bill.usage())
-            .computeTime(bill.computeTime())
-            .cost(bill.cost())
-            .elapsed(Duration.ofMillis(1))
-            .build();
-    ChatResponse response = ChatResponse.builder().text("Dear").attempts(List.of(attempt)).build();
+        attempt().usage(bill.usage()).computeTime(bill.computeTime()).cost(bill.cost()).build();
+    ChatResponse response = response(attempt);
     meter.onAttemptEnded(attempt, "m", endpointPrice, TAGS);
     meter.onCallAnswered(response, "m", TAGS);
     return response;
+  }
+
+  /** Makes the same attempt and response without a bill, and counts nothing. */
+  @Benchmark
+  public ChatResponse uncounted() {
+    return response(attempt().usage(USAGE).build());
+  }
+
+  private static Attempt.Builder attempt() {
+    return Attempt.builder("node")
+        .origin("http://localhost")
+        .model("m")
+        .elapsed(Duration.ofMillis(1));
+  }
+
+  private static ChatResponse response(Attempt attempt) {
+    return ChatResponse.builder().text("Dear").attempts(List.of(attempt)).build();
   }
 }

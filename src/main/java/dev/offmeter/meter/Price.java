@@ -356,15 +356,19 @@ public final class Price {
     if (currency.isEmpty()) {
       return Cost.ofNothing(source);
     }
-    BigDecimal sum =
-        times(input, inputTokens - cachedTokens - cacheWriteTokens)
-            .add(times(cachedInput == null ? input : cachedInput, cachedTokens))
-            .add(times(cacheWrite == null ? input : cacheWrite, cacheWriteTokens))
-            .add(times(output, outputTokens - thinkingTokens))
-            .add(times(thinking == null ? output : thinking, thinkingTokens))
-            .add(times(request, requests));
+    BigDecimal sum = times(input, inputTokens - cachedTokens - cacheWriteTokens);
+    sum = add(sum, cachedInput == null ? input : cachedInput, cachedTokens);
+    sum = add(sum, cacheWrite == null ? input : cacheWrite, cacheWriteTokens);
+    sum = add(sum, output, outputTokens - thinkingTokens);
+    sum = add(sum, thinking == null ? output : thinking, thinkingTokens);
+    sum = add(sum, request, requests);
     return Cost.of(
         second.signum() == 0 ? sum : sum.add(ofTime(second, computeTime)), currency, source);
+  }
+
+  /** Most calls have no tokens of most sorts, and most prices none of a request. */
+  private static BigDecimal add(BigDecimal sum, BigDecimal price, long count) {
+    return count == 0 || price.signum() == 0 ? sum : sum.add(times(price, count));
   }
 
   private static BigDecimal times(BigDecimal price, long count) {

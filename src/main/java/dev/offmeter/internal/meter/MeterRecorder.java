@@ -53,10 +53,12 @@ public final class MeterRecorder implements Meter {
   private final Instant since;
   private final MeterRow total = new MeterRow();
   private final BoundedRows<String, MeterRow> byEndpoint = rows(MOST_MODELS);
-  private final BoundedRows<String, MeterRow> byModel = rows(MOST_MODELS);
+  private final BoundedRows<String, BoundedRows<String, MeterRow>> byModel =
+      new BoundedRows<>(MOST_MODELS, OTHER, () -> rows(MOST_MODELS));
   private final ConcurrentSkipListMap<LocalDate, Day> byDay = new ConcurrentSkipListMap<>();
   private final BoundedRows<String, BoundedRows<String, MeterRow>> byTag =
       new BoundedRows<>(MOST_TAGS, OTHER, () -> rows(MOST_VALUES));
+  private volatile @Nullable Today today;
   private final BoundedRows<String, LongAdder> outcomes = counters();
   private final BoundedRows<String, BoundedRows<String, BoundedRows<String, LongAdder>>>
       outcomesByTag =
@@ -174,20 +176,36 @@ public final class MeterRecorder implements Meter {
 
   private void forEachOfEndpoint(Day today, String endpoint, String model, Consumer<MeterRow> add) {
     add.accept(byEndpoint.row(endpoint));
-    add.accept(byModel.row(endpoint + "/" + model));
+    add.accept(byModel.row(endpoint).row(model));
     add.accept(today.byEndpoint.row(endpoint));
   }
 
   private Day today() {
-    LocalDate date = LocalDate.ofInstant(clock.instant(), zone);
-    Day day = byDay.get(date);
-    if (day != null) {
-      return day;
+    Instant now = clock.instant();
+    Today latest = today;
+    if (latest != null && now.isBefore(latest.end())) {
+      return latest.day();
     }
-    while (byDay.size() >= MOST_DAYS) {
+    LocalDate date = LocalDate.ofInstant(now, zone);
+    while (byDay.size() >= MOST_DAYS && !byDay.containsKey(date)) {
       byDay.pollFirstEntry();
     }
-    return byDay.computeIfAbsent(date, each -> new Day());
+    Day day = byDay.computeIfAbsent(date, each -> new Day());
+    today = new Today(day, date.plusDays(1).atStartOfDay(zone).toInstant());
+    return day;
+  }
+
+  /** The present day's counts, until its end. The clock never goes back. */
+  private record Today(Day day, Instant end) {}
+
+  private Map<String, MeterTotals> totalsByModel() {
+    Map<String, MeterTotals> all = new TreeMap<>();
+    byModel
+        .snapshot(models -> models.snapshot(this::totals))
+        .forEach(
+            (endpoint, models) ->
+                models.forEach((model, totals) -> all.put(endpoint + "/" + model, totals)));
+    return Collections.unmodifiableMap(all);
   }
 
   /** Returns what the baseline would have charged for an answer. */
@@ -253,7 +271,7 @@ public final class MeterRecorder implements Meter {
         since,
         totals(total),
         byEndpoint.snapshot(this::totals),
-        byModel.snapshot(this::totals),
+        totalsByModel(),
         Collections.unmodifiableMap(days),
         Collections.unmodifiableMap(daysByEndpoint),
         byTag.snapshot(values -> values.snapshot(this::totals)),
