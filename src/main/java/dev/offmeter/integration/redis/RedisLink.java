@@ -128,7 +128,8 @@ final class RedisLink implements AutoCloseable {
       if (!opened.complete(connection)) {
         close(connection);
       }
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
+      // An error too, such as a library that is missing: somebody waits.
       opened.completeExceptionally(e);
     }
   }
