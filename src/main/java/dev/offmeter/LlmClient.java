@@ -7,6 +7,7 @@ import dev.offmeter.internal.DetachedThreads;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.budget.BudgetKeeper;
 import dev.offmeter.internal.config.Environment;
+import dev.offmeter.internal.config.Environment.FileContents;
 import dev.offmeter.internal.config.litellm.LiteLlmConfig;
 import dev.offmeter.internal.failover.AnswerValidator;
 import dev.offmeter.internal.failover.FailoverExecutor;
@@ -700,12 +701,14 @@ public final class LlmClient implements AutoCloseable {
       return read.deadline().map(this::deadline).orElse(this);
     }
 
-    /** Adds the endpoints of a file; see {@link LlmClient#fromLiteLlmConfig(Path)}. */
+    /**
+     * Adds the endpoints and the budget of a file; see {@link LlmClient#fromLiteLlmConfig(Path)}.
+     */
     public Builder fromLiteLlmConfig(Path file, Map<String, String> environment) {
       return fromLiteLlmGroup(file, null, environment);
     }
 
-    /** Adds the endpoints of the group {@code modelName} of a file. */
+    /** Adds the endpoints of the group {@code modelName} of a file, and its budget. */
     public Builder fromLiteLlmConfig(Path file, String modelName, Map<String, String> environment) {
       return fromLiteLlmGroup(file, Objects.requireNonNull(modelName, "modelName"), environment);
     }
@@ -714,8 +717,17 @@ public final class LlmClient implements AutoCloseable {
         Path file, @Nullable String modelName, Map<String, String> environment) {
       Objects.requireNonNull(file, "file");
       Objects.requireNonNull(environment, "environment");
-      LiteLlmConfig.read(file, modelName, "modelName", environment).forEach(this::endpoint);
+      FileContents contents = LiteLlmConfig.read(file, modelName, "modelName", environment);
+      contents.endpoints().forEach(this::endpoint);
+      contents.budgets().forEach(this::budgetOnce);
       return this;
+    }
+
+    /** Adds the budget of a file, of which two groups may be added. */
+    private void budgetOnce(Budget given) {
+      if (budgets.stream().map(Budget::toString).noneMatch(given.toString()::equals)) {
+        budget(given);
+      }
     }
 
     /**

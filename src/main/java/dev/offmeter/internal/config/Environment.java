@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -90,16 +91,23 @@ public final class Environment {
     this.maxRepeatsPerSession = maxRepeatsPerSession;
   }
 
-  /** Reads the endpoints of the file that {@code OFFMETER_CONFIG} names. */
+  /**
+   * Holds what a file configures.
+   *
+   * @param endpoints in order of preference
+   */
+  public record FileContents(List<Endpoint> endpoints, List<Budget> budgets) {}
+
+  /** Reads the file that {@code OFFMETER_CONFIG} names. */
   @FunctionalInterface
   public interface FileReader {
     /**
-     * Returns the endpoints of a group and of its fallbacks, in order of preference.
+     * Returns the endpoints of a group and of its fallbacks, and the budgets.
      *
      * @param group the group that is asked; null for that of the file's first entry
      * @param field what the group is called in a message
      */
-    List<Endpoint> read(
+    FileContents read(
         Path file, @Nullable String group, String field, Map<String, String> variables);
   }
 
@@ -127,8 +135,11 @@ public final class Environment {
     rejectMixture(variables, simple, indices);
     boolean simply = indices.isEmpty() && !variables.containsKey(CONFIG);
     UnknownVariables.warn(variables.keySet(), simply ? SimpleScheme.names() : Set.of());
+    FileContents contents = contents(variables, indices, files);
+    List<Budget> budgets = new ArrayList<>(contents.budgets());
+    budgets.addAll(BudgetVariables.read(variables));
     return new Environment(
-        endpoints(variables, indices, files),
+        contents.endpoints(),
         span(variables, DEADLINE),
         span(variables, HEDGE),
         positive(variables, MAX_TOKENS),
@@ -138,7 +149,7 @@ public final class Environment {
         variables.containsKey(BASELINE)
             ? new EndpointVariables(variables, "").require(BASELINE)
             : null,
-        BudgetVariables.read(variables),
+        budgets,
         usageLog(variables));
   }
 
@@ -206,17 +217,17 @@ public final class Environment {
     }
   }
 
-  private static List<Endpoint> endpoints(
+  private static FileContents contents(
       Map<String, String> variables, Set<Integer> indices, FileReader files) {
     if (variables.containsKey(CONFIG)) {
       return file(variables, files);
     }
-    return indices.isEmpty()
-        ? SimpleScheme.read(variables)
-        : IndexedScheme.read(variables, indices);
+    List<Endpoint> endpoints =
+        indices.isEmpty() ? SimpleScheme.read(variables) : IndexedScheme.read(variables, indices);
+    return new FileContents(endpoints, List.of());
   }
 
-  private static List<Endpoint> file(Map<String, String> variables, FileReader files) {
+  private static FileContents file(Map<String, String> variables, FileReader files) {
     EndpointVariables own = new EndpointVariables(variables, "");
     String group = own.get(CONFIG_MODEL) == null ? null : own.require(CONFIG_MODEL);
     return files.read(path(CONFIG, own.require(CONFIG)), group, CONFIG_MODEL, variables);

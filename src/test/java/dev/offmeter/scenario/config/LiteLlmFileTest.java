@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.offmeter.Attempt;
+import dev.offmeter.BudgetExceededException;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatResponse;
 import dev.offmeter.ClientInternals;
@@ -163,7 +164,7 @@ class LiteLlmFileTest {
                 + parameters
                 + "}\n");
     return ClientInternals.config(
-        LiteLlmConfig.read(file, null, "modelName", Map.of()).get(0), true);
+        LiteLlmConfig.read(file, null, "modelName", Map.of()).endpoints().get(0), true);
   }
 
   @ParameterizedTest
@@ -235,6 +236,62 @@ class LiteLlmFileTest {
     assertThat(catchThrowable(() -> LlmClient.fromEnv(variables)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("config.yaml: OFFMETER_CONFIG_MODEL must be one of [small, large], was 'huge'");
+  }
+
+  private Path paid(String litellm) throws IOException {
+    return file(
+        """
+        model_list:
+          - model_name: small
+            litellm_params: {model: ollama_chat/small:1b, api_base: os.environ/FIRST}
+          - model_name: large
+            litellm_params: {model: ollama_chat/large:70b, api_base: os.environ/SECOND}
+            model_info: {input_cost_per_token: 1, output_cost_per_token: 1}
+          - model_name: free
+            litellm_params: {model: ollama_chat/free:1b, api_base: os.environ/FIRST}
+        router_settings: {fallbacks: [{small: [large]}]}
+        """
+            + litellm);
+  }
+
+  @Test
+  void theBudgetOfTheFileKeepsCallsFromWhatCosts() throws Exception {
+    Path file = paid("litellm_settings: {max_budget: 0.5, budget_duration: 30d}\n");
+    LlmClient client = loopback.client(LlmClient.builder().fromLiteLlmConfig(file, variables()));
+
+    assertThat(catchThrowable(() -> client.chat("draft")))
+        .isInstanceOf(BudgetExceededException.class)
+        .hasMessageStartingWith(
+            "budget exceeded: litellm: 0.00 USD of 0.50 USD per month in Z, begins anew at ");
+    assertThat(second.requests()).isEmpty();
+  }
+
+  @Test
+  void aManagedServerWithoutAPriceIsRejectedUnderABudget() throws Exception {
+    Path file =
+        file(
+            """
+            model_list:
+              - {model_name: cloud, litellm_params: {model: gemini/flash, api_key: os.environ/KEY}}
+            litellm_settings: {max_budget: 5}
+            """);
+
+    assertThat(catchThrowable(() -> LlmClient.fromLiteLlmConfig(file, variables())))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageStartingWith(
+            "endpoint 'cloud' must have a price, because budget 'litellm' limits money: ");
+  }
+
+  @Test
+  void twoGroupsOfAFileHaveItsBudgetTogether() throws Exception {
+    Path file = paid("litellm_settings: {max_budget: 0.5}\n");
+    LlmClient client =
+        loopback.client(
+            LlmClient.builder()
+                .fromLiteLlmConfig(file, "large", variables())
+                .fromLiteLlmConfig(file, "free", variables()));
+
+    assertThat(client.meter().budgets()).hasSize(1);
   }
 
   @Test

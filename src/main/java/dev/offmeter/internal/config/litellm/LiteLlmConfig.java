@@ -2,9 +2,11 @@
 package dev.offmeter.internal.config.litellm;
 
 import dev.offmeter.Endpoint;
+import dev.offmeter.guard.Budget;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.config.EndpointVariables;
 import dev.offmeter.internal.config.Environment;
+import dev.offmeter.internal.config.Environment.FileContents;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -30,6 +32,7 @@ public final class LiteLlmConfig {
   private final Map<String, String> aliases;
   private final DeploymentDefaults defaults;
   private final Fallbacks fallbacks;
+  private final List<Budget> budgets;
 
   private LiteLlmConfig(ConfigNode root) {
     file = root.file();
@@ -45,6 +48,7 @@ public final class LiteLlmConfig {
     aliases = aliases(router.field("model_group_alias"));
     defaults = DeploymentDefaults.of(router, litellm);
     fallbacks = new Fallbacks(router, litellm);
+    budgets = GlobalBudget.read(litellm);
   }
 
   /** Returns the file, then the files that it includes. */
@@ -114,8 +118,8 @@ public final class LiteLlmConfig {
   }
 
   /**
-   * Returns the endpoints of a group and of its fallbacks, in order of preference. Opens no
-   * connection.
+   * Returns the endpoints of a group and of its fallbacks, in order of preference, and the budget
+   * of all calls. Opens no connection.
    *
    * @param group a {@code model_name}; null for that of the first entry
    * @param field what the group is called in a message
@@ -126,7 +130,7 @@ public final class LiteLlmConfig {
    * @throws IllegalStateException if a variable is not set, values do not go together, or {@code
    *     org.yaml:snakeyaml} is not on the class path
    */
-  public static List<Endpoint> read(
+  public static FileContents read(
       Path path, @Nullable String group, String field, Map<String, String> environment) {
     LiteLlmConfig config = new LiteLlmConfig(ConfigFile.read(path, environment));
     String first = group == null ? config.deployments.get(0).group() : config.group(group);
@@ -143,7 +147,7 @@ public final class LiteLlmConfig {
     }
     List<Endpoint> endpoints = config.endpoints(first);
     config.warn();
-    return endpoints;
+    return new FileContents(endpoints, config.budgets);
   }
 
   private List<Endpoint> endpoints(String first) {

@@ -54,7 +54,14 @@ final class SupportedKeys {
           "stream_timeout",
           "default_max_parallel_requests");
   static final Set<String> LITELLM =
-      Set.of("fallbacks", "default_fallbacks", "num_retries", "request_timeout");
+      Set.of(
+          "fallbacks",
+          "default_fallbacks",
+          "num_retries",
+          "request_timeout",
+          "max_budget",
+          "budget_duration",
+          "timezone");
 
   private SupportedKeys() {}
 

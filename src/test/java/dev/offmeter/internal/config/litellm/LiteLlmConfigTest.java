@@ -10,6 +10,7 @@ import dev.offmeter.Capability;
 import dev.offmeter.ClientInternals;
 import dev.offmeter.Endpoint;
 import dev.offmeter.Locality;
+import dev.offmeter.guard.Budget;
 import dev.offmeter.internal.config.Environment;
 import dev.offmeter.internal.wire.ModelTraits;
 import dev.offmeter.testing.LoggedEvents;
@@ -21,6 +22,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -56,7 +59,7 @@ class LiteLlmConfigTest {
 
   private static List<Endpoint> read(
       Path file, @Nullable String group, Map<String, String> variables) {
-    return LiteLlmConfig.read(file, group, "modelName", variables);
+    return LiteLlmConfig.read(file, group, "modelName", variables).endpoints();
   }
 
   private static List<String> golden(String group) {
@@ -620,6 +623,84 @@ class LiteLlmConfigTest {
                 + " whatever_comes_next, router_settings.num_retires (did you mean num_retries?),"
                 + " router_settings.routing_strategy, litellm_settings.drop_params,"
                 + " litellm_settings.service_callback]");
+  }
+
+  private static String settings(String litellm) {
+    return groups("litellm_settings: {" + litellm + "}\n");
+  }
+
+  private List<String> budgets(String litellm) {
+    return LiteLlmConfig.read(file(settings(litellm)), null, "modelName", Map.of())
+        .budgets()
+        .stream()
+        .map(Budget::toString)
+        .toList();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "max_budget: 100 | 100.00 USD in all",
+        "max_budget: 0.5, budget_duration: 1d | 0.50 USD per day in Z",
+        "max_budget: 100, budget_duration: 24h | 100.00 USD per day in Z",
+        "max_budget: 1e2, budget_duration: 7d | 100.00 USD per week in Z",
+        "max_budget: 100, budget_duration: 30d, timezone: Europe/Zurich"
+            + " | 100.00 USD per month in Europe/Zurich",
+        "max_budget: '100', budget_duration: 1mo, timezone: UTC | 100.00 USD per month in UTC"
+      })
+  void theBudgetOfAllCallsIsOneHere(String settings, String expected) {
+    assertThat(budgets(settings)).containsExactly("Budget[litellm, " + expected + "]");
+    assertThat(log.events()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "max_budget: 0 | max_budget",
+        "max_budget: 100, budget_duration: 10d | max_budget, budget_duration",
+        "max_budget: 100, budget_duration: 2mo | max_budget, budget_duration",
+        "budget_duration: 30d, timezone: UTC | budget_duration, timezone",
+        "max_budget: 100, timezone: UTC | timezone"
+      })
+  void aBudgetThatMeansNoneHereIsNamed(String settings, String keys) {
+    assertThat(warning(settings(settings)))
+        .endsWith(
+            "does not heed: ["
+                + Stream.of(keys.split(", "))
+                    .map(key -> "litellm_settings." + key)
+                    .collect(Collectors.joining(", "))
+                + "]");
+    assertThat(budgets(settings)).hasSize(keys.equals("timezone") ? 1 : 0);
+  }
+
+  @Test
+  void budgetsThatBeginWithTheFirstRequestAreNamed() {
+    String providers = "router_settings: {provider_budget_config: {openai: {budget_limit: 1}}}";
+
+    assertThat(warning(with("max_budget: 1\n      budget_duration: 1d") + providers + "\n"))
+        .endsWith(
+            "does not heed: [model_list[0].litellm_params.max_budget,"
+                + " model_list[0].litellm_params.budget_duration,"
+                + " router_settings.provider_budget_config]");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "max_budget: -1 | max_budget must be a number of at least 0, was '-1'",
+        "max_budget: much | max_budget must be a number of at least 0, was 'much'",
+        "max_budget: 0.0000000001 | max_budget: amount must be more than 0 and at most 9 billion,"
+            + " with at most 9 decimals, was '0.0000000001'",
+        "max_budget: 1, budget_duration: 1d, timezone: Mars | timezone must be a known time zone"
+            + " such as Europe/Zurich, was 'Mars'"
+      })
+  void aWrongBudgetIsRejectedWithItsLine(String settings, String message) {
+    assertThat(catchThrowable(() -> budgets(settings)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("config.yaml line 6: litellm_settings." + message);
   }
 
   @ParameterizedTest
