@@ -600,7 +600,9 @@ public final class LlmClient implements AutoCloseable {
    *
    * <p>With a {@link Builder#usageLog} it waits at most 1 s for the calls to end, 5 s for the log
    * to take the rows that are left, and 1 s for the spill file, without ending at an interrupt.
-   * What the log has not taken by then is spilled, or lost and counted.
+   * What the log has not taken by then is spilled, or lost and counted. With a {@link
+   * Builder#budgetStore} that may block it waits at most 1 s for the calls to end, and 2 s for the
+   * store to take what is not settled.
    *
    * <p>A server that loads its model on demand stops loading when the load is ended: a program that
    * ends before its model is loaded finds it cold again the next time.
@@ -613,12 +615,12 @@ public final class LlmClient implements AutoCloseable {
       UserCode.ignore(() -> token.cancel(CLOSED));
     }
     UserCode.ignore(failover::close);
-    UserCode.ignore(budgets::close);
     UserCode.ignore(workers::shutdown);
+    endIfNoneRuns();
     if (usageLog != null) {
-      endIfNoneRuns();
       usageLog.close(callsEnded);
     }
+    UserCode.ignore(() -> budgets.close(callsEnded));
     UserCode.ignore(time::close);
     UserCode.ignore(transport::close);
   }

@@ -18,14 +18,19 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** Keeps the budgets of one client. Safe for use by many threads. */
-public final class BudgetKeeper implements AutoCloseable {
+public final class BudgetKeeper {
   /** Beyond this, the counts of tags and sessions that are shown or have alerted are forgotten. */
   private static final int MOST_SCOPES = 1_000;
 
+  private static final Duration CALLS_LIMIT = Duration.ofSeconds(1);
   private static final Duration CLOSE_LIMIT = Duration.ofSeconds(2);
 
   private final List<Budget> budgets;
@@ -208,11 +213,27 @@ public final class BudgetKeeper implements AutoCloseable {
         .toList();
   }
 
-  /** Settles what can be within two seconds, if the store was down. Closing again has no effect. */
-  @Override
-  public void close() {
+  /**
+   * Settles what can be within two seconds.
+   *
+   * @param callsEnded completed when no call runs any more, for which it waits a second
+   */
+  public void close(CompletableFuture<?> callsEnded) {
     renewal.close();
+    if (store.mayBlock()) {
+      await(callsEnded);
+    }
     settlements.close(CLOSE_LIMIT);
     store.close();
+  }
+
+  private static void await(CompletableFuture<?> callsEnded) {
+    try {
+      Object unused = callsEnded.get(CALLS_LIMIT.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (ExecutionException | TimeoutException e) {
+      // What ends later settles on threads of its own.
+    }
   }
 }

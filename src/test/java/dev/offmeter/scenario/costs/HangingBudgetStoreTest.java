@@ -142,7 +142,11 @@ class HangingBudgetStoreTest {
   }
 
   private Endpoint.Builder paid() {
-    return Endpoint.openAi("reserve", reserve.url())
+    return paid(reserve);
+  }
+
+  private static Endpoint.Builder paid(Node node) {
+    return Endpoint.openAi("reserve", node.url())
         .model("large")
         .locality(Locality.MANAGED)
         .price(Price.perMillionTokens("USD", 1, 10));
@@ -321,6 +325,20 @@ class HangingBudgetStoreTest {
 
     assertThat(tokens(client).spent()).isEqualTo(1100);
     assertThat(log.messages()).noneMatch(line -> line.contains("lost"));
+  }
+
+  @Test
+  void aCallThatClosingEndsIsSettled() throws Exception {
+    Node silent = loopback.node(OllamaReplies.hanging());
+    LlmClient client = client(store, paid(silent));
+    CompletableFuture<ChatResponse> call = call(client);
+    silent.awaitFirstRequest();
+
+    client.close();
+
+    assertThat(tokens(client).spent()).isPositive();
+    assertThat(tokens(client).reserved()).isZero();
+    assertThat(call.handle((response, failure) -> failure != null).get()).isTrue();
   }
 
   @Test
