@@ -3,6 +3,7 @@ package dev.offmeter.real;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import ch.qos.logback.classic.Level;
 import com.zaxxer.hikari.HikariDataSource;
@@ -22,6 +23,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
+import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -215,6 +217,21 @@ class PostgresBudgetFaultsIT {
       return results.stream();
     } finally {
       threads.shutdownNow();
+    }
+  }
+
+  @Test
+  void aProcessThatStandsStillInATransactionHoldsOthersUpForSecondsOnly() throws Exception {
+    spend(store, "1");
+    String url = postgres.url() + "&options=-c%20idle_in_transaction_session_timeout=2s";
+    try (Connection other = DriverManager.getConnection(url);
+        Statement statement = other.createStatement()) {
+      other.setAutoCommit(false);
+      statement.execute("select id from offmeter_budget where id = 'two' for update");
+      assertRefused(store, "SQL state 57014");
+
+      await().ignoreExceptions().until(() -> reserve(store, "2") == -1);
+      assertThat(other.isValid(1)).isFalse();
     }
   }
 

@@ -93,7 +93,8 @@ final class Transactions {
         "the database of the budget store does not work: "
             + harmless.getMessage()
             + (next == null ? "" : "; " + DatabaseMessages.withoutValues(next).getMessage());
-    if (failing.compareAndSet(false, true)) {
+    // Whoever has interrupted it knows why.
+    if (!isInterrupted() && failing.compareAndSet(false, true)) {
       LOG.warn(message);
     }
     return new IllegalStateException(message, harmless);

@@ -176,6 +176,7 @@ class JdbcBudgetStoreTest {
 
     assertThat(thrown).hasMessageEndingWith("interrupted");
     assertThat(interrupted).isTrue();
+    assertThat(log.messages()).isEmpty();
     assertThat(store.balance(TEN, NOW)).isEqualTo(new Balance(1, 0));
   }
 
