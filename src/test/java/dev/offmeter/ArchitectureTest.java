@@ -375,6 +375,17 @@ class ArchitectureTest {
   }
 
   @Test
+  void onlyWhatIsKeptInADatabaseKnowsJavaSql() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("dev.offmeter.integration.jdbc")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("java.sql..", "javax.sql..")
+        .check(MAIN);
+  }
+
+  @Test
   void onlyTheStoreInRedisKnowsLettuce() {
     noClasses()
         .that()

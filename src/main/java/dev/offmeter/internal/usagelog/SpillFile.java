@@ -111,6 +111,9 @@ final class SpillFile {
   Taken last(int most) throws IOException {
     lock.lock();
     try {
+      if (channel == null && Files.notExists(file)) {
+        return new Taken(List.of(), 0);
+      }
       FileChannel open = open();
       takenTo = open.size();
       takenFrom = takenTo;

@@ -69,6 +69,14 @@ class SpillFileTest {
   }
 
   @Test
+  void aFileThatIsNotNeededIsNotCreated() throws IOException {
+    SpillFile file = file(1_000);
+
+    assertThat(file.last(10).isEmpty()).isTrue();
+    assertThat(path()).doesNotExist();
+  }
+
+  @Test
   void rowsThatWereNotRemovedAreTakenAgain() throws IOException {
     SpillFile file = file(1_000_000);
     file.append(rows(1, 3, "a"));
