@@ -111,7 +111,7 @@ class ArchitectureTest {
           List.of("internal.wire.anthropic", "internal.wire", "internal", VOCABULARY),
           List.of("internal.http", "internal.wire", "internal", VOCABULARY),
           List.of("internal.report", VOCABULARY),
-          List.of("internal.usagelog", "internal.time", "internal", VOCABULARY),
+          List.of("internal.usagelog", "internal.json", "internal.time", "internal", VOCABULARY),
           List.of(
               "internal.meter",
               "internal.report",

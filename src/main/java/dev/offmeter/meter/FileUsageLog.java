@@ -1,29 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.meter;
 
+import dev.offmeter.internal.json.JsonLinesFile;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.OpenOption;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.FileAttribute;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 
 /** Appends rows to a file, a JSON object a line. Safe for use by many threads. */
 final class FileUsageLog implements UsageLog {
-  private static final Set<OpenOption> APPEND =
-      Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.APPEND);
-
   /**
    * A lock for each file, because that of the operating system is held by the whole process and
    * cannot be waited for by a second thread of it.
@@ -34,12 +24,7 @@ final class FileUsageLog implements UsageLog {
 
   FileUsageLog(Path file) {
     this.file = Objects.requireNonNull(file, "file").toAbsolutePath().normalize();
-    Path folder = this.file.getParent();
-    boolean writable =
-        Files.exists(this.file)
-            ? !Files.isDirectory(this.file) && Files.isWritable(this.file)
-            : folder != null && Files.isDirectory(folder) && Files.isWritable(folder);
-    if (!writable) {
+    if (!JsonLinesFile.isWritable(this.file)) {
       throw new IllegalArgumentException(
           "usageLog must be a file that can be written, was " + file);
     }
@@ -54,44 +39,18 @@ final class FileUsageLog implements UsageLog {
     ReentrantLock own = LOCKS.computeIfAbsent(file, each -> new ReentrantLock());
     own.lock();
     try {
-      append(ByteBuffer.wrap(lines.toString().getBytes(StandardCharsets.UTF_8)));
+      append(lines.toString());
     } finally {
       own.unlock();
     }
   }
 
-  private void append(ByteBuffer bytes) throws IOException {
+  private void append(String lines) throws IOException {
     // Closing the channel releases the lock.
-    try (FileChannel channel = FileChannel.open(file, APPEND, ownerOnly())) {
+    try (FileChannel channel = JsonLinesFile.open(file)) {
       FileLock unused = channel.lock();
-      long before = channel.size();
-      try {
-        while (bytes.hasRemaining()) {
-          int unusedCount = channel.write(bytes);
-        }
-      } catch (IOException e) {
-        cutOff(channel, before, e);
-        throw e;
-      }
+      JsonLinesFile.append(channel, lines);
     }
-  }
-
-  /** Removes what was written of a batch that will be written again: the disk was full, say. */
-  private static void cutOff(FileChannel channel, long before, IOException failure) {
-    try {
-      FileChannel unused = channel.truncate(before);
-    } catch (IOException e) {
-      failure.addSuppressed(e);
-    }
-  }
-
-  private FileAttribute<?>[] ownerOnly() {
-    boolean posix = file.getFileSystem().supportedFileAttributeViews().contains("posix");
-    return posix
-        ? new FileAttribute<?>[] {
-          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))
-        }
-        : new FileAttribute<?>[0];
   }
 
   /** Returns the file. */

@@ -86,6 +86,17 @@ class FileUsageLogTest {
   }
 
   @Test
+  void aLineThatWasCutSpoilsNoRowAfterIt() throws Exception {
+    Files.writeString(file(), "{\"ended_at\":\"2026-");
+    UsageLog log = UsageLog.file(file());
+    log.write(UsageRows.ofCalls(1, 1));
+    log.write(UsageRows.ofCalls(2, 2));
+
+    assertThat(Files.readAllLines(file())).hasSize(3).first().isEqualTo("{\"ended_at\":\"2026-");
+    assertThat(Files.readAllLines(file()).stream().skip(1).map(UsageRecord::fromJson)).hasSize(2);
+  }
+
+  @Test
   void onlyItsOwnerMayReadIt() throws Exception {
     UsageLog.file(file()).write(UsageRows.ofCalls(1, 1));
 

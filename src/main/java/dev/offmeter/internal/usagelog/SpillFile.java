@@ -2,21 +2,16 @@
 package dev.offmeter.internal.usagelog;
 
 import dev.offmeter.internal.UserCode;
+import dev.offmeter.internal.json.JsonLinesFile;
 import dev.offmeter.meter.UsageRecord;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.OpenOption;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.FileAttribute;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -31,9 +26,6 @@ final class SpillFile {
 
   /** Some 500 rows; a single row may be longer. */
   private static final int PIECE = 256 << 10;
-
-  private static final Set<OpenOption> OPTIONS =
-      Set.of(StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
 
   private final Path file;
   private final long mostBytes;
@@ -74,10 +66,9 @@ final class SpillFile {
     lock.lock();
     try {
       FileChannel open = open();
-      long size = open.size();
       StringBuilder lines = new StringBuilder();
       int count = 0;
-      long bytes = size;
+      long bytes = open.size();
       for (UsageRecord row : rows) {
         String line = row.toJson() + "\n";
         bytes += line.getBytes(StandardCharsets.UTF_8).length;
@@ -87,23 +78,10 @@ final class SpillFile {
         lines.append(line);
         count++;
       }
-      write(open, ByteBuffer.wrap(lines.toString().getBytes(StandardCharsets.UTF_8)), size);
+      JsonLinesFile.append(open, lines.toString());
       return count;
     } finally {
       lock.unlock();
-    }
-  }
-
-  /** Writes all of it, or leaves the file as long as it was. */
-  private static void write(FileChannel open, ByteBuffer bytes, long at) throws IOException {
-    try {
-      long position = at;
-      while (bytes.hasRemaining()) {
-        position += open.write(bytes, position);
-      }
-    } catch (IOException e) {
-      FileChannel unused = open.truncate(at);
-      throw e;
     }
   }
 
@@ -121,7 +99,7 @@ final class SpillFile {
       int from = 0;
       for (long length = PIECE; from == end.length && takenFrom > 0; length *= 2) {
         takenFrom = Math.max(0, takenTo - length);
-        end = read(open, takenFrom, takenTo);
+        end = JsonLinesFile.read(open, takenFrom, takenTo);
         from = takenFrom == 0 ? 0 : indexAfterNewline(end, 0);
       }
       return rows(end, from, most);
@@ -166,23 +144,13 @@ final class SpillFile {
     return Math.min(at + 1, bytes.length);
   }
 
-  private static byte[] read(FileChannel open, long from, long to) throws IOException {
-    ByteBuffer bytes = ByteBuffer.allocate((int) (to - from));
-    while (bytes.hasRemaining()) {
-      if (open.read(bytes, from + bytes.position()) < 0) {
-        throw new IOException("the file has become shorter");
-      }
-    }
-    return bytes.array();
-  }
-
   /** Removes the rows that {@link #last} has returned; those that came since then stay. */
   void removeLast() throws IOException {
     lock.lock();
     try {
       FileChannel open = open();
-      byte[] since = read(open, takenTo, open.size());
-      write(open, ByteBuffer.wrap(since), takenFrom);
+      byte[] since = JsonLinesFile.read(open, takenTo, open.size());
+      JsonLinesFile.write(open, since, takenFrom);
       FileChannel unused = open.truncate(takenFrom + since.length);
       takenTo = takenFrom;
     } finally {
@@ -205,9 +173,9 @@ final class SpillFile {
 
   private FileChannel open() throws IOException {
     if (channel == null) {
-      FileChannel opened = FileChannel.open(file, OPTIONS, ownerOnly());
+      FileChannel opened = JsonLinesFile.open(file);
       try {
-        lockAndMend(opened);
+        lock(opened);
       } catch (IOException e) {
         opened.close();
         throw e;
@@ -217,8 +185,7 @@ final class SpillFile {
     return channel;
   }
 
-  /** Ends a last line that was cut, so that it does not spoil the next row. */
-  private void lockAndMend(FileChannel opened) throws IOException {
+  private void lock(FileChannel opened) throws IOException {
     try {
       if (opened.tryLock() == null) {
         throw new IOException("another process uses " + file);
@@ -226,26 +193,5 @@ final class SpillFile {
     } catch (OverlappingFileLockException e) {
       throw new IOException("another client uses " + file, e);
     }
-    long size = opened.size();
-    if (size > 0 && read(opened, size - 1, size)[0] != '\n') {
-      write(opened, ByteBuffer.wrap(new byte[] {'\n'}), size);
-    }
-  }
-
-  private FileAttribute<?>[] ownerOnly() {
-    boolean posix = file.getFileSystem().supportedFileAttributeViews().contains("posix");
-    return posix
-        ? new FileAttribute<?>[] {
-          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))
-        }
-        : new FileAttribute<?>[0];
-  }
-
-  /** Returns whether a file can be created there or written to. */
-  static boolean isWritable(Path file) {
-    Path folder = file.toAbsolutePath().getParent();
-    return Files.exists(file)
-        ? !Files.isDirectory(file) && Files.isReadable(file) && Files.isWritable(file)
-        : folder != null && Files.isDirectory(folder) && Files.isWritable(folder);
   }
 }

@@ -5,6 +5,7 @@ import dev.offmeter.Attempt;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.internal.DetachedThreads;
 import dev.offmeter.internal.UserCode;
+import dev.offmeter.internal.json.JsonLinesFile;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.meter.UsageLog;
 import dev.offmeter.meter.UsageLogStatus;
@@ -111,7 +112,7 @@ public final class UsageLogWriter {
    * @throws IllegalArgumentException if not
    */
   public static Path checkedSpill(Path file) {
-    if (!SpillFile.isWritable(file)) {
+    if (!JsonLinesFile.isWritable(file)) {
       throw new IllegalArgumentException(
           "usageLogSpill must be a file that can be written, was " + file);
     }
