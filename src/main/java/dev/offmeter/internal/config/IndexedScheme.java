@@ -16,7 +16,7 @@ final class IndexedScheme {
   private static final Pattern NAME = Pattern.compile("OFFMETER_ENDPOINTS_(.*)");
   private static final Pattern INDEX = Pattern.compile("(0|[1-9][0-9]?)_([A-Z]+)");
   private static final Set<String> KEYS =
-      Set.of(
+      keys(
           "NAME",
           "TYPE",
           "URL",
@@ -47,16 +47,15 @@ final class IndexedScheme {
           "PRICEIN",
           "PRICEOUT",
           "PRICESECOND",
-          "CURRENCY",
-          "UPKEEPPRICE",
-          "UPKEEPMONTHS",
-          "UPKEEPWATTS",
-          "UPKEEPIDLEWATTS",
-          "UPKEEPKWH",
-          "UPKEEPHOURS",
-          "UPKEEPRATE");
+          "CURRENCY");
 
   private IndexedScheme() {}
+
+  private static Set<String> keys(String... ownKeys) {
+    Set<String> all = new HashSet<>(List.of(ownKeys));
+    all.addAll(UpkeepVariables.KEYS);
+    return Set.copyOf(all);
+  }
 
   /** Returns the index in a variable's name; empty if the variable is not one of ours. */
   static Optional<Integer> index(String name) {

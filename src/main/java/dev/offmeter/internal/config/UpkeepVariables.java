@@ -7,7 +7,7 @@ import java.util.function.Consumer;
 
 /** Reads what the machine of one endpoint costs: its price, its power and its owner's time. */
 final class UpkeepVariables {
-  private static final List<String> KEYS =
+  static final List<String> KEYS =
       List.of(
           "UPKEEPPRICE",
           "UPKEEPMONTHS",

@@ -18,9 +18,9 @@ import dev.offmeter.LlmClient;
 import dev.offmeter.Locality;
 import dev.offmeter.guard.Budget;
 import dev.offmeter.guard.BudgetStatus;
-import dev.offmeter.guard.BudgetStore;
 import dev.offmeter.meter.Price;
 import dev.offmeter.observe.LlmListener;
+import dev.offmeter.testing.InterceptedBudgetStore;
 import dev.offmeter.testing.LoggedEvents;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
@@ -53,11 +53,11 @@ class BudgetFaultsTest {
               "Dear Ms Kern", "{\"prompt_tokens\":1000,\"completion_tokens\":100}"));
 
   /** Throws an error in the methods that are named. */
-  private static final class BrokenStore implements BudgetStore {
-    private final BudgetStore works = BudgetStore.inMemory();
+  private static final class BrokenStore extends InterceptedBudgetStore {
     private final Set<String> broken = ConcurrentHashMap.newKeySet();
 
-    private void failIfBroken(String method) {
+    @Override
+    protected void before(String method) {
       if (broken.contains(method)) {
         throw new NoClassDefFoundError("a driver");
       }
@@ -65,26 +65,8 @@ class BudgetFaultsTest {
 
     @Override
     public int reserve(String name, List<Claim> claims, Instant now, Instant leaseEnd) {
-      failIfBroken("reserve");
-      return broken.contains("index") ? 7 : works.reserve(name, claims, now, leaseEnd);
-    }
-
-    @Override
-    public void settle(String name, List<Claim> claims, List<Long> used, Instant now) {
-      failIfBroken("settle");
-      works.settle(name, claims, used, now);
-    }
-
-    @Override
-    public void renew(String name, List<Claim> claims, Instant now, Instant leaseEnd) {
-      failIfBroken("renew");
-      works.renew(name, claims, now, leaseEnd);
-    }
-
-    @Override
-    public Balance balance(Claim claim, Instant now) {
-      failIfBroken("balance");
-      return works.balance(claim, now);
+      int result = super.reserve(name, claims, now, leaseEnd);
+      return broken.contains("index") ? 7 : result;
     }
   }
 

@@ -20,6 +20,7 @@ import dev.offmeter.guard.BudgetStatus;
 import dev.offmeter.guard.BudgetStore;
 import dev.offmeter.guard.BudgetStore.WhenUnavailable;
 import dev.offmeter.meter.Price;
+import dev.offmeter.testing.InterceptedBudgetStore;
 import dev.offmeter.testing.LoggedEvents;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
@@ -58,8 +59,7 @@ class HangingBudgetStoreTest {
               "Dear Ms Kern", "{\"prompt_tokens\":1000,\"completion_tokens\":100}"));
 
   /** Holds its method that is named up, whatever interrupts it, until it is released. */
-  private static final class HangingStore implements BudgetStore {
-    private final BudgetStore works = BudgetStore.inMemory();
+  private static final class HangingStore extends InterceptedBudgetStore {
     private final Semaphore entered = new Semaphore(0);
     private final AtomicInteger reserved = new AtomicInteger();
     private volatile String hangs = "";
@@ -76,7 +76,8 @@ class HangingBudgetStoreTest {
       released = new CountDownLatch(1);
     }
 
-    private void passOrHang(String method) {
+    @Override
+    protected void before(String method) {
       if (throwsAt.equals(method)) {
         throw new IllegalStateException("the database is down");
       }
@@ -98,27 +99,9 @@ class HangingBudgetStoreTest {
 
     @Override
     public int reserve(String name, List<Claim> claims, Instant now, Instant leaseEnd) {
-      passOrHang("reserve");
+      int result = super.reserve(name, claims, now, leaseEnd);
       reserved.incrementAndGet();
-      return works.reserve(name, claims, now, leaseEnd);
-    }
-
-    @Override
-    public void settle(String name, List<Claim> claims, List<Long> used, Instant now) {
-      passOrHang("settle");
-      works.settle(name, claims, used, now);
-    }
-
-    @Override
-    public void renew(String name, List<Claim> claims, Instant now, Instant leaseEnd) {
-      passOrHang("renew");
-      works.renew(name, claims, now, leaseEnd);
-    }
-
-    @Override
-    public Balance balance(Claim claim, Instant now) {
-      passOrHang("balance");
-      return works.balance(claim, now);
+      return result;
     }
   }
 
