@@ -8,7 +8,6 @@ import dev.offmeter.guard.BudgetStatus;
 import dev.offmeter.internal.UserCode;
 import dev.offmeter.internal.report.CostReport;
 import dev.offmeter.internal.report.MeteredEndpoint;
-import dev.offmeter.internal.time.MonotonicClock;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.internal.usagelog.UsageLogWriter;
 import dev.offmeter.meter.Cost;
@@ -44,7 +43,12 @@ public final class MeterRecorder implements Meter {
   private static final int MOST_VALUES = 1_000;
   private static final int MOST_OUTCOMES = 1_000;
 
-  private final MonotonicClock clock;
+  /**
+   * Tells the calendar, as it does for the windows of budgets: a monotonic clock stands still while
+   * a machine sleeps, and would count what follows on the days before.
+   */
+  private final TimeSource time;
+
   private final ZoneId zone;
   private final @Nullable Price baseline;
   private final List<MeteredEndpoint> endpoints;
@@ -91,11 +95,11 @@ public final class MeterRecorder implements Meter {
       @Nullable UsageLogWriter usageLog) {
     this.budgets = budgets;
     this.usageLog = usageLog;
-    this.clock = new MonotonicClock(time);
+    this.time = time;
     this.zone = zone;
     this.baseline = baseline;
     this.endpoints = endpoints;
-    this.since = clock.instant();
+    this.since = time.instant();
   }
 
   private static BoundedRows<String, MeterRow> rows(int most) {
@@ -181,9 +185,9 @@ public final class MeterRecorder implements Meter {
   }
 
   private Day today() {
-    Instant now = clock.instant();
+    Instant now = time.instant();
     Today latest = today;
-    if (latest != null && now.isBefore(latest.end())) {
+    if (latest != null && latest.has(now)) {
       return latest.day();
     }
     LocalDate date = LocalDate.ofInstant(now, zone);
@@ -191,12 +195,17 @@ public final class MeterRecorder implements Meter {
       byDay.pollFirstEntry();
     }
     Day day = byDay.computeIfAbsent(date, each -> new Day());
-    today = new Today(day, date.plusDays(1).atStartOfDay(zone).toInstant());
+    Instant end = date.plusDays(1).atStartOfDay(zone).toInstant();
+    today = new Today(day, date.atStartOfDay(zone).toInstant(), end);
     return day;
   }
 
-  /** The present day's counts, until its end. The clock never goes back. */
-  private record Today(Day day, Instant end) {}
+  /** The counts of one day. The calendar may be set back. */
+  private record Today(Day day, Instant start, Instant end) {
+    boolean has(Instant moment) {
+      return !moment.isBefore(start) && moment.isBefore(end);
+    }
+  }
 
   private Map<String, MeterTotals> totalsByModel() {
     Map<String, MeterTotals> all = new TreeMap<>();
@@ -282,7 +291,7 @@ public final class MeterRecorder implements Meter {
 
   @Override
   public MeterReport report() {
-    return new CostReport(snapshot(), clock.instant(), zone, endpoints, budgets());
+    return new CostReport(snapshot(), time.instant(), zone, endpoints, budgets());
   }
 
   private MeterTotals totals(MeterRow row) {

@@ -22,8 +22,11 @@ import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
 import dev.offmeter.testing.ServerReplies;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.LocalDate;
+import java.time.ZoneId;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -238,5 +241,27 @@ class MeterTest {
     assertThatThrownBy(() -> meter.outcome("sent", "feature"))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("tags must be names and values in turn, were 1 texts");
+  }
+
+  /** A monotonic clock stands still while a machine sleeps. */
+  @Test
+  void theDaysAreThoseOfTheCalendarAfterTheMachineHasSlept() {
+    ManualTime time = loopback.manualTime();
+    LlmClient client = loopback.client(both(ClientInternals.builder(time)));
+    Instant before = time.instant();
+    client.chat("a reminder");
+
+    Instant after = before.plus(Duration.ofDays(2));
+    time.startAt(after);
+    client.chat("a reminder");
+    client.chat("a reminder");
+
+    Map<LocalDate, MeterTotals> days = client.meter().snapshot().byDay();
+    assertThat(days).containsOnlyKeys(day(before), day(after));
+    assertThat(days.get(day(after)).calls()).isEqualTo(2);
+  }
+
+  private static LocalDate day(Instant moment) {
+    return LocalDate.ofInstant(moment, ZoneId.systemDefault());
   }
 }
