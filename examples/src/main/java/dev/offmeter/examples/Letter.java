@@ -60,14 +60,20 @@ final class Letter {
   private Letter() {}
 
   /**
-   * The facts go to a model and to the template as lines of text. Only the tone is a tag: what
-   * calls cost is counted by tags and shown in a report, where no customer is to be named.
+   * The facts go to a model and to the template as lines of text. The tags are the feature and the
+   * tone alone: what calls cost is counted by tags and shown in a report, where no customer is to
+   * be named.
    */
   static ChatRequest request(Invoice invoice) {
     Map<String, String> facts = facts(invoice);
     ChatRequest.Builder request =
         ChatRequest.builder().system(TASK).user(lines(facts)).maxTokens(400).temperature(0.4);
-    return request.tag("tone", tone(invoice)).build();
+    tags(invoice).forEach(request::tag);
+    return request.build();
+  }
+
+  static Map<String, String> tags(Invoice invoice) {
+    return Map.of("feature", "payment-follow-up", "tone", tone(invoice));
   }
 
   static String fromTemplate(ChatRequest request) {

@@ -20,6 +20,9 @@ import java.util.function.Function;
 
 /** Drafts an email for every overdue invoice of a CSV file. */
 public final class PaymentFollowUps {
+  /** What the money is spent for. */
+  static final String ACCEPTED = "email-accepted";
+
   static final int ALL_DRAFTED = 0;
   static final int SOME_NEED_A_LOOK = 1;
   static final int COULD_NOT_RUN = 2;
@@ -66,7 +69,9 @@ public final class PaymentFollowUps {
                 ? watched(llm, Panel.of(out, environment), folder, csv)
                 : new DraftRun(answers(arguments, llm, environment), folder, out, err).over(csv);
         report.summary();
-        new CostSummary(out, llm.meter().snapshot().total()).print();
+        // An application counts this when its user sends the mail.
+        report.accepted().forEach(sent -> llm.meter().outcome(ACCEPTED, Letter.tags(sent)));
+        new CostSummary(out, llm.meter().snapshot()).print();
         if (arguments.report().isPresent()) {
           write(llm.meter().report().html(), arguments.report().get());
         }

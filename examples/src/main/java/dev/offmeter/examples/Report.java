@@ -69,6 +69,11 @@ final class Report {
         .collect(Collectors.joining(", ", authors.isEmpty() ? "" : ": ", ""));
   }
 
+  /** The drafts that can be sent as they are. */
+  List<Invoice> accepted() {
+    return drafts.stream().filter(draft -> !draft.isIncomplete()).map(Draft::invoice).toList();
+  }
+
   boolean isFlawless() {
     return problems.isEmpty() && drafts.stream().noneMatch(Draft::isIncomplete);
   }

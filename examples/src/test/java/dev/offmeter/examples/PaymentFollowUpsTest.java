@@ -106,7 +106,9 @@ final class PaymentFollowUpsTest {
 
     assertThat(shown(out))
         .containsPattern("Cost: 0\\.00, compute time: [0-9.]+ s\\R")
-        .contains("The baseline would have charged 0.0032 USD, saved: 0.0032 USD");
+        .contains(
+            "The baseline would have charged 0.0032 USD, saved: 0.0032 USD",
+            "Cost per accepted email: 0.00");
   }
 
   @Test
@@ -121,7 +123,8 @@ final class PaymentFollowUpsTest {
         .contains("Cost: 0.00, compute time: ", "No baseline to compare with")
         .contains("What it cost, on one page: " + report);
     assertThat(Files.readString(report))
-        .contains("By tone", "polite", "firm", "</html>")
+        .contains("By feature", "payment-follow-up", "By tone", "polite", "firm", "email-accepted")
+        .contains("</html>")
         .doesNotContain("Zoë", "zoe@example.com", "4,850.00");
   }
 
