@@ -77,7 +77,8 @@ final class InMemoryBudgetStore implements BudgetStore {
       if (!claim.rolling().isZero()) {
         long oldest = slice(claim, now.minus(claim.rolling()));
         while (!slices.isEmpty() && slices.firstKey() < oldest) {
-          spent -= slices.pollFirstEntry().getValue();
+          // Not below 0 where their sum once was more than a count can hold.
+          spent = Math.max(0, spent - slices.pollFirstEntry().getValue());
         }
       }
     }

@@ -399,6 +399,8 @@ public abstract class BudgetStoreContract {
 
     assertThat(balance(rolling(NOW, 0))).isEqualTo(new Balance(Long.MAX_VALUE, 0));
     assertThat(reserve("1", rolling(NOW, 1))).isZero();
+    Instant later = NOW.plus(Duration.ofHours(3));
+    assertThat(store.balance(rolling(later, 0), later)).isEqualTo(new Balance(0, 0));
   }
 
   // Several at once.
