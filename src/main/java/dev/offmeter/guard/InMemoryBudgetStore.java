@@ -76,9 +76,10 @@ final class InMemoryBudgetStore implements BudgetStore {
     void forget(Claim claim, Instant now) {
       if (!claim.rolling().isZero()) {
         long oldest = slice(claim, now.minus(claim.rolling()));
-        while (!slices.isEmpty() && slices.firstKey() < oldest) {
-          // Not below 0 where their sum once was more than a count can hold.
-          spent = Math.max(0, spent - slices.pollFirstEntry().getValue());
+        if (!slices.isEmpty() && slices.firstKey() < oldest) {
+          slices.headMap(oldest).clear();
+          // Added up anew: what is subtracted from a sum that has stopped at its limit is too much.
+          spent = slices.values().stream().reduce(0L, Account::sum);
         }
       }
     }
