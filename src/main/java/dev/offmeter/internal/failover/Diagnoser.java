@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.internal.failover;
 
-import dev.offmeter.Attempt;
-import dev.offmeter.ChatRequest;
 import dev.offmeter.FailureKind;
 import dev.offmeter.Usage;
 import dev.offmeter.internal.AttemptException;
-import dev.offmeter.internal.budget.BudgetHold;
-import dev.offmeter.internal.budget.BudgetKeeper;
-import dev.offmeter.internal.budget.StoreWait;
+import dev.offmeter.internal.failover.DiagnosisQuestions.Room;
 import dev.offmeter.internal.http.EndpointConfig;
 import dev.offmeter.internal.http.Transport;
-import dev.offmeter.internal.meter.AttemptBill;
-import dev.offmeter.internal.meter.MeterRecorder;
-import dev.offmeter.internal.meter.TokenEstimator;
 import dev.offmeter.internal.time.CancellationToken;
 import dev.offmeter.internal.time.TimeSource;
 import dev.offmeter.internal.wire.Protocol.Fact;
@@ -36,15 +29,8 @@ import org.jspecify.annotations.Nullable;
  * its health. Used for one diagnosis, on the caller's thread.
  */
 final class Diagnoser {
-  private static final ChatRequest QUESTION =
-      ChatRequest.builder().user("Reply with OK.").maxTokens(1).build();
-
-  private static final Usage ESTIMATE =
-      new Usage(TokenEstimator.ofRequest(QUESTION), 1).asNotReported();
-
   private final TimeSource time;
-  private final BudgetKeeper budgets;
-  private final MeterRecorder meter;
+  private final DiagnosisQuestions questions;
   private final boolean tokens;
   private final CancellationToken token;
   private volatile Transport.@Nullable Diagnostics running;
@@ -52,17 +38,12 @@ final class Diagnoser {
   /**
    * Creates a diagnoser.
    *
-   * @param tokens whether each server is asked for a token, which counts in budgets and the meter
+   * @param tokens whether each server is asked for a token
    */
   Diagnoser(
-      TimeSource time,
-      BudgetKeeper budgets,
-      MeterRecorder meter,
-      boolean tokens,
-      CancellationToken token) {
+      TimeSource time, DiagnosisQuestions questions, boolean tokens, CancellationToken token) {
     this.time = time;
-    this.budgets = budgets;
-    this.meter = meter;
+    this.questions = questions;
     this.tokens = tokens;
     this.token = token;
     token.onCancelled(this::cancel);
@@ -86,26 +67,33 @@ final class Diagnoser {
     EndpointConfig config = endpoint.config();
     String where = config.isLocal() ? "a function in this process" : config.origin();
     facts.put(Topic.ADDRESS, Fact.well(Topic.ADDRESS, where));
-    Room room = tokens && !config.isLocal() ? takeRequest(endpoint) : Room.UNNEEDED;
-    AttemptException spent = room.refusal();
-    boolean asks = tokens && spent == null;
-    AttemptBill bill = AttemptBill.NONE;
+    Room room = tokens && !config.isLocal() ? questions.take(endpoint, token) : Room.UNNEEDED;
+    boolean asks = tokens && room.refusal() == null;
     try (Transport.Diagnostics diagnostics =
-        endpoint.exchangeFactory().diagnostics(asks ? QUESTION : null)) {
+        endpoint.exchangeFactory().diagnostics(asks ? DiagnosisQuestions.REQUEST : null)) {
       if (diagnostics != null) {
         long begun = time.nanos();
         run(diagnostics, facts);
-        bill = bill(config, diagnostics.usage(), time.nanos() - begun);
+        settle(config, room, diagnostics.usage(), facts, time.nanos() - begun);
       }
     } finally {
-      settle(config, room.hold(), bill);
+      room.giveBack();
     }
-    AnswerStep answerStep = new AnswerStep(config, asks, spent, token.recordInterrupt() != null);
+    AnswerStep answerStep =
+        new AnswerStep(config, asks, room.refusal(), token.recordInterrupt() != null);
     List<Finding> findings = new ArrayList<>();
     for (Topic topic : Topic.values()) {
       findings.add(finding(topic, facts, answerStep));
     }
     return findings;
+  }
+
+  private void settle(
+      EndpointConfig config, Room room, @Nullable Usage usage, Map<Topic, Fact> facts, long nanos) {
+    if (usage != null) {
+      Fact answer = facts.get(Topic.ANSWER);
+      questions.settle(config, room, usage, answer == null ? null : answer.failure(), nanos);
+    }
   }
 
   /** The facts that decide why a step was skipped. */
@@ -117,50 +105,6 @@ final class Diagnoser {
         return spent.message();
       }
       return tokens ? "not asked: the server was too slow before" : "no token asked for";
-    }
-  }
-
-  /** Takes one from the requests of the minute, and reserves it in the budgets. */
-  private Room takeRequest(GuardedEndpoint endpoint) {
-    StoreWait wait = new StoreWait(() -> Long.MAX_VALUE, token);
-    try {
-      endpoint.rateLimiter().take(time.nanos());
-      return new Room(
-          budgets.forCall(QUESTION, false).reserve(endpoint.config(), QUESTION, wait), null);
-    } catch (AttemptException refusal) {
-      return new Room(null, refusal);
-    }
-  }
-
-  /** What was reserved for the question, or why there is no room for it. */
-  private record Room(@Nullable BudgetHold hold, @Nullable AttemptException refusal) {
-    static final Room UNNEEDED = new Room(null, null);
-  }
-
-  private static AttemptBill bill(EndpointConfig config, @Nullable Usage usage, long nanos) {
-    if (usage == null) {
-      return AttemptBill.NONE;
-    }
-    return usage.reported()
-        ? AttemptBill.complete(config.price(), usage, nanos)
-        : AttemptBill.givenUp(config.price(), ESTIMATE, nanos);
-  }
-
-  private void settle(EndpointConfig config, @Nullable BudgetHold hold, AttemptBill bill) {
-    if (hold != null) {
-      hold.settle(bill);
-    }
-    if (!bill.equals(AttemptBill.NONE)) {
-      Attempt question =
-          Attempt.builder(config.name())
-              .origin(config.origin())
-              .model(config.model())
-              .usage(bill.usage())
-              .computeTime(bill.computeTime())
-              .cost(bill.cost())
-              .possiblyBilled(bill.possiblyBilled())
-              .build();
-      meter.onAttemptEnded(question, config.model(), config.price(), Map.of());
     }
   }
 

@@ -181,7 +181,11 @@ public final class FailoverExecutor implements AutoCloseable {
    */
   public Diagnosis diagnose(boolean tokens, CancellationToken token) {
     return UserCode.givingBackInterrupt(
-        () -> new Diagnoser(time, budgets, meter, tokens, token).diagnose(endpoints));
+        () -> {
+          DiagnosisQuestions questions =
+              new DiagnosisQuestions(time, budgets, meter, tokens ? calls.incrementAndGet() : 0);
+          return new Diagnoser(time, questions, tokens, token).diagnose(endpoints);
+        });
   }
 
   /** Stops all background work. */

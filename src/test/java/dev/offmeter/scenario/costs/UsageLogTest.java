@@ -5,6 +5,7 @@ import static dev.offmeter.testing.Loopback.ollama;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
+import static org.assertj.core.api.Assertions.tuple;
 
 import dev.offmeter.ChatRequest;
 import dev.offmeter.ChatStream;
@@ -88,6 +89,22 @@ class UsageLogTest {
 
   private static void fail(Node node) {
     node.respondWith(OllamaReplies.status(500, "text/plain", PROMPT));
+  }
+
+  @Test
+  void theQuestionsOfADiagnosisHaveARowEach() {
+    LlmClient client = client();
+    client.diagnose();
+    MeterTotals reserve = client.meter().snapshot().byEndpoint().get("reserve");
+
+    List<UsageRecord> rows = rows(client);
+
+    assertThat(rows)
+        .extracting(row -> row.toMap().get("endpoint"), row -> row.toMap().get("attempt"))
+        .containsExactly(tuple("home", 1), tuple("reserve", 2));
+    assertThat(rows.get(1).toMap())
+        .containsEntry("cost", reserve.cost().amount())
+        .containsEntry("outcome", "ANSWERED");
   }
 
   @Test
