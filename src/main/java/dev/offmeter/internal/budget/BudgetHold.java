@@ -97,12 +97,16 @@ public final class BudgetHold {
   /**
    * Renews on the caller's thread, for as long as the store takes. A settlement that comes
    * meanwhile follows it: what is renewed after it would be reserved for nobody.
+   *
+   * @return whether it was renewed
    */
-  void renew(LimitedStore store, Instant now) {
-    if (keeper != null && tryBeginRenewal()) {
-      store.renewHere(reservation, claims, now, now.plus(lease));
-      settle(keeper, endRenewal());
+  boolean renew(LimitedStore store, Instant now) {
+    if (keeper == null || !tryBeginRenewal()) {
+      return false;
     }
+    boolean renewed = store.tryRenewHere(reservation, claims, now, now.plus(lease));
+    settle(keeper, endRenewal());
+    return renewed;
   }
 
   private boolean tryBeginRenewal() {

@@ -61,14 +61,21 @@ final class LeaseRenewal {
     Instant due = now.plus(INTERVAL.multipliedBy(2));
     holds.forEach(
         (hold, leaseEnd) -> {
-          if (leaseEnd.isBefore(due)) {
-            holds.replace(hold, leaseEnd, now.plus(hold.lease()));
-            store.execute(() -> hold.renew(store, now));
+          if (leaseEnd.isBefore(due) && !store.hangs()) {
+            store.execute(() -> renew(hold, leaseEnd));
           }
         });
     scheduled.set(false);
     if (!holds.isEmpty()) {
       schedule();
+    }
+  }
+
+  /** Renews; if the store fails, the old end stands, and it is tried again. */
+  private void renew(BudgetHold hold, Instant leaseEnd) {
+    Instant now = time.instant();
+    if (leaseEnd.equals(holds.get(hold)) && hold.renew(store, now)) {
+      holds.replace(hold, leaseEnd, now.plus(hold.lease()));
     }
   }
 

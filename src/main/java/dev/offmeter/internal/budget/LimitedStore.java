@@ -13,10 +13,11 @@ import dev.offmeter.internal.time.TimeSource;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.Executor;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadFactory;
@@ -39,6 +40,8 @@ final class LimitedStore {
   /** More than a usual pool of connections has. */
   private static final int THREADS = 16;
 
+  private static final String RENEW = "renew";
+
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
 
   private final BudgetStore store;
@@ -49,6 +52,9 @@ final class LimitedStore {
 
   /** How many threads run a method that nobody waits for any more. */
   private final AtomicInteger hanging = new AtomicInteger();
+
+  /** The threads with work that nobody has waited for, with when it began. */
+  private final Map<Thread, Long> background = new ConcurrentHashMap<>();
 
   /** The method that failed first and has not worked since; null if all work. */
   private final AtomicReference<@Nullable String> failing = new AtomicReference<>();
@@ -85,11 +91,32 @@ final class LimitedStore {
     return threads != null;
   }
 
+  /** Returns whether nothing is to be had from the store now: all its threads hang in it. */
+  boolean hangs() {
+    long now = time.nanos();
+    long unheard =
+        background.values().stream().filter(began -> now - began >= LIMIT.toNanos()).count();
+    return hanging.get() + unheard >= THREADS;
+  }
+
   /** Runs work that calls this store: at once if it does not block, and else on another thread. */
   void execute(Runnable work) {
-    Executor executor = threads == null ? Runnable::run : threads;
+    if (threads == null) {
+      work.run();
+      return;
+    }
     // Work for which there is no thread is tried again, as work that fails is.
-    UserCode.ignore(() -> executor.execute(work));
+    Runnable counted = () -> runInBackground(work);
+    UserCode.ignore(() -> threads.execute(counted));
+  }
+
+  private void runInBackground(Runnable work) {
+    background.put(Thread.currentThread(), time.nanos());
+    try {
+      work.run();
+    } finally {
+      background.remove(Thread.currentThread());
+    }
   }
 
   /**
@@ -110,7 +137,7 @@ final class LimitedStore {
               work.run();
               done.complete(true);
             });
-    if (hanging.get() >= THREADS || UserCode.run(() -> threads.execute(task)) != null) {
+    if (hangs() || UserCode.run(() -> threads.execute(task)) != null) {
       return false;
     }
     CancellableWait.await(time, done, limit(wait), wait.token());
@@ -152,15 +179,15 @@ final class LimitedStore {
     return true;
   }
 
-  /** Renews on the caller's thread, for as long as the store takes. */
-  void renewHere(String reservation, List<Claim> claims, Instant now, Instant leaseEnd) {
-    Optional<Boolean> unused =
-        here(
-            "renew",
+  /** Renews on the caller's thread, for as long as the store takes; returns whether it works. */
+  boolean tryRenewHere(String reservation, List<Claim> claims, Instant now, Instant leaseEnd) {
+    return here(
+            RENEW,
             () -> {
               store.renew(reservation, claims, now, leaseEnd);
               return true;
-            });
+            })
+        .isPresent();
   }
 
   /** Returns the state of a count, asked on the caller's thread; empty if the store failed. */
@@ -203,7 +230,7 @@ final class LimitedStore {
 
   private <T> Optional<T> elsewhere(
       String method, StoreWait wait, Callable<T> asked, ThreadPoolExecutor threads) {
-    if (hanging.get() >= THREADS) {
+    if (hangs()) {
       warnOnce(method, "was not called: " + THREADS + " earlier calls have not returned");
       return Optional.empty();
     }
@@ -261,7 +288,11 @@ final class LimitedStore {
   }
 
   private void warnOnce(String method, String what) {
-    if (failing.compareAndSet(null, method)) {
+    // A renewal is rare: until the next one works, others that fail would go unseen.
+    boolean first =
+        failing.compareAndSet(null, method)
+            || (!method.equals(RENEW) && failing.compareAndSet(RENEW, method));
+    if (first) {
       UserCode.ignore(
           () -> LOG.warn("the budget store does not work: {} {}; {}", method, what, consequence()));
     }

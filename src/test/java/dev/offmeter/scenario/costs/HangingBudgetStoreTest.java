@@ -60,6 +60,7 @@ class HangingBudgetStoreTest {
 
   /** Holds its method that is named up, whatever interrupts it, until it is released. */
   private static final class HangingStore extends InterceptedBudgetStore {
+    private static final String ALL = "all";
     private final Semaphore entered = new Semaphore(0);
     private final AtomicInteger reserved = new AtomicInteger();
     private volatile String hangs = "";
@@ -68,6 +69,10 @@ class HangingBudgetStoreTest {
 
     void hang(String method) {
       hangs = method;
+    }
+
+    void hangAtAll() {
+      hangs = ALL;
     }
 
     void release() {
@@ -82,7 +87,7 @@ class HangingBudgetStoreTest {
         throw new IllegalStateException("the database is down");
       }
       CountDownLatch until = released;
-      if (!hangs.equals(method)) {
+      if (!hangs.equals(method) && !hangs.equals(ALL)) {
         return;
       }
       entered.release();
@@ -394,5 +399,73 @@ class HangingBudgetStoreTest {
 
     await().until(() -> tokens(client).spent() > 0);
     assertThat(tokens(client).reserved()).isZero();
+  }
+
+  /** Does not block, and fails at the first renewal. */
+  private static final class StoreThatMissesARenewal extends InterceptedBudgetStore {
+    private int renewals;
+
+    @Override
+    protected void before(String method) {
+      if (method.equals("renew") && renewals++ == 0) {
+        throw new IllegalStateException("the database restarts");
+      }
+    }
+
+    @Override
+    public boolean mayBlock() {
+      return false;
+    }
+  }
+
+  @Test
+  void aRenewalThatFailsIsTriedAgainBeforeTheLeaseEnds() throws Exception {
+    Node slow = loopback.node(OllamaReplies.answering("Dear", " Ms", " Kern"));
+    StoreThatMissesARenewal restarting = new StoreThatMissesARenewal();
+    LlmClient client =
+        client(restarting, ollama("home", slow).price(Price.perSecond("USD", "0.01")));
+    try (ChatStream stream = client.stream(REQUEST)) {
+      stream.iterator().next();
+      long before = tokens(client).reserved();
+
+      for (int i = 0; i < 360; i++) {
+        time.advance(Duration.ofSeconds(10));
+        assertThat(tokens(client).reserved()).isEqualTo(before);
+      }
+    }
+    assertThat(restarting.renewals).isGreaterThan(1);
+  }
+
+  @Test
+  void aRenewalThatHasFailedDoesNotHideThatReserveFails() throws Exception {
+    Node slow = loopback.node(OllamaReplies.answering("Dear", " Ms", " Kern"));
+    LlmClient client = client(store, ollama("home", slow).price(Price.perSecond("USD", "0.01")));
+    store.throwsAt = "renew";
+    try (ChatStream stream = client.stream(REQUEST)) {
+      stream.iterator().next();
+      time.advance(Duration.ofHours(1));
+      await().until(() -> warnings() == 1);
+    }
+    store.throwsAt = "";
+    client.chat(REQUEST);
+
+    store.throwsAt = "reserve";
+    client.chat(REQUEST);
+
+    assertThat(warnings()).isEqualTo(2);
+  }
+
+  @Test
+  void aStoreThatHangsInTheBackgroundTooIsNotAskedAnyMore() throws Exception {
+    store.hangAtAll();
+    LlmClient client = client();
+    for (int i = 0; i < 16; i++) {
+      CompletableFuture<ChatResponse> call = call(client);
+      await().until(() -> isDoneASecondLater(call));
+      call.get();
+    }
+
+    // Time stands still: it would wait for ever.
+    assertThat(client.chat(REQUEST).endpoint()).isEqualTo("template");
   }
 }
