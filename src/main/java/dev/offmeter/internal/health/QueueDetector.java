@@ -104,6 +104,11 @@ public final class QueueDetector {
   }
 
   private void record(long waited, int inFlight) {
+    if (alert != null && ++duringEpisode >= LEARNED) {
+      learned.forEach(RecentTimes::clear);
+      endEpisode();
+      return;
+    }
     RecentTimes inLikeLoad = learned.get(loadClass(inFlight));
     if (inLikeLoad.size() < MIN_LEARNED) {
       learn(waited, inFlight);
@@ -155,16 +160,15 @@ public final class QueueDetector {
       }
       return;
     }
-    duringEpisode++;
-    boolean standard = duringEpisode >= LEARNED;
-    if (standard) {
-      learned.forEach(RecentTimes::clear);
+    if (median.ratio() <= END) {
+      endEpisode();
     }
-    if (standard || median.ratio() <= END) {
-      alert = null;
-      // Those among them that had to wait must not be learned.
-      recent.clear();
-    }
+  }
+
+  private void endEpisode() {
+    alert = null;
+    // Those among them that had to wait must not be learned.
+    recent.clear();
   }
 
   private QueueAlert alert(Wait median) {

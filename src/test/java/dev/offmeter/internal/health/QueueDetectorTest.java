@@ -72,6 +72,17 @@ class QueueDetectorTest {
   }
 
   @Test
+  void anEpisodeEndsWhenAllLaterAnswersComeInLoadOfWhichNothingIsKnown() {
+    answers(40, 1000, 1);
+    answers(10, 3000, 1);
+    assertThat(detector.current()).isPresent();
+
+    answers(300, 100, 2);
+
+    assertThat(detector.current()).isEmpty();
+  }
+
+  @Test
   void aWaitThatIsOnlyALittleShorterEndsNoEpisode() {
     answers(40, 1000, 1);
     answers(10, 3000, 1);
