@@ -126,6 +126,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
   // Written by the thread of a health check, which holds the endpoint's list of waiting attempts.
 
   private volatile boolean resent;
+  private volatile boolean givenUp;
   private volatile long resentAt;
 
   /**
@@ -512,6 +513,11 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
   }
 
   @Override
+  public boolean isGivenUp() {
+    return givenUp;
+  }
+
+  @Override
   public void onResend() throws AttemptException {
     endpoint.rateLimiter().take(time.nanos());
   }
@@ -575,6 +581,8 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
     if (before != null) {
       return before;
     }
+    // Before the connection is looked at: the thread that connects looks at this after it has.
+    givenUp = true;
     AttemptBill now =
         billing().ofFailure(failure, resent || clocks.isConnected(), pieces, elapsed());
     return failureBill.compareAndSet(null, now)

@@ -50,6 +50,9 @@ final class ConnectionInterceptor implements Interceptor {
         listener.onConnectionReused();
       }
       listener.onConnected();
+      if (listener.isGivenUp()) {
+        throw new GivenUpException();
+      }
     }
     Response response = bounded(connection, socket, chain);
     if (response.code() == 407 && !isThroughProxy(chain)) {
@@ -161,6 +164,15 @@ final class ConnectionInterceptor implements Interceptor {
 
     UnusableConnectionException() {
       super("a reused connection was unusable");
+    }
+  }
+
+  /** Thrown before anything was sent, when the call has gone on without this attempt. */
+  static final class GivenUpException extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    GivenUpException() {
+      super("the attempt has been given up");
     }
   }
 

@@ -23,6 +23,14 @@ public interface ExchangeListener {
   }
 
   /**
+   * Returns whether the exchange has been given up, and counted as one that did not reach the
+   * server: then nothing may be sent. Asked when the connection is there.
+   */
+  default boolean isGivenUp() {
+    return false;
+  }
+
+  /**
    * Called when the server has refused the request and another is about to be sent.
    *
    * @throws AttemptException if none may be sent

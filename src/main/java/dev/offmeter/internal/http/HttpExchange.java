@@ -46,6 +46,8 @@ final class HttpExchange implements Exchange, ExchangeListener {
    * The shorter window for a server that may bill both requests and is not reached over a tunnel of
    * one's own.
    */
+  private static final String UNSENT = "abandoned before it was sent";
+
   private static final long STALE_NANOS_OF_MANAGED = TimeUnit.MILLISECONDS.toNanos(500);
 
   /**
@@ -194,6 +196,11 @@ final class HttpExchange implements Exchange, ExchangeListener {
   }
 
   @Override
+  public boolean isGivenUp() {
+    return listener.isGivenUp();
+  }
+
+  @Override
   public boolean isNewConnectionRequired() {
     return retriedOnNewConnection;
   }
@@ -297,6 +304,9 @@ final class HttpExchange implements Exchange, ExchangeListener {
       if (endWait() || isUnsent(e)) {
         return sendOnNewConnection();
       }
+      if (e instanceof ConnectionInterceptor.GivenUpException) {
+        throw AttemptException.of(FailureKind.CANCELLED, UNSENT);
+      }
       // An interceptor's message may hold anything.
       AttemptException failure = redacted(failure(e));
       if (!isStaleConnection(e)) {
@@ -326,7 +336,7 @@ final class HttpExchange implements Exchange, ExchangeListener {
     try {
       Protocol.prepareBody(http, this::isUnwanted);
     } catch (InterruptedIOException e) {
-      throw AttemptException.of(FailureKind.CANCELLED, "abandoned before it was sent");
+      throw AttemptException.of(FailureKind.CANCELLED, UNSENT);
     }
   }
 

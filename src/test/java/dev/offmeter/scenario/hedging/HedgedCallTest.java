@@ -30,6 +30,7 @@ import dev.offmeter.testing.ManualTime;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
 import dev.offmeter.testing.TwoNodes;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -37,6 +38,11 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.function.Consumer;
+import okhttp3.Call;
+import okhttp3.Connection;
+import okhttp3.EventListener;
+import okhttp3.HttpUrl;
+import okhttp3.OkHttpClient;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -150,6 +156,71 @@ class HedgedCallTest {
         .containsExactly("fallback", "primary");
     awaitSoon(() -> fallback.openConnections() == 0);
     assertThat(events).hasSize(5).endsWith("answered by primary");
+  }
+
+  @Test
+  void aFirstThatConnectsWhenItHasBeenCountedAsUnsentSendsNothing() throws Exception {
+    CountDownLatch connected = new CountDownLatch(1);
+    CountDownLatch ended = new CountDownLatch(1);
+    CountDownLatch sentOrFailed = new CountDownLatch(1);
+    EventListener ofPrimary =
+        new EventListener() {
+          @Override
+          public void connectionAcquired(Call call, Connection connection) {
+            connected.countDown();
+            awaitQuietly(ended);
+          }
+
+          @Override
+          public void requestBodyEnd(Call call, long byteCount) {
+            sentOrFailed.countDown();
+          }
+
+          @Override
+          public void callFailed(Call call, IOException e) {
+            sentOrFailed.countDown();
+          }
+        };
+    int port = HttpUrl.get(primary.url()).port();
+    OkHttpClient http =
+        new OkHttpClient.Builder()
+            .eventListenerFactory(
+                call -> call.request().url().port() == port ? ofPrimary : new EventListener() {})
+            .build();
+    LlmListener whenCounted =
+        new LlmListener() {
+          @Override
+          public void onAttemptEnded(long call, Attempt attempt) {
+            if (attempt.endpoint().equals("primary")) {
+              ended.countDown();
+              awaitQuietly(sentOrFailed);
+            }
+          }
+        };
+    LlmClient client =
+        loopback.client(
+            nodes
+                .builder()
+                .hedgeAfter(Duration.ofSeconds(1))
+                .httpClient(http)
+                .listener(whenCounted));
+    CompletableFuture<ChatResponse> call = client.chatAsync(REQUEST);
+    connected.await();
+    time.advance(Duration.ofSeconds(1));
+
+    assertThat(call.get().endpoint()).isEqualTo("fallback");
+    assertThat(call.get().attempts().get(0).possiblyBilled()).isFalse();
+    assertThat(primary.requests()).isEmpty();
+    awaitSoon(() -> client.status().endpoints().get(0).inFlight() == 0);
+    assertThat(client.status().endpoints().get(0).state()).isEqualTo(EndpointState.UP);
+    assertThat(
+            client
+                .resilience4j()
+                .circuitBreakers()
+                .circuitBreaker("primary")
+                .getMetrics()
+                .getNumberOfFailedCalls())
+        .isZero();
   }
 
   @Test
