@@ -205,12 +205,18 @@ public final class BudgetKeeper {
    */
   public List<BudgetStatus> statuses() {
     Instant now = now();
-    return seen.stream()
-        .flatMap(scope -> status(scope, scope.claim(0, now), StoreWait.ofNoCall()).stream())
-        .sorted(
-            Comparator.comparing((BudgetStatus status) -> status.budget().name())
-                .thenComparing(BudgetStatus::scope))
-        .toList();
+    List<BudgetStatus> statuses = new ArrayList<>();
+    for (BudgetScope scope : seen) {
+      Optional<BudgetStatus> status = status(scope, scope.claim(0, now), StoreWait.ofNoCall());
+      if (status.isEmpty()) {
+        return List.of();
+      }
+      statuses.add(status.get());
+    }
+    statuses.sort(
+        Comparator.comparing((BudgetStatus status) -> status.budget().name())
+            .thenComparing(BudgetStatus::scope));
+    return List.copyOf(statuses);
   }
 
   /**

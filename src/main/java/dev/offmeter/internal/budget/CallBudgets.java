@@ -12,6 +12,7 @@ import dev.offmeter.meter.Price;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -173,32 +174,31 @@ public final class CallBudgets {
       return Optional.empty();
     }
     for (BudgetScope scope : scopes) {
-      if (scope.budget().whenExceeded() == Budget.WhenExceeded.REJECT) {
-        for (EndpointConfig config : configs) {
-          Optional<BudgetStatus> full = full(keeper, scope, config, request, wait);
-          if (full.isPresent()) {
-            return full;
-          }
+      List<EndpointConfig> under =
+          configs.stream().filter(config -> isUnder(scope.budget(), config)).toList();
+      if (scope.budget().whenExceeded() == Budget.WhenExceeded.REJECT && !under.isEmpty()) {
+        // Asked once for all endpoints, and not again if the store fails: a call waits meanwhile.
+        Claim most = most(keeper, scope, under, request);
+        Optional<BudgetStatus> status = keeper.status(scope, most, wait);
+        if (status.isEmpty()) {
+          return Optional.empty();
+        }
+        if (most.amount() > status.get().left()) {
+          keeper.onRefused(most, status.get());
+          return status;
         }
       }
     }
     return Optional.empty();
   }
 
-  private Optional<BudgetStatus> full(
-      BudgetKeeper keeper,
-      BudgetScope scope,
-      EndpointConfig config,
-      ChatRequest request,
-      StoreWait wait) {
-    if (!isUnder(scope.budget(), config)) {
-      return Optional.empty();
-    }
-    Claim claim = claim(keeper, scope, config, request);
-    Optional<BudgetStatus> full =
-        keeper.status(scope, claim, wait).filter(status -> claim.amount() > status.left());
-    full.ifPresent(status -> keeper.onRefused(claim, status));
-    return full;
+  /** Returns the largest of the claims of a request to one of the endpoints. */
+  private Claim most(
+      BudgetKeeper keeper, BudgetScope scope, List<EndpointConfig> under, ChatRequest request) {
+    return under.stream()
+        .map(config -> claim(keeper, scope, config, request))
+        .max(Comparator.comparingLong(Claim::amount))
+        .orElseThrow();
   }
 
   private Claim claim(

@@ -63,6 +63,7 @@ class HangingBudgetStoreTest {
     private static final String ALL = "all";
     private final Semaphore entered = new Semaphore(0);
     private final AtomicInteger reserved = new AtomicInteger();
+    private final AtomicInteger balances = new AtomicInteger();
     private volatile String hangs = "";
     private volatile String throwsAt = "";
     private volatile CountDownLatch released = new CountDownLatch(1);
@@ -83,6 +84,7 @@ class HangingBudgetStoreTest {
 
     @Override
     protected void before(String method) {
+      balances.addAndGet(method.equals("balance") ? 1 : 0);
       if (throwsAt.equals(method)) {
         throw new IllegalStateException("the database is down");
       }
@@ -467,5 +469,43 @@ class HangingBudgetStoreTest {
 
     // Time stands still: it would wait for ever.
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("template");
+  }
+
+  private static Budget rejecting(String name) {
+    return Budget.tokens(name, 100_000).whenExceeded(Budget.WhenExceeded.REJECT);
+  }
+
+  @Test
+  void budgetsThatRejectAreAskedForOneSecondTogether() throws Exception {
+    store.hang("balance");
+    LlmClient client =
+        loopback.client(
+            ClientInternals.builder(time)
+                .endpoint(paid().build())
+                .endpoint(ollama("home", reserve).build())
+                .budget(rejecting("one"))
+                .budget(rejecting("two"))
+                .budgetStore(store));
+    CompletableFuture<ChatResponse> call = callThatWaits(client);
+
+    time.advance(Duration.ofSeconds(1));
+
+    reserve.awaitFirstRequest();
+    assertThat(call).isNotCancelled();
+  }
+
+  @Test
+  void theStatesOfManyBudgetsAreAskedForUntilTheFirstFails() {
+    store.throwsAt = "balance";
+    LlmClient client =
+        loopback.client(
+            ClientInternals.builder(time)
+                .endpoint(paid().build())
+                .budget(rejecting("one"))
+                .budget(rejecting("two"))
+                .budgetStore(store));
+
+    assertThat(client.meter().budgets()).isEmpty();
+    assertThat(store.balances.get()).isEqualTo(1);
   }
 }
