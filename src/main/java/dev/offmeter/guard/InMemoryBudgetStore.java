@@ -75,17 +75,19 @@ final class InMemoryBudgetStore implements BudgetStore {
     /** Forgets what lies before the window. A slice is forgotten when its last moment is. */
     void forget(Claim claim, Instant now) {
       if (!claim.rolling().isZero()) {
-        long oldest = slice(claim, now.minus(claim.rolling()));
-        if (!slices.isEmpty() && slices.firstKey() < oldest) {
-          slices.headMap(oldest).clear();
+        long start = now.minus(claim.rolling()).toEpochMilli();
+        if (!slices.isEmpty() && slices.firstKey() <= start) {
+          slices.headMap(start, true).clear();
           // Added up anew: what is subtracted from a sum that has stopped at its limit is too much.
           spent = slices.values().stream().reduce(0L, Account::sum);
         }
       }
     }
 
+    /** Returns the end of a slice: windows of another length forget it in their time too. */
     private static long slice(Claim claim, Instant moment) {
-      return Math.floorDiv(moment.toEpochMilli(), Math.max(1, claim.rolling().toMillis() / SLICES));
+      long length = Math.max(1, claim.rolling().toMillis() / SLICES);
+      return (Math.floorDiv(moment.toEpochMilli(), length) + 1) * length;
     }
   }
 

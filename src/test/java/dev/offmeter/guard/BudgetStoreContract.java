@@ -311,6 +311,30 @@ public abstract class BudgetStoreContract {
     }
   }
 
+  private static Claim rollingFor(Duration window, Instant now, long amount) {
+    return new Claim("rolling", amount, 10, now.plus(window), window);
+  }
+
+  @Test
+  void aRollingWindowThatBecomesShorterForgetsNothingEarly() {
+    spend("1", rollingFor(DAY, NOW, 10), 10, NOW);
+    Instant then = NOW.plus(Duration.ofMinutes(30));
+
+    assertThat(store.reserve("2", List.of(rolling(then, 1)), then, then)).isZero();
+    Instant later = NOW.plus(Duration.ofHours(2));
+    assertThat(store.balance(rolling(later, 0), later)).isEqualTo(new Balance(0, 0));
+  }
+
+  @Test
+  void aRollingWindowThatBecomesLongerForgetsAllInItsTime() {
+    spend("1", rolling(NOW, 10), 10, NOW);
+    Instant then = NOW.plus(Duration.ofMinutes(30));
+
+    assertThat(store.reserve("2", List.of(rollingFor(DAY, then, 1)), then, then)).isZero();
+    Instant later = NOW.plus(Duration.ofHours(25));
+    assertThat(store.balance(rollingFor(DAY, later, 0), later)).isEqualTo(new Balance(0, 0));
+  }
+
   @Test
   void aRollingWindowCountsWhatIsUsedWhenItIsSettled() {
     List<Claim> claims = List.of(rolling(NOW, 10));

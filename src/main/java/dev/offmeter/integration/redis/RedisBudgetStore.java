@@ -166,7 +166,7 @@ public final class RedisBudgetStore implements BudgetStore, AutoCloseable {
     arguments.add(kept(claim.windowEnd(), used, now));
     boolean rolls = !claim.rolling().isZero();
     arguments.add(rolls ? slice(claim, now) : "");
-    arguments.add(rolls ? slice(claim, now.minus(claim.rolling())) : "");
+    arguments.add(rolls ? String.valueOf(now.minus(claim.rolling()).toEpochMilli()) : "");
   }
 
   private static long amount(Object answered) {
@@ -191,10 +191,13 @@ public final class RedisBudgetStore implements BudgetStore, AutoCloseable {
         : String.valueOf(last - now.toEpochMilli() + LONGEST_CALL.toMillis());
   }
 
-  /** Returns the part of a rolling window in which a moment lies. */
+  /**
+   * Returns the part of a rolling window in which a moment lies: by its end, so that windows of
+   * another length forget it in their time too.
+   */
   private static String slice(Claim claim, Instant moment) {
     long length = Math.max(1, claim.rolling().toMillis() / SLICES);
-    return String.valueOf(Math.floorDiv(moment.toEpochMilli(), length));
+    return String.valueOf((Math.floorDiv(moment.toEpochMilli(), length) + 1) * length);
   }
 
   /** Returns the end of a time in milliseconds, rounded up so that it is not over too early. */

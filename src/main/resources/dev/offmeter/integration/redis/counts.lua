@@ -4,7 +4,7 @@
 --
 -- KEYS: for each claim its count and its leases, then one more key.
 --   count   hash: spent, reserved, and end, when it may begin anew; of a rolling window, in place of
---           spent, what each slice has spent, by the slice's number
+--           spent, what each slice has spent, by the slice's end
 --   leases  sorted set: an amount with its reservation, by the lease's end
 -- ARGV: now, the reservation, one more value; then six for each claim. Times are milliseconds.
 
@@ -69,9 +69,9 @@ for i = 1, (#ARGV - 3) / 6 do
     windowEnd = ARGV[first + 3],
     -- For so long the keys are kept; -1 for ever.
     kept = tonumber(ARGV[first + 4]),
-    -- Of a rolling window the slice of now and the oldest that counts; else empty.
+    -- Of a rolling window the slice of now and the moment it begins after; else empty.
     slice = ARGV[first + 5],
-    oldest = tonumber(ARGV[first + 6])
+    start = tonumber(ARGV[first + 6])
   }
 end
 
@@ -108,7 +108,7 @@ local function spentInSlices(claim)
   local fields = redis.call('HGETALL', claim.count)
   for i = 1, #fields, 2 do
     local slice = tonumber(fields[i])
-    if slice and slice < claim.oldest then
+    if slice and slice <= claim.start then
       redis.call('HDEL', claim.count, fields[i])
     elseif slice then
       spent = plus(spent, fields[i + 1])
@@ -119,7 +119,7 @@ end
 
 -- A session's count begins anew after a time in which nobody has kept it.
 local function spent(claim)
-  if claim.oldest then
+  if claim.start then
     return spentInSlices(claim)
   end
   local ended = tonumber(redis.call('HGET', claim.count, 'end'))

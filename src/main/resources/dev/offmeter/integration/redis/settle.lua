@@ -5,7 +5,7 @@ if not redis.call('SET', KEYS[#KEYS], '', 'NX', 'PX', ARGV[3]) then
 end
 for _, claim in ipairs(claims) do
   giveBack(claim, claim.lease)
-  add(claim, claim.oldest and claim.slice or 'spent', claim.value)
+  add(claim, claim.start and claim.slice or 'spent', claim.value)
   keep(claim)
 end
 return {}
