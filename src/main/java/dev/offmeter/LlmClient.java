@@ -950,9 +950,9 @@ public final class LlmClient implements AutoCloseable {
      *     can have, two have one name, a default of {@code maxTokens} is above {@code
      *     maxTokensAtMost}, an endpoint's first-token limit is longer than the timeout that its
      *     position in the list gives it, there is a {@code maxHedgedShare} without a {@code
-     *     hedgeAfter}, a {@code usageLogSpill} without a {@code usageLog}, prices or upkeeps are in
-     *     two currencies, the baseline has no price, or a library that it needs is missing or too
-     *     old
+     *     hedgeAfter}, a {@code usageLogSpill} without a {@code usageLog} or in its file, prices or
+     *     upkeeps are in two currencies, the baseline has no price, or a library that it needs is
+     *     missing or too old
      */
     public LlmClient build() {
       if (endpoints.isEmpty()) {
@@ -961,9 +961,7 @@ public final class LlmClient implements AutoCloseable {
       if (maxHedgedShare != null && hedgeAfter == null) {
         throw new IllegalStateException("maxHedgedShare must have a hedgeAfter: hedging is off");
       }
-      if (usageLogSpill != null && usageLog == null) {
-        throw new IllegalStateException("usageLogSpill must have a usageLog: there is none");
-      }
+      checkSpill(usageLog, usageLogSpill);
       Set<String> names = new HashSet<>();
       for (Endpoint endpoint : endpoints) {
         if (!names.add(endpoint.name())) {
@@ -975,6 +973,16 @@ public final class LlmClient implements AutoCloseable {
         Dependencies.checkForServers();
       }
       return new LlmClient(new Builder(this));
+    }
+
+    private static void checkSpill(@Nullable UsageLog log, @Nullable Path spill) {
+      if (spill != null && log == null) {
+        throw new IllegalStateException("usageLogSpill must have a usageLog: there is none");
+      }
+      if (spill != null && log != null && log.writesTo(spill)) {
+        throw new IllegalStateException(
+            "usageLogSpill must be another file than the usageLog's, was " + spill);
+      }
     }
   }
 }

@@ -11,6 +11,11 @@ final class Amounts {
    * The most digits of an amount, before and after the point together. A price needs some ten; a
    * number such as 1e999999999 would fill the heap when it is added.
    */
+  /**
+   * More than anything costs in any currency, and little enough that no database's sum overflows.
+   */
+  private static final BigDecimal MOST = BigDecimal.valueOf(1_000_000_000_000L);
+
   private static final int MOST_DIGITS = 40;
 
   private Amounts() {}
@@ -20,6 +25,9 @@ final class Amounts {
     BigDecimal value = exact(field, Objects.requireNonNull(amount, field).toString());
     if (value.signum() < 0) {
       throw new IllegalArgumentException(field + " must be at least 0, was " + amount);
+    }
+    if (value.compareTo(MOST) > 0) {
+      throw new IllegalArgumentException(field + " must be at most " + MOST + ", was " + amount);
     }
     return value;
   }

@@ -5,6 +5,7 @@ import dev.offmeter.internal.json.JsonLinesFile;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -50,6 +51,16 @@ final class FileUsageLog implements UsageLog {
     try (FileChannel channel = JsonLinesFile.open(file)) {
       FileLock unused = channel.lock();
       JsonLinesFile.append(channel, lines);
+    }
+  }
+
+  @Override
+  public boolean writesTo(Path other) {
+    try {
+      return file.equals(other.toAbsolutePath().normalize()) || Files.isSameFile(file, other);
+    } catch (IOException e) {
+      // One of the two is not there yet.
+      return false;
     }
   }
 

@@ -45,4 +45,9 @@ public interface UsageLog {
   static UsageLog file(Path file) {
     return new FileUsageLog(file);
   }
+
+  /** Returns whether rows are written to this file, which then cannot take what is spilled. */
+  default boolean writesTo(Path file) {
+    return false;
+  }
 }

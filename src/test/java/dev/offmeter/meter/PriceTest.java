@@ -168,4 +168,11 @@ class PriceTest {
         .hasToString("2.50 USD");
     assertThat(Price.free().most(7, 7, Duration.ofSeconds(3)).amount()).isZero();
   }
+
+  @Test
+  void aPriceThatIsAbsurdIsRejected() {
+    assertThatThrownBy(() -> Price.perMillionTokens("USD", "1e40", "0"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("must be at most 1000000000000, was ");
+  }
 }

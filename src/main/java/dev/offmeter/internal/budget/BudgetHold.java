@@ -60,7 +60,7 @@ public final class BudgetHold {
   /** Counts what the attempt used in place of what it has reserved. */
   public void settle(AttemptBill bill) {
     if (keeper != null) {
-      settle(keeper, beginSettling(bill));
+      settle(keeper, beginSettling(keeper, bill));
     }
   }
 
@@ -71,7 +71,7 @@ public final class BudgetHold {
   }
 
   /** Returns null if it is settled already, or will be when a renewal has ended. */
-  private @Nullable Settlement beginSettling(AttemptBill bill) {
+  private @Nullable Settlement beginSettling(BudgetKeeper keeper, AttemptBill bill) {
     lock.lock();
     try {
       if (settled) {
@@ -81,6 +81,7 @@ public final class BudgetHold {
       Settlement settlement = new Settlement(reservation, claims, used(bill));
       if (renewing) {
         afterRenewal = settlement;
+        keeper.onDeferredSettlement(1);
       }
       return renewing ? null : settlement;
     } finally {
@@ -105,7 +106,11 @@ public final class BudgetHold {
       return false;
     }
     boolean renewed = store.tryRenewHere(reservation, claims, now, now.plus(lease));
-    settle(keeper, endRenewal());
+    Settlement deferred = endRenewal();
+    settle(keeper, deferred);
+    if (deferred != null) {
+      keeper.onDeferredSettlement(-1);
+    }
     return renewed;
   }
 

@@ -141,6 +141,11 @@ public final class BudgetKeeper {
     settlements.settle(settlement, wait, () -> alertIfPassed(scopes, settlement.claims()));
   }
 
+  /** Called when a settlement begins or ends to wait for a renewal, so that closing waits too. */
+  void onDeferredSettlement(int more) {
+    settlements.addRunning(more);
+  }
+
   private void alertIfPassed(List<BudgetScope> scopes, List<Claim> claims) {
     for (int i = 0; i < scopes.size(); i++) {
       BudgetScope scope = scopes.get(i);

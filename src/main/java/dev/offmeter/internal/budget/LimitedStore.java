@@ -99,15 +99,18 @@ final class LimitedStore {
     return hanging.get() + unheard >= THREADS;
   }
 
-  /** Runs work that calls this store: at once if it does not block, and else on another thread. */
-  void execute(Runnable work) {
+  /**
+   * Runs work that calls this store: at once if it does not block, and else on another thread.
+   *
+   * @return whether it has begun or will; not if there is no thread for it
+   */
+  boolean execute(Runnable work) {
     if (threads == null) {
       work.run();
-      return;
+      return true;
     }
-    // Work for which there is no thread is tried again, as work that fails is.
     Runnable counted = () -> runInBackground(work);
-    UserCode.ignore(() -> threads.execute(counted));
+    return UserCode.run(() -> threads.execute(counted)) == null;
   }
 
   private void runInBackground(Runnable work) {
@@ -123,11 +126,13 @@ final class LimitedStore {
    * Runs work that calls this store, and waits for it as long as a call may wait. It goes on when
    * nobody waits any more.
    *
+   * @param after work that nobody waits for
    * @return whether it has begun; not if the store hangs
    */
-  boolean tryRun(Runnable work, StoreWait wait) {
+  boolean tryRun(Runnable work, Runnable after, StoreWait wait) {
     if (threads == null) {
       work.run();
+      after.run();
       return true;
     }
     CompletableFuture<Boolean> done = new CompletableFuture<>();
@@ -135,7 +140,8 @@ final class LimitedStore {
         new Task(
             () -> {
               work.run();
-              done.complete(true);
+              boolean unused = done.complete(true);
+              runInBackground(after);
             });
     if (hangs() || UserCode.run(() -> threads.execute(task)) != null) {
       return false;

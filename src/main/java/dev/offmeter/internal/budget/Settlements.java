@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -52,13 +53,14 @@ final class Settlements {
    */
   void settle(Settlement settlement, StoreWait wait, Runnable onSettled) {
     addRunning(1);
+    AtomicBoolean settled = new AtomicBoolean();
     boolean begun =
         store.tryRun(
+            () -> settleOnce(settlement, settled),
             () -> {
-              try {
-                settleOnce(settlement, onSettled);
-              } finally {
-                addRunning(-1);
+              addRunning(-1);
+              if (settled.get()) {
+                onSettled.run();
               }
             },
             wait);
@@ -68,15 +70,15 @@ final class Settlements {
     }
   }
 
-  private void settleOnce(Settlement settlement, Runnable onSettled) {
-    if (store.trySettleHere(settlement)) {
-      onSettled.run();
-    } else {
+  private void settleOnce(Settlement settlement, AtomicBoolean settled) {
+    settled.set(store.trySettleHere(settlement));
+    if (!settled.get()) {
       settleLater(settlement);
     }
   }
 
-  private void addRunning(int more) {
+  /** Adds to the settlements for which {@link #close} waits. */
+  void addRunning(int more) {
     lock.lock();
     try {
       running += more;
@@ -121,7 +123,9 @@ final class Settlements {
 
   private void retry() {
     addRunning(1);
-    store.execute(this::settleFailed);
+    if (!store.execute(this::settleFailed)) {
+      onRetried(null);
+    }
   }
 
   private void settleFailed() {
@@ -129,6 +133,11 @@ final class Settlements {
     while (next != null && store.trySettleHere(next)) {
       next = takeFailed();
     }
+    onRetried(next);
+  }
+
+  /** Called with the settlement that has failed again, if one has. */
+  private void onRetried(@Nullable Settlement next) {
     lock.lock();
     try {
       if (next != null) {
@@ -163,8 +172,8 @@ final class Settlements {
 
   /** Waits for those under way, tries the failed once more, and reports what is lost. */
   void close(Duration limit) {
-    if (retryBeforeEnd()) {
-      store.execute(this::settleFailed);
+    if (retryBeforeEnd() && !store.execute(this::settleFailed)) {
+      onRetried(null);
     }
     long left = awaitRunning(limit);
     if (left > 0) {

@@ -5,6 +5,7 @@ import static dev.offmeter.testing.Loopback.ollama;
 import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.awaitility.Awaitility.await;
 
 import ch.qos.logback.classic.Level;
 import dev.offmeter.AllEndpointsFailedException;
@@ -233,6 +234,7 @@ class BudgetFaultsTest {
 
     client.chat(REQUEST);
 
+    await().until(() -> alerts.size() == 2);
     assertThat(alerts).containsExactly("0 1.0", "1100 0.5");
   }
 }

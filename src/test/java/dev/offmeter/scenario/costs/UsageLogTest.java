@@ -370,4 +370,18 @@ class UsageLogTest {
     assertThatThrownBy(() -> builder.usageLogSpill(folder))
         .hasMessage("usageLogSpill must be a file that can be written, was " + folder);
   }
+
+  @Test
+  void aSpillFileIsAnotherFileThanTheLogs() throws IOException {
+    Path file = Files.createFile(folder.resolve("usage.jsonl"));
+    Path link = Files.createSymbolicLink(folder.resolve("spill.jsonl"), file);
+    LlmClient.Builder builder =
+        LlmClient.builder().endpoint(managed()).usageLog(UsageLog.file(file));
+
+    for (Path spill : List.of(file, link)) {
+      assertThatThrownBy(() -> builder.usageLogSpill(spill).build())
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("usageLogSpill must be another file than the usageLog's, was " + spill);
+    }
+  }
 }
