@@ -103,6 +103,17 @@ class LostLoadTest {
     return seconds.get();
   }
 
+  /** As the other, and no second passes while the reply to a load is on its way. */
+  private long secondsUntilBackWhenLoadsAreAnswered(LlmClient client) {
+    long seconds = 0;
+    while (seconds < 600 && isAway(client)) {
+      pass(1);
+      awaitSoon(() -> !time.isProbing());
+      seconds++;
+    }
+    return seconds;
+  }
+
   private static boolean isAway(LlmClient client) {
     return state(client) == EndpointState.WARMING || state(client) == EndpointState.DOWN;
   }
@@ -242,7 +253,7 @@ class LostLoadTest {
     awaitSoon(() -> loads.get() == 1 && !time.isProbing());
     assertThat(state(client)).isEqualTo(EndpointState.WARMING);
 
-    assertThat(secondsUntilBack(client)).isLessThanOrEqualTo(2);
+    assertThat(secondsUntilBackWhenLoadsAreAnswered(client)).isLessThanOrEqualTo(2);
 
     assertThat(loads).hasValue(2);
   }
