@@ -103,17 +103,6 @@ class LostLoadTest {
     return seconds.get();
   }
 
-  /** As the other, and no second passes while the reply to a load is on its way. */
-  private long secondsUntilBackWhenLoadsAreAnswered(LlmClient client) {
-    long seconds = 0;
-    while (seconds < 600 && isAway(client)) {
-      pass(1);
-      awaitSoon(() -> !time.isProbing());
-      seconds++;
-    }
-    return seconds;
-  }
-
   private static boolean isAway(LlmClient client) {
     return state(client) == EndpointState.WARMING || state(client) == EndpointState.DOWN;
   }
@@ -253,8 +242,10 @@ class LostLoadTest {
     awaitSoon(() -> loads.get() == 1 && !time.isProbing());
     assertThat(state(client)).isEqualTo(EndpointState.WARMING);
 
-    assertThat(secondsUntilBackWhenLoadsAreAnswered(client)).isLessThanOrEqualTo(2);
+    pass(2);
 
+    // No further second passes, however late a thread gets to what was due within the two.
+    awaitSoon(() -> !isAway(client));
     assertThat(loads).hasValue(2);
   }
 

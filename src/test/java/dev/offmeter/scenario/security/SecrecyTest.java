@@ -415,6 +415,21 @@ class SecrecyTest {
     return builder.model("m").apiKey(KEY).build();
   }
 
+  /** A copy, because a thread of the client's may log meanwhile: the appender locks itself. */
+  private List<ILoggingEvent> logged() {
+    synchronized (log) {
+      return List.copyOf(log.list);
+    }
+  }
+
+  private List<ILoggingEvent> takeLogged() {
+    synchronized (log) {
+      List<ILoggingEvent> events = List.copyOf(log.list);
+      log.list.clear();
+      return events;
+    }
+  }
+
   private void ask(Endpoint endpoint, String name) {
     ChatRequest request =
         ChatRequest.builder()
@@ -428,8 +443,9 @@ class SecrecyTest {
       told(() -> seen.add(client.chat(request).toString()));
       seen.add(client.status().toString());
     }
-    log.list.forEach(event -> seen.add(event.getFormattedMessage() + event.getKeyValuePairs()));
-    log.list.clear();
+    for (ILoggingEvent event : takeLogged()) {
+      seen.add(event.getFormattedMessage() + event.getKeyValuePairs());
+    }
     assertThat(seen.subList(before, seen.size()))
         .as(name)
         .noneMatch(text -> text.toLowerCase(Locale.ROOT).contains("canary"))
@@ -472,7 +488,7 @@ class SecrecyTest {
     Node node = loopback.node(OllamaReplies.status(500, "", "{\"error\":" + text + "}"));
     call(endpoint("ollama", node));
 
-    for (ILoggingEvent event : log.list) {
+    for (ILoggingEvent event : logged()) {
       if (event.getLoggerName().startsWith("dev.offmeter")) {
         assertThat(event.getFormattedMessage())
             .doesNotContainPattern("[\\p{Cc}\\p{Cf}\\u2028\\u2029]");
@@ -804,7 +820,7 @@ class SecrecyTest {
   }
 
   private void assertSilence() {
-    for (ILoggingEvent event : log.list) {
+    for (ILoggingEvent event : logged()) {
       seen.add(event.getFormattedMessage() + event.getKeyValuePairs() + event.getMDCPropertyMap());
       for (IThrowableProxy t = event.getThrowableProxy(); t != null; t = t.getCause()) {
         seen.add(String.valueOf(t.getMessage()));
