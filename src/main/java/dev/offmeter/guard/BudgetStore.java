@@ -37,7 +37,7 @@ public interface BudgetStore {
    */
   record Balance(long spent, long reserved) {}
 
-  /** What happens to a request that falls under a budget while its store does not work. */
+  /** The treatment of requests that fall under a budget while its store does not work. */
   enum WhenUnavailable {
     /** Endpoints that are not free are skipped; free ones are asked. */
     REFUSE_PAID,

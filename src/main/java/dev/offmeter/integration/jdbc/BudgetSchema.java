@@ -19,8 +19,8 @@ final class BudgetSchema {
   }
 
   /**
-   * Looks at the tables the first time, and creates those that are not there. They are looked at
-   * before: whoever may not create tables may use them.
+   * Checks the tables the first time, and creates those that are not there. The check comes first,
+   * because a user who may not create tables may use them.
    *
    * @param connection commits each statement
    */
@@ -46,7 +46,7 @@ final class BudgetSchema {
   private @Nullable SQLException created(Connection connection) {
     SQLException first = null;
     for (String sql : tables.create) {
-      // Another process that creates it at the same time lets it fail; so it is looked at after.
+      // Fails if another process creates it at the same time, so the tables are checked afterwards.
       SQLException failed = executed(connection, sql);
       first = first == null ? failed : first;
     }
@@ -68,7 +68,7 @@ final class BudgetSchema {
     }
   }
 
-  /** Looks at the tables again after an error that a missing one may have caused: class 42. */
+  /** Has the tables checked again after an error that a missing one may have caused: class 42. */
   void onFailure(SQLException failure) {
     String state = failure.getSQLState();
     if (state != null && state.startsWith("42")) {

@@ -21,7 +21,7 @@ final class LeaseRenewal {
   private final LimitedStore store;
   private final TimeSource time;
 
-  /** What is held, with the end of its lease. */
+  /** The holds that are not settled, with the ends of their leases. */
   private final Map<BudgetHold, Instant> holds = new ConcurrentHashMap<>();
 
   private final AtomicBoolean scheduled = new AtomicBoolean();

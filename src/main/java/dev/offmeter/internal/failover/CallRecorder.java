@@ -189,7 +189,8 @@ final class CallRecorder {
     return null;
   }
 
-  private static Attempt billed(Attempt.Builder attempt, AttemptBill bill) {
+  /** Returns the record of an attempt with its bill. */
+  static Attempt billed(Attempt.Builder attempt, AttemptBill bill) {
     return attempt
         .usage(bill.usage())
         .computeTime(bill.computeTime())

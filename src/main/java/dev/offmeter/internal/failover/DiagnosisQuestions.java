@@ -47,7 +47,7 @@ final class DiagnosisQuestions {
     this.call = call;
   }
 
-  /** What was reserved for a question, or why there is no room for it. */
+  /** The part of the budgets that is reserved for a question, or why there is no room for it. */
   record Room(@Nullable BudgetHold hold, @Nullable AttemptException refusal) {
     static final Room UNNEEDED = new Room(null, null);
 
@@ -90,19 +90,15 @@ final class DiagnosisQuestions {
     if (room.hold() != null) {
       room.hold().settle(bill);
     }
+    Duration elapsed = Duration.ofNanos(nanos);
     Attempt.Builder question =
-        Attempt.builder(config.name())
-            .origin(config.origin())
-            .model(config.model())
-            .usage(bill.usage())
-            .computeTime(bill.computeTime())
-            .cost(bill.cost())
-            .possiblyBilled(bill.possiblyBilled())
-            .elapsed(Duration.ofNanos(nanos));
-    if (failure != null) {
-      question.failure(failure.kind()).status(failure.status()).message(failure.message());
-    }
-    Attempt attempt = question.build();
+        failure == null
+            ? Attempt.builder(config.name())
+                .origin(config.origin())
+                .model(config.model())
+                .elapsed(elapsed)
+            : CallRecorder.toAttempt(config, failure, elapsed).toBuilder();
+    Attempt attempt = CallRecorder.billed(question, bill);
     meter.onAttemptEnded(attempt, config.model(), config.price(), Map.of());
     meter.logAttempt(call, ++sent, REQUEST, config.model(), false, attempt);
   }

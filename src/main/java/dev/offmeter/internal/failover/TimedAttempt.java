@@ -581,7 +581,7 @@ final class TimedAttempt implements ExchangeListener, RunningAttempt, AttemptClo
     if (before != null) {
       return before;
     }
-    // Before the connection is looked at: the thread that connects looks at this after it has.
+    // Set before the connection is checked: the thread that connects checks this once it has.
     givenUp = true;
     AttemptBill now =
         billing().ofFailure(failure, resent || clocks.isConnected(), pieces, elapsed());

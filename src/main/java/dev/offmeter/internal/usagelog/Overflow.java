@@ -41,7 +41,7 @@ final class Overflow {
   /** True if rows could not be removed from the file: they would be handed over again and again. */
   private boolean stuck;
 
-  /** What is still to be warned of; null if nothing is. */
+  /** The reason that the next WARN will give; null if none is due. */
   private @Nullable String warning;
 
   /**
