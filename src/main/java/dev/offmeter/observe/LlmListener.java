@@ -26,6 +26,13 @@ import java.util.Map;
  */
 public interface LlmListener {
   /**
+   * The request's tag by which the adapters for other libraries mark their calls; its value is
+   * {@code langchain4j} or {@code spring-ai}. Those libraries have listeners of their own that
+   * count a call: a listener that counts calls too leaves these out, and counts their attempts.
+   */
+  String ADAPTER_TAG = "offmeter.adapter";
+
+  /**
    * Called when a call begins.
    *
    * @param call a number that tells this client's calls apart
