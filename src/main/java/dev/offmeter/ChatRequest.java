@@ -32,6 +32,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code onBrokenStream}: {@link StreamRecovery#RESTART}; {@link StreamRecovery#FAIL} with
  *       tool results
  *   <li>{@code tool}: none
+ *   <li>{@code model}: any
  *   <li>{@code selfHostedOnly}: off
  *   <li>{@code requires}: nothing; {@code VISION} with an image
  *   <li>{@code answerSchema}, {@code accept}: none; {@code repairTurn}: off
@@ -64,6 +65,7 @@ public final class ChatRequest {
   private final @Nullable Boolean continueWhenFiltered;
   private final boolean allowRepetition;
   private final @Nullable String session;
+  private final @Nullable String model;
 
   private ChatRequest(Builder builder) {
     messages = List.copyOf(builder.messages);
@@ -85,6 +87,7 @@ public final class ChatRequest {
     continueWhenFiltered = builder.continueWhenFiltered;
     allowRepetition = builder.allowRepetition;
     session = builder.session;
+    model = builder.model;
   }
 
   /** Returns the required capabilities: those that were named, and what an image requires. */
@@ -123,6 +126,7 @@ public final class ChatRequest {
     builder.continueWhenFiltered = continueWhenFiltered;
     builder.allowRepetition = allowRepetition;
     builder.session = session;
+    builder.model = model;
     return builder;
   }
 
@@ -309,6 +313,14 @@ public final class ChatRequest {
     return Optional.ofNullable(session);
   }
 
+  /**
+   * Returns the model, or the name of the one endpoint, that the request is for; empty if every
+   * endpoint may answer.
+   */
+  public Optional<String> model() {
+    return Optional.ofNullable(model);
+  }
+
   /** Returns whether an answer that repeats itself is left to go on. */
   public boolean allowRepetition() {
     return allowRepetition;
@@ -350,6 +362,7 @@ public final class ChatRequest {
     private @Nullable Boolean continueWhenFiltered;
     private boolean allowRepetition;
     private @Nullable String session;
+    private @Nullable String model;
 
     private Builder() {}
 
@@ -582,6 +595,17 @@ public final class ChatRequest {
     }
 
     /**
+     * Restricts the request to the endpoints that have this model, or to the one of this name.
+     * Every other one is skipped without being asked, as {@link FailureKind#NOT_CAPABLE}, a
+     * function too unless it has this name. The model of an endpoint is not changed by it. A client
+     * that has neither rejects the request. Default: every endpoint may answer.
+     */
+    public Builder model(String model) {
+      this.model = Preconditions.plain("model", model);
+      return this;
+    }
+
+    /**
      * Allows an answer that repeats itself, such as a litany or a song, where {@link
      * Endpoint.Builder#stopRepetition} would stop it. Default: off. This cannot be undone, not even
      * by {@link ChatRequest#toBuilder()}.
@@ -605,6 +629,10 @@ public final class ChatRequest {
 
     boolean hasSession() {
       return session != null;
+    }
+
+    boolean hasModel() {
+      return model != null;
     }
 
     /** Returns whether a value is set that concerns a whole call, and not the model alone. */

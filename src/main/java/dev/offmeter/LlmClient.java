@@ -47,6 +47,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Flow;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import okhttp3.OkHttpClient;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.MDC;
@@ -204,7 +205,7 @@ public final class LlmClient implements AutoCloseable {
    * @throws LoopDetectedException if its session has sent the same conversation too often
    * @throws LlmException if the thread was interrupted (its flag is set) or the client closed
    * @throws IllegalArgumentException if the request's {@code maxTokens} is above {@link
-   *     Builder#maxTokensAtMost}
+   *     Builder#maxTokensAtMost}, or its model that of no endpoint
    * @throws IllegalStateException if the client was closed before
    */
   public ChatResponse chat(ChatRequest request) {
@@ -224,7 +225,8 @@ public final class LlmClient implements AutoCloseable {
    * the answer in the prompt too: not every server shows the schema to its model.
    *
    * @throws IllegalArgumentException if the class is not a record, or has a component of another
-   *     type, or if the request's {@code maxTokens} is above {@link Builder#maxTokensAtMost}
+   *     type, or if the request's {@code maxTokens} is above {@link Builder#maxTokensAtMost}, or
+   *     its model that of no endpoint
    * @throws AllEndpointsFailedException if no endpoint gave such an answer; it lists every attempt
    * @throws LoopDetectedException if its session has sent the same conversation too often
    * @throws LlmException if the thread was interrupted (its flag is set) or the client closed
@@ -247,7 +249,7 @@ public final class LlmClient implements AutoCloseable {
    * thread has begun within 30 s fails too.
    *
    * @throws IllegalArgumentException if the request's {@code maxTokens} is above {@link
-   *     Builder#maxTokensAtMost}
+   *     Builder#maxTokensAtMost}, or its model that of no endpoint
    * @throws IllegalStateException if the client was closed before
    */
   public CompletableFuture<ChatResponse> chatAsync(ChatRequest request) {
@@ -324,7 +326,7 @@ public final class LlmClient implements AutoCloseable {
    * included; the default one only the waits for an answer to begin.
    *
    * @throws IllegalArgumentException if the request's {@code maxTokens} is above {@link
-   *     Builder#maxTokensAtMost}
+   *     Builder#maxTokensAtMost}, or its model that of no endpoint
    * @throws LoopDetectedException if its session has sent the same conversation too often
    * @throws IllegalStateException if the client was closed before
    */
@@ -345,7 +347,7 @@ public final class LlmClient implements AutoCloseable {
    * a pooled one, which is held while there is demand.
    *
    * @throws IllegalArgumentException if the request's {@code maxTokens} is above {@link
-   *     Builder#maxTokensAtMost}
+   *     Builder#maxTokensAtMost}, or its model that of no endpoint
    */
   public Flow.Publisher<ChatEvent> publish(ChatRequest request) {
     checkRequest(request);
@@ -355,6 +357,25 @@ public final class LlmClient implements AutoCloseable {
 
   private void checkRequest(ChatRequest request) {
     settings.maxTokensAtMost.check(Objects.requireNonNull(request, "request"));
+    request.model().ifPresent(this::checkModel);
+  }
+
+  private void checkModel(String model) {
+    for (Endpoint endpoint : settings.endpoints) {
+      if (model.equals(endpoint.model()) || model.equals(endpoint.name())) {
+        return;
+      }
+    }
+    String known =
+        settings.endpoints.stream()
+            .map(each -> each.name() + (each.isServer() ? " (" + each.model() + ")" : ""))
+            .collect(Collectors.joining(", "));
+    throw new IllegalArgumentException(
+        "model must be that of an endpoint, or its name, among "
+            + known
+            + ", was '"
+            + ValueMistakes.shown(model)
+            + "'");
   }
 
   /** Ends a call before it has begun if its conversation comes too often. */

@@ -56,6 +56,9 @@ final class RequestDefaults {
       throw new IllegalStateException(
           subject + " must not have a session: it is the request's own");
     }
+    if (values.hasModel()) {
+      throw new IllegalStateException(subject + " must not have a model: it is the request's own");
+    }
     return new RequestDefaults(values, false);
   }
 

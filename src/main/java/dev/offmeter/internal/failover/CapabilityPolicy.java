@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Decides whether an endpoint can serve a request, as far as is known without asking it: it has the
- * required capabilities, reads images of the request's types, and has a context that is not
- * certainly too small. This is the only place that does.
+ * model and the required capabilities, reads images of the request's types, and has a context that
+ * is not certainly too small. This is the only place that does.
  */
 final class CapabilityPolicy {
   private CapabilityPolicy() {}
@@ -28,6 +28,10 @@ final class CapabilityPolicy {
    */
   static @Nullable AttemptException refusal(
       ChatRequest request, EndpointConfig config, ModelTraits known) {
+    String model = request.model().orElse(null);
+    if (model != null && !model.equals(config.model()) && !model.equals(config.name())) {
+      return notCapable("the request is for '" + model + "', which is another model");
+    }
     for (Capability required : request.requires()) {
       if (!mayHave(required, known)) {
         return notCapable(

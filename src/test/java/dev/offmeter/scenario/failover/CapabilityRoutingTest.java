@@ -137,4 +137,61 @@ class CapabilityRoutingTest {
         .hasMessageNotContaining("canary");
     assertThat(nodes.fallback().requests()).isEmpty();
   }
+
+  private LlmClient ofTwoModels() {
+    return loopback.client(
+        nodes.builder(primary -> primary.model("small-model")).endpoint(template()));
+  }
+
+  private static ChatRequest forModel(String model) {
+    return ChatRequest.builder().user("canary-prompt").model(model).build();
+  }
+
+  @Test
+  void aRequestForAModelSkipsTheEndpointsOfAnother() {
+    ChatResponse response = ofTwoModels().chat(forModel("fallback-model"));
+    assertThat(response.text()).isEqualTo("FALLBACK");
+    Attempt skipped = response.attempts().get(0);
+    assertThat(skipped.failure()).contains(FailureKind.NOT_CAPABLE);
+    assertThat(skipped.message()).contains("'fallback-model'");
+    assertThat(nodes.primary().openConnections()).isZero();
+  }
+
+  @Test
+  void aRequestMayNameAnEndpointInPlaceOfItsModel() {
+    LlmClient client = ofTwoModels();
+    assertThat(client.chat(forModel("fallback")).text()).isEqualTo("FALLBACK");
+    assertThat(client.chat(forModel("template")).text()).isEqualTo("TEMPLATE");
+  }
+
+  @Test
+  void aRequestForAModelIsNotAnsweredByAnother() {
+    nodes.primary().close();
+    assertThatThrownBy(() -> ofTwoModels().chat(forModel("small-model")))
+        .isInstanceOf(AllEndpointsFailedException.class)
+        .hasMessageContaining("primary at")
+        .hasMessageContaining("template: NOT_CAPABLE");
+    assertThat(nodes.fallback().requests()).isEmpty();
+  }
+
+  @Test
+  void aModelOfNoEndpointIsRejectedBeforeAnythingIsSent() {
+    LlmClient client = ofTwoModels();
+    assertThatThrownBy(() -> client.chat(forModel("other")))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "model must be that of an endpoint, or its name, among primary (small-model),"
+                + " fallback (fallback-model), template, was 'other'");
+    assertThatThrownBy(() -> client.publish(forModel("other")))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThat(nodes.primary().openConnections()).isZero();
+  }
+
+  @Test
+  void aModelIsNoDefault() {
+    LlmClient.Builder builder = nodes.builder().defaults(request -> request.model("small-model"));
+    assertThatThrownBy(builder::build)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("defaults must not have a model: it is the request's own");
+  }
 }
