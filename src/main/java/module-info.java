@@ -5,6 +5,7 @@ module dev.offmeter {
   exports dev.offmeter;
   exports dev.offmeter.guard;
   exports dev.offmeter.integration.jdbc;
+  exports dev.offmeter.integration.langchain4j;
   exports dev.offmeter.integration.redis;
   exports dev.offmeter.meter;
   exports dev.offmeter.observe;
