@@ -7,6 +7,7 @@ module dev.offmeter {
   exports dev.offmeter.integration.jdbc;
   exports dev.offmeter.integration.langchain4j;
   exports dev.offmeter.integration.redis;
+  exports dev.offmeter.integration.springai;
   exports dev.offmeter.meter;
   exports dev.offmeter.observe;
 
@@ -22,6 +23,7 @@ module dev.offmeter {
   requires static lettuce.core;
   requires static micrometer.core;
   requires static micrometer.observation;
+  requires static org.reactivestreams;
   requires static reactor.core;
   requires static spring.ai.model;
   requires static spring.beans;
