@@ -7,6 +7,9 @@ module dev.offmeter {
   exports dev.offmeter.integration.jdbc;
   exports dev.offmeter.integration.langchain4j;
   exports dev.offmeter.integration.redis;
+  exports dev.offmeter.integration.spring;
+  exports dev.offmeter.integration.spring.boot3;
+  exports dev.offmeter.integration.spring.boot4;
   exports dev.offmeter.integration.springai;
   exports dev.offmeter.meter;
   exports dev.offmeter.observe;
@@ -27,11 +30,11 @@ module dev.offmeter {
   requires static reactor.core;
   requires static spring.ai.model;
   requires static spring.beans;
-  requires static spring.boot;
-  requires static spring.boot.actuator;
-  requires static spring.boot.actuator.autoconfigure;
-  requires static spring.boot.autoconfigure;
-  requires static spring.boot.health;
+  requires static transitive spring.boot;
+  requires static transitive spring.boot.actuator;
+  requires static transitive spring.boot.actuator.autoconfigure;
+  requires static transitive spring.boot.autoconfigure;
+  requires static transitive spring.boot.health;
   requires static spring.context;
   requires static spring.core;
   requires static transitive java.sql;

@@ -484,8 +484,11 @@ public final class LlmClient implements AutoCloseable {
     }
   }
 
-  /** Returns the number of calls and streams that have begun and not ended. */
-  int runningCalls() {
+  /**
+   * Returns the number of calls and streams that have begun and not ended, for one that waits for
+   * them before {@link #close()}. May be called by any thread, after it too.
+   */
+  public int runningCalls() {
     return running.size();
   }
 

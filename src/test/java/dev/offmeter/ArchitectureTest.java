@@ -19,6 +19,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -41,7 +42,18 @@ class ArchitectureTest {
           "micrometer", Set.of("io.micrometer."),
           "langchain4j", Set.of("dev.langchain4j."),
           "springai", Set.of("org.springframework.ai.", "io.micrometer.", "reactor."),
-          "spring", Set.of("org.springframework.", "okhttp3."));
+          "spring", Set.of("org.springframework.", "okhttp3."),
+          "spring.boot3", Set.of("org.springframework."),
+          "spring.boot4", Set.of("org.springframework."));
+
+  /** The number of public types in each package for a framework. */
+  private static final Map<String, Integer> PUBLIC_TYPES_OF_FRAMEWORKS =
+      Map.of(
+          INTEGRATION + "langchain4j", 3,
+          INTEGRATION + "spring", 6,
+          INTEGRATION + "spring.boot3", 1,
+          INTEGRATION + "spring.boot4", 1,
+          INTEGRATION + "springai", 1);
 
   private static final String VOCABULARY = "the vocabulary";
   private static final String ENDPOINT = "the endpoint";
@@ -190,7 +202,16 @@ class ArchitectureTest {
               "internal",
               VOCABULARY),
           List.of("integration.langchain4j", CLIENT, VOCABULARY),
-          List.of("integration.springai", CLIENT, VOCABULARY));
+          List.of("integration.springai", CLIENT, VOCABULARY),
+          List.of(
+              "integration.spring",
+              CLIENT,
+              // Properties are read as the variables of the same words.
+              "internal.config",
+              "observe",
+              VOCABULARY),
+          List.of("integration.spring.boot3", "integration.spring", CLIENT),
+          List.of("integration.spring.boot4", "integration.spring", CLIENT));
 
   private static final JavaClasses MAIN =
       new ClassFileImporter()
@@ -420,9 +441,20 @@ class ArchitectureTest {
     Set<String> beside = new HashSet<>();
     PublicApi.types(MAIN)
         .filter(type -> type.getDeclaringClass() == null)
+        .filter(type -> !PUBLIC_TYPES_OF_FRAMEWORKS.containsKey(type.getPackageName()))
         .forEach(type -> (type.getPackageName().equals(ROOT) ? root : beside).add(type.getName()));
     assertThat(root).hasSize(21);
-    assertThat(beside).hasSize(34);
+    assertThat(beside).hasSize(30);
+  }
+
+  @Test
+  void eachFrameworkHasFewPublicTypes() {
+    Map<String, Integer> found = new TreeMap<>();
+    PublicApi.types(MAIN)
+        .filter(type -> type.getDeclaringClass() == null)
+        .filter(type -> PUBLIC_TYPES_OF_FRAMEWORKS.containsKey(type.getPackageName()))
+        .forEach(type -> found.merge(type.getPackageName(), 1, Integer::sum));
+    assertThat(found).isEqualTo(PUBLIC_TYPES_OF_FRAMEWORKS);
   }
 
   @Test

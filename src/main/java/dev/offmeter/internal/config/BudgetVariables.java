@@ -22,8 +22,7 @@ import org.jspecify.annotations.Nullable;
 final class BudgetVariables {
   private static final String PREFIX = "OFFMETER_BUDGETS_";
   private static final Pattern INDEX = Pattern.compile("(0|[1-9][0-9]?)_([A-Z]+)");
-  private static final Set<String> KEYS =
-      Set.of("NAME", "LIMIT", "PER", "SCOPE", "EXCEEDED", "ALERT");
+  private static final Set<String> KEYS = Setting.words(Setting.BUDGET);
   private static final Pattern MONEY = Pattern.compile("(\\S+) ([A-Z]{3})");
   private static final Pattern COUNT = Pattern.compile("(\\d{1,15})([kMG]?) (tokens|calls)");
   private static final Pattern CALENDAR = Pattern.compile("(day|week|month)( \\S+)?");

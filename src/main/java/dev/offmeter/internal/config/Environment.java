@@ -16,6 +16,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -44,18 +45,9 @@ public final class Environment {
   private static final String BASELINE = "OFFMETER_BASELINE";
   private static final String USAGE_LOG = "OFFMETER_USAGELOG";
   private static final Set<String> SINGLE =
-      Set.of(
-          DEADLINE,
-          CONFIG,
-          CONFIG_MODEL,
-          HEDGE,
-          MAX_TOKENS,
-          MAX_TOKENS_AT_MOST,
-          MAX_REPEATS,
-          CLEAR_TEXT,
-          PRICES,
-          BASELINE,
-          USAGE_LOG);
+      Setting.CLIENT.stream()
+          .map(setting -> "OFFMETER_" + setting.word())
+          .collect(Collectors.toUnmodifiableSet());
 
   private final List<Endpoint> endpoints;
   private final @Nullable Duration deadline;

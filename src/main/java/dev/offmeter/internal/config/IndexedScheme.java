@@ -10,52 +10,15 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** Reads {@code OFFMETER_ENDPOINTS_0_URL} and its companions: any list of servers. */
 final class IndexedScheme {
   private static final Pattern NAME = Pattern.compile("OFFMETER_ENDPOINTS_(.*)");
   private static final Pattern INDEX = Pattern.compile("(0|[1-9][0-9]?)_([A-Z]+)");
-  private static final Set<String> KEYS =
-      keys(
-          "NAME",
-          "TYPE",
-          "URL",
-          "MODEL",
-          "TIMEOUT",
-          "CONNECT",
-          "FIRSTTOKEN",
-          "STALL",
-          "STREAMTIMEOUT",
-          "KEY",
-          "ACCESSID",
-          "ACCESSSECRET",
-          "CLEARTEXT",
-          "KEEPWARM",
-          "UNLOADWHENWEDGED",
-          "CONCURRENCY",
-          "MAXWAIT",
-          "RPM",
-          "MAXTOKENS",
-          "RETRIES",
-          "ENDMARKERISENOUGH",
-          "STOPREPETITION",
-          "LOCALITY",
-          "CAPABILITIES",
-          "CONTEXTLENGTH",
-          "OMIT",
-          "PATH",
-          "PRICEIN",
-          "PRICEOUT",
-          "PRICESECOND",
-          "CURRENCY");
+  private static final Set<String> KEYS = Setting.words(Setting.ENDPOINT);
 
   private IndexedScheme() {}
-
-  private static Set<String> keys(String... ownKeys) {
-    Set<String> all = new HashSet<>(List.of(ownKeys));
-    all.addAll(UpkeepVariables.KEYS);
-    return Set.copyOf(all);
-  }
 
   /** Returns the index in a variable's name; empty if the variable is not one of ours. */
   static Optional<Integer> index(String name) {
@@ -64,10 +27,11 @@ final class IndexedScheme {
       if (name.startsWith("OFFMETER_")) {
         throw new IllegalArgumentException(
             name
-                + " is not a known variable; use OFFMETER_DEADLINE, OFFMETER_HEDGE_AFTER,"
-                + " OFFMETER_MAXTOKENS, OFFMETER_MAXTOKENSATMOST, OFFMETER_MAXREPEATSPERSESSION,"
-                + " OFFMETER_PRICES, OFFMETER_BASELINE, OFFMETER_USAGELOG, OFFMETER_CONFIG,"
-                + " OFFMETER_CONFIG_MODEL, OFFMETER_CLEARTEXT, OFFMETER_ENDPOINTS_<n>_<key> or OFFMETER_BUDGETS_<n>_<key>");
+                + " is not a known variable; use "
+                + Setting.CLIENT.stream()
+                    .map(setting -> "OFFMETER_" + setting.word())
+                    .collect(Collectors.joining(", "))
+                + ", OFFMETER_ENDPOINTS_<n>_<key> or OFFMETER_BUDGETS_<n>_<key>");
       }
       return Optional.empty();
     }

@@ -7,15 +7,11 @@ import java.util.function.Consumer;
 
 /** Reads what the machine of one endpoint costs: its price, its power and its owner's time. */
 final class UpkeepVariables {
-  static final List<String> KEYS =
-      List.of(
-          "UPKEEPPRICE",
-          "UPKEEPMONTHS",
-          "UPKEEPWATTS",
-          "UPKEEPIDLEWATTS",
-          "UPKEEPKWH",
-          "UPKEEPHOURS",
-          "UPKEEPRATE");
+  private static final List<String> KEYS =
+      Setting.ENDPOINT.stream()
+          .map(Setting::word)
+          .filter(word -> word.startsWith("UPKEEP"))
+          .toList();
 
   private final EndpointVariables own;
 
