@@ -205,6 +205,7 @@ class ArchitectureTest {
           List.of("integration.springai", CLIENT, VOCABULARY),
           List.of(
               "integration.spring",
+              "integration.langchain4j",
               CLIENT,
               // Properties are read as the variables of the same words.
               "internal.config",
