@@ -96,7 +96,7 @@ public final class OffmeterChatModel implements ChatModel {
           client.chatAsync(requests.translate(request));
       CompletableFuture<?> unused =
           call.whenComplete((response, failure) -> complete(answer, response, failure));
-      // No more than a hint once the call has ended by itself.
+      // Has no effect where the call itself has completed the future.
       CompletableFuture<?> ignored = answer.whenComplete((response, failure) -> call.cancel(true));
     } catch (RuntimeException e) {
       answer.completeExceptionally(ExceptionTranslator.translate(e));

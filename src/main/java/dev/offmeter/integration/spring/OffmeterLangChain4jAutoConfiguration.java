@@ -7,6 +7,11 @@ import dev.langchain4j.model.chat.listener.ChatModelListener;
 import dev.offmeter.LlmClient;
 import dev.offmeter.integration.langchain4j.OffmeterChatModel;
 import dev.offmeter.integration.langchain4j.OffmeterStreamingChatModel;
+import org.jspecify.annotations.Nullable;
+import org.springframework.aot.hint.MemberCategory;
+import org.springframework.aot.hint.RuntimeHints;
+import org.springframework.aot.hint.RuntimeHintsRegistrar;
+import org.springframework.aot.hint.TypeReference;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.AutoConfigureOrder;
@@ -14,6 +19,7 @@ import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnSingleCandidate;
 import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.ImportRuntimeHints;
 import org.springframework.core.Ordered;
 
 /**
@@ -25,6 +31,7 @@ import org.springframework.core.Ordered;
 @AutoConfigureOrder(Ordered.LOWEST_PRECEDENCE)
 @ConditionalOnClass(ChatModel.class)
 @ConditionalOnSingleCandidate(LlmClient.class)
+@ImportRuntimeHints(OffmeterLangChain4jAutoConfiguration.Hints.class)
 final class OffmeterLangChain4jAutoConfiguration {
   @Bean
   @ConditionalOnMissingBean(ChatModel.class)
@@ -40,5 +47,17 @@ final class OffmeterLangChain4jAutoConfiguration {
     return OffmeterStreamingChatModel.builder(client)
         .listeners(listeners.orderedStream().toList())
         .build();
+  }
+
+  /** The hint for what is looked for by name, because LangChain4j has it from 1.20 on. */
+  static final class Hints implements RuntimeHintsRegistrar {
+    @Override
+    public void registerHints(RuntimeHints hints, @Nullable ClassLoader classLoader) {
+      hints
+          .reflection()
+          .registerType(
+              TypeReference.of("dev.langchain4j.model.chat.response.CompleteResponse"),
+              MemberCategory.INVOKE_PUBLIC_CONSTRUCTORS);
+    }
   }
 }

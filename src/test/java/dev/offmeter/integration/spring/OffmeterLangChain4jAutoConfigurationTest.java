@@ -15,6 +15,9 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
+import org.springframework.aot.hint.MemberCategory;
+import org.springframework.aot.hint.RuntimeHints;
+import org.springframework.aot.hint.TypeReference;
 import org.springframework.boot.autoconfigure.AutoConfigurations;
 import org.springframework.boot.test.context.FilteredClassLoader;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
@@ -97,6 +100,24 @@ class OffmeterLangChain4jAutoConfigurationTest {
         .run(
             context ->
                 assertThat(context).hasNotFailed().doesNotHaveBean(StreamingChatModel.class));
+  }
+
+  @Test
+  void aNativeImageKeepsWhatIsLookedForByName() {
+    RuntimeHints hints = new RuntimeHints();
+
+    new OffmeterLangChain4jAutoConfiguration.Hints()
+        .registerHints(hints, getClass().getClassLoader());
+
+    assertThat(
+            hints
+                .reflection()
+                .getTypeHint(
+                    TypeReference.of("dev.langchain4j.model.chat.response.CompleteResponse")))
+        .satisfies(
+            hint ->
+                assertThat(hint.getMemberCategories())
+                    .containsExactly(MemberCategory.INVOKE_PUBLIC_CONSTRUCTORS));
   }
 
   @Test
