@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
@@ -17,6 +18,10 @@ import org.junit.jupiter.api.Test;
 /** The links of the documentation lead somewhere, and its first sample is compiled and run. */
 class DocumentationTest {
   private static final Pattern SECTION = Pattern.compile("]\\(([\\w./-]*)#([\\w-]+)\\)");
+
+  /** A sample below the name of the file that it is taken from. */
+  private static final Pattern QUOTATION =
+      Pattern.compile("<!-- from ([\\w./-]+) -->\n```\\w+\n(.*?)```", Pattern.DOTALL);
 
   private static final Path README = Path.of("README.md");
   private static final Pattern LINK = Pattern.compile("\\]\\(([^)#\\s]+)(#[^)]*)?\\)");
@@ -37,6 +42,26 @@ class DocumentationTest {
         quickstart.replaceFirst("(?s).*?(?=import )", "").replaceFirst("(?s)/\\*\\*.*?\\*/\n", "");
 
     assertThat(firstSample()).isEqualTo(shown.strip());
+  }
+
+  @Test
+  void aSampleThatNamesItsFileIsInThatFile() throws IOException {
+    List<String> wrong = new ArrayList<>();
+    for (Path page : pages()) {
+      Matcher quotation = QUOTATION.matcher(Files.readString(page));
+      while (quotation.find()) {
+        List<String> file = unindented(Files.readString(Path.of(quotation.group(1))));
+        List<String> sample = unindented(quotation.group(2));
+        if (sample.isEmpty() || Collections.indexOfSubList(file, sample) < 0) {
+          wrong.add(page + " <- " + quotation.group(1) + ": " + sample.stream().findFirst());
+        }
+      }
+    }
+    assertThat(wrong).isEmpty();
+  }
+
+  private static List<String> unindented(String text) {
+    return text.lines().map(String::strip).toList();
   }
 
   @Test
