@@ -6,7 +6,6 @@ import dev.offmeter.ChatRequest
 import dev.offmeter.Endpoint
 import dev.offmeter.LlmClient
 import dev.offmeter.testkit.FakeLlm
-import java.time.Duration
 import kotlinx.coroutines.flow.filterIsInstance
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.future.await
@@ -41,7 +40,7 @@ class CoroutinesTest {
       val first = llm.publish(hello()).asFlow().filterIsInstance<ChatEvent.TextDelta>().first()
 
       assertEquals("Dear", first.text())
-      node.awaitClosed(Duration.ofSeconds(10))
+      node.awaitRequest(1).awaitClosed()
     }
   }
 }

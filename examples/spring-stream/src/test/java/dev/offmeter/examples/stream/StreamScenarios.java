@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.testkit.FakeLlm;
 import java.io.IOException;
-import java.time.Duration;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -89,6 +88,6 @@ abstract class StreamScenarios {
       assertThat(page.next()).isEqualTo("text {\"text\":\"Dear\"}");
     }
 
-    macMini.awaitClosed(Duration.ofSeconds(10));
+    macMini.awaitRequest(1).awaitClosed();
   }
 }
