@@ -8,6 +8,7 @@ import dev.offmeter.LlmException;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.concurrent.ScheduledFuture;
+import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.beans.factory.annotation.Value;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnWebApplication;
 import org.springframework.core.task.AsyncTaskExecutor;
@@ -28,7 +29,7 @@ class EmitterController {
 
   EmitterController(
       LlmClient llm,
-      AsyncTaskExecutor executor,
+      @Qualifier("applicationTaskExecutor") AsyncTaskExecutor executor,
       TaskScheduler scheduler,
       @Value("${heartbeat:5s}") Duration heartbeat) {
     this.llm = llm;

@@ -10,10 +10,12 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.springframework.beans.factory.annotation.Value;
+import org.springframework.test.annotation.DirtiesContext;
 import org.springframework.test.context.DynamicPropertyRegistry;
 import org.springframework.test.context.DynamicPropertySource;
 
-/** What a page sees, whatever the server. */
+/** What a page sees, whatever the server. Each test has a client that knows of no failure yet. */
+@DirtiesContext(classMode = DirtiesContext.ClassMode.AFTER_EACH_TEST_METHOD)
 abstract class StreamScenarios {
   @RegisterExtension static final FakeLlm macMini = FakeLlm.ollama();
   @RegisterExtension static final FakeLlm arm = FakeLlm.ollama();
