@@ -20,7 +20,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Passes a stream on to a handler, and is the handle by which the handler cancels it. The signals
- * come one after another; {@link #cancel()} may be called by any thread.
+ * come one after another, and none after a cancellation; {@link #cancel()} may be called by any
+ * thread.
  */
 final class HandlerSubscriber implements Flow.Subscriber<ChatEvent>, StreamingHandle {
   private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
@@ -43,9 +44,6 @@ final class HandlerSubscriber implements Flow.Subscriber<ChatEvent>, StreamingHa
 
   @Override
   public void onNext(ChatEvent event) {
-    if (cancelled) {
-      return;
-    }
     inContext(
         () -> {
           try {
@@ -88,9 +86,7 @@ final class HandlerSubscriber implements Flow.Subscriber<ChatEvent>, StreamingHa
 
   @Override
   public void onError(Throwable failure) {
-    if (!cancelled) {
-      inContext(() -> fail(ExceptionTranslator.translate(failure)));
-    }
+    inContext(() -> fail(ExceptionTranslator.translate(failure)));
   }
 
   @Override
