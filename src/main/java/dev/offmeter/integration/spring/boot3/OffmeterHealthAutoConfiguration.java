@@ -18,9 +18,9 @@ import org.springframework.context.annotation.Bean;
       "org.springframework.boot.actuate.autoconfigure.health.ConditionalOnEnabledHealthIndicator"
     })
 @ConditionalOnSingleCandidate(LlmClient.class)
-@ConditionalOnEnabledHealthIndicator("offmeter")
 final class OffmeterHealthAutoConfiguration {
   @Bean
+  @ConditionalOnEnabledHealthIndicator("offmeter")
   @ConditionalOnMissingBean(name = "offmeterHealthIndicator")
   OffmeterHealthIndicator offmeterHealthIndicator(LlmClient client) {
     return new OffmeterHealthIndicator(client);
