@@ -6,6 +6,7 @@ module dev.offmeter {
   exports dev.offmeter.guard;
   exports dev.offmeter.integration.jdbc;
   exports dev.offmeter.integration.langchain4j;
+  exports dev.offmeter.integration.micrometer;
   exports dev.offmeter.integration.redis;
   exports dev.offmeter.integration.spring;
   exports dev.offmeter.integration.spring.boot3;

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 public final class Attempt {
   private final String endpoint;
   private final String origin;
+  private final String provider;
   private final String model;
   private final @Nullable FailureKind failure;
   private final @Nullable FailureKind openedBy;
@@ -30,6 +31,7 @@ public final class Attempt {
   private Attempt(Builder builder) {
     endpoint = builder.endpoint;
     origin = builder.origin;
+    provider = builder.provider;
     model = builder.model;
     failure = builder.failure;
     openedBy = builder.openedBy;
@@ -52,6 +54,7 @@ public final class Attempt {
     Builder builder =
         new Builder(endpoint)
             .origin(origin)
+            .provider(provider)
             .model(model)
             .status(status)
             .elapsed(elapsed)
@@ -76,6 +79,17 @@ public final class Attempt {
    */
   public String origin() {
     return origin;
+  }
+
+  /**
+   * Returns the provider's name, as OpenTelemetry's conventions for generative AI write it: {@code
+   * openai}, {@code anthropic}, {@code gcp.gemini}; for a server that they do not name, what a
+   * configuration calls it: {@code ollama}, {@code vllm}, {@code llama-server}, {@code tgi}, {@code
+   * localai}, {@code lmstudio}, {@code litellm}. Any other server with OpenAI's API is {@code
+   * openai} too, a function in this process {@code function}. Empty if it is not known.
+   */
+  public String provider() {
+    return provider;
   }
 
   /**
@@ -178,6 +192,7 @@ public final class Attempt {
   public static final class Builder {
     private final String endpoint;
     private String origin = "";
+    private String provider = "";
     private String model = "";
     private @Nullable FailureKind failure;
     private @Nullable FailureKind openedBy;
@@ -196,6 +211,12 @@ public final class Attempt {
     /** Sets the endpoint's origin; default empty. Must hold no user info, path or secret. */
     public Builder origin(String origin) {
       this.origin = Objects.requireNonNull(origin, "origin");
+      return this;
+    }
+
+    /** Sets the provider's name; default empty. */
+    public Builder provider(String provider) {
+      this.provider = Objects.requireNonNull(provider, "provider");
       return this;
     }
 

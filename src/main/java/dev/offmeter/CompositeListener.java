@@ -11,9 +11,12 @@ import dev.offmeter.observe.Slf4jListener;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -28,9 +31,24 @@ final class CompositeListener implements LlmListener {
   private final Set<LlmListener> logged = ConcurrentHashMap.newKeySet();
 
   CompositeListener(List<LlmListener> listeners) {
-    List<LlmListener> all = new ArrayList<>(listeners);
-    all.add(0, new Slf4jListener());
+    List<LlmListener> all = new ArrayList<>();
+    all.add(new Slf4jListener());
+    for (LlmListener listener : listeners) {
+      all.add(ofClient(listener));
+    }
     this.listeners = all.toArray(new LlmListener[0]);
+  }
+
+  /** Returns what notifies this client, or the listener itself if that throws. */
+  private LlmListener ofClient(LlmListener listener) {
+    List<LlmListener> made = new ArrayList<>(1);
+    Throwable thrown =
+        UserCode.tell(() -> made.add(Objects.requireNonNull(listener.forClient(), "forClient")));
+    if (thrown == null) {
+      return made.get(0);
+    }
+    Throwable unused = UserCode.tell(() -> logThrown(listener, thrown));
+    return listener;
   }
 
   @Override
@@ -56,6 +74,11 @@ final class CompositeListener implements LlmListener {
   @Override
   public void onFallback(long call, Attempt attempt, String next) {
     notifyListeners(listener -> listener.onFallback(call, attempt, next));
+  }
+
+  @Override
+  public void onStreamRestarted(long call, Attempt attempt) {
+    notifyListeners(listener -> listener.onStreamRestarted(call, attempt));
   }
 
   @Override
@@ -86,6 +109,54 @@ final class CompositeListener implements LlmListener {
   @Override
   public void onBudgetAlert(BudgetStatus budget, double share) {
     notifyListeners(listener -> listener.onBudgetAlert(budget, share));
+  }
+
+  /** Returns this: the listeners are those of one client already. */
+  @Override
+  public LlmListener forClient() {
+    return this;
+  }
+
+  @Override
+  public UnaryOperator<Runnable> captureContext() {
+    List<UnaryOperator<Runnable>> contexts = new ArrayList<>(listeners.length);
+    notifyListeners(listener -> contexts.add(listener.captureContext()));
+    return task -> {
+      Runnable inAll = task;
+      for (UnaryOperator<Runnable> context : contexts) {
+        Runnable within = inAll;
+        inAll = () -> runIn(context, within);
+      }
+      return inAll;
+    };
+  }
+
+  /** Runs a task in a context, or without it if that throws instead. */
+  private static void runIn(UnaryOperator<Runnable> context, Runnable task) {
+    AtomicBoolean begun = new AtomicBoolean();
+    Runnable once =
+        () -> {
+          if (begun.compareAndSet(false, true)) {
+            task.run();
+          }
+        };
+    Throwable unused = UserCode.tell(() -> context.apply(once).run());
+    once.run();
+  }
+
+  @Override
+  public Scope openScope(long call, String endpoint) {
+    List<Scope> opened = new ArrayList<>(0);
+    notifyListeners(
+        listener -> {
+          Scope scope = listener.openScope(call, endpoint);
+          if (scope != Scope.NONE) {
+            opened.add(0, scope);
+          }
+        });
+    return opened.isEmpty()
+        ? Scope.NONE
+        : () -> opened.forEach(scope -> UserCode.ignore(scope::close));
   }
 
   private void notifyListeners(Consumer<LlmListener> event) {

@@ -50,7 +50,6 @@ import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import okhttp3.OkHttpClient;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.MDC;
 
 /**
  * Calls an ordered list of endpoints: the first that can answer does. A timeout or any reply that
@@ -82,6 +81,7 @@ public final class LlmClient implements AutoCloseable {
   private final TimeSource time;
   private final ExecutorService workers;
   private final Transport transport;
+  private final LlmListener listener;
   private final @Nullable UsageLogWriter usageLog;
   private final BudgetKeeper budgets;
   private final MeterRecorder meter;
@@ -108,7 +108,7 @@ public final class LlmClient implements AutoCloseable {
     this.workers =
         settings.workers == null ? DetachedThreads.executor("offmeter-worker") : settings.workers;
     this.transport = new Transport(settings.httpClient, workers, time::nanos);
-    CompositeListener listener = new CompositeListener(settings.listeners);
+    this.listener = new CompositeListener(settings.listeners);
     this.budgets = new BudgetKeeper(settings.budgets, settings.budgetStore(), time, listener);
     this.usageLog =
         settings.usageLog == null
@@ -260,10 +260,10 @@ public final class LlmClient implements AutoCloseable {
         future.whenComplete((response, failure) -> token.cancel("its future was completed"));
     long made = time.nanos();
     Thread caller = Thread.currentThread();
-    Map<String, String> context = logContext();
+    CallerContext context = CallerContext.capture(listener);
     Runnable fail = () -> endNotStarted(future, request, made, token);
     TaskHandoff.submit(
-        inLogContext(context),
+        context.on(workers),
         time,
         limit(request),
         () -> runAndComplete(future, request, made, token),
@@ -272,7 +272,7 @@ public final class LlmClient implements AutoCloseable {
             // This thread has the log context already, and must keep it.
             fail.run();
           } else {
-            runIn(context, fail);
+            context.run(fail);
           }
         });
     return future;
@@ -352,7 +352,10 @@ public final class LlmClient implements AutoCloseable {
   public Flow.Publisher<ChatEvent> publish(ChatRequest request) {
     checkRequest(request);
     return new EventPublisher(
-        () -> newStreamingCall(request), inCurrentLogContext(), time, this::notStarted);
+        () -> newStreamingCall(request),
+        CallerContext.capture(listener).on(workers),
+        time,
+        this::notStarted);
   }
 
   private void checkRequest(ChatRequest request) {
@@ -406,33 +409,6 @@ public final class LlmClient implements AutoCloseable {
   /** Returns the request's or the client's deadline; null if neither has one. */
   private @Nullable Duration limit(ChatRequest request) {
     return request.deadline().orElse(settings.deadline);
-  }
-
-  private Executor inCurrentLogContext() {
-    return inLogContext(logContext());
-  }
-
-  private Executor inLogContext(@Nullable Map<String, String> context) {
-    return task -> workers.execute(() -> runIn(context, task));
-  }
-
-  private static @Nullable Map<String, String> logContext() {
-    try {
-      return UserCode.call(MDC::getCopyOfContextMap);
-    } catch (UserCode.UserCodeException e) {
-      return null;
-    }
-  }
-
-  private static void runIn(@Nullable Map<String, String> context, Runnable task) {
-    if (context != null) {
-      UserCode.ignore(() -> MDC.setContextMap(context));
-    }
-    try {
-      task.run();
-    } finally {
-      UserCode.ignore(MDC::clear);
-    }
   }
 
   private void runAndComplete(

@@ -50,6 +50,7 @@ class ArchitectureTest {
   private static final Map<String, Integer> PUBLIC_TYPES_OF_FRAMEWORKS =
       Map.of(
           INTEGRATION + "langchain4j", 3,
+          INTEGRATION + "micrometer", 3,
           INTEGRATION + "spring", 6,
           INTEGRATION + "spring.boot3", 1,
           INTEGRATION + "spring.boot4", 1,
@@ -97,6 +98,7 @@ class ArchitectureTest {
   private static final Set<String> CLIENT_TYPES =
       Set.of(
           "BudgetRules",
+          "CallerContext",
           "ChatStream",
           "CompositeListener",
           "DefaultMaxTokensWarning",
@@ -202,6 +204,7 @@ class ArchitectureTest {
               "internal",
               VOCABULARY),
           List.of("integration.langchain4j", CLIENT, VOCABULARY),
+          List.of("integration.micrometer", CLIENT, "observe", VOCABULARY),
           List.of("integration.springai", CLIENT, VOCABULARY),
           List.of(
               "integration.spring",
@@ -437,7 +440,18 @@ class ArchitectureTest {
   }
 
   @Test
-  void thePublicApiHasTwentyOneTypesInTheRootAndThirtyFourBeside() {
+  void onlyIntegrationsKnowMicrometer() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("dev.offmeter.integration..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("io.micrometer..")
+        .check(MAIN);
+  }
+
+  @Test
+  void thePublicApiHasTwentyOneTypesInTheRootAndThirtyBeside() {
     Set<String> root = new HashSet<>();
     Set<String> beside = new HashSet<>();
     PublicApi.types(MAIN)

@@ -6,6 +6,7 @@ import dev.offmeter.ChatResponse;
 import dev.offmeter.LlmException;
 import dev.offmeter.guard.BudgetStatus;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 
 /**
  * Receives the events of a client. Every method does nothing by default.
@@ -25,12 +26,52 @@ import java.util.Map;
  * call, and no timeout ends it. What a method throws is logged and otherwise ignored.
  */
 public interface LlmListener {
+  /** Something that is in effect on one thread until it is closed there. */
+  @FunctionalInterface
+  interface Scope extends AutoCloseable {
+    /** A scope without effect. */
+    Scope NONE = () -> {};
+
+    @Override
+    void close();
+  }
+
   /**
    * The request's tag by which the adapters for other libraries mark their calls; its value is
    * {@code langchain4j} or {@code spring-ai}. Those libraries have listeners of their own that
    * count a call: a listener that counts calls too leaves these out, and counts their attempts.
    */
   String ADAPTER_TAG = "offmeter.adapter";
+
+  /**
+   * Returns the listener that a client notifies in place of this one: called when the client is
+   * built. For a listener that keeps something for each call, because two clients count their calls
+   * from one, and a client that is built from another one's settings has its listeners. Default:
+   * this.
+   */
+  default LlmListener forClient() {
+    return this;
+  }
+
+  /**
+   * Returns what runs a task in the context of the present thread, such as that of a trace. Called
+   * on the caller's thread by {@code chatAsync} and {@code publish}, whose work is done on threads
+   * of the client's; what it returns may be used any number of times, by any thread. Default: the
+   * task as it is.
+   */
+  default UnaryOperator<Runnable> captureContext() {
+    return UnaryOperator.identity();
+  }
+
+  /**
+   * Opens what is to be in effect while the request is sent and the first piece of its answer is
+   * waited for, such as the context of a trace, so that interceptors of the HTTP client find it.
+   * Called after {@link #onAttemptStarted}, on the thread that sends, which closes it too: that of
+   * the call, or of its hedge. Default: nothing.
+   */
+  default Scope openScope(long call, String endpoint) {
+    return Scope.NONE;
+  }
 
   /**
    * Called when a call begins.
@@ -58,6 +99,15 @@ public interface LlmListener {
    * next}.
    */
   default void onFallback(long call, Attempt attempt, String next) {}
+
+  /**
+   * Called when a stream takes back what it has shown, and begins again: after {@link
+   * #onAttemptEnded}, or, when the text of an attempt that goes on turned out to be no part of its
+   * answer, in the midst of it.
+   *
+   * @param attempt the attempt whose text is void, and why
+   */
+  default void onStreamRestarted(long call, Attempt attempt) {}
 
   /** Called when the call ends with an answer. */
   default void onCallAnswered(long call, ChatResponse response) {}

@@ -28,6 +28,7 @@ final class BufferedStreamSink implements StreamSink {
   private int shownText;
   private int shownThinking;
   private int withdrawals;
+  private @Nullable Attempt restart;
 
   BufferedStreamSink(StreamRecovery recovery) {
     this.recovery = recovery;
@@ -118,7 +119,15 @@ final class BufferedStreamSink implements StreamSink {
     return true;
   }
 
+  @Override
+  public @Nullable Attempt takeRestart() {
+    Attempt taken = restart;
+    restart = null;
+    return taken;
+  }
+
   private void restart(Attempt failed) {
+    restart = failed;
     events.add(new ChatEvent.Restarted(failed, shownText, shownThinking));
     shownText = 0;
     shownThinking = 0;

@@ -145,6 +145,23 @@ final class CallRecorder {
         && (open ? before.openedBy() : known).equals(failure.openedBy());
   }
 
+  /** Records that a stream takes back what it has shown, because of {@code attempt}. */
+  void streamRestarted(Attempt attempt) {
+    boolean unused =
+        withLock(
+            () -> {
+              if (!ended) {
+                listener.onStreamRestarted(call, attempt);
+              }
+              return ended;
+            });
+  }
+
+  /** Opens what the listeners have in effect while the endpoint is asked, on this thread. */
+  LlmListener.Scope openScope(EndpointConfig config) {
+    return listener.openScope(call, config.name());
+  }
+
   Attempt attemptFailed(EndpointConfig config, AttemptException failure, long nanos) {
     return withLock(() -> recordEnd(config, failure, Duration.ofNanos(nanos)));
   }
@@ -209,6 +226,7 @@ final class CallRecorder {
     Attempt.Builder attempt =
         Attempt.builder(config.name())
             .origin(config.origin())
+            .provider(config.provider())
             .model(config.model())
             .failure(failure.kind())
             .status(failure.status())
@@ -240,6 +258,7 @@ final class CallRecorder {
         billed(
             Attempt.builder(config.name())
                 .origin(config.origin())
+                .provider(config.provider())
                 .model(model)
                 .status(answer.status())
                 .elapsed(Duration.ofNanos(nanos)),

@@ -15,6 +15,7 @@ import dev.offmeter.internal.http.ExchangeResult;
 import dev.offmeter.internal.meter.AttemptBill;
 import dev.offmeter.internal.time.CancellableWait;
 import dev.offmeter.internal.time.CancellationToken;
+import dev.offmeter.observe.LlmListener;
 import java.time.Duration;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -83,9 +84,11 @@ final class EndpointExecution {
       if (delayedRetry != null && !awaitRetryAndReenter(delayedRetry)) {
         return Step.EXHAUSTED;
       }
+      boolean begun = attempt != null;
       TimedAttempt asked = attempt == null ? startAttempt() : attempt;
-      ExchangeResult answer = asked.next();
+      ExchangeResult answer = begun ? asked.next() : send(asked);
       context.sink().onProgress(asked);
+      reportRestart();
       if (asked.isDelivering()) {
         permit.onDelivery();
       }
@@ -98,6 +101,21 @@ final class EndpointExecution {
       return onFailure(LinkageErrors.failure(e));
     } catch (Throwable e) {
       return onFailure(AttemptException.of(FailureKind.INTERNAL, UserCode.describe(e)));
+    }
+  }
+
+  /** Reads on for the first time, which sends the request. */
+  @SuppressWarnings("try") // The scope is for whoever finds it on this thread.
+  private @Nullable ExchangeResult send(TimedAttempt asked) throws AttemptException {
+    try (LlmListener.Scope unused = context.recorder().openScope(endpoint.config())) {
+      return asked.next();
+    }
+  }
+
+  private void reportRestart() {
+    Attempt why = context.sink().takeRestart();
+    if (why != null) {
+      context.recorder().streamRestarted(why);
     }
   }
 
@@ -183,6 +201,7 @@ final class EndpointExecution {
     Attempt told = report(failure);
     boolean stops = mustStop(failure);
     boolean goesOn = !stops && context.sink().tryRestart(told);
+    reportRestart();
     if (goesOn && asked && (tryRepair(failure) || scheduleRetry(failure))) {
       return Step.CONTINUE;
     }

@@ -3,6 +3,7 @@ package dev.offmeter.internal.failover;
 
 import dev.offmeter.Attempt;
 import dev.offmeter.internal.AttemptException;
+import org.jspecify.annotations.Nullable;
 
 /** Receives an answer piece by piece. Called by the thread that reads. */
 interface StreamSink {
@@ -20,6 +21,11 @@ interface StreamSink {
         @Override
         public boolean tryRestart(Attempt failed) {
           return true;
+        }
+
+        @Override
+        public @Nullable Attempt takeRestart() {
+          return null;
         }
 
         @Override
@@ -46,6 +52,12 @@ interface StreamSink {
    * it may.
    */
   boolean tryRestart(Attempt failed);
+
+  /**
+   * Returns the attempt because of which what was on show has been discarded since this was asked
+   * last; null if that did not happen.
+   */
+  @Nullable Attempt takeRestart();
 
   /** Returns the text on show. */
   String shown();

@@ -87,6 +87,14 @@ public record EndpointConfig(
         known);
   }
 
+  /** Returns the provider's name, as {@link dev.offmeter.Attempt#provider()} defines it. */
+  public String provider() {
+    if (protocol == null) {
+      return isLocal() ? "function" : "";
+    }
+    return protocol.provider();
+  }
+
   /** Returns whether the endpoint is a function in this process. */
   public boolean isLocal() {
     return function != null;

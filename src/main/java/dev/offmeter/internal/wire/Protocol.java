@@ -39,6 +39,9 @@ public interface Protocol {
   /** Begins to read the body of an HTTP 200 to {@code request}; deltas go to {@code handler}. */
   ReplyReader read(ChatRequest request, ResponseBody body, DeltaHandler handler);
 
+  /** Returns the provider's name, as {@link dev.offmeter.Attempt#provider()} defines it. */
+  String provider();
+
   /** Returns whether the server is told how long the answer may be. */
   default boolean isOutputLimited() {
     return true;

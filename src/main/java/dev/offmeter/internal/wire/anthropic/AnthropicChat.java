@@ -90,6 +90,11 @@ public final class AnthropicChat implements Protocol {
   }
 
   @Override
+  public String provider() {
+    return "anthropic";
+  }
+
+  @Override
   public Request.Builder request(ChatRequest request) {
     return JsonRequest.post(url, "application/json, text/event-stream", o -> write(request, o))
         .header("anthropic-version", VERSION);

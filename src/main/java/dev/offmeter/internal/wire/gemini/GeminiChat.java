@@ -125,6 +125,11 @@ public final class GeminiChat implements Protocol {
   }
 
   @Override
+  public String provider() {
+    return "gcp.gemini";
+  }
+
+  @Override
   public Request.Builder request(ChatRequest request) {
     return JsonRequest.post(url, "application/json, text/event-stream", o -> write(request, o));
   }

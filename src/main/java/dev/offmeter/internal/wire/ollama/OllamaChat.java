@@ -89,6 +89,11 @@ public final class OllamaChat implements Protocol {
   }
 
   @Override
+  public String provider() {
+    return "ollama";
+  }
+
+  @Override
   public Request.Builder request(ChatRequest request) {
     return JsonRequest.post(
         url, "application/json, application/x-ndjson", out -> write(request, out));

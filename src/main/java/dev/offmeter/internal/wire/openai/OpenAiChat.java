@@ -138,6 +138,21 @@ public final class OpenAiChat implements Protocol {
   }
 
   @Override
+  public String provider() {
+    return switch (dialect) {
+      case GENERIC, OPENAI -> "openai";
+      case GEMINI -> "gcp.gemini";
+      case OLLAMA -> "ollama";
+      case VLLM -> "vllm";
+      case LLAMA_SERVER -> "llama-server";
+      case TGI -> "tgi";
+      case LOCAL_AI -> "localai";
+      case LM_STUDIO -> "lmstudio";
+      case LITELLM -> "litellm";
+    };
+  }
+
+  @Override
   public Request.Builder request(ChatRequest request) {
     return JsonRequest.post(url, "application/json, text/event-stream", out -> write(request, out));
   }
