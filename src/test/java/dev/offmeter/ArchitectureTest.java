@@ -50,7 +50,7 @@ class ArchitectureTest {
   private static final Map<String, Integer> PUBLIC_TYPES_OF_FRAMEWORKS =
       Map.of(
           INTEGRATION + "langchain4j", 3,
-          INTEGRATION + "micrometer", 3,
+          INTEGRATION + "micrometer", 4,
           INTEGRATION + "spring", 6,
           INTEGRATION + "spring.boot3", 1,
           INTEGRATION + "spring.boot4", 1,
@@ -209,6 +209,7 @@ class ArchitectureTest {
           List.of(
               "integration.spring",
               "integration.langchain4j",
+              "integration.micrometer",
               CLIENT,
               // Properties are read as the variables of the same words.
               "internal.config",

@@ -80,10 +80,10 @@ public final class MeterNames {
   public static final String ATTEMPT = "offmeter.attempt";
 
   /** The event of a call that goes on to another endpoint. */
-  public static final String FALL_THROUGH_EVENT = "offmeter.fall_through";
+  public static final String FALL_THROUGH_EVENT = "fall_through";
 
   /** The event of a stream that takes back what it has shown. */
-  public static final String RESTART_EVENT = "offmeter.restart";
+  public static final String RESTART_EVENT = "restart";
 
   /** The tag of what is done: always {@code chat}. */
   public static final String OPERATION_NAME = "gen_ai.operation.name";
@@ -96,6 +96,21 @@ public final class MeterNames {
 
   /** The tag of the model that answered, as its server reports it. */
   public static final String RESPONSE_MODEL = "gen_ai.response.model";
+
+  /** The key of why the model stopped, on the span of a call. */
+  public static final String FINISH_REASONS = "gen_ai.response.finish_reasons";
+
+  /** The key of the input tokens of an answer, on the span of a call. */
+  public static final String INPUT_TOKENS = "gen_ai.usage.input_tokens";
+
+  /** The key of the output tokens of an answer, on the span of a call. */
+  public static final String OUTPUT_TOKENS = "gen_ai.usage.output_tokens";
+
+  /** The key of the answer, on the span of a call, where it is switched on. */
+  public static final String OUTPUT_MESSAGES = "gen_ai.output.messages";
+
+  /** The key of the HTTP status, on the span of an attempt. */
+  public static final String HTTP_STATUS = "http.response.status_code";
 
   /** The tag of the tokens' direction: {@code input} or {@code output}. */
   public static final String TOKEN_TYPE = "gen_ai.token.type";
