@@ -228,10 +228,10 @@ class MetricsListenerTest {
     LlmClient second = loopback.client(first.toBuilder());
     ChatRequest adapted = REQUEST.toBuilder().tag(LlmListener.ADAPTER_TAG, "langchain4j").build();
 
-    try (ChatStream stream = first.stream(adapted)) {
+    try (ChatStream stream = first.stream(REQUEST)) {
       stream.iterator().next();
       // As the first call of its client it has the number of the one that is still running.
-      second.chat(REQUEST);
+      second.chat(adapted);
       stream.response();
     }
 
