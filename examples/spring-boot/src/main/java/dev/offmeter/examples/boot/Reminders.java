@@ -12,7 +12,7 @@ import org.springframework.web.bind.annotation.RestController;
 /** Drafts reminders of overdue invoices: {@code curl localhost:8080/reminders/1042}. */
 @SpringBootApplication
 @RestController
-class Reminders {
+public class Reminders {
   private final LlmClient llm;
 
   Reminders(LlmClient llm) {
