@@ -210,6 +210,7 @@ class ArchitectureTest {
               "integration.spring",
               "integration.langchain4j",
               "integration.micrometer",
+              "integration.springai",
               CLIENT,
               // Properties are read as the variables of the same words.
               "internal.config",

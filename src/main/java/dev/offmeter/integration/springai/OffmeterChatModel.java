@@ -2,6 +2,7 @@
 package dev.offmeter.integration.springai;
 
 import dev.offmeter.ChatEvent;
+import dev.offmeter.ChatRequest;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
 import dev.offmeter.StreamRecovery;
@@ -35,11 +36,11 @@ import reactor.util.context.ContextView;
  * client is its owner's task.
  *
  * <p>From a prompt's options are taken {@code model}, which chooses among the endpoints as {@link
- * dev.offmeter.ChatRequest.Builder#model} does, {@code maxTokens}, {@code temperature}, {@code
- * topP}, {@code stopSequences}, the tools, and the schema of {@code StructuredOutputChatOptions}.
- * What a prompt leaves unset is taken from {@link Builder#options}, then from the client's
- * defaults. {@code topK}, {@code frequencyPenalty} and {@code presencePenalty} are rejected,
- * because not every server takes them.
+ * ChatRequest.Builder#model} does, {@code maxTokens}, {@code temperature}, {@code topP}, {@code
+ * stopSequences}, the tools, and the schema of {@code StructuredOutputChatOptions}. What a prompt
+ * leaves unset is taken from {@link Builder#options}, then from the client's defaults. {@code
+ * topK}, {@code frequencyPenalty} and {@code presencePenalty} are rejected, because not every
+ * server takes them.
  *
  * <p>Tools are run as in Spring AI's own models: in 1.1 by this model, unless the options have
  * {@code internalToolExecutionEnabled} off; in 2.0 by the {@code ToolCallingAdvisor} of the {@code
@@ -76,7 +77,7 @@ public final class OffmeterChatModel implements ChatModel {
 
   private final LlmClient client;
   private final @Nullable ChatOptions options;
-  private final StreamRecovery streamRecovery;
+  private final Consumer<ChatRequest.Builder> customizer;
   private final ToolCallingManager toolCallingManager;
   private final ObservationRegistry observationRegistry;
   private final ChatModelObservationConvention observationConvention;
@@ -89,7 +90,9 @@ public final class OffmeterChatModel implements ChatModel {
   private OffmeterChatModel(Builder builder) {
     client = builder.client;
     options = builder.options;
-    streamRecovery = builder.streamRecovery;
+    StreamRecovery onBrokenStream = builder.onBrokenStream;
+    Consumer<ChatRequest.Builder> recovery = request -> request.onBrokenStream(onBrokenStream);
+    customizer = recovery.andThen(builder.customizer);
     toolCallingManager = builder.toolCallingManager;
     observationRegistry = builder.observationRegistry;
     observationConvention = builder.observationConvention;
@@ -146,7 +149,7 @@ public final class OffmeterChatModel implements ChatModel {
    *
    * <p>Until the first piece is shown, a failure is invisible. After it, the stream ends with an
    * {@link LlmException} that says why and has the text that was shown: Spring AI has no signal to
-   * take a text back, so the stream never starts again ({@link Builder#streamRecovery}).
+   * take a text back, so the stream never starts again ({@link Builder#onBrokenStream}).
    *
    * <p>The last response has no text. It has the tool calls, the finish reason, the usage, and the
    * metadata of {@link #call(Prompt)}. Errors of {@link #call(Prompt)} are signalled, not thrown.
@@ -236,7 +239,7 @@ public final class OffmeterChatModel implements ChatModel {
   }
 
   private PreparedCall prepare(Prompt prompt) {
-    return PreparedCall.of(prompt, defaultOptions(), toolCallingManager, streamRecovery);
+    return PreparedCall.of(prompt, defaultOptions(), toolCallingManager, customizer);
   }
 
   private ChatModelObservationContext.Builder context(PreparedCall call) {
@@ -274,7 +277,8 @@ public final class OffmeterChatModel implements ChatModel {
   public static final class Builder {
     private final LlmClient client;
     private @Nullable ChatOptions options;
-    private StreamRecovery streamRecovery = StreamRecovery.FAIL;
+    private StreamRecovery onBrokenStream = StreamRecovery.FAIL;
+    private Consumer<ChatRequest.Builder> customizer = request -> {};
     private ToolCallingManager toolCallingManager = ToolCallingManager.builder().build();
     private ObservationRegistry observationRegistry = ObservationRegistry.NOOP;
     private ChatModelObservationConvention observationConvention = DEFAULT_CONVENTION;
@@ -302,12 +306,20 @@ public final class OffmeterChatModel implements ChatModel {
      * @throws IllegalArgumentException if it is one that starts again, for which Spring AI has no
      *     signal
      */
-    public Builder streamRecovery(StreamRecovery streamRecovery) {
-      if (streamRecovery.canRestart()) {
-        throw new IllegalArgumentException(
-            "streamRecovery must be FAIL or HOLD, was " + streamRecovery);
-      }
-      this.streamRecovery = streamRecovery;
+    public Builder onBrokenStream(StreamRecovery onBrokenStream) {
+      PreparedCall.checkRecovery(Objects.requireNonNull(onBrokenStream, "onBrokenStream"));
+      this.onBrokenStream = onBrokenStream;
+      return this;
+    }
+
+    /**
+     * Sets what is done last to every request, for what Spring AI has no word for: tags, a
+     * deadline, {@link ChatRequest.Builder#selfHostedOnly}, thinking, checks. It may set another
+     * {@code onBrokenStream}, but not {@link StreamRecovery#RESTART}. Called on the thread of the
+     * call, by many threads at once. Default: nothing is.
+     */
+    public Builder customizer(Consumer<ChatRequest.Builder> customizer) {
+      this.customizer = Objects.requireNonNull(customizer, "customizer");
       return this;
     }
 

@@ -5,6 +5,7 @@ import dev.offmeter.ChatRequest;
 import dev.offmeter.StreamRecovery;
 import dev.offmeter.observe.LlmListener;
 import java.util.List;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.springframework.ai.chat.prompt.ChatOptions;
 import org.springframework.ai.chat.prompt.Prompt;
@@ -25,17 +26,33 @@ record PreparedCall(ChatRequest request, Prompt prompt, @Nullable ToolCallingCha
 
   /** Prepares a prompt; what it leaves unset is taken from the {@code defaults}. */
   static PreparedCall of(
-      Prompt prompt, ChatOptions defaults, ToolCallingManager manager, StreamRecovery recovery) {
+      Prompt prompt,
+      ChatOptions defaults,
+      ToolCallingManager manager,
+      Consumer<ChatRequest.Builder> customizer) {
     ChatOptions own = prompt.getOptions();
-    ChatRequest.Builder request =
-        ChatRequest.builder().onBrokenStream(recovery).tag(LlmListener.ADAPTER_TAG, ADAPTER);
+    ChatRequest.Builder request = ChatRequest.builder().tag(LlmListener.ADAPTER_TAG, ADAPTER);
     Conversation.addTo(request, prompt.getInstructions());
     new CallOptions(own, defaults).applyTo(request);
     ToolCallingChatOptions tools = offer(own, manager, request);
     if (tools == null) {
       tools = offer(defaults, manager, request);
     }
-    return new PreparedCall(request.build(), withOptions(prompt, defaults), tools);
+    customizer.accept(request);
+    ChatRequest built = request.build();
+    checkRecovery(built.onBrokenStream());
+    return new PreparedCall(built, withOptions(prompt, defaults), tools);
+  }
+
+  /**
+   * Checks that a stream does not start again, for which Spring AI has no signal.
+   *
+   * @throws IllegalArgumentException if it may
+   */
+  static void checkRecovery(StreamRecovery recovery) {
+    if (recovery.canRestart()) {
+      throw new IllegalArgumentException("onBrokenStream must be FAIL or HOLD, was " + recovery);
+    }
   }
 
   private static Prompt withOptions(Prompt prompt, ChatOptions defaults) {

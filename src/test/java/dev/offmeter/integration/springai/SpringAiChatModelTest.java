@@ -302,7 +302,7 @@ class SpringAiChatModelTest {
   void aHeldStreamHidesTheNodeThatBreaksOff() {
     nodes.primary().respondWith(breakingOff("Dear", " Ms"));
     OffmeterChatModel model =
-        OffmeterChatModel.builder(nodes.client()).streamRecovery(StreamRecovery.HOLD).build();
+        OffmeterChatModel.builder(nodes.client()).onBrokenStream(StreamRecovery.HOLD).build();
     StepVerifier.create(model.stream(new Prompt("hello")).map(SpringAiChatModelTest::text))
         .expectNext("FALLBACK", "")
         .expectComplete()
@@ -311,10 +311,25 @@ class SpringAiChatModelTest {
 
   @Test
   void aStreamMustNotStartAgain() {
+    String why = "onBrokenStream must be FAIL or HOLD, was RESTART";
     OffmeterChatModel.Builder builder = OffmeterChatModel.builder(nodes.client());
-    assertThatThrownBy(() -> builder.streamRecovery(StreamRecovery.RESTART))
+    assertThatThrownBy(() -> builder.onBrokenStream(StreamRecovery.RESTART))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("streamRecovery must be FAIL or HOLD, was RESTART");
+        .hasMessage(why);
+    OffmeterChatModel model =
+        builder.customizer(request -> request.onBrokenStream(StreamRecovery.RESTART)).build();
+    StepVerifier.create(model.stream(new Prompt("hello"))).expectErrorMessage(why).verify(SOON);
+    assertThat(nodes.primary().openConnections()).isZero();
+  }
+
+  @Test
+  void aCustomizerHasTheLastWord() {
+    OffmeterChatModel model =
+        OffmeterChatModel.builder(nodes.client())
+            .customizer(request -> request.seed(7).temperature(0.25))
+            .build();
+    model.call(asking(ChatOptions.builder().temperature(0.75).build()));
+    assertThat(sent()).contains("\"seed\":7", "\"temperature\":0.25");
   }
 
   @Test
