@@ -31,11 +31,11 @@ module dev.offmeter {
   requires static reactor.core;
   requires static spring.ai.model;
   requires static spring.beans;
-  requires static transitive spring.boot;
-  requires static transitive spring.boot.actuator;
-  requires static transitive spring.boot.actuator.autoconfigure;
-  requires static transitive spring.boot.autoconfigure;
-  requires static transitive spring.boot.health;
+  requires static spring.boot;
+  requires static spring.boot.actuator;
+  requires static spring.boot.actuator.autoconfigure;
+  requires static spring.boot.autoconfigure;
+  requires static spring.boot.health;
   requires static spring.context;
   requires static spring.core;
   requires static transitive java.sql;

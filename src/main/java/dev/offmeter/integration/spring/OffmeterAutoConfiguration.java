@@ -27,6 +27,8 @@ import org.springframework.core.env.Environment;
  */
 @AutoConfiguration
 @EnableConfigurationProperties(OffmeterProperties.class)
+// Were Spring required transitively, no module could be compiled against this one without it.
+@SuppressWarnings("exports")
 public final class OffmeterAutoConfiguration {
   /** Called by Spring. */
   public OffmeterAutoConfiguration() {}

@@ -8,6 +8,7 @@ import org.springframework.boot.autoconfigure.service.connection.ConnectionDetai
  * Compose, a container of a test or the test itself. It replaces the endpoint's {@code url}; all
  * other settings stay. Of several beans for one endpoint the first in order holds.
  */
+@SuppressWarnings("exports")
 public interface OffmeterConnectionDetails extends ConnectionDetails {
   /**
    * Returns the name of the endpoint: its {@code offmeter.endpoints[].name}, or {@code primary} or

@@ -23,6 +23,7 @@ import org.springframework.boot.actuate.endpoint.annotation.WriteOperation;
  * session are left out, because a session's name may be one. Safe for use by many threads.
  */
 @Endpoint(id = "llm")
+@SuppressWarnings("exports")
 public final class OffmeterEndpoint {
   private final LlmClient client;
 

@@ -13,6 +13,7 @@ import org.springframework.context.annotation.Bean;
 @AutoConfiguration(after = OffmeterAutoConfiguration.class)
 @ConditionalOnClass(ConditionalOnAvailableEndpoint.class)
 @ConditionalOnSingleCandidate(LlmClient.class)
+@SuppressWarnings("exports")
 final class OffmeterEndpointAutoConfiguration {
   @Bean
   @ConditionalOnMissingBean

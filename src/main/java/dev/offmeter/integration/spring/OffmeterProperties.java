@@ -15,6 +15,7 @@ import org.springframework.boot.context.properties.ConfigurationProperties;
  * once by Spring Boot; not to be changed afterwards.
  */
 @ConfigurationProperties("offmeter")
+@SuppressWarnings("exports")
 public final class OffmeterProperties {
   /** Longest time of a whole call, with all endpoints, retries and waits. */
   private @Nullable Duration deadline;

@@ -18,6 +18,7 @@ import org.springframework.context.annotation.Bean;
       "org.springframework.boot.actuate.autoconfigure.health.ConditionalOnEnabledHealthIndicator"
     })
 @ConditionalOnSingleCandidate(LlmClient.class)
+@SuppressWarnings("exports")
 final class OffmeterHealthAutoConfiguration {
   @Bean
   @ConditionalOnEnabledHealthIndicator("offmeter")

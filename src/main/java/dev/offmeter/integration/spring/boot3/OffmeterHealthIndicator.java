@@ -12,6 +12,7 @@ import org.springframework.boot.actuate.health.HealthIndicator;
  * {@code OUT_OF_SERVICE} when only a function can, {@code DOWN} when no endpoint can. Nobody is
  * asked. Safe for use by many threads.
  */
+@SuppressWarnings("exports")
 public final class OffmeterHealthIndicator implements HealthIndicator {
   private final LlmClient client;
 

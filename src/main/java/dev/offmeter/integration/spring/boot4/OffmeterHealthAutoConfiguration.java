@@ -18,6 +18,7 @@ import org.springframework.context.annotation.Bean;
       "org.springframework.boot.health.autoconfigure.contributor.ConditionalOnEnabledHealthIndicator"
     })
 @ConditionalOnSingleCandidate(LlmClient.class)
+@SuppressWarnings("exports")
 final class OffmeterHealthAutoConfiguration {
   @Bean
   @ConditionalOnEnabledHealthIndicator("offmeter")
