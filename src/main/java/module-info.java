@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** One LLM call over an ordered list of endpoints. */
+@SuppressWarnings("module") // The test kit is not there when this is compiled.
 module dev.offmeter {
   exports dev.offmeter;
   exports dev.offmeter.guard;
@@ -12,6 +13,12 @@ module dev.offmeter {
   exports dev.offmeter.integration.spring.boot3;
   exports dev.offmeter.integration.spring.boot4;
   exports dev.offmeter.integration.springai;
+  exports dev.offmeter.internal to
+      dev.offmeter.testkit;
+  exports dev.offmeter.internal.http to
+      dev.offmeter.testkit;
+  exports dev.offmeter.internal.time to
+      dev.offmeter.testkit;
   exports dev.offmeter.meter;
   exports dev.offmeter.observe;
 

@@ -104,7 +104,7 @@ public final class LlmClient implements AutoCloseable {
     Price baseline =
         Prices.baseline(settings.baseline, settings.baselinePrice, settings.endpoints, configs);
     BudgetRules.check(settings.budgets, configs);
-    this.time = settings.time == null ? TimeSource.system() : settings.time;
+    this.time = settings.timeSource();
     this.workers =
         settings.workers == null ? DetachedThreads.executor("offmeter-worker") : settings.workers;
     this.transport = new Transport(settings.httpClient, workers, time::nanos);
@@ -918,6 +918,20 @@ public final class LlmClient implements AutoCloseable {
     public Builder httpClient(OkHttpClient httpClient) {
       this.httpClient = Objects.requireNonNull(httpClient, "httpClient");
       return this;
+    }
+
+    /**
+     * Returns the time source: the machine's, unless the test kit has handed over another as a
+     * listener, since applications have no method for it.
+     */
+    private TimeSource timeSource() {
+      return time != null
+          ? time
+          : listeners.stream()
+              .filter(TimeSource.class::isInstance)
+              .map(TimeSource.class::cast)
+              .findFirst()
+              .orElseGet(TimeSource::system);
     }
 
     /** Sets the time source, for tests. */

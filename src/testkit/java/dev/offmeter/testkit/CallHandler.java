@@ -20,7 +20,8 @@ final class CallHandler {
   private final List<Api> apis;
   private final Script script;
   private final String defaultModel;
-  private final RequestLog log = new RequestLog();
+  private final Arrivals<FakeRequest> calls = new Arrivals<>("the server");
+  private final Arrivals<FakeRequest> probes = new Arrivals<>("the server");
   private final ModelMemory memory = new ModelMemory();
   private final Slots slots = new Slots();
 
@@ -45,8 +46,12 @@ final class CallHandler {
     return script;
   }
 
-  RequestLog log() {
-    return log;
+  Arrivals<FakeRequest> calls() {
+    return calls;
+  }
+
+  Arrivals<FakeRequest> probes() {
+    return probes;
   }
 
   Slots slots() {
@@ -73,7 +78,8 @@ final class CallHandler {
     script.goBackTo(other);
     memory.reset();
     slots.one(false);
-    log.clear();
+    calls.clear();
+    probes.clear();
   }
 
   void handle(HttpConnection connection, HttpConnection.Request request) throws IOException {
@@ -84,7 +90,7 @@ final class CallHandler {
       }
     }
     FakeRequest probe = new FakeRequest(connection, request, apis.get(0));
-    log.addProbe(probe);
+    probes.add(probe);
     memory.add(probe.model());
     probe(connection, request);
   }
@@ -94,7 +100,7 @@ final class CallHandler {
     FakeRequest call = new FakeRequest(connection, request, api);
     memory.add(call.model());
     slots.enqueue(call);
-    log.addCall(call);
+    calls.add(call);
     try {
       if (isLoaded(connection, call) && connection.waitUntil(() -> slots.isIn(call))) {
         play(connection, request, call, api);
@@ -203,18 +209,21 @@ final class CallHandler {
   private static void error(
       HttpConnection connection, HttpConnection.Request request, Step step, Api api)
       throws IOException {
-    Duration wait = step.retryAfter();
+    Step.Failure failure = Objects.requireNonNull(step.failure());
+    Duration wait = failure.retryAfter();
     String name = api.retryAfterHeader();
     String[] headers =
         wait == null || name == null
             ? new String[0]
             : new String[] {name + ": " + Math.max(1, wait.toSeconds())};
-    String given = step.body();
+    String given = failure.body();
     String model = api.model(request.path(), JsonText.tree(request.body()));
     String body =
-        given == null ? api.error(step.status(), words(step.status(), model, api), wait) : given;
+        given == null
+            ? api.error(failure.status(), words(failure.status(), model, api), wait)
+            : given;
     boolean json = body.startsWith("{") || body.startsWith("[");
-    connection.respond(step.status(), json ? JSON : "text/plain", body, headers);
+    connection.respond(failure.status(), json ? JSON : "text/plain", body, headers);
   }
 
   private static String words(int status, String model, Api api) {

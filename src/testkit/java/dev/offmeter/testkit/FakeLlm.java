@@ -5,14 +5,9 @@ import dev.offmeter.ChatResponse.ToolCall;
 import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.TimeUnit;
 import java.util.function.BiFunction;
-import java.util.function.UnaryOperator;
-import java.util.stream.Stream;
 
 /**
  * A server of one of the APIs that Offmeter speaks, on a loopback port, which answers and fails as
@@ -49,9 +44,6 @@ import java.util.stream.Stream;
  */
 public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
   private static final String MODEL = "fake-model";
-  private static final List<Piece> DEFAULT_ANSWER =
-      Stream.of("This", " is", " a", " scripted", " answer.").map(Piece::text).toList();
-  private static final Duration PATIENCE = Duration.ofSeconds(10);
 
   private final BiFunction<String, String, Endpoint.Builder> endpoint;
   private final CallHandler handler;
@@ -59,13 +51,9 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
 
   FakeLlm(List<Api> apis, BiFunction<String, String, Endpoint.Builder> endpoint) {
     this.endpoint = endpoint;
-    this.handler = new CallHandler(apis, defaultStep(), MODEL);
+    this.handler = new CallHandler(apis, Step.byDefault(), MODEL);
     this.server = new LoopbackServer(handler::handle);
     handler.onRefusal(server::refuse);
-  }
-
-  private static Step defaultStep() {
-    return Step.answer("answers", DEFAULT_ANSWER);
   }
 
   /** Starts an Ollama, with its native API and its OpenAI-compatible one. */
@@ -112,7 +100,7 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
    * @param text not empty
    */
   public FakeLlm answers(String text) {
-    return answer("answers", List.of(text(Objects.requireNonNull(text, "text"))));
+    return add(Step.answer("answers", Pieces.text(text)));
   }
 
   /**
@@ -121,7 +109,7 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
    * @param pieces at least one; none is empty
    */
   public FakeLlm streams(String... pieces) {
-    return answer("streams", texts(pieces).map(FakeLlm::text).toList());
+    return add(Step.answer("streams", Pieces.texts(pieces)));
   }
 
   /**
@@ -130,45 +118,15 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
    * @param calls at least one
    */
   public FakeLlm callsTools(ToolCall... calls) {
-    Objects.requireNonNull(calls, "calls");
-    if (calls.length == 0) {
-      throw new IllegalArgumentException("calls must have at least one tool call, had none");
-    }
-    List<Piece> pieces = new ArrayList<>();
-    for (ToolCall call : calls) {
-      pieces.add(Piece.toolCall(Objects.requireNonNull(call, "call")));
-    }
-    return answer("callsTools", pieces);
-  }
-
-  private static Stream<String> texts(String... pieces) {
-    Objects.requireNonNull(pieces, "pieces");
-    if (pieces.length == 0) {
-      throw new IllegalArgumentException("pieces must have at least one text, had none");
-    }
-    return Arrays.stream(pieces).map(piece -> Objects.requireNonNull(piece, "piece"));
-  }
-
-  private static Piece text(String text) {
-    return Piece.text(notEmpty(text));
-  }
-
-  private static String notEmpty(String text) {
-    if (text.isEmpty()) {
-      throw new IllegalArgumentException("text must not be empty");
-    }
-    return text;
-  }
-
-  private FakeLlm answer(String name, List<Piece> pieces) {
-    return add(Step.answer(name, pieces));
+    return add(Step.answer("callsTools", Pieces.toolCalls(calls)));
   }
 
   /**
    * Takes the request and sends nothing, until the client gives up. Health checks get no reply
    * either, as from a machine that is frozen; {@link #healthChecksPass} is for a model that hangs
-   * while its server lives. {@link FailureKind#FIRST_TOKEN_TIMEOUT}, or {@link
-   * FailureKind#UNRESPONSIVE} where there is time for a health check.
+   * while its server lives. {@link FailureKind#ATTEMPT_TIMEOUT}, {@link
+   * FailureKind#FIRST_TOKEN_TIMEOUT} if that limit is shorter, or {@link FailureKind#UNRESPONSIVE}
+   * where there is time for a health check.
    */
   public FakeLlm hangs() {
     return add(Step.gone("hangs", Step.Outcome.SILENCE));
@@ -212,7 +170,7 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
    */
   public FakeLlm status(int status) {
     checkStatus(status);
-    return add(Step.error("status", status, null, null));
+    return add(Step.error("status", new Step.Failure(status, null, null, null)));
   }
 
   /**
@@ -223,7 +181,8 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
    */
   public FakeLlm status(int status, String body) {
     checkStatus(status);
-    return add(Step.error("status", status, Objects.requireNonNull(body, "body"), null));
+    Objects.requireNonNull(body, "body");
+    return add(Step.error("status", new Step.Failure(status, body, null, null)));
   }
 
   private static void checkStatus(int status) {
@@ -240,7 +199,7 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
    */
   public FakeLlm rateLimited(Duration wait) {
     checkBetween("wait", wait, Duration.ofSeconds(1));
-    return add(Step.error("rateLimited", 429, null, wait));
+    return add(Step.error("rateLimited", new Step.Failure(429, null, null, wait)));
   }
 
   private static void checkBetween(String field, Duration value, Duration least) {
@@ -272,10 +231,8 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
    * @throws IllegalStateException if that step is no answer
    */
   public FakeLlm thinks(String... pieces) {
-    List<Piece> added = texts(pieces).map(FakeLlm::notEmpty).map(Piece::thinking).toList();
-    return amendAnswer(
-        "thinks",
-        step -> step.withPieces(Stream.concat(added.stream(), step.pieces().stream()).toList()));
+    handler.script().think(pieces);
+    return this;
   }
 
   /**
@@ -291,7 +248,7 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
 
   /**
    * Sends nothing more after some pieces of the last step's answer. Health checks pass. {@link
-   * FailureKind#STALLED}, or {@link FailureKind#FIRST_TOKEN_TIMEOUT} after 0 pieces.
+   * FailureKind#STALLED}, or as {@link #hangs} after 0 pieces.
    *
    * @param pieces from 0 to as many as the answer has, thinking and tool calls included
    * @throws IllegalStateException if that step is no answer
@@ -312,35 +269,7 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
   }
 
   private FakeLlm end(String name, Step.Ending ending, int pieces) {
-    return amendAnswer(
-        name,
-        step -> {
-          if (pieces < 0 || pieces > step.pieces().size()) {
-            throw new IllegalArgumentException(
-                name
-                    + " must be from 0 to the answer's "
-                    + step.pieces().size()
-                    + " pieces, was "
-                    + pieces);
-          }
-          return step.endingIn(ending, pieces);
-        });
-  }
-
-  private FakeLlm amendAnswer(String name, UnaryOperator<Step> change) {
-    return amend(
-        name,
-        step -> {
-          if (step.outcome() != Step.Outcome.ANSWER) {
-            throw new IllegalStateException(
-                name + " must follow an answer, followed " + step.name());
-          }
-          return change.apply(step);
-        });
-  }
-
-  private FakeLlm amend(String name, UnaryOperator<Step> change) {
-    handler.script().amend(name, change);
+    handler.script().end(name, ending, pieces, null);
     return this;
   }
 
@@ -364,18 +293,8 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
   }
 
   private FakeLlm health(String name, boolean passes) {
-    return amend(
-        name,
-        step -> {
-          checkNotRefusing(name, step);
-          return step.withHealth(passes);
-        });
-  }
-
-  private static void checkNotRefusing(String name, Step step) {
-    if (step.outcome() == Step.Outcome.REFUSAL) {
-      throw new IllegalStateException(name + " must not follow refuses()");
-    }
+    handler.script().health(name, passes);
+    return this;
   }
 
   /**
@@ -385,15 +304,8 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
    * @throws IllegalStateException if that step is {@link #refuses}, which no call reaches
    */
   public FakeLlm times(int calls) {
-    if (calls < 1) {
-      throw new IllegalArgumentException("times must be at least 1, was " + calls);
-    }
-    return amend(
-        "times",
-        step -> {
-          checkNotRefusing("times", step);
-          return step.withTimes(calls);
-        });
+    handler.script().times(calls);
+    return this;
   }
 
   /** Lets the next method add a step to the script, instead of beginning a new one. */
@@ -422,6 +334,16 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
     return this;
   }
 
+  /**
+   * Lets {@link #loadsFor} go by this clock instead of the machine's. A load that ends while the
+   * clock is moved is seen some milliseconds later.
+   */
+  public FakeLlm time(ManualClock clock) {
+    Objects.requireNonNull(clock, "clock");
+    handler.time(clock::nanos);
+    return this;
+  }
+
   /** Lets the server serve one call at a time from now on; others wait without a byte, in order. */
   public FakeLlm oneSlot() {
     handler.slots().one(true);
@@ -430,7 +352,7 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
 
   /** Goes back to what a new server does, with the fixed answer, and forgets what was asked. */
   public FakeLlm reset() {
-    handler.reset(new Script(defaultStep()));
+    handler.reset(new Script(Step.byDefault()));
     onScriptChanged();
     return this;
   }
@@ -451,7 +373,7 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
 
   /** Returns the calls in the order of their arrival, without health checks and other questions. */
   public List<FakeRequest> requests() {
-    return handler.log().calls();
+    return handler.calls().all();
   }
 
   /** Returns how many calls have arrived. */
@@ -461,22 +383,19 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
 
   /** Returns the health checks, loads and questions about the server and its models, in order. */
   public List<FakeRequest> probes() {
-    return handler.log().probes();
+    return handler.probes().all();
   }
 
   /**
    * Waits until this many calls have arrived.
    *
    * @return the last of them
-   * @throws IllegalArgumentException if {@code calls} is less than 1
+   * @throws IllegalArgumentException if {@code requests} is less than 1
    * @throws AssertionError if they have not arrived within 10 s
    * @throws InterruptedException if the thread is interrupted
    */
-  public FakeRequest awaitRequest(int calls) throws InterruptedException {
-    if (calls < 1) {
-      throw new IllegalArgumentException("calls must be at least 1, was " + calls);
-    }
-    return handler.log().await(calls, PATIENCE.toNanos(), TimeUnit.NANOSECONDS);
+  public FakeRequest awaitRequest(int requests) throws InterruptedException {
+    return handler.calls().await(requests);
   }
 
   /** Closes the port and every connection. The port may be another process's afterwards. */

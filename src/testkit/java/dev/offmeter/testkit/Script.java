@@ -4,6 +4,8 @@ package dev.offmeter.testkit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Holds the steps of a server and which of them the next call gets. The last one is for all calls
@@ -63,6 +65,62 @@ final class Script {
     repeating = false;
     position = 0;
     served = 0;
+  }
+
+  void answer(String name, List<Piece> pieces) {
+    add(Step.answer(name, pieces));
+  }
+
+  /** Adds thinking before the answer of the last step. */
+  void think(String... texts) {
+    List<Piece> added = Pieces.thinking(texts);
+    amendAnswer(
+        "thinks",
+        step -> step.withPieces(Stream.concat(added.stream(), step.pieces().stream()).toList()));
+  }
+
+  /** Ends the answer of the last step otherwise, after some of its pieces. */
+  void end(String name, Step.Ending ending, int pieces, Step.@Nullable Failure failure) {
+    amendAnswer(
+        name,
+        step -> {
+          int most = step.pieces().size();
+          if (pieces < 0 || pieces > most) {
+            throw new IllegalArgumentException(
+                name + " must be from 0 to the answer's " + most + " pieces, was " + pieces);
+          }
+          return step.endingIn(ending, pieces, failure);
+        });
+  }
+
+  private void amendAnswer(String name, UnaryOperator<Step> change) {
+    amend(
+        name,
+        step -> {
+          if (step.outcome() != Step.Outcome.ANSWER) {
+            throw new IllegalStateException(
+                name + " must follow an answer, followed " + step.name());
+          }
+          return change.apply(step);
+        });
+  }
+
+  void times(int calls) {
+    if (calls < 1) {
+      throw new IllegalArgumentException("times must be at least 1, was " + calls);
+    }
+    amend("times", step -> reachable("times", step).withTimes(calls));
+  }
+
+  void health(String name, boolean passes) {
+    amend(name, step -> reachable(name, step).withHealth(passes));
+  }
+
+  private static Step reachable(String name, Step step) {
+    if (step.outcome() == Step.Outcome.REFUSAL) {
+      throw new IllegalStateException(name + " must not follow refuses()");
+    }
+    return step;
   }
 
   synchronized void append() {

@@ -107,4 +107,17 @@ public record EndpointConfig(
   public boolean isLastResort() {
     return isLocal() && !answerWhileModelLoads;
   }
+
+  /**
+   * Returns the exchanges that the test kit puts in the place of connections; null for any other
+   * endpoint. The kit hands them over as the supplier of a header, since no builder takes them.
+   */
+  Transport.@Nullable ExchangeFactory scriptedExchanges() {
+    for (Header header : headers) {
+      if (header.supplier() instanceof Transport.ExchangeFactory scripted) {
+        return scripted;
+      }
+    }
+    return null;
+  }
 }

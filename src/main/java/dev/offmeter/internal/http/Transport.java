@@ -145,6 +145,10 @@ public final class Transport implements AutoCloseable {
       Function<ChatRequest, String> function = Objects.requireNonNull(config.function());
       return (request, listener) -> new FunctionExchange(function, request, listener, workers);
     }
+    ExchangeFactory scripted = config.scriptedExchanges();
+    if (scripted != null) {
+      return scripted;
+    }
     OkHttpClient.Builder here =
         shared().client(config.origin()).newBuilder().connectTimeout(config.timeouts().connect());
     if (config.onThisMachine()) {
