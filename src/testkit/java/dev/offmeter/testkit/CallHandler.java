@@ -99,6 +99,8 @@ final class CallHandler {
       throws IOException {
     FakeRequest call = new FakeRequest(connection, request, api);
     memory.add(call.model());
+    // Before a test hears of the call: the clock that it then moves is that of the load.
+    boolean unused = memory.isReadyFor(call);
     slots.enqueue(call);
     calls.add(call);
     try {

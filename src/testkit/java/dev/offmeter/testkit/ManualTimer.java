@@ -135,7 +135,7 @@ final class ManualTimer extends AbstractExecutorService implements ScheduledExec
 
   @Override
   public void execute(Runnable work) {
-    schedule(work, 0, TimeUnit.NANOSECONDS);
+    ScheduledFuture<?> unused = schedule(work, 0, TimeUnit.NANOSECONDS);
   }
 
   @Override

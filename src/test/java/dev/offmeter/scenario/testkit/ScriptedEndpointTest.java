@@ -23,6 +23,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -72,9 +73,10 @@ class ScriptedEndpointTest {
 
     clock.advance(Duration.ofSeconds(15));
 
-    assertThat(draft.join().text()).isEqualTo("FALLBACK");
-    assertThat(draft.join().attempts().get(0).failure()).contains(FailureKind.ATTEMPT_TIMEOUT);
-    assertThat(draft.join().elapsed()).isEqualTo(Duration.ofSeconds(15));
+    assertThat(draft.get(20, TimeUnit.SECONDS).text()).isEqualTo("FALLBACK");
+    assertThat(draft.get(20, TimeUnit.SECONDS).attempts().get(0).failure())
+        .contains(FailureKind.ATTEMPT_TIMEOUT);
+    assertThat(draft.get(20, TimeUnit.SECONDS).elapsed()).isEqualTo(Duration.ofSeconds(15));
   }
 
   @Test
@@ -96,7 +98,8 @@ class ScriptedEndpointTest {
     node.awaitRequest(1);
     clock.advance(Duration.ofSeconds(10));
 
-    assertThat(draft.join().attempts().get(0).failure()).contains(FailureKind.STALLED);
+    assertThat(draft.get(20, TimeUnit.SECONDS).attempts().get(0).failure())
+        .contains(FailureKind.STALLED);
   }
 
   @Test
