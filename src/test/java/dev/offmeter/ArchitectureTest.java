@@ -224,6 +224,10 @@ class ArchitectureTest {
           .withImportOption(new ImportOption.DoNotIncludeTests())
           .importPackages(ROOT);
 
+  /** The test kit, whose classes the tests have among their own. */
+  private static final JavaClasses TEST_KIT =
+      new ClassFileImporter().importPackages("dev.offmeter.testkit");
+
   @SafeVarargs
   private static Map<String, Set<String>> layers(List<String>... layers) {
     Map<String, Set<String>> known = new LinkedHashMap<>();
@@ -379,6 +383,54 @@ class ArchitectureTest {
             "io.github.resilience4j.bulkhead.BulkheadRegistry",
             "io.github.resilience4j.circuitbreaker.CircuitBreakerRegistry",
             "io.github.resilience4j.timelimiter.TimeLimiterRegistry");
+  }
+
+  @Test
+  void theTestKitKnowsThePublicApiAndWhatItIsGivenToHandOver() {
+    Set<String> known = new TreeSet<>();
+    TEST_KIT.stream()
+        .flatMap(type -> type.getDirectDependenciesFromSelf().stream())
+        .map(arrow -> arrow.getTargetClass().getBaseComponentType())
+        .filter(type -> !type.isPrimitive() && !type.getPackageName().startsWith("java."))
+        .filter(type -> !type.getPackageName().equals("dev.offmeter.testkit"))
+        .forEach(type -> known.add(type.getPackageName()));
+    assertThat(known)
+        .containsExactly(
+            "com.fasterxml.jackson.databind",
+            "com.fasterxml.jackson.databind.node",
+            ROOT,
+            "dev.offmeter.internal",
+            "dev.offmeter.internal.http",
+            "dev.offmeter.internal.time",
+            "dev.offmeter.observe",
+            "org.jspecify.annotations",
+            "org.junit.jupiter.api.extension");
+  }
+
+  @Test
+  void theTestKitNamesNothingInternalToItsUsers() {
+    List<String> leaks = new ArrayList<>();
+    PublicApi.types(TEST_KIT)
+        .forEach(
+            type ->
+                PublicApi.signatures(type)
+                    .forEach(
+                        (signature, named) ->
+                            named.stream()
+                                .filter(ArchitectureTest::isLeak)
+                                .forEach(leak -> leaks.add(signature + ": " + leak.getName()))));
+    assertThat(leaks).isEmpty();
+  }
+
+  @Test
+  void onlyTheExtensionOfTheTestKitKnowsJUnit() {
+    noClasses()
+        .that()
+        .doNotHaveSimpleName("JUnitFakeLlm")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("org.junit..")
+        .check(TEST_KIT);
   }
 
   @Test

@@ -4,6 +4,10 @@ package dev.offmeter;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
 
+import dev.offmeter.testkit.FakeLlm;
+import dev.offmeter.testkit.FakeRequest;
+import dev.offmeter.testkit.ManualClock;
+import dev.offmeter.testkit.ScriptedEndpoint;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.Executable;
 import java.lang.reflect.InvocationTargetException;
@@ -16,50 +20,58 @@ import java.util.Map;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
-/** Every parameter of every public method of the root package rejects null, by name. */
+/**
+ * Every parameter of every public method of the root package and of the test kit rejects null, by
+ * name.
+ */
 class NullSweepTest {
   private static final LlmClient CLIENT =
       LlmClient.builder().endpoint(Endpoint.local("l", request -> "x").build()).build();
 
+  @RegisterExtension private static final FakeLlm SERVER = FakeLlm.ollama();
+
   /** Something to call the methods of each type on, made anew for each call. */
   private static final Map<Class<?>, Supplier<Object>> INSTANCES =
-      Map.of(
-          LlmClient.class, () -> CLIENT,
-          LlmClient.Builder.class, LlmClient::builder,
-          Endpoint.class, () -> Endpoint.local("l", request -> "x").build(),
-          Endpoint.Builder.class, () -> Endpoint.ollama("o", "https://host").model("m"),
-          Endpoint.FunctionBuilder.class, () -> Endpoint.local("l", request -> "x"),
-          ChatRequest.class, () -> ChatRequest.builder().user("u").build(),
-          ChatRequest.Builder.class, ChatRequest::builder,
-          ChatResponse.Builder.class, ChatResponse::builder,
-          Attempt.Builder.class, () -> Attempt.builder("e"),
-          Message.class, () -> Message.user("u"));
+      Map.ofEntries(
+          Map.entry(LlmClient.class, () -> CLIENT),
+          Map.entry(LlmClient.Builder.class, LlmClient::builder),
+          Map.entry(Endpoint.class, () -> Endpoint.local("l", request -> "x").build()),
+          Map.entry(Endpoint.Builder.class, () -> Endpoint.ollama("o", "https://host").model("m")),
+          Map.entry(Endpoint.FunctionBuilder.class, () -> Endpoint.local("l", request -> "x")),
+          Map.entry(ChatRequest.class, () -> ChatRequest.builder().user("u").build()),
+          Map.entry(ChatRequest.Builder.class, ChatRequest::builder),
+          Map.entry(ChatResponse.Builder.class, ChatResponse::builder),
+          Map.entry(Attempt.Builder.class, () -> Attempt.builder("e")),
+          Map.entry(Message.class, () -> Message.user("u")),
+          Map.entry(FakeLlm.class, () -> SERVER),
+          Map.entry(FakeRequest.class, () -> SERVER.requests().get(0)),
+          Map.entry(ScriptedEndpoint.class, () -> ScriptedEndpoint.named("s")),
+          Map.entry(ManualClock.class, ManualClock::new));
 
   private static final Map<Class<?>, Object> VALUES =
-      Map.of(
-          byte[].class,
-          new byte[0],
-          Image[].class,
-          new Image[0],
-          String.class,
-          "x",
-          Role.class,
-          Role.USER,
-          Duration.class,
-          Duration.ofSeconds(1),
-          Function.class,
-          (Function<Object, String>) request -> "x",
-          Supplier.class,
-          (Supplier<String>) () -> "x",
-          Object.class,
-          1,
-          List.class,
-          List.of(),
-          FailureKind.class,
-          FailureKind.STALLED);
+      Map.ofEntries(
+          Map.entry(byte[].class, new byte[0]),
+          Map.entry(Image[].class, new Image[0]),
+          Map.entry(String.class, "x"),
+          Map.entry(Role.class, Role.USER),
+          Map.entry(Duration.class, Duration.ofSeconds(1)),
+          Map.entry(Function.class, (Function<Object, String>) request -> "x"),
+          Map.entry(Supplier.class, (Supplier<String>) () -> "x"),
+          Map.entry(Object.class, 1),
+          Map.entry(List.class, List.of()),
+          Map.entry(FailureKind.class, FailureKind.STALLED));
+
+  @BeforeAll
+  static void askOnce() {
+    try (LlmClient client = LlmClient.builder().endpoint(SERVER.endpoint("node").build()).build()) {
+      client.chat("Say x.");
+    }
+  }
 
   @TestFactory
   Stream<DynamicTest> rejectsNull() {
@@ -78,7 +90,11 @@ class NullSweepTest {
             Message.class,
             Image.class,
             LlmException.class,
-            AllEndpointsFailedException.class);
+            AllEndpointsFailedException.class,
+            FakeLlm.class,
+            FakeRequest.class,
+            ScriptedEndpoint.class,
+            ManualClock.class);
     types.forEach(
         type -> {
           Stream.concat(Stream.of(type.getDeclaredMethods()), Stream.of(type.getConstructors()))

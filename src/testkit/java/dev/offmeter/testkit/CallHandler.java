@@ -70,6 +70,14 @@ final class CallHandler {
     memory.loadsFor(load);
   }
 
+  int loadsBegun() {
+    return memory.loadsBegun();
+  }
+
+  void addModel(String name) {
+    memory.add(name);
+  }
+
   void time(LongSupplier nanos) {
     memory.time(nanos);
   }

@@ -180,8 +180,8 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
    * @param body sent as JSON if it begins with a brace or a bracket, as plain text otherwise
    */
   public FakeLlm status(int status, String body) {
-    checkStatus(status);
     Objects.requireNonNull(body, "body");
+    checkStatus(status);
     return add(Step.error("status", new Step.Failure(status, body, null, null)));
   }
 
@@ -335,6 +335,17 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
   }
 
   /**
+   * Adds models to those that the server lists, which are that of {@link #endpoint} and any that
+   * was asked for: the list is asked for first, and a model that is not in it counts as not loaded.
+   *
+   * @param models at least one, as the endpoints name them
+   */
+  public FakeLlm hasModels(String... models) {
+    Pieces.texts(models).forEach(model -> handler.addModel(model.text()));
+    return this;
+  }
+
+  /**
    * Lets {@link #loadsFor} go by this clock instead of the machine's. A load that ends while the
    * clock is moved is seen some milliseconds later.
    */
@@ -384,6 +395,11 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
   /** Returns the health checks, loads and questions about the server and its models, in order. */
   public List<FakeRequest> probes() {
     return handler.probes().all();
+  }
+
+  /** Returns how often a load was begun, whether it was completed or given up. */
+  public int loadsBegun() {
+    return handler.loadsBegun();
   }
 
   /**

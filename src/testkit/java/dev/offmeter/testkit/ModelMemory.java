@@ -18,6 +18,7 @@ final class ModelMemory {
   private boolean loaded = true;
   private @Nullable Object loader;
   private long begun;
+  private int loadsBegun;
 
   void add(String model) {
     if (!model.isEmpty()) {
@@ -47,6 +48,11 @@ final class ModelMemory {
     load = null;
     loaded = true;
     loader = null;
+    loadsBegun = 0;
+  }
+
+  synchronized int loadsBegun() {
+    return loadsBegun;
   }
 
   synchronized void unload() {
@@ -62,6 +68,7 @@ final class ModelMemory {
     if (loader == null) {
       loader = request;
       begun = nanos.getAsLong();
+      loadsBegun++;
     }
     if (loader == request && nanos.getAsLong() - begun >= time.toNanos()) {
       loaded = true;

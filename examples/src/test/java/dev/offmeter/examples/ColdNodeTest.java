@@ -4,6 +4,7 @@ package dev.offmeter.examples;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.offmeter.testkit.FakeLlm;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -49,7 +50,9 @@ final class ColdNodeTest {
   })
   void everyDraftIsTheModels(String load, String option, int loadSeconds, int limitSeconds)
       throws Exception {
-    try (ColdOllama ollama = new ColdOllama(Duration.ofSeconds(loadSeconds))) {
+    try (FakeLlm ollama = FakeLlm.ollama()) {
+      ollama.answers("Dear Zoë, please pay.").loadsFor(Duration.ofSeconds(loadSeconds));
+
       int status = run(environment(ollama, limitSeconds), option);
 
       assertThat(status).isEqualTo(PaymentFollowUps.ALL_DRAFTED);
@@ -58,7 +61,7 @@ final class ColdNodeTest {
     }
   }
 
-  private static Map<String, String> environment(ColdOllama ollama, int limitSeconds) {
+  private static Map<String, String> environment(FakeLlm ollama, int limitSeconds) {
     String prefix = "OFFMETER_ENDPOINTS_0_";
     return Map.of(
         prefix + "NAME",

@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.US_ASCII;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.offmeter.testkit.FakeLlm;
 import jakarta.mail.MessagingException;
 import jakarta.mail.Session;
 import jakarta.mail.internet.InternetAddress;
@@ -27,6 +28,7 @@ import mockwebserver3.MockResponse;
 import mockwebserver3.MockWebServer;
 import mockwebserver3.junit5.StartStop;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -41,6 +43,7 @@ final class PaymentFollowUpsTest {
   private static final String URS =
       "2026/8,Urs Ammann,urs@example.com,Layout,3400.00,CHF,2026-07-31,3";
 
+  @RegisterExtension private final FakeLlm node = FakeLlm.ollama();
   @StartStop private final MockWebServer ollama = new MockWebServer();
 
   @TempDir private Path home;
@@ -80,10 +83,9 @@ final class PaymentFollowUpsTest {
 
   @Test
   void templateTakesOverWhenOllamaFailsHalfway() throws Exception {
-    ollama.enqueue(answer("Dear Zoë", "stop", 30));
-    ollama.enqueue(new MockResponse.Builder().code(500).build());
+    node.answers("Dear Zoë").then().status(500);
 
-    int status = run(primary(), csv(ZOE, URS));
+    int status = run(primary(node.url()), csv(ZOE, URS));
 
     assertThat(status).isEqualTo(PaymentFollowUps.ALL_DRAFTED);
     assertThat(shown(out)).contains("2 drafts: 1 by primary (qwen3:8b), 1 by template");
@@ -235,49 +237,25 @@ final class PaymentFollowUpsTest {
   @ParameterizedTest
   @ValueSource(strings = {"openai", "llama-server", "gemini", "anthropic"})
   void anyServerDraftsWithoutAChangeToTheProgram(String type) throws Exception {
-    ollama.enqueue(answerOf(type));
-    Map<String, String> environment = new HashMap<>(primary());
-    environment.put("OFFMETER_ENDPOINTS_0_TYPE", type);
-    environment.put("OFFMETER_ENDPOINTS_0_MODEL", "a-model");
+    try (FakeLlm server = serverOf(type)) {
+      server.answers("Dear Zoë, please pay.");
+      Map<String, String> environment = new HashMap<>(primary(server.url()));
+      environment.put("OFFMETER_ENDPOINTS_0_TYPE", type);
+      environment.put("OFFMETER_ENDPOINTS_0_MODEL", "a-model");
 
-    assertThat(run(environment, csv(ZOE))).isEqualTo(PaymentFollowUps.ALL_DRAFTED);
+      assertThat(run(environment, csv(ZOE))).isEqualTo(PaymentFollowUps.ALL_DRAFTED);
+    }
     assertThat(draft("invoice-2026_7.eml").getHeader("X-Drafted-By"))
         .containsExactly("primary (a-model)");
     assertThat(text(draft("invoice-2026_7.eml"))).isEqualTo("Dear Zoë, please pay.\r\n");
   }
 
-  private static MockResponse answerOf(String type) {
-    String text = "Dear Zoë, please pay.";
-    String body =
-        switch (type) {
-          case "gemini" ->
-              """
-              data: {"candidates":[{"content":{"parts":[{"text":"%s"}]},"finishReason":"STOP"}]}
-
-              """;
-          case "anthropic" ->
-              """
-              data: {"type":"message_start","message":{}}
-
-              data: {"type":"content_block_delta","delta":{"type":"text_delta","text":"%s"}}
-
-              data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}
-
-              data: {"type":"message_stop"}
-
-              """;
-          default ->
-              """
-              data: {"choices":[{"delta":{"content":"%s"},"finish_reason":"stop"}]}
-
-              data: [DONE]
-
-              """;
-        };
-    return new MockResponse.Builder()
-        .setHeader("Content-Type", "text/event-stream")
-        .body(body.formatted(text))
-        .build();
+  private static FakeLlm serverOf(String type) {
+    return switch (type) {
+      case "gemini" -> FakeLlm.gemini();
+      case "anthropic" -> FakeLlm.anthropic();
+      default -> FakeLlm.openAi();
+    };
   }
 
   private int run(Map<String, String> environment, Path csv) {
@@ -298,8 +276,11 @@ final class PaymentFollowUpsTest {
 
   /** Returns settings with long limits: on a busy machine a first connection can take seconds. */
   private Map<String, String> primary() {
+    return primary(ollama.url("/").toString());
+  }
+
+  private static Map<String, String> primary(String url) {
     String one = "OFFMETER_ENDPOINTS_0_";
-    String url = ollama.url("/").toString();
     return Map.of(
         one + "NAME", "primary", one + "URL", url, one + "CONNECT", "60s", one + "TIMEOUT", "60s");
   }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
+import dev.offmeter.testkit.FakeLlm;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -70,9 +71,9 @@ final class WatchTest {
 
   @Test
   void oneThatAnswersShowsHowLongItTook() throws Exception {
-    ollama.setDispatcher(new Ollama(true));
-
-    run(endpoint(), "--watch");
+    try (FakeLlm node = FakeLlm.ollama().hasModels("qwen3:8b")) {
+      run(endpoint(node.url()), "--watch");
+    }
 
     assertThat(out.text())
         .containsPattern(
@@ -82,9 +83,9 @@ final class WatchTest {
 
   @Test
   void modelIsWarmedUpBeforeTheFirstDraftAndThatIsSeen() throws Exception {
-    ollama.setDispatcher(new Ollama(false));
+    ollama.setDispatcher(new ColdOllama());
 
-    run(endpoint(), "--watch");
+    run(endpoint(ollama.url("/").toString()), "--watch");
 
     assertThat(out.text()).containsPattern("node      WARMING .*\n  MODEL_COLD: ");
   }
@@ -137,11 +138,11 @@ final class WatchTest {
   }
 
   /** Returns settings with long limits: on a busy machine a first connection can take seconds. */
-  private Map<String, String> endpoint() {
+  private static Map<String, String> endpoint(String url) {
     Map<String, String> environment = new HashMap<>();
     String prefix = "OFFMETER_ENDPOINTS_0_";
     environment.put(prefix + "NAME", "node");
-    environment.put(prefix + "URL", ollama.url("/").toString());
+    environment.put(prefix + "URL", url);
     List.of("CONNECT", "TIMEOUT", "STALL").forEach(at -> environment.put(prefix + at, "60s"));
     return environment;
   }
@@ -154,19 +155,12 @@ final class WatchTest {
   }
 
   /** Loads its model no sooner than the loading is on show. */
-  private final class Ollama extends Dispatcher {
-    private final boolean loaded;
-
-    Ollama(boolean loaded) {
-      this.loaded = loaded;
-    }
-
+  private final class ColdOllama extends Dispatcher {
     @Override
     public MockResponse dispatch(RecordedRequest request) {
       return switch (request.getUrl().encodedPath()) {
         case "/api/version" -> reply("{\"version\":\"0.32.0\"}");
-        case "/api/ps" ->
-            reply("{\"models\":[%s]}".formatted(loaded ? "{\"name\":\"qwen3:8b\"}" : ""));
+        case "/api/ps" -> reply("{\"models\":[]}");
         case "/api/generate" -> whenLoaded("{\"done\":true}");
         default -> whenLoaded(Typist.line("Dear Zoë, please pay.") + Typist.LAST);
       };
@@ -174,9 +168,7 @@ final class WatchTest {
 
     private MockResponse whenLoaded(String body) {
       try {
-        if (!loaded) {
-          out.await("WARMING");
-        }
+        out.await("WARMING");
         return reply(body);
       } catch (IOException e) {
         return new MockResponse.Builder().code(500).build();
