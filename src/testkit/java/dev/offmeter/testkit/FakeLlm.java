@@ -48,6 +48,7 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
   private final BiFunction<String, String, Endpoint.Builder> endpoint;
   private final CallHandler handler;
   private final LoopbackServer server;
+  private volatile boolean closed;
 
   FakeLlm(List<Api> apis, BiFunction<String, String, Endpoint.Builder> endpoint) {
     this.endpoint = endpoint;
@@ -217,6 +218,9 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
   }
 
   private void onScriptChanged() {
+    if (closed) {
+      return;
+    }
     if (handler.isRefusing()) {
       server.refuse();
     } else {
@@ -379,6 +383,7 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
   }
 
   void open() {
+    closed = false;
     onScriptChanged();
   }
 
@@ -417,6 +422,7 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
   /** Closes the port and every connection. The port may be another process's afterwards. */
   @Override
   public void close() {
+    closed = true;
     server.close();
   }
 

@@ -236,7 +236,8 @@ public final class ScriptedEndpoint {
   }
 
   /**
-   * Waits until the endpoint has been asked this often.
+   * Waits until the endpoint has been asked this often. A request with {@link #stallsAfter} counts
+   * once the reader has the pieces before it, so that the time may be moved then.
    *
    * @return the last of these requests
    * @throws IllegalArgumentException if {@code requests} is less than 1

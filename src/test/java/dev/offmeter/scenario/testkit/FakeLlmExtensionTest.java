@@ -98,6 +98,8 @@ class FakeLlmExtensionTest {
     ((AfterEachCallback) node).afterEach(null);
 
     assertThat(isListening(node)).isFalse();
+    node.answers("too late");
+    assertThat(isListening(node)).isFalse();
   }
 
   @Test
