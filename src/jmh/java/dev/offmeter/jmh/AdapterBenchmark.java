@@ -25,7 +25,7 @@ import org.openjdk.jmh.annotations.TearDown;
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 @State(Scope.Benchmark)
 public class AdapterBenchmark {
-  @Param({"client", "langchain4j"})
+  @Param({"client", "langchain4j", "spring-ai"})
   public String adapter;
 
   private LlmClient llm;
@@ -47,6 +47,7 @@ public class AdapterBenchmark {
     return switch (adapter) {
       case "client" -> prompt -> llm.chat(ChatRequest.builder().user(prompt).build()).text();
       case "langchain4j" -> new OffmeterChatModel(llm)::chat;
+      case "spring-ai" -> new dev.offmeter.integration.springai.OffmeterChatModel(llm)::call;
       default -> throw new IllegalArgumentException(adapter);
     };
   }
