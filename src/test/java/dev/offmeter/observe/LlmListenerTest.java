@@ -29,11 +29,14 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Flow;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
+import okhttp3.OkHttpClient;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -138,6 +141,83 @@ class LlmListenerTest {
 
     assertThat(client.chat("a reminder").text()).isEqualTo("PRIMARY");
     assertThat(events).hasSize(4);
+  }
+
+  @Test
+  void aClientNotifiesTheListenerThatIsMadeForIt() {
+    client(
+            new LlmListener() {
+              @Override
+              public LlmListener forClient() {
+                return new Recorder();
+              }
+            })
+        .chat("a reminder");
+
+    assertThat(events).hasSize(4).endsWith("1 answered primary");
+  }
+
+  @Test
+  void aListenerThatThrowsWhenItIsMadeOrGivesAContextHarmsNobody() {
+    LlmListener broken =
+        new LlmListener() {
+          @Override
+          public LlmListener forClient() {
+            throw new IllegalStateException("broken");
+          }
+
+          @Override
+          public UnaryOperator<Runnable> captureContext() {
+            return task ->
+                () -> {
+                  throw new IllegalStateException("broken");
+                };
+          }
+
+          @Override
+          public Scope openScope(long call, String endpoint) {
+            return () -> {
+              throw new IllegalStateException("broken");
+            };
+          }
+
+          @Override
+          public void onCallAnswered(long call, ChatResponse response) {
+            events.add("notified all the same");
+          }
+        };
+
+    assertThat(client(broken).chatAsync("a reminder").join().text()).isEqualTo("PRIMARY");
+    assertThat(events).containsExactly("notified all the same");
+  }
+
+  @Test
+  void aScopeIsOpenWhileARequestIsSentAndIsClosedOnItsThread() {
+    Map<Thread, String> open = new ConcurrentHashMap<>();
+    OkHttpClient http =
+        new OkHttpClient.Builder()
+            .addInterceptor(
+                chain -> {
+                  events.add("sent in " + open.get(Thread.currentThread()));
+                  return chain.proceed(chain.request());
+                })
+            .build();
+    LlmListener scopes =
+        new LlmListener() {
+          @Override
+          public Scope openScope(long call, String endpoint) {
+            open.put(Thread.currentThread(), call + " " + endpoint);
+            return () -> events.add("closed " + open.remove(Thread.currentThread()));
+          }
+        };
+    primary.respondWith(OllamaReplies.status(401, "", ""));
+
+    loopback.client(nodes.builder().httpClient(http).listener(scopes)).chat("a reminder");
+
+    assertThat(events)
+        .containsExactly(
+            "sent in 1 primary", "closed 1 primary", "sent in 1 fallback", "closed 1 fallback");
+    assertThat(open).isEmpty();
   }
 
   /** A client whose primary is as silent as one that is long in loading its model. */
