@@ -2,6 +2,7 @@
 package dev.offmeter.observe;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
+import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
@@ -187,7 +188,8 @@ class LlmListenerTest {
           }
         };
 
-    assertThat(client(broken).chatAsync("a reminder").join().text()).isEqualTo("PRIMARY");
+    assertThat(client(broken).chatAsync("a reminder").orTimeout(9, SECONDS).join().text())
+        .isEqualTo("PRIMARY");
     assertThat(events).containsExactly("notified all the same");
   }
 
