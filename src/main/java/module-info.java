@@ -11,7 +11,6 @@ module dev.offmeter {
   exports dev.offmeter.integration.redis;
   exports dev.offmeter.integration.spring;
   exports dev.offmeter.integration.spring.boot3;
-  exports dev.offmeter.integration.spring.boot4;
   exports dev.offmeter.integration.springai;
   exports dev.offmeter.internal to
       dev.offmeter.testkit;

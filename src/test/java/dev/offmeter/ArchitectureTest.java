@@ -43,17 +43,15 @@ class ArchitectureTest {
           "langchain4j", Set.of("dev.langchain4j."),
           "springai", Set.of("org.springframework.ai.", "io.micrometer.", "reactor."),
           "spring", Set.of("org.springframework.", "okhttp3."),
-          "spring.boot3", Set.of("org.springframework."),
-          "spring.boot4", Set.of("org.springframework."));
+          "spring.boot3", Set.of("org.springframework."));
 
   /** The number of public types in each package for a framework. */
   private static final Map<String, Integer> PUBLIC_TYPES_OF_FRAMEWORKS =
       Map.of(
           INTEGRATION + "langchain4j", 3,
           INTEGRATION + "micrometer", 4,
-          INTEGRATION + "spring", 6,
+          INTEGRATION + "spring", 7,
           INTEGRATION + "spring.boot3", 1,
-          INTEGRATION + "spring.boot4", 1,
           INTEGRATION + "springai", 1);
 
   private static final String VOCABULARY = "the vocabulary";
@@ -216,8 +214,7 @@ class ArchitectureTest {
               "internal.config",
               "observe",
               VOCABULARY),
-          List.of("integration.spring.boot3", "integration.spring", CLIENT),
-          List.of("integration.spring.boot4", "integration.spring", CLIENT));
+          List.of("integration.spring.boot3", "integration.spring", CLIENT));
 
   private static final JavaClasses MAIN =
       new ClassFileImporter()

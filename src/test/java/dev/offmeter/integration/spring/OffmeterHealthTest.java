@@ -122,7 +122,7 @@ class OffmeterHealthTest {
   private static final Class<?> BOOT_3 =
       type("dev.offmeter.integration.spring.boot3.OffmeterHealthAutoConfiguration");
   private static final Class<?> BOOT_4 =
-      type("dev.offmeter.integration.spring.boot4.OffmeterHealthAutoConfiguration");
+      type("dev.offmeter.integration.spring.OffmeterHealthAutoConfiguration");
 
   private static Class<?> type(String name) {
     try {
@@ -153,7 +153,7 @@ class OffmeterHealthTest {
             context -> {
               org.springframework.boot.health.contributor.Health health =
                   context
-                      .getBean(dev.offmeter.integration.spring.boot4.OffmeterHealthIndicator.class)
+                      .getBean(dev.offmeter.integration.spring.OffmeterHealthIndicator.class)
                       .health();
               assertThat(health.getStatus().getCode()).isEqualTo("UP");
               assertThat(health.getDetails()).containsOnlyKeys("primary");

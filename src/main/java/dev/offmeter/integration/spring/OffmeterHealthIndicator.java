@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.offmeter.integration.spring.boot4;
+package dev.offmeter.integration.spring;
 
 import dev.offmeter.LlmClient;
-import dev.offmeter.integration.spring.OffmeterHealth;
 import java.util.Objects;
 import org.springframework.boot.health.contributor.Health;
 import org.springframework.boot.health.contributor.HealthIndicator;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.offmeter.integration.spring.boot4;
+package dev.offmeter.integration.spring;
 
 import dev.offmeter.LlmClient;
-import dev.offmeter.integration.spring.OffmeterAutoConfiguration;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;

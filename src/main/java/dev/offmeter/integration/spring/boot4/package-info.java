@@ -1,4 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-/** The health of the endpoints as Spring Boot 4 asks for it. */
-@org.jspecify.annotations.NullMarked
-package dev.offmeter.integration.spring.boot4;
