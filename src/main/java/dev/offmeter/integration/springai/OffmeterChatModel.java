@@ -202,25 +202,38 @@ public final class OffmeterChatModel implements ChatModel {
 
   private Flux<ChatResponse> observedStream(
       PreparedCall call, TokenUsage before, ContextView context, Consumer<ChatResponse> onAnswer) {
-    Flux<ChatEvent> events = JdkFlowAdapter.flowPublisherToFlux(client.publish(call.request()));
     ChatModelObservationContext observed = SpringAiLine.streaming(context(call)).build();
-    Flux<ChatResponse> chunks =
-        events.map(
-            event -> {
-              if (event instanceof ChatEvent.Completed completed) {
-                ChatResponse response = Answers.complete(completed.response(), before);
-                observed.setResponse(response);
-                onAnswer.accept(response);
-              }
-              return Answers.chunk(event, before);
-            });
     Observation observation = observation(observed);
     // Stopped before its end is signalled, so that whoever waits for that finds it stopped.
     return Flux.using(
             () -> start(observation, context),
-            started -> chunks.doOnError(started::error),
+            started ->
+                Flux.defer(() -> publishIn(started, call))
+                    .map(event -> translate(event, before, observed, onAnswer))
+                    .doOnError(started::error),
             Observation::stop)
         .contextWrite(later -> later.put(ObservationThreadLocalAccessor.KEY, observation));
+  }
+
+  /** Publishes with the observation as the current one, which is then that of the attempts too. */
+  @SuppressWarnings("try") // The scope is for whoever finds it on this thread.
+  private Flux<ChatEvent> publishIn(Observation observation, PreparedCall call) {
+    try (Observation.Scope unused = observation.openScope()) {
+      return JdkFlowAdapter.flowPublisherToFlux(client.publish(call.request()));
+    }
+  }
+
+  private static ChatResponse translate(
+      ChatEvent event,
+      TokenUsage before,
+      ChatModelObservationContext observed,
+      Consumer<ChatResponse> onAnswer) {
+    if (event instanceof ChatEvent.Completed completed) {
+      ChatResponse response = Answers.complete(completed.response(), before);
+      observed.setResponse(response);
+      onAnswer.accept(response);
+    }
+    return Answers.chunk(event, before);
   }
 
   private static Observation start(Observation observation, ContextView context) {

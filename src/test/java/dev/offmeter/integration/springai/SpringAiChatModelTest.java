@@ -10,11 +10,16 @@ import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
 import dev.offmeter.StreamRecovery;
+import dev.offmeter.integration.micrometer.MeterNames;
+import dev.offmeter.integration.micrometer.OffmeterObservations;
 import dev.offmeter.observe.LlmListener;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.Node;
 import dev.offmeter.testing.OllamaReplies;
 import dev.offmeter.testing.TwoNodes;
+import io.micrometer.observation.Observation;
+import io.micrometer.observation.ObservationHandler;
+import io.micrometer.observation.ObservationView;
 import io.micrometer.observation.tck.TestObservationRegistry;
 import io.micrometer.observation.tck.TestObservationRegistryAssert;
 import java.lang.reflect.Proxy;
@@ -475,14 +480,55 @@ class SpringAiChatModelTest {
   }
 
   @Test
-  void aStreamOfWhichNothingIsSentLeavesNoObservation() {
+  void aRefusedStreamIsObservedAsFailedAsARefusedCallIs() {
+    Prompt tooLong = asking(ChatOptions.builder().maxTokens(1_000_000).build());
+    assertObservedAsFailed(
+        model ->
+            assertThatThrownBy(() -> model.call(tooLong))
+                .isInstanceOf(IllegalArgumentException.class));
+    assertObservedAsFailed(
+        model ->
+            StepVerifier.create(model.stream(tooLong))
+                .expectError(IllegalArgumentException.class)
+                .verify(SOON));
+  }
+
+  /** Notes the name of what each attempt is below. */
+  private record ParentsOfAttempts(List<String> parents)
+      implements ObservationHandler<Observation.Context> {
+    @Override
+    public boolean supportsContext(Observation.Context context) {
+      return true;
+    }
+
+    @Override
+    public void onStop(Observation.Context context) {
+      if (MeterNames.ATTEMPT.equals(context.getName())) {
+        ObservationView parent = context.getParentObservation();
+        parents.add(parent == null ? "none" : parent.getContextView().getName());
+      }
+    }
+  }
+
+  private List<String> parentsOfAttempts(Consumer<OffmeterChatModel> use) {
     TestObservationRegistry registry = TestObservationRegistry.create();
-    OffmeterChatModel model =
-        OffmeterChatModel.builder(nodes.client()).observationRegistry(registry).build();
-    StepVerifier.create(model.stream(asking(ChatOptions.builder().maxTokens(1_000_000).build())))
-        .expectError(IllegalArgumentException.class)
-        .verify(SOON);
-    TestObservationRegistryAssert.assertThat(registry).doesNotHaveAnyObservation();
+    List<String> parents = new CopyOnWriteArrayList<>();
+    registry.observationConfig().observationHandler(new ParentsOfAttempts(parents));
+    LlmClient client =
+        loopback.client(nodes.builder().listener(new OffmeterObservations(registry)));
+    use.accept(OffmeterChatModel.builder(client).observationRegistry(registry).build());
+    return parents;
+  }
+
+  @Test
+  void theAttemptsOfACallAndOfAStreamAreBelowItsObservation() {
+    nodes.primary().respondWith(OllamaReplies.status(500, "application/json", "{}"));
+    assertThat(parentsOfAttempts(model -> model.call(new Prompt("hello"))))
+        .isNotEmpty()
+        .containsOnly(OPERATION);
+    assertThat(parentsOfAttempts(model -> model.stream(new Prompt("hello")).blockLast(SOON)))
+        .isNotEmpty()
+        .containsOnly(OPERATION);
   }
 
   @Test
