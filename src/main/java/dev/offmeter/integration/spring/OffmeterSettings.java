@@ -10,9 +10,11 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.bind.PropertySourcesPlaceholdersResolver;
 import org.springframework.boot.context.properties.source.ConfigurationProperty;
 import org.springframework.boot.context.properties.source.ConfigurationPropertyName;
@@ -38,11 +40,10 @@ final class OffmeterSettings {
   private static final Map<String, List<Setting>> LISTS =
       Map.of("endpoints", Setting.ENDPOINT, "budgets", Setting.BUDGET);
 
-  /** What only Spring Boot has, by the beginning of the name without separators. */
-  private static final List<String> BOOT_ONLY =
-      List.of("httpclient", "metrics", "observations", "langchain4j", "springai");
+  /** What only Spring Boot has, without separators. */
+  private static final Set<String> BOOT_ONLY = Set.of("httpclient");
 
-  private static final Pattern VARIABLE = Pattern.compile("[A-Z][A-Z0-9_]*");
+  private static final Pattern VARIABLE = Pattern.compile("[A-Za-z_][A-Za-z0-9_]*");
   private static final Pattern WHOLE_NUMBER = Pattern.compile("\\d+");
 
   /** The time spans that Spring Boot reads and the environment does not. */
@@ -93,7 +94,7 @@ final class OffmeterSettings {
   private void add(ConfigurationPropertySource source, ConfigurationPropertyName name) {
     ConfigurationProperty property = source.getConfigurationProperty(name);
     String words = words(name);
-    if (property == null || BOOT_ONLY.stream().anyMatch(words::startsWith)) {
+    if (property == null || BOOT_ONLY.contains(words)) {
       return;
     }
     String value = String.valueOf(placeholders.resolvePlaceholders(property.getValue()));
@@ -164,8 +165,10 @@ final class OffmeterSettings {
 
   private static void rejectScalar(ConfigurationProperty property, String value) {
     if (!value.isEmpty()) {
+      // An address may have a password in front of its @.
+      String shown = value.contains("@") ? "***" : "'" + value + "'";
       throw new OffmeterConfigurationException(
-          property.getName() + " must be a list, was '" + value + "'", property.getOrigin(), null);
+          property.getName() + " must be a list, was " + shown, property.getOrigin(), null);
     }
   }
 
@@ -199,11 +202,22 @@ final class OffmeterSettings {
         for (String name : enumerable.getPropertyNames()) {
           boolean wanted = all ? !name.startsWith("OFFMETER_") : name.startsWith("OLLAMA_");
           if (wanted && VARIABLE.matcher(name).matches() && !variables.containsKey(name)) {
-            variables.put(
-                name, String.valueOf(placeholders.resolvePlaceholders(source.getProperty(name))));
+            variables.put(name, filledIn(source.getProperty(name)));
           }
         }
       }
+    }
+  }
+
+  /**
+   * Returns a variable's value with its placeholders filled in, or as it is if they go round in a
+   * circle: it may be one of another program, such as {@code JAVA_OPTS=${JAVA_OPTS} -Xmx1g}.
+   */
+  private String filledIn(@Nullable Object value) {
+    try {
+      return String.valueOf(placeholders.resolvePlaceholders(value));
+    } catch (IllegalArgumentException e) {
+      return String.valueOf(value);
     }
   }
 

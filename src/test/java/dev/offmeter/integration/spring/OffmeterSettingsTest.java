@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.LlmClient;
 import dev.offmeter.observe.EndpointStatus;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -149,8 +150,7 @@ class OffmeterSettingsTest {
             variables(
                 Map.of(
                     "offmeter.http-client", "false",
-                    "offmeter.httpClient", "false",
-                    "offmeter.metrics.enabled", "false")))
+                    "offmeter.httpClient", "false")))
         .isEmpty();
     assertThat(ofSystem(Map.of("OFFMETER_HTTP_CLIENT", "true"))).isEmpty();
   }
@@ -181,6 +181,29 @@ class OffmeterSettingsTest {
 
   @Test
   void aLiteLlmFileMayNameVariablesOfSpringsEnvironment() throws Exception {
+    spring
+        .withPropertyValues("offmeter.config=" + fileWith("MINI_URL"), "MINI_URL=http://mini:11434")
+        .run(context -> assertThat(origins(context)).containsExactly("http://mini:11434"));
+  }
+
+  @Test
+  void aLiteLlmFileMayNameAVariableInLowerCase() throws Exception {
+    spring
+        .withPropertyValues("offmeter.config=" + fileWith("mini_url"), "mini_url=http://mini:11434")
+        .run(context -> assertThat(origins(context)).containsExactly("http://mini:11434"));
+  }
+
+  @Test
+  void aVariableOfAnotherProgramMayReferToItself() throws Exception {
+    spring
+        .withPropertyValues(
+            "offmeter.config=" + fileWith("MINI_URL"),
+            "MINI_URL=http://mini:11434",
+            "JAVA_OPTS=${JAVA_OPTS} -Dpassword=s3cret")
+        .run(context -> assertThat(origins(context)).containsExactly("http://mini:11434"));
+  }
+
+  private static Path fileWith(String variable) throws IOException {
     Path file = Files.createTempFile("litellm", ".yaml");
     Files.writeString(
         file,
@@ -189,11 +212,10 @@ class OffmeterSettingsTest {
           - model_name: chat
             litellm_params:
               model: ollama_chat/qwen3:8b
-              api_base: os.environ/MINI_URL
-        """);
-    spring
-        .withPropertyValues("offmeter.config=" + file, "MINI_URL=http://mini:11434")
-        .run(context -> assertThat(origins(context)).containsExactly("http://mini:11434"));
+              api_base: os.environ/%s
+        """
+            .formatted(variable));
+    return file;
   }
 
   @ParameterizedTest
@@ -243,6 +265,11 @@ class OffmeterSettingsTest {
         "offmeter.endpoints[1].url=http://a | offmeter.endpoints indices must run from 0 without a"
             + " gap, were [1]",
         "offmeter.endpoints=http://a | offmeter.endpoints must be a list, was 'http://a'",
+        "offmeter.endpoints=http://u:s3cret@a | offmeter.endpoints must be a list, was ***",
+        "offmeter.http-client-enabled=true | offmeter.http-client-enabled is not a known property;"
+            + " use one of [deadline, hedge-after, max-tokens, max-tokens-at-most,"
+            + " max-repeats-per-session, prices, baseline, usage-log, config, config-model,"
+            + " cleartext]",
         "offmeter.endpoints.mini.url=http://a | offmeter.endpoints must be a list, had"
             + " offmeter.endpoints.mini.url",
         "offmeter.dedline=1s | offmeter.dedline is not a known property; did you mean"
