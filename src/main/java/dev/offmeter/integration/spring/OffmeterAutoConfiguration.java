@@ -7,13 +7,16 @@ import dev.offmeter.guard.BudgetStore;
 import dev.offmeter.meter.UsageLog;
 import dev.offmeter.observe.LlmListener;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.function.Supplier;
 import okhttp3.OkHttpClient;
+import org.springframework.beans.factory.ListableBeanFactory;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
+import org.springframework.boot.autoconfigure.condition.SearchStrategy;
 import org.springframework.boot.context.properties.EnableConfigurationProperties;
 import org.springframework.context.annotation.Bean;
 import org.springframework.core.env.Environment;
@@ -73,9 +76,10 @@ public final class OffmeterAutoConfiguration {
     }
   }
 
+  /** Waits for the clients of this context only: a parent's outlive it. */
   @Bean
-  @ConditionalOnBean(LlmClient.class)
-  OffmeterLifecycle offmeterLifecycle(ObjectProvider<LlmClient> clients) {
-    return new OffmeterLifecycle(clients.stream().toList());
+  @ConditionalOnBean(value = LlmClient.class, search = SearchStrategy.CURRENT)
+  OffmeterLifecycle offmeterLifecycle(ListableBeanFactory beans) {
+    return new OffmeterLifecycle(List.copyOf(beans.getBeansOfType(LlmClient.class).values()));
   }
 }

@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.springframework.boot.autoconfigure.AutoConfigurations;
 import org.springframework.boot.autoconfigure.context.LifecycleAutoConfiguration;
+import org.springframework.boot.test.context.assertj.ApplicationContextAssert.Scope;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
 import org.springframework.boot.web.context.WebServerGracefulShutdownLifecycle;
 import org.springframework.context.SmartLifecycle;
@@ -92,6 +93,25 @@ class OffmeterLifecycleTest {
         client.chatAsync(ChatRequest.builder().user("x").build());
     node.awaitFirstRequest();
     return call;
+  }
+
+  @Test
+  void aChildOfTheApplicationDoesNotWaitForTheCallsOfItsParent() {
+    spring()
+        .run(
+            parent -> {
+              CompletableFuture<ChatResponse> call = call(parent.getBean(LlmClient.class));
+              spring()
+                  .withParent(parent)
+                  .run(
+                      child ->
+                          assertThat(child)
+                              .doesNotHaveBean(OffmeterLifecycle.class, Scope.NO_ANCESTORS));
+
+              assertThat(call).isNotDone();
+              released.countDown();
+              assertThat(call.get(30, TimeUnit.SECONDS).text()).isEqualTo("a late draft");
+            });
   }
 
   @Test
