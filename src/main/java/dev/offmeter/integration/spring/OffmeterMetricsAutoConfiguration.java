@@ -8,11 +8,12 @@ import dev.offmeter.integration.micrometer.OffmeterMetrics;
 import dev.offmeter.integration.micrometer.OffmeterObservations;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
-import io.micrometer.core.instrument.binder.MeterBinder;
 import io.micrometer.core.instrument.config.MeterFilter;
 import io.micrometer.observation.ObservationRegistry;
 import java.util.Map;
 import org.springframework.beans.factory.ListableBeanFactory;
+import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.beans.factory.SmartInitializingSingleton;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
@@ -43,12 +44,14 @@ final class OffmeterMetricsAutoConfiguration {
     }
 
     /**
-     * Binds the gauges of the client beans, which are looked up only then: the client needs the
-     * listener, the listener the registry, and the registry its binders.
+     * Binds the gauges of the client beans when all beans have been made. As a binder it might be
+     * called while a client is made, which needs the listener, which needs the registry.
      */
     @Bean
-    MeterBinder offmeterMetrics(ListableBeanFactory beans) {
-      return registry -> bind(beans.getBeansOfType(LlmClient.class), registry);
+    @ConditionalOnMissingBean(OffmeterMetrics.class)
+    SmartInitializingSingleton offmeterGauges(
+        ListableBeanFactory beans, ObjectProvider<MeterRegistry> registry) {
+      return () -> bind(beans.getBeansOfType(LlmClient.class), registry.getObject());
     }
 
     private static void bind(Map<String, LlmClient> clients, MeterRegistry registry) {

@@ -11,10 +11,12 @@ import dev.offmeter.integration.micrometer.OffmeterObservations;
 import dev.offmeter.observe.LlmListener;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Tags;
 import io.micrometer.observation.ObservationRegistry;
 import io.micrometer.observation.tck.TestObservationRegistry;
 import io.micrometer.observation.tck.TestObservationRegistryAssert;
 import org.junit.jupiter.api.Test;
+import org.springframework.boot.LazyInitializationBeanFactoryPostProcessor;
 import org.springframework.boot.actuate.autoconfigure.metrics.CompositeMeterRegistryAutoConfiguration;
 import org.springframework.boot.actuate.autoconfigure.metrics.MetricsAutoConfiguration;
 import org.springframework.boot.actuate.autoconfigure.metrics.export.simple.SimpleMetricsExportAutoConfiguration;
@@ -27,6 +29,8 @@ import org.springframework.context.annotation.Configuration;
 
 /** The meters and traces that an application gets. */
 class OffmeterMetricsAutoConfigurationTest {
+  private static final String IN_FLIGHT = "offmeter.endpoint.in_flight";
+
   private final ApplicationContextRunner plain =
       new ApplicationContextRunner()
           .withConfiguration(
@@ -125,15 +129,41 @@ class OffmeterMetricsAutoConfigurationTest {
   }
 
   @Test
+  void anApplicationsOwnGaugesAreKept() {
+    boot.withUserConfiguration(OwnGauges.class)
+        .run(
+            context ->
+                assertThat(context.getBean(MeterRegistry.class).get(IN_FLIGHT).gauges())
+                    .extracting(gauge -> gauge.getId().getTag("team"))
+                    .containsOnly("mails"));
+  }
+
+  @Configuration(proxyBeanMethods = false)
+  static class OwnGauges {
+    @Bean
+    OffmeterMetrics offmeterMetrics(LlmClient client) {
+      return new OffmeterMetrics(client, Tags.of("team", "mails"));
+    }
+  }
+
+  @Test
+  void anApplicationThatMakesItsBeansLateHasTheGaugesToo() {
+    boot.withInitializer(
+            context ->
+                context.addBeanFactoryPostProcessor(
+                    new LazyInitializationBeanFactoryPostProcessor()))
+        .run(
+            context ->
+                assertThat(context.getBean(MeterRegistry.class).find(IN_FLIGHT).gauges())
+                    .isNotEmpty());
+  }
+
+  @Test
   void twoClientsAreToldApartByTheirBeansNames() {
     boot.withUserConfiguration(TwoClients.class)
         .run(
             context ->
-                assertThat(
-                        context
-                            .getBean(MeterRegistry.class)
-                            .get("offmeter.endpoint.in_flight")
-                            .gauges())
+                assertThat(context.getBean(MeterRegistry.class).get(IN_FLIGHT).gauges())
                     .extracting(gauge -> gauge.getId().getTag("client"))
                     .containsExactlyInAnyOrder("mails", "chat"));
   }
