@@ -67,12 +67,12 @@ public final class OffmeterObservations implements LlmListener {
   @Override
   public UnaryOperator<Runnable> captureContext() {
     Observation current = registry.getCurrentObservation();
-    return current == null ? UnaryOperator.identity() : task -> () -> runIn(current, task);
+    return current == null ? UnaryOperator.identity() : task -> () -> run(task, current);
   }
 
   @SuppressWarnings("try") // The scope is for whoever finds it on this thread.
-  private static void runIn(Observation observation, Runnable task) {
-    try (Observation.Scope unused = observation.openScope()) {
+  private void run(Runnable task, Observation observation) {
+    try (Scope unused = CurrentObservation.open(observation, registry)) {
       task.run();
     }
   }
@@ -95,7 +95,9 @@ public final class OffmeterObservations implements LlmListener {
     TracedCall traced = calls.get(call);
     if (traced != null) {
       traced.onAsked(model);
-      traced.attempts().put(endpoint, new TracedAttempt(newAttempt(traced, endpoint).start()));
+      traced
+          .attempts()
+          .put(endpoint, new TracedAttempt(newAttempt(traced, endpoint).start(), registry));
     }
   }
 

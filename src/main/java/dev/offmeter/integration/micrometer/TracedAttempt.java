@@ -4,6 +4,7 @@ package dev.offmeter.integration.micrometer;
 import dev.offmeter.Attempt;
 import dev.offmeter.observe.LlmListener;
 import io.micrometer.observation.Observation;
+import io.micrometer.observation.ObservationRegistry;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -12,6 +13,7 @@ import java.util.concurrent.locks.ReentrantLock;
  */
 final class TracedAttempt {
   private final Observation observation;
+  private final ObservationRegistry registry;
   private final ReentrantLock lock = new ReentrantLock();
 
   // Guarded by the lock.
@@ -19,8 +21,9 @@ final class TracedAttempt {
   private boolean open;
   private boolean ended;
 
-  TracedAttempt(Observation observation) {
+  TracedAttempt(Observation observation, ObservationRegistry registry) {
     this.observation = observation;
+    this.registry = registry;
   }
 
   /** Makes it the current observation of this thread. */
@@ -30,16 +33,23 @@ final class TracedAttempt {
       if (ended) {
         return LlmListener.Scope.NONE;
       }
+      LlmListener.Scope scope = CurrentObservation.open(observation, registry);
       open = true;
-      Observation.Scope scope = observation.openScope();
       return () -> close(scope);
     } finally {
       lock.unlock();
     }
   }
 
-  private void close(Observation.Scope scope) {
-    scope.close();
+  private void close(LlmListener.Scope scope) {
+    try {
+      scope.close();
+    } finally {
+      onClosed();
+    }
+  }
+
+  private void onClosed() {
     lock.lock();
     try {
       open = false;

@@ -32,6 +32,8 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(20)
 class OffmeterObservationsTest {
@@ -285,6 +287,42 @@ class OffmeterObservationsTest {
         .containsExactlyInAnyOrder("CANCELLED", "answered");
     assertThat(seenByInterceptors).containsExactly("attempt primary", "attempt fallback");
     assertThat(parent(only("offmeter.call"))).isEqualTo("a page");
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void aHandlerThatThrowsAtAScopeLeavesNothingBehind(boolean atItsBegin) {
+    registry
+        .observationConfig()
+        .observationHandler(
+            new ObservationHandler<>() {
+              @Override
+              public void onScopeOpened(Observation.Context context) {
+                throwIf(atItsBegin);
+              }
+
+              @Override
+              public void onScopeClosed(Observation.Context context) {
+                throwIf(!atItsBegin);
+              }
+
+              @Override
+              public boolean supportsContext(Observation.Context context) {
+                return context.getName().startsWith("offmeter.");
+              }
+            });
+
+    assertThat(client().chat(REQUEST).endpoint()).isEqualTo("primary");
+
+    assertThat(registry.getCurrentObservation()).isNull();
+    only("offmeter.attempt");
+    only("offmeter.call");
+  }
+
+  private static void throwIf(boolean broken) {
+    if (broken) {
+      throw new IllegalStateException("a broken handler");
+    }
   }
 
   @Test
