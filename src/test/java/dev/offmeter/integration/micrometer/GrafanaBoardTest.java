@@ -59,6 +59,9 @@ class GrafanaBoardTest {
   /** Labels that Prometheus adds to what it scrapes. */
   private static final Set<String> OF_PROMETHEUS = Set.of("job", "instance");
 
+  /** The tag that tells two clients of one process apart, and that one alone does not have. */
+  private static final String OF_SEVERAL = "client";
+
   /** What neither the board nor a rule needs. */
   private static final Set<String> LEFT_OUT = Set.of();
 
@@ -185,6 +188,16 @@ class GrafanaBoardTest {
   }
 
   @Test
+  void aClientThatIsUpDoesNotHideAnotherOfItsProcessThatIsDown() throws IOException {
+    assertThat(rules())
+        .filteredOn(rule -> rule.get("expr").toString().contains("offmeter_endpoint_state"))
+        .filteredOn(rule -> rule.get("alert").toString().endsWith("Down"))
+        .hasSize(2)
+        .extracting(rule -> PromQl.of(rule.get("expr").toString()).grouping())
+        .allSatisfy(labels -> assertThat(labels).contains("client"));
+  }
+
+  @Test
   void everyRuleHasASummaryAndASeverityAndItsLabels() throws IOException {
     rules()
         .forEach(
@@ -203,6 +216,7 @@ class GrafanaBoardTest {
     PromQl query = PromQl.of(expression);
     assertThat(query.selectors()).isNotEmpty();
     Set<String> labels = new TreeSet<>(OF_PROMETHEUS);
+    labels.add(OF_SEVERAL);
     for (PromQl.Selector selector : query.selectors()) {
       assertThat(scraped).containsKey(selector.metric());
       Map<String, Set<String>> exported = scraped.get(selector.metric());
