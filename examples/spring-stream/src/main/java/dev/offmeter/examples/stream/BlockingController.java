@@ -44,8 +44,8 @@ class BlockingController {
   @GetMapping("/blocking")
   void answer(@RequestParam String question, HttpServletResponse response) throws IOException {
     response.setContentType(MediaType.TEXT_EVENT_STREAM_VALUE);
-    EventWriter page = new EventWriter(response.getOutputStream(), json);
-    try (ChatStream stream = llm.stream(question)) {
+    try (ChatStream stream = llm.stream(question);
+        EventWriter page = new EventWriter(response.getOutputStream(), json)) {
       ScheduledFuture<?> beats =
           scheduler.scheduleAtFixedRate(() -> beat(page, stream), heartbeat);
       try {

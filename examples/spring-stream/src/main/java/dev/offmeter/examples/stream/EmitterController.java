@@ -12,6 +12,7 @@ import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.beans.factory.annotation.Value;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnWebApplication;
 import org.springframework.core.task.AsyncTaskExecutor;
+import org.springframework.core.task.TaskRejectedException;
 import org.springframework.scheduling.TaskScheduler;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.RequestParam;
@@ -42,29 +43,34 @@ class EmitterController {
   SseEmitter answer(@RequestParam String question) {
     SseEmitter emitter = new SseEmitter(0L);
     ChatStream stream = llm.stream(question);
-    ScheduledFuture<?> beats =
-        scheduler.scheduleAtFixedRate(() -> beat(emitter, stream), heartbeat);
-    emitter.onCompletion(
-        () -> {
-          beats.cancel(false);
-          stream.close();
-        });
-    executor.execute(() -> send(stream, emitter));
+    emitter.onCompletion(stream::close);
+    try {
+      executor.execute(() -> send(stream, emitter));
+    } catch (TaskRejectedException e) {
+      stream.close();
+      throw e;
+    }
     return emitter;
   }
 
-  private static void send(ChatStream stream, SseEmitter emitter) {
+  void send(ChatStream stream, SseEmitter emitter) {
     try (stream) {
-      for (ChatEvent event : stream) {
-        BrowserEvent shown = BrowserEvent.of(event).orElse(null);
-        if (shown != null) {
-          emitter.send(SseEmitter.event().name(shown.name()).data(shown.data()));
+      ScheduledFuture<?> beats =
+          scheduler.scheduleAtFixedRate(() -> beat(emitter, stream), heartbeat);
+      try {
+        for (ChatEvent event : stream) {
+          BrowserEvent shown = BrowserEvent.of(event).orElse(null);
+          if (shown != null) {
+            emitter.send(SseEmitter.event().name(shown.name()).data(shown.data()));
+          }
         }
+      } finally {
+        beats.cancel(false);
       }
       emitter.complete();
     } catch (LlmException e) {
       fail(emitter, e);
-    } catch (IOException | IllegalStateException e) {
+    } catch (IOException | RuntimeException e) {
       emitter.completeWithError(e);
     }
   }
@@ -74,7 +80,7 @@ class EmitterController {
     try {
       emitter.send(SseEmitter.event().name(failed.name()).data(failed.data()));
       emitter.complete();
-    } catch (IOException | IllegalStateException e) {
+    } catch (IOException | RuntimeException e) {
       emitter.completeWithError(e);
     }
   }
@@ -83,7 +89,7 @@ class EmitterController {
   private static void beat(SseEmitter emitter, ChatStream stream) {
     try {
       emitter.send(SseEmitter.event().comment(""));
-    } catch (IOException | IllegalStateException e) {
+    } catch (IOException | RuntimeException e) {
       stream.close();
     }
   }

@@ -7,11 +7,17 @@ import java.nio.charset.StandardCharsets;
 import java.util.concurrent.locks.ReentrantLock;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Writes events of a page, each at once. For use by several threads. */
-final class EventWriter {
+/**
+ * Writes events of a page, each at once. For use by several threads. Nothing is written after its
+ * close: a server uses the output of a request that has ended for the next one.
+ */
+final class EventWriter implements AutoCloseable {
   private final ReentrantLock lock = new ReentrantLock();
   private final OutputStream out;
   private final JsonMapper json;
+
+  /** Guarded by the lock. */
+  private boolean closed;
 
   EventWriter(OutputStream out, JsonMapper json) {
     this.out = out;
@@ -29,8 +35,20 @@ final class EventWriter {
   private void write(String text) throws IOException {
     lock.lock();
     try {
-      out.write(text.getBytes(StandardCharsets.UTF_8));
-      out.flush();
+      if (!closed) {
+        out.write(text.getBytes(StandardCharsets.UTF_8));
+        out.flush();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public void close() {
+    lock.lock();
+    try {
+      closed = true;
     } finally {
       lock.unlock();
     }
