@@ -28,6 +28,7 @@ final class CallHandler {
   /** The steps of calls in progress, which health checks agree with. */
   private final List<Step> inProgress = new CopyOnWriteArrayList<>();
 
+  private final Setup atFirst;
   private Runnable onRefusal = () -> {};
 
   CallHandler(List<Api> apis, Step first, String defaultModel) {
@@ -35,7 +36,11 @@ final class CallHandler {
     this.script = new Script(first);
     this.defaultModel = defaultModel;
     memory.add(defaultModel);
+    this.atFirst = setup();
   }
+
+  /** Holds what a test has set up, for its end to go back to what was at its beginning. */
+  record Setup(Script script, ModelMemory.Setup memory, boolean oneSlot) {}
 
   /** Sets what closes the port when a call has left only a refusal. */
   void onRefusal(Runnable close) {
@@ -82,10 +87,18 @@ final class CallHandler {
     memory.time(nanos);
   }
 
-  void reset(Script other) {
-    script.goBackTo(other);
-    memory.reset();
-    slots.one(false);
+  Setup setup() {
+    return new Setup(script.copy(), memory.setup(), slots.isOne());
+  }
+
+  void reset() {
+    goBackTo(atFirst);
+  }
+
+  void goBackTo(Setup setup) {
+    script.goBackTo(setup.script());
+    memory.goBackTo(setup.memory());
+    slots.one(setup.oneSlot());
     calls.clear();
     probes.clear();
   }
@@ -272,7 +285,7 @@ final class CallHandler {
     boolean ollama = apis.get(0) instanceof OllamaApi;
     if (ollama && request.path().equals("/")) {
       connection.respond(200, "text/plain", "Ollama is running");
-    } else if (ollama && request.path().endsWith("/api/generate")) {
+    } else if (ollama && isLoad(request)) {
       load(connection, request);
     } else {
       String reply = info(request);
@@ -281,6 +294,11 @@ final class CallHandler {
           reply == null ? "text/plain" : JSON,
           Objects.requireNonNullElse(reply, "404 page not found"));
     }
+  }
+
+  private static boolean isLoad(HttpConnection.Request request) {
+    return request.path().endsWith("/api/generate")
+        && JsonText.tree(request.body()).path("prompt").asText("").isEmpty();
   }
 
   private @Nullable String info(HttpConnection.Request request) {

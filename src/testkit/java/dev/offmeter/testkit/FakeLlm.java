@@ -36,8 +36,8 @@ import java.util.function.BiFunction;
  * server that is well, except where the whole server is out of reach; each step says so.
  *
  * <p>JUnit 5 and 6: registered in a static field, it runs for the test class; in an instance field,
- * for each test. Before a test's end the script, and what was asked, are as they were at its
- * beginning, and the port is closed at the end. Without JUnit, close it yourself.
+ * for each test. After a test the server is set up as it was at its beginning, what was asked is
+ * forgotten, and the port is closed at the end. Without JUnit, close it yourself.
  *
  * <p>Safe for use by many threads: a test may change the script while calls are in progress, which
  * keep the step that they got.
@@ -345,7 +345,7 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
    * @param models at least one, as the endpoints name them
    */
   public FakeLlm hasModels(String... models) {
-    Pieces.texts(models).forEach(model -> handler.addModel(model.text()));
+    Pieces.models(models).forEach(handler::addModel);
     return this;
   }
 
@@ -367,18 +367,17 @@ public sealed class FakeLlm implements AutoCloseable permits JUnitFakeLlm {
 
   /** Goes back to what a new server does, with the fixed answer, and forgets what was asked. */
   public FakeLlm reset() {
-    handler.reset(new Script(Step.byDefault()));
+    handler.reset();
     onScriptChanged();
     return this;
   }
 
-  /** Returns the script, for {@link #goBackTo}. */
-  Script script() {
-    return handler.script().copy();
+  CallHandler.Setup setup() {
+    return handler.setup();
   }
 
-  void goBackTo(Script script) {
-    handler.reset(script);
+  void goBackTo(CallHandler.Setup setup) {
+    handler.goBackTo(setup);
     onScriptChanged();
   }
 

@@ -5,6 +5,7 @@ import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.ProtocolException;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
@@ -23,6 +24,7 @@ final class HttpConnection {
   private final Socket socket;
   private final InputStream in;
   private final CountDownLatch closed = new CountDownLatch(1);
+  private boolean wantsNoBody;
 
   HttpConnection(Socket socket) throws IOException {
     this.socket = socket;
@@ -48,6 +50,11 @@ final class HttpConnection {
           .findFirst()
           .orElse(null);
     }
+
+    /** Returns whether the client wants the connection to be closed after the reply. */
+    boolean isLast() {
+      return "close".equalsIgnoreCase(header("Connection"));
+    }
   }
 
   /** Returns a latch that is released when the connection is closed, by either end. */
@@ -67,6 +74,7 @@ final class HttpConnection {
     }
     String[] words = first.split(" ", 3);
     Request head = new Request(words[0], words.length > 1 ? words[1] : "/", headers, "");
+    wantsNoBody = head.method().equals("HEAD");
     if ("100-continue".equalsIgnoreCase(head.header("Expect"))) {
       send("HTTP/1.1 100 Continue\r\n\r\n");
     }
@@ -79,14 +87,22 @@ final class HttpConnection {
       return chunks();
     }
     String length = head.header("Content-Length");
-    return text(in.readNBytes(length == null ? 0 : Integer.parseInt(length)));
+    return text(in.readNBytes(length == null ? 0 : number(length, 10)));
+  }
+
+  private static int number(String text, int radix) throws IOException {
+    try {
+      return Integer.parseUnsignedInt(text, radix);
+    } catch (NumberFormatException e) {
+      throw new ProtocolException("the length of a body must be a number");
+    }
   }
 
   private String chunks() throws IOException {
     ByteArrayOutputStream body = new ByteArrayOutputStream();
     while (true) {
       String size = line();
-      int length = size == null ? 0 : Integer.parseInt(size.replaceFirst(";.*", "").strip(), 16);
+      int length = size == null ? 0 : number(size.replaceFirst(";.*", "").strip(), 16);
       if (length == 0) {
         for (String trailer = line(); trailer != null && !trailer.isEmpty(); trailer = line()) {
           // Trailers say nothing that a script asks for.
@@ -124,9 +140,9 @@ final class HttpConnection {
     send(Integer.toHexString(length) + "\r\n" + text + "\r\n");
   }
 
-  /** Sends a whole response. */
+  /** Sends a whole response, without its body if the request was a {@code HEAD}. */
   void respond(int status, String type, String body, String... headers) throws IOException {
-    send(head(status, type, body, headers) + body);
+    send(head(status, type, body, headers) + (wantsNoBody ? "" : body));
   }
 
   /** Returns the head of a response whose body has the length of this one. */

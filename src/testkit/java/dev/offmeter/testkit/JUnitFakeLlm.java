@@ -17,7 +17,7 @@ final class JUnitFakeLlm extends FakeLlm
   /** The test class and those nested in it that are being run: 0 in an instance field. */
   private int classes;
 
-  private @Nullable Script before;
+  private CallHandler.@Nullable Setup before;
 
   JUnitFakeLlm(List<Api> apis, BiFunction<String, String, Endpoint.Builder> endpoint) {
     super(apis, endpoint);
@@ -25,18 +25,18 @@ final class JUnitFakeLlm extends FakeLlm
 
   /** Opens again the port of a field that several classes inherit, each of which closes it. */
   @Override
-  public void beforeAll(ExtensionContext context) {
+  public synchronized void beforeAll(ExtensionContext context) {
     classes++;
     open();
   }
 
   @Override
-  public void beforeEach(ExtensionContext context) {
-    before = script();
+  public synchronized void beforeEach(ExtensionContext context) {
+    before = setup();
   }
 
   @Override
-  public void afterEach(ExtensionContext context) {
+  public synchronized void afterEach(ExtensionContext context) {
     if (classes == 0) {
       close();
     } else if (before != null) {
@@ -45,7 +45,7 @@ final class JUnitFakeLlm extends FakeLlm
   }
 
   @Override
-  public void afterAll(ExtensionContext context) {
+  public synchronized void afterAll(ExtensionContext context) {
     if (--classes == 0) {
       close();
     }

@@ -172,12 +172,13 @@ final class LoopbackServer {
         inHand.add(connection);
         handler.handle(connection, request);
         inHand.remove(connection);
-        request = isListening() ? connection.read() : null;
+        request = isListening() && !request.isLast() ? connection.read() : null;
       }
       connection.close();
     } catch (IOException e) {
-      connection.reset();
+      // The client has closed, or sent what is no HTTP.
     } finally {
+      connection.reset();
       inHand.remove(connection);
       open.remove(connection);
       connection.closed().countDown();

@@ -12,6 +12,9 @@ import org.jspecify.annotations.Nullable;
  * loaded for the request that first needs it, and the load is aborted when that one is given up.
  */
 final class ModelMemory {
+  /** Holds what a test has set: the models, how long a load takes, and by which clock. */
+  record Setup(Set<String> known, @Nullable Duration load, boolean loaded, LongSupplier nanos) {}
+
   private final Set<String> known = new ConcurrentSkipListSet<>();
   private @Nullable Duration load;
   private LongSupplier nanos = System::nanoTime;
@@ -44,9 +47,15 @@ final class ModelMemory {
     loader = null;
   }
 
-  synchronized void reset() {
-    load = null;
-    loaded = true;
+  synchronized Setup setup() {
+    return new Setup(Set.copyOf(known), load, loaded, nanos);
+  }
+
+  synchronized void goBackTo(Setup setup) {
+    known.retainAll(setup.known());
+    load = setup.load();
+    loaded = setup.loaded();
+    nanos = setup.nanos();
     loader = null;
     loadsBegun = 0;
   }

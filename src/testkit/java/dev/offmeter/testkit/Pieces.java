@@ -28,18 +28,27 @@ final class Pieces {
     return each("calls", calls, Piece::toolCall);
   }
 
-  private static <T> List<Piece> each(String field, T[] given, Function<T, Piece> piece) {
+  /** Returns names of models. */
+  static List<String> models(String... names) {
+    return each("models", names, name -> notEmpty("model", name));
+  }
+
+  private static <T, R> List<R> each(String field, T[] given, Function<T, R> make) {
     Objects.requireNonNull(given, field);
     if (given.length == 0) {
       throw new IllegalArgumentException(field + " must have at least one element, had none");
     }
     Stream<T> present = Arrays.stream(given).map(one -> Objects.requireNonNull(one, field));
-    return present.map(piece).toList();
+    return present.map(make).toList();
   }
 
   private static String notEmpty(String text) {
+    return notEmpty("text", text);
+  }
+
+  private static String notEmpty(String field, String text) {
     if (text.isEmpty()) {
-      throw new IllegalArgumentException("text must not be empty");
+      throw new IllegalArgumentException(field + " must not be empty");
     }
     return text;
   }

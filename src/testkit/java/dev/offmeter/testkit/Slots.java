@@ -13,6 +13,10 @@ final class Slots {
     this.one = one;
   }
 
+  synchronized boolean isOne() {
+    return one;
+  }
+
   synchronized void enqueue(Object call) {
     queue.add(call);
   }

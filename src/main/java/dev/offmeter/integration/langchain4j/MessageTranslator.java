@@ -16,6 +16,7 @@ import dev.offmeter.Image;
 import dev.offmeter.Message;
 import java.util.Base64;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -84,7 +85,13 @@ final class MessageTranslator {
       throw new UnsupportedFeatureException(
           "an image must be given as its bytes in base64, because no image is fetched from a URL");
     }
-    return Image.of(Base64.getDecoder().decode(data), orEmpty(image.mimeType()));
+    return Image.of(Base64.getDecoder().decode(data), mediaType(orEmpty(image.mimeType())));
+  }
+
+  /** Returns the registered type: {@code image/jpg}, which others take too, is none. */
+  private static String mediaType(String given) {
+    String type = given.toLowerCase(Locale.ROOT);
+    return type.equals("image/jpg") ? "image/jpeg" : type;
   }
 
   private static Message answer(AiMessage answer) {

@@ -63,6 +63,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** LangChain4j's requests and answers, by a client with real servers. */
 @Timeout(20)
@@ -220,6 +221,17 @@ class OffmeterChatModelTest {
                 TextContent.from("What is it?")));
 
     assertThat(sent().at("/messages/0/content").asText()).isEqualTo("Look.\nWhat is it?");
+    assertThat(sent().at("/messages/0/images/0").asText()).isEqualTo(data);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"image/jpg", "image/JPEG"})
+  void aJpegMayBeCalledAsOthersCallIt(String type) throws Exception {
+    byte[] jpeg = {(byte) 0xff, (byte) 0xd8, (byte) 0xff, (byte) 0xe0};
+    String data = Base64.getEncoder().encodeToString(jpeg);
+
+    model().chat(UserMessage.from(TextContent.from("Look."), ImageContent.from(data, type)));
+
     assertThat(sent().at("/messages/0/images/0").asText()).isEqualTo(data);
   }
 

@@ -12,6 +12,7 @@ import java.net.Socket;
 import java.net.URI;
 import java.net.URL;
 import java.net.URLClassLoader;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -100,6 +101,19 @@ class FakeLlmExtensionTest {
     assertThat(isListening(node)).isFalse();
     node.answers("too late");
     assertThat(isListening(node)).isFalse();
+  }
+
+  @Test
+  void whatTheFieldSetsUpHoldsForEachTest() throws Exception {
+    FakeLlm node = FakeLlm.ollama().oneSlot().loadsFor(Duration.ofMillis(1));
+    ((BeforeAllCallback) node).beforeAll(null);
+    for (int test = 0; test < 2; test++) {
+      ((BeforeEachCallback) node).beforeEach(null);
+      assertThat(answer(node)).isEqualTo("This is a scripted answer.");
+      assertThat(node.loadsBegun()).as("test " + test).isEqualTo(1);
+      ((AfterEachCallback) node).afterEach(null);
+    }
+    ((AfterAllCallback) node).afterAll(null);
   }
 
   @Test

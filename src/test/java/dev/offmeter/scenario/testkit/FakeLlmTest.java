@@ -13,12 +13,15 @@ import dev.offmeter.testing.Loopback;
 import dev.offmeter.testkit.FakeLlm;
 import dev.offmeter.testkit.FakeRequest;
 import dev.offmeter.testkit.ManualClock;
+import java.io.IOException;
 import java.net.ConnectException;
 import java.net.Socket;
+import java.net.SocketException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -119,6 +122,8 @@ class FakeLlmTest {
     assertThatThrownBy(() -> node.rateLimited(Duration.ZERO)).hasMessageContaining("was PT0S");
     assertThatThrownBy(() -> node.answers("")).hasMessage("text must not be empty");
     assertThatThrownBy(() -> node.streams()).hasMessageContaining("at least one element");
+    assertThatThrownBy(() -> node.hasModels()).hasMessageStartingWith("models must have at least");
+    assertThatThrownBy(() -> node.hasModels("")).hasMessage("model must not be empty");
   }
 
   @Test
@@ -216,6 +221,58 @@ class FakeLlmTest {
     assertThat(post("/v1/chat/completions", body).body()).contains("\"content\":\"Dear Ms Kern\"");
     assertThat(post("/v1/embeddings", body).statusCode()).isEqualTo(404);
     assertThat(node.probes()).hasSize(1);
+  }
+
+  @Test
+  void aResetForgetsTheClockAndTheModels() throws Exception {
+    node.time(new ManualClock()).hasModels("other");
+
+    node.reset().loadsFor(Duration.ofMillis(1));
+
+    assertThat(client().chat("Say x.").endpoint()).isEqualTo("node");
+    assertThat(get("/api/tags")).contains("fake-model").doesNotContain("other");
+  }
+
+  @Test
+  void aPromptWithoutAConversationIsNotAnswered() throws Exception {
+    assertThat(post("/api/generate", "{\"model\":\"m\",\"prompt\":\"x\"}").statusCode())
+        .isEqualTo(404);
+    assertThat(post("/api/generate", "{\"model\":\"m\"}").body()).contains("\"load\"");
+  }
+
+  @Test
+  void readsALargeImage() throws Exception {
+    String image = "A".repeat(20_100_000);
+
+    post("/api/chat", "{\"messages\":[{\"images\":[\"" + image + "\"]}],\"model\":\"m\"}");
+
+    assertThat(node.requests().get(0).model()).isEqualTo("m");
+  }
+
+  @Test
+  void speaksHttpToAnyClient() throws Exception {
+    String head = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n";
+    String last = "GET /api/version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+    assertThat(untilClosed(head + last))
+        .contains("Content-Length: 17\r\n\r\nHTTP/1.1 200")
+        .endsWith("{\"version\":\"0.33.0\"}");
+  }
+
+  @Test
+  void closesWhatIsNoHttp() throws Exception {
+    assertThat(untilClosed("POST /api/chat HTTP/1.1\r\nContent-Length: x\r\n\r\n")).isEmpty();
+  }
+
+  /** Sends bytes, and returns what comes until the server closes. */
+  private String untilClosed(String sent) throws IOException {
+    try (Socket socket = new Socket("127.0.0.1", URI.create(node.url()).getPort())) {
+      socket.setSoTimeout(20_000);
+      socket.getOutputStream().write(sent.getBytes(StandardCharsets.UTF_8));
+      return new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    } catch (SocketException reset) {
+      return "";
+    }
   }
 
   private String get(String path) throws Exception {
