@@ -393,6 +393,7 @@ class ArchitectureTest {
         .forEach(type -> known.add(type.getPackageName()));
     assertThat(known)
         .containsExactly(
+            "com.fasterxml.jackson.core",
             "com.fasterxml.jackson.databind",
             "com.fasterxml.jackson.databind.node",
             ROOT,
