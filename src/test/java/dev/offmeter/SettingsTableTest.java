@@ -465,6 +465,7 @@ class SettingsTableTest {
             code("tool(name, description, schema)"),
             "none",
             "1 to 64 letters, digits, `_`, `-`; a JSON object"),
+        Row.of(code("model(String)"), "[any](capabilities.md#a-model-of-the-callers-choice)", ""),
         Row.of(code("selfHostedOnly()"), "off", ""),
         Row.of(code("requires(Capability...)"), "nothing", ""),
         Row.of(

@@ -122,7 +122,7 @@ class SurrogatesTest {
   @ValueSource(strings = {"\ufffd", "\\ufffd", "\\ud83d", "?", "\ufffd\ufffd\ufffd"})
   void whatAServerRepeatsOfItIsKnownAgain(String repeated) {
     for (ProtocolReplies spoken : ProtocolReplies.values()) {
-      for (String said : List.of("Zwie%sbelfisch owes", "Mrs Zwiebelfisch %s owes 4711 dollars")) {
+      for (String said : List.of("Zwie%sbelfisch owes", "Mrs Zwiebelfisch %s owes a lot")) {
         String error = "\"cannot be rendered as " + said.formatted(repeated) + "\"";
         Node node =
             loopback.node(
@@ -136,7 +136,7 @@ class SurrogatesTest {
             .isInstanceOf(LlmException.class)
             .message()
             .as("%s of %s", repeated, spoken)
-            .doesNotContain("belfisch", "4711", "owes");
+            .doesNotContain("belfisch", "owes", "a lot");
       }
     }
   }
