@@ -149,7 +149,7 @@ final class CompositeListener implements LlmListener {
     List<Scope> opened = new ArrayList<>(0);
     notifyListeners(
         listener -> {
-          Scope scope = listener.openScope(call, endpoint);
+          Scope scope = Objects.requireNonNull(listener.openScope(call, endpoint), "openScope");
           if (scope != Scope.NONE) {
             opened.add(0, scope);
           }

@@ -194,6 +194,29 @@ class LlmListenerTest {
   }
 
   @Test
+  @SuppressWarnings("NullAway") // As a listener in Java or Kotlin may do that knows no NullAway.
+  void aListenerWithoutAScopeHarmsNobody() {
+    LlmListener broken =
+        new LlmListener() {
+          @Override
+          public Scope openScope(long call, String endpoint) {
+            return null;
+          }
+        };
+    LlmListener other =
+        new LlmListener() {
+          @Override
+          public Scope openScope(long call, String endpoint) {
+            return () -> events.add("closed");
+          }
+        };
+    LlmClient client = loopback.client(nodes.builder().listener(other).listener(broken));
+
+    assertThat(client.chat("a reminder").text()).isEqualTo("PRIMARY");
+    assertThat(events).containsExactly("closed");
+  }
+
+  @Test
   void aScopeIsOpenWhileARequestIsSentAndIsClosedOnItsThread() {
     Map<Thread, String> open = new ConcurrentHashMap<>();
     OkHttpClient http =
