@@ -33,7 +33,8 @@ public interface Meter {
   /**
    * Returns the state of every budget of the client; of one that counts by the values of a tag, or
    * by session, that of each count that this client has used. Beyond 1,000 these are forgotten, and
-   * those are returned that are used from then on.
+   * those are returned that are used from then on. A store that may block is asked for each count:
+   * there are none while it does not work, or takes more than 5 s for all.
    */
   List<BudgetStatus> budgets();
 

@@ -30,6 +30,9 @@ public final class BudgetKeeper {
   /** Beyond this, the counts of tags and sessions that are shown or have alerted are forgotten. */
   private static final int MOST_SCOPES = 1_000;
 
+  /** The longest time for which somebody waits who wants to see all counts. */
+  private static final Duration STATUSES_LIMIT = Duration.ofSeconds(5);
+
   private static final Duration CALLS_LIMIT = Duration.ofSeconds(1);
   private static final Duration CLOSE_LIMIT = Duration.ofSeconds(2);
 
@@ -206,14 +209,15 @@ public final class BudgetKeeper {
 
   /**
    * Returns the state of every budget, and of each count that this client has used; none while the
-   * store does not work.
+   * store does not work, or is too slow for all of them.
    */
   public List<BudgetStatus> statuses() {
     Instant now = now();
+    long until = time.nanos() + STATUSES_LIMIT.toNanos();
     List<BudgetStatus> statuses = new ArrayList<>();
     for (BudgetScope scope : seen) {
       Optional<BudgetStatus> status = status(scope, scope.claim(0, now), StoreWait.ofNoCall());
-      if (status.isEmpty()) {
+      if (status.isEmpty() || time.nanos() - until > 0) {
         return List.of();
       }
       statuses.add(status.get());

@@ -64,6 +64,7 @@ class HangingBudgetStoreTest {
     private final Semaphore entered = new Semaphore(0);
     private final AtomicInteger reserved = new AtomicInteger();
     private final AtomicInteger balances = new AtomicInteger();
+    private volatile Runnable slowBalance = () -> {};
     private volatile String hangs = "";
     private volatile String throwsAt = "";
     private volatile CountDownLatch released = new CountDownLatch(1);
@@ -84,7 +85,10 @@ class HangingBudgetStoreTest {
 
     @Override
     protected void before(String method) {
-      balances.addAndGet(method.equals("balance") ? 1 : 0);
+      if (method.equals("balance")) {
+        balances.incrementAndGet();
+        slowBalance.run();
+      }
       if (throwsAt.equals(method)) {
         throw new IllegalStateException("the database is down");
       }
@@ -110,6 +114,26 @@ class HangingBudgetStoreTest {
       reserved.incrementAndGet();
       return result;
     }
+  }
+
+  @Test
+  void whoeverReadsTheBudgetsOfASlowStoreDoesNotWaitForEachCountOfMany() {
+    LlmClient client =
+        loopback.client(
+            ClientInternals.builder(time)
+                .endpoint(paid().build())
+                .budget(Budget.calls("customer", 10).tag("customer"))
+                .budgetStore(store));
+    for (int i = 0; i < 20; i++) {
+      client.chat(REQUEST.toBuilder().tag("customer", "customer-" + i).build());
+    }
+    assertThat(client.meter().budgets()).hasSize(20);
+    Instant before = time.instant();
+
+    store.slowBalance = () -> time.advance(Duration.ofMillis(900));
+
+    assertThat(client.meter().budgets()).isEmpty();
+    assertThat(Duration.between(before, time.instant())).isLessThan(Duration.ofSeconds(7));
   }
 
   @AfterEach
