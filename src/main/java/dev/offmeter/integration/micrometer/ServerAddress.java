@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.integration.micrometer;
 
-import java.net.URI;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Host and port of an origin as tag values.
@@ -12,20 +13,18 @@ import java.net.URI;
 record ServerAddress(String host, String port) {
   private static final ServerAddress NONE = new ServerAddress(MeterNames.NONE, MeterNames.NONE);
 
+  /** The URI class finds no host where it has an underscore, as services of Compose may. */
+  private static final Pattern ORIGIN =
+      Pattern.compile("(https?)://(\\[[^\\]]+]|[^:/]+)(?::(\\d+))?");
+
   /** Returns the address of an origin, such as {@code https://llm.example.org}. */
   static ServerAddress of(String origin) {
-    try {
-      URI uri = new URI(origin);
-      return uri.getHost() == null ? NONE : new ServerAddress(uri.getHost(), port(uri));
-    } catch (java.net.URISyntaxException e) {
+    Matcher parts = ORIGIN.matcher(origin);
+    if (!parts.matches()) {
       return NONE;
     }
-  }
-
-  private static String port(URI uri) {
-    if (uri.getPort() >= 0) {
-      return Integer.toString(uri.getPort());
-    }
-    return "https".equals(uri.getScheme()) ? "443" : "80";
+    String own = parts.group(1).equals("https") ? "443" : "80";
+    String port = parts.group(3);
+    return new ServerAddress(parts.group(2), port == null ? own : port);
   }
 }
