@@ -198,6 +198,15 @@ class GrafanaBoardTest {
   }
 
   @Test
+  void aRowThatIsLostDoesNotAlertForEver() throws IOException {
+    assertThat(ruleExpressions())
+        .filteredOn(expression -> expression.contains("offmeter_usage_log_rows"))
+        .singleElement()
+        .asString()
+        .contains("increase(offmeter_usage_log_rows{state=\"lost\"}[1h])");
+  }
+
+  @Test
   void everyRuleHasASummaryAndASeverityAndItsLabels() throws IOException {
     rules()
         .forEach(
