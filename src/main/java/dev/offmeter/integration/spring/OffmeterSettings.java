@@ -240,6 +240,7 @@ final class OffmeterSettings {
           null);
     }
     variables.put(prefix + "URL", url);
+    written.remove(prefix + "URL");
   }
 
   /** Returns the names of the endpoints, each with the beginning of its variables. */

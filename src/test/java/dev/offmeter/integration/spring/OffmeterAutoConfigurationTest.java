@@ -265,6 +265,22 @@ class OffmeterAutoConfigurationTest {
                             + " 'maxi'"));
   }
 
+  @Test
+  void aWrongAddressOfConnectionDetailsIsNotBlamedOnTheProperty() {
+    spring
+        .withBean(OffmeterConnectionDetails.class, () -> details("mini", "127.0.0.1:7"))
+        .withPropertyValues(
+            "offmeter.endpoints[0].name=mini", "offmeter.endpoints[0].url=http://mini:11434")
+        .run(
+            context ->
+                assertThat(
+                        new OffmeterFailureAnalyzer()
+                            .analyze(context.getStartupFailure())
+                            .getDescription())
+                    .contains("127.0.0.1:7")
+                    .doesNotContain("Origin"));
+  }
+
   private static OffmeterConnectionDetails details(String endpoint, String url) {
     return new OffmeterConnectionDetails() {
       @Override
