@@ -6,6 +6,8 @@ import static org.awaitility.Awaitility.await;
 
 import dev.offmeter.Endpoint;
 import dev.offmeter.LlmClient;
+import dev.offmeter.testkit.FakeLlm;
+import dev.offmeter.testkit.FakeRequest;
 import io.github.resilience4j.bulkhead.Bulkhead;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -14,6 +16,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.awaitility.core.ConditionTimeoutException;
 import org.junit.jupiter.api.extension.AfterEachCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
@@ -24,6 +27,7 @@ import org.junit.jupiter.api.extension.ExtensionContext;
  */
 public final class Loopback implements AfterEachCallback {
   private final List<Node> nodes = new ArrayList<>();
+  private final List<FakeLlm> fakes = new ArrayList<>();
   private final List<LlmClient> clients = new ArrayList<>();
   private final List<ManualTime> times = new ArrayList<>();
 
@@ -32,6 +36,12 @@ public final class Loopback implements AfterEachCallback {
     Node node = new Node(script);
     nodes.add(node);
     return node;
+  }
+
+  /** Lets a server of the test kit run until the end of the test. */
+  public FakeLlm fake(FakeLlm fake) {
+    fakes.add(fake);
+    return fake;
   }
 
   /** Returns an address where nothing listens. */
@@ -73,7 +83,9 @@ public final class Loopback implements AfterEachCallback {
     boolean timersLeft = !soon(() -> times.stream().allMatch(ManualTime::isEmpty));
     boolean placesLeft = !soon(() -> clients.stream().allMatch(Loopback::hasAllPlaces));
     boolean connectionsLeft = !soon(() -> nodes.stream().allMatch(n -> n.openConnections() == 0));
+    connectionsLeft |= !soon(() -> fakes.stream().allMatch(Loopback::hasNoConnection));
     nodes.forEach(Node::close);
+    fakes.forEach(FakeLlm::close);
     boolean threadsLeft = !soon(() -> threads().isEmpty());
     if (context.getExecutionException().isEmpty()) {
       assertThat(timersLeft).as("timers left").isFalse();
@@ -81,6 +93,11 @@ public final class Loopback implements AfterEachCallback {
       assertThat(connectionsLeft).as("connections left").isFalse();
       assertThat(threadsLeft).as("threads left: %s", threads()).isFalse();
     }
+  }
+
+  private static boolean hasNoConnection(FakeLlm fake) {
+    return Stream.concat(fake.requests().stream(), fake.probes().stream())
+        .allMatch(FakeRequest::isClosed);
   }
 
   private static boolean hasAllPlaces(LlmClient client) {

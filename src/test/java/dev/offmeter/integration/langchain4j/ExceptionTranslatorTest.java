@@ -22,8 +22,7 @@ import dev.offmeter.LlmException;
 import dev.offmeter.LoopDetectedException;
 import dev.offmeter.guard.Budget;
 import dev.offmeter.testing.Loopback;
-import dev.offmeter.testing.Node;
-import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testkit.FakeLlm;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -38,10 +37,10 @@ import org.junit.jupiter.params.provider.EnumSource;
 class ExceptionTranslatorTest {
   @RegisterExtension final Loopback loopback = new Loopback();
 
-  private final Node node = loopback.node(OllamaReplies.answering("x"));
+  private final FakeLlm node = loopback.fake(FakeLlm.ollama());
 
   private LlmClient.Builder builder() {
-    return LlmClient.builder().endpoint(Loopback.ollama("node", node).build());
+    return LlmClient.builder().endpoint(node.endpoint("node").build());
   }
 
   private Throwable failure() {
@@ -51,7 +50,7 @@ class ExceptionTranslatorTest {
   @ParameterizedTest
   @CsvSource({
     "401, {\"error\":\"unauthorized\"}, AuthenticationException",
-    "404, {\"error\":\"model 'node-model' not found\"}, ModelNotFoundException",
+    "404, {\"error\":\"model 'fake-model' not found\"}, ModelNotFoundException",
     "404, 404 page not found, ModelNotFoundException",
     "400, {\"error\":\"bad\"}, InvalidRequestException",
     "402, {\"error\":\"no credit left\"}, RateLimitException",
@@ -61,7 +60,7 @@ class ExceptionTranslatorTest {
     "500, x, InternalServerException",
   })
   void aStatusIsTheExceptionThatOtherModelsThrow(int status, String body, String exception) {
-    node.respondWith(OllamaReplies.status(status, "application/json", body));
+    node.status(status, body);
 
     assertThat(failure())
         .satisfies(e -> assertThat(e.getClass().getSimpleName()).isEqualTo(exception))
@@ -71,14 +70,14 @@ class ExceptionTranslatorTest {
 
   @Test
   void aServerThatCannotBeReachedIsAnInternalServerException() {
-    node.close();
+    node.refuses();
 
     assertThat(failure()).isInstanceOf(InternalServerException.class);
   }
 
   @Test
   void aDeadlineIsATimeoutException() {
-    node.respondWith(OllamaReplies.hanging());
+    node.hangs();
     ChatModel model =
         OffmeterChatModel.builder(loopback.client(builder()))
             .customizer(request -> request.deadline(Duration.ofMillis(100)))
@@ -89,7 +88,7 @@ class ExceptionTranslatorTest {
 
   @Test
   void anEndpointThatIsDownIsWhatTookItDown() {
-    node.respondWith(OllamaReplies.status(401, "application/json", "{\"error\":\"unauthorized\"}"));
+    node.status(401);
     ChatModel model = new OffmeterChatModel(loopback.client(builder()));
 
     assertThat(catchThrowable(() -> model.chat("x"))).isInstanceOf(AuthenticationException.class);
@@ -126,7 +125,7 @@ class ExceptionTranslatorTest {
 
   @Test
   void anInterruptedCallIsNotRetried() throws Exception {
-    node.respondWith(OllamaReplies.hanging());
+    node.hangs();
     ChatModel model = new OffmeterChatModel(loopback.client(builder()));
     Thread.currentThread().interrupt();
 

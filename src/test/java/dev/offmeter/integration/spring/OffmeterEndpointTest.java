@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.integration.spring;
 
-import static dev.offmeter.testing.OllamaReplies.answering;
-import static dev.offmeter.testing.OllamaReplies.loadCompleted;
-import static dev.offmeter.testing.OllamaReplies.probes;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.tuple;
 
@@ -14,7 +11,8 @@ import dev.offmeter.LlmClient;
 import dev.offmeter.guard.Budget;
 import dev.offmeter.meter.Price;
 import dev.offmeter.testing.Loopback;
-import dev.offmeter.testing.Node;
+import dev.offmeter.testkit.FakeLlm;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -26,13 +24,14 @@ import org.springframework.boot.test.context.runner.ApplicationContextRunner;
 /** The actuator's endpoint {@code llm}. */
 class OffmeterEndpointTest {
   @RegisterExtension final Loopback loopback = new Loopback();
-  private final Node node = loopback.node(answering("a draft that nobody else may see"));
+  private final FakeLlm node =
+      loopback.fake(FakeLlm.ollama().answers("a draft that nobody else may see"));
 
   private LlmClient client() {
     return loopback.client(
         LlmClient.builder()
             .endpoint(
-                Loopback.ollama("mini", node)
+                node.endpoint("mini")
                     .apiKey("k-s3cret-1234567")
                     .price(Price.perSecond("USD", 1))
                     .build())
@@ -102,14 +101,14 @@ class OffmeterEndpointTest {
 
   @Test
   void aReadAsksNobodyAndAPostLoadsTheModels() {
-    node.respondToProbesWith(probes(loadCompleted(), "mini-model"));
+    node.loadsFor(Duration.ZERO);
     OffmeterEndpoint endpoint = new OffmeterEndpoint(client());
 
     endpoint.report();
     assertThat(node.probes()).isEmpty();
 
     assertThat(in(endpoint.warmUp(), "endpoints", "mini")).containsKey("state");
-    Loopback.awaitSoon(() -> node.loadRequests() == 1);
+    Loopback.awaitSoon(() -> node.loadsBegun() == 1);
   }
 
   private final ApplicationContextRunner spring =

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.integration.spring;
 
-import static dev.offmeter.testing.OllamaReplies.answering;
-import static dev.offmeter.testing.OllamaReplies.status;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
@@ -12,7 +10,7 @@ import dev.offmeter.LlmClient;
 import dev.offmeter.Locality;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
-import dev.offmeter.testing.Node;
+import dev.offmeter.testkit.FakeLlm;
 import java.time.Duration;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -27,7 +25,7 @@ import org.springframework.boot.test.context.runner.ApplicationContextRunner;
 class OffmeterHealthTest {
   @RegisterExtension final Loopback loopback = new Loopback();
   private final ManualTime time = loopback.manualTime();
-  private final Node node = loopback.node(answering("x"));
+  private final FakeLlm node = loopback.fake(FakeLlm.ollama());
 
   private static Endpoint.Builder deadNode(String name) {
     return Endpoint.ollama(name, Loopback.unusedUrl()).model("m");
@@ -56,7 +54,7 @@ class OffmeterHealthTest {
 
   @Test
   void isUpWhileAnyServerCanAnswer() {
-    assertThat(statusOf(asked(deadNode("mini").build(), Loopback.ollama("maxi", node).build())))
+    assertThat(statusOf(asked(deadNode("mini").build(), node.endpoint("maxi").build())))
         .isEqualTo("UP");
   }
 
@@ -78,8 +76,8 @@ class OffmeterHealthTest {
 
   @Test
   void isUpAgainWhenOnlyACallCanFindOutThatAManagedServerIsBack() {
-    node.respondWith(status(401, "application/json", "{\"error\":\"no\"}"));
-    LlmClient client = asked(Loopback.ollama("cloud", node).locality(Locality.MANAGED).build());
+    node.status(401);
+    LlmClient client = asked(node.endpoint("cloud").locality(Locality.MANAGED).build());
     assertThat(statusOf(client)).isEqualTo("DOWN");
 
     time.advance(Duration.ofHours(1));
@@ -91,18 +89,17 @@ class OffmeterHealthTest {
   void asksNobody() {
     LlmClient client =
         loopback.client(
-            ClientInternals.builder(time).endpoint(Loopback.ollama("mini", node).build()));
+            ClientInternals.builder(time).endpoint(node.endpoint("mini").build()));
 
     assertThat(statusOf(client)).isEqualTo("UP");
     assertThat(node.requests()).isEmpty();
     assertThat(node.probes()).isEmpty();
-    assertThat(node.inquiries()).isEmpty();
   }
 
   @Test
   void hasTheStateOfEachEndpoint() {
     OffmeterHealth health =
-        OffmeterHealth.of(asked(deadNode("mini").build(), Loopback.ollama("maxi", node).build()));
+        OffmeterHealth.of(asked(deadNode("mini").build(), node.endpoint("maxi").build()));
 
     assertThat(health.details()).containsOnlyKeys("mini", "maxi");
     assertThat((Map<?, ?>) health.details().get("mini"))

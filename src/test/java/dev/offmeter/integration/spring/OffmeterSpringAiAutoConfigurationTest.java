@@ -5,8 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.offmeter.integration.springai.OffmeterChatModel;
 import dev.offmeter.testing.Loopback;
-import dev.offmeter.testing.Node;
-import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testkit.FakeLlm;
 import io.micrometer.observation.tck.TestObservationRegistry;
 import io.micrometer.observation.tck.TestObservationRegistryAssert;
 import java.util.List;
@@ -26,7 +25,7 @@ import org.springframework.context.annotation.Configuration;
 /** The chat model that an application of Spring AI gets. */
 class OffmeterSpringAiAutoConfigurationTest {
   @RegisterExtension final Loopback loopback = new Loopback();
-  private final Node node = loopback.node(OllamaReplies.answering("Dear Ms Kern"));
+  private final FakeLlm node = loopback.fake(FakeLlm.ollama().answers("Dear Ms Kern"));
 
   private ApplicationContextRunner spring(Class<?>... more) {
     AutoConfigurations ours =

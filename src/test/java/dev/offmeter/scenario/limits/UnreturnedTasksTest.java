@@ -2,7 +2,6 @@
 package dev.offmeter.scenario.limits;
 
 import static dev.offmeter.testing.Loopback.awaitSoon;
-import static dev.offmeter.testing.Loopback.ollama;
 import static dev.offmeter.testing.TwoNodes.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -14,8 +13,7 @@ import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.testing.Loopback;
 import dev.offmeter.testing.ManualTime;
-import dev.offmeter.testing.Node;
-import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testkit.FakeLlm;
 import java.net.InetAddress;
 import java.time.Duration;
 import java.util.List;
@@ -61,13 +59,13 @@ class UnreturnedTasksTest {
 
   @Test
   void aSupplierThatHangsIsNotAskedAgainBeforeItReturns() throws Exception {
-    Node node = loopback.node(OllamaReplies.answering("PRIMARY"));
+    FakeLlm node = loopback.fake(FakeLlm.ollama().answers("PRIMARY"));
     ManualTime time = loopback.manualTime();
     LlmClient client =
         loopback.client(
             ClientInternals.builder(time)
                 .endpoint(
-                    ollama("primary", node)
+                    node.endpoint("primary")
                         .apiKey(
                             () -> {
                               work();
@@ -94,12 +92,12 @@ class UnreturnedTasksTest {
 
   @Test
   void callersAtOnceDoNotEachLeaveASupplierBehind() throws Exception {
-    Node node = loopback.node(OllamaReplies.answering("PRIMARY"));
+    FakeLlm node = loopback.fake(FakeLlm.ollama().answers("PRIMARY"));
     ManualTime time = loopback.manualTime();
     LlmClient client =
         loopback.client(
             ClientInternals.builder(time)
-                .endpoint(ollama("primary", node).apiKey(this::key).build())
+                .endpoint(node.endpoint("primary").apiKey(this::key).build())
                 .endpoint(template()));
 
     allFallBack(client, time);
@@ -121,10 +119,10 @@ class UnreturnedTasksTest {
   @Test
   void callersAtOnceEachAskASupplierThatAnswers() throws Exception {
     hangs.set(false);
-    Node node = loopback.node(OllamaReplies.answering("PRIMARY"));
+    FakeLlm node = loopback.fake(FakeLlm.ollama().answers("PRIMARY"));
     LlmClient client =
         loopback.client(
-            LlmClient.builder().endpoint(ollama("primary", node).apiKey(this::key).build()));
+            LlmClient.builder().endpoint(node.endpoint("primary").apiKey(this::key).build()));
 
     for (CompletableFuture<ChatResponse> call : callers(client)) {
       assertThat(call.get().text()).isEqualTo("PRIMARY");
@@ -136,12 +134,12 @@ class UnreturnedTasksTest {
   /** Each value is for the attempt that asked: it may be a signature. */
   @Test
   void noTwoAttemptsAreSentWithOneValue() throws Exception {
-    Node node = loopback.node(OllamaReplies.answering("PRIMARY"));
+    FakeLlm node = loopback.fake(FakeLlm.ollama().answers("PRIMARY"));
     LlmClient client =
         loopback.client(
             LlmClient.builder()
                 .endpoint(
-                    ollama("primary", node)
+                    node.endpoint("primary")
                         .header("X-Nonce", () -> "nonce-" + asked.incrementAndGet())
                         .build()));
 
@@ -154,7 +152,7 @@ class UnreturnedTasksTest {
 
   @Test
   void callersAtOnceShareOneLookup() throws Exception {
-    Node node = loopback.node(OllamaReplies.answering("PRIMARY"));
+    FakeLlm node = loopback.fake(FakeLlm.ollama().answers("PRIMARY"));
     LlmClient client =
         loopback.client(
             LlmClient.builder()

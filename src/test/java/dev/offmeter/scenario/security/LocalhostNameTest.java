@@ -10,8 +10,7 @@ import dev.offmeter.Endpoint;
 import dev.offmeter.FailureKind;
 import dev.offmeter.LlmClient;
 import dev.offmeter.testing.Loopback;
-import dev.offmeter.testing.Node;
-import dev.offmeter.testing.OllamaReplies;
+import dev.offmeter.testkit.FakeLlm;
 import java.net.InetAddress;
 import java.net.URI;
 import java.net.UnknownHostException;
@@ -31,13 +30,13 @@ class LocalhostNameTest {
   private static final List<String> ELSEWHERE = List.of("192.0.2.7", "10.0.0.7", "2001:db8::7");
 
   private final List<ConnectedTo> connections = new ArrayList<>();
-  private Node node;
+  private FakeLlm node;
 
   private record ConnectedTo(String address) {}
 
   @BeforeEach
   void start() {
-    node = loopback.node(OllamaReplies.answering("NODE"));
+    node = loopback.fake(FakeLlm.ollama().answers("NODE"));
   }
 
   private ChatResponse asked(String host, List<String> addresses) {
