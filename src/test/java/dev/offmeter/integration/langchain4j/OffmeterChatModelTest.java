@@ -97,7 +97,7 @@ class OffmeterChatModelTest {
   }
 
   /** Returns a script that sends these messages of the model, one to each request. */
-  static Node.Script saying(String... messages) {
+  private static Node.Script saying(String... messages) {
     Iterator<String> next = List.of(messages).iterator();
     return (connection, request) ->
         connection.send(
@@ -110,7 +110,7 @@ class OffmeterChatModelTest {
                 + OllamaReplies.LAST_CHUNK);
   }
 
-  static String calling(String name, String arguments) {
+  private static String calling(String name, String arguments) {
     return "\"content\":\"\",\"tool_calls\":[{\"id\":\"call_1\",\"function\":{\"name\":\""
         + name
         + "\",\"arguments\":"
@@ -118,7 +118,7 @@ class OffmeterChatModelTest {
         + "}}]";
   }
 
-  static String json(String answer) {
+  private static String json(String answer) {
     return "\"content\":\"" + answer.replace("\"", "\\\"") + "\"";
   }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.offmeter.integration.langchain4j;
 
-import static dev.offmeter.integration.langchain4j.OffmeterChatModelTest.calling;
-import static dev.offmeter.integration.langchain4j.OffmeterChatModelTest.saying;
 import static dev.offmeter.testing.Loopback.awaitSoon;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -26,15 +24,17 @@ import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
 import dev.langchain4j.model.chat.response.StreamingHandle;
 import dev.langchain4j.service.AiServices;
 import dev.langchain4j.service.TokenStream;
+import dev.offmeter.ChatResponse.ToolCall;
+import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
 import dev.offmeter.StreamRecovery;
 import dev.offmeter.testing.LoggedEvents;
 import dev.offmeter.testing.Loopback;
-import dev.offmeter.testing.Node;
-import dev.offmeter.testing.OllamaReplies;
-import dev.offmeter.testing.TwoNodes;
+import dev.offmeter.testkit.FakeLlm;
+import dev.offmeter.testkit.ManualClock;
 import java.net.URL;
 import java.net.URLClassLoader;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -51,11 +51,19 @@ class OffmeterStreamingChatModelTest {
   @RegisterExtension final Loopback loopback = new Loopback();
   @RegisterExtension final LoggedEvents log = new LoggedEvents(Level.WARN);
 
-  private final TwoNodes nodes = TwoNodes.inRealTime(loopback);
+  private final FakeLlm primary = loopback.fake(FakeLlm.ollama().answers("PRIMARY"));
+  private final FakeLlm fallback = loopback.fake(FakeLlm.ollama().answers("FALLBACK"));
   private final Recorder handler = new Recorder();
 
+  private LlmClient client() {
+    return loopback.client(
+        LlmClient.builder()
+            .endpoint(primary.endpoint("primary").build())
+            .endpoint(fallback.endpoint("fallback").build()));
+  }
+
   private StreamingChatModel model() {
-    return new OffmeterStreamingChatModel(nodes.client());
+    return new OffmeterStreamingChatModel(client());
   }
 
   /** Writes down what it is told. */
@@ -103,21 +111,9 @@ class OffmeterStreamingChatModelTest {
     }
   }
 
-  /** Returns a script that sends two tokens and then ends as is said. */
-  private static Node.Script breakingOff(Node.Script end) {
-    return (connection, request) -> {
-      connection.send(OllamaReplies.STREAM_HEAD + OllamaReplies.tokens("Dear", " Ms"));
-      end.answer(connection, request);
-    };
-  }
-
-  private static Node.Script resetInMidAnswer() {
-    return breakingOff((connection, request) -> connection.reset());
-  }
-
   @Test
   void anAnswerComesInPiecesAndEndsComplete() throws Exception {
-    nodes.primary().respondWith(OllamaReplies.answering("Dear", " Ms Kern"));
+    primary.streams("Dear", " Ms Kern");
 
     model().chat("draft a reminder", handler);
 
@@ -157,11 +153,9 @@ class OffmeterStreamingChatModelTest {
 
   @Test
   void thinkingAndToolCallsAreApart() throws Exception {
-    nodes
-        .primary()
-        .respondWith(saying("\"thinking\":\"hm\"," + calling("time", "{\"city\":\"Oslo\"}")));
+    primary.callsTools(new ToolCall("call_1", "time", "{\"city\":\"Oslo\"}")).thinks("hm");
     StreamingChatModel model =
-        OffmeterStreamingChatModel.builder(nodes.client())
+        OffmeterStreamingChatModel.builder(client())
             .customizer(request -> request.thinking(true))
             .build();
 
@@ -185,14 +179,8 @@ class OffmeterStreamingChatModelTest {
 
   @Test
   void theCallerDoesNotWaitAndTheHandlerHasTheirContext() throws Exception {
-    CountDownLatch returned = new CountDownLatch(1);
-    nodes
-        .primary()
-        .respondWith(
-            (connection, request) -> {
-              await(returned);
-              OllamaReplies.answering("x").answer(connection, request);
-            });
+    ManualClock untilItReturned = new ManualClock();
+    primary.time(untilItReturned).loadsFor(Duration.ofSeconds(1));
     AtomicReference<ClassLoader> loader = new AtomicReference<>();
     AtomicReference<String> invoice = new AtomicReference<>();
     Recorder recorder =
@@ -213,49 +201,32 @@ class OffmeterStreamingChatModelTest {
       MDC.clear();
       Thread.currentThread().setContextClassLoader(own);
     }
-    returned.countDown();
+    untilItReturned.advance(Duration.ofSeconds(1));
 
     assertThat(recorder.heardToTheEnd()).containsExactly("complete");
     assertThat(loader.get()).isSameAs(callers);
     assertThat(invoice.get()).isEqualTo("1042");
   }
 
-  private static void await(CountDownLatch latch) {
-    try {
-      latch.await();
-    } catch (InterruptedException e) {
-      throw new AssertionError(e);
-    }
-  }
-
   @Test
   void aCancelledStreamClosesTheConnectionAndIsSilent() throws Exception {
-    CountDownLatch closed = new CountDownLatch(1);
-    nodes
-        .primary()
-        .respondWith(
-            breakingOff(
-                (connection, request) -> {
-                  connection.hang();
-                  closed.countDown();
-                }));
+    primary.streams("Dear", " Ms").stallsAfter(2);
     model().chat("draft a reminder", handler);
     awaitSoon(() -> handler.heard.size() == 2);
 
     long cancelled = System.nanoTime();
     handler.handle.get().cancel();
-    closed.await();
+    primary.awaitRequest(1).awaitClosed();
 
     assertThat(System.nanoTime() - cancelled).as("ns").isLessThan(1_000_000_000L);
     assertThat(handler.handle.get().isCancelled()).isTrue();
-    awaitSoon(() -> nodes.primary().activeCalls() == 0);
     assertThat(handler.heard).containsExactly("Dear", " Ms");
-    assertThat(nodes.fallback().requests()).isEmpty();
+    assertThat(fallback.requests()).isEmpty();
   }
 
   @Test
   void aHandlerMayCancelFromWithinACallback() throws Exception {
-    nodes.primary().respondWith(OllamaReplies.answering("Dear", " Ms", " Kern"));
+    primary.streams("Dear", " Ms", " Kern");
     Recorder cancelling =
         new Recorder() {
           @Override
@@ -269,13 +240,13 @@ class OffmeterStreamingChatModelTest {
     model().chat("draft a reminder", cancelling);
 
     cancelling.heardToTheEnd();
-    awaitSoon(() -> nodes.primary().openConnections() == 0);
+    primary.awaitRequest(1).awaitClosed();
     assertThat(cancelling.heard).containsExactly("Dear");
   }
 
   @Test
   void aFailureBeforeTheFirstPieceIsNotSeen() throws Exception {
-    nodes.primary().respondWith(OllamaReplies.status(500, "text/plain", "x"));
+    primary.status(500);
 
     model().chat("draft a reminder", handler);
 
@@ -284,7 +255,7 @@ class OffmeterStreamingChatModelTest {
 
   @Test
   void anAnswerThatBreaksOffIsAnErrorWithWhatWasShown() throws Exception {
-    nodes.primary().respondWith(resetInMidAnswer());
+    primary.streams("Dear", " Ms").cutsAfter(2);
 
     model().chat("draft a reminder", handler);
 
@@ -294,14 +265,14 @@ class OffmeterStreamingChatModelTest {
         .cause()
         .isInstanceOfSatisfying(
             LlmException.class, e -> assertThat(e.partialText()).isEqualTo("Dear Ms"));
-    assertThat(nodes.fallback().requests()).isEmpty();
+    assertThat(fallback.requests()).isEmpty();
   }
 
   @Test
   void anAnswerThatIsHeldBackComesFromTheNextNode() throws Exception {
-    nodes.primary().respondWith(resetInMidAnswer());
+    primary.streams("Dear", " Ms").cutsAfter(2);
     StreamingChatModel model =
-        OffmeterStreamingChatModel.builder(nodes.client())
+        OffmeterStreamingChatModel.builder(client())
             .onBrokenStream(StreamRecovery.HOLD)
             .build();
 
@@ -312,7 +283,7 @@ class OffmeterStreamingChatModelTest {
 
   @Test
   void aRestartIsRefused() throws Exception {
-    OffmeterStreamingChatModel.Builder builder = OffmeterStreamingChatModel.builder(nodes.client());
+    OffmeterStreamingChatModel.Builder builder = OffmeterStreamingChatModel.builder(client());
 
     assertThatThrownBy(() -> builder.onBrokenStream(StreamRecovery.RESTART))
         .isInstanceOf(IllegalArgumentException.class)
@@ -322,7 +293,7 @@ class OffmeterStreamingChatModelTest {
         .build()
         .chat("x", handler);
     assertThat(handler.heardToTheEnd()).containsExactly("InvalidRequestException");
-    assertThat(nodes.primary().requests()).isEmpty();
+    assertThat(primary.requests()).isEmpty();
   }
 
   @Test
@@ -338,7 +309,7 @@ class OffmeterStreamingChatModelTest {
 
   @Test
   void aHandlerThatThrowsEndsTheCallAndIsToldSoOnce() throws Exception {
-    nodes.primary().respondWith(breakingOff((connection, request) -> connection.hang()));
+    primary.streams("Dear", " Ms").stallsAfter(2);
     Recorder throwing =
         new Recorder() {
           @Override
@@ -351,7 +322,7 @@ class OffmeterStreamingChatModelTest {
     model().chat("draft a reminder", throwing);
 
     assertThat(throwing.heardToTheEnd()).containsExactly("Dear", "ArithmeticException");
-    awaitSoon(() -> nodes.primary().activeCalls() == 0);
+    primary.awaitRequest(1).awaitClosed();
     assertThat(throwing.heard).containsExactly("Dear", "ArithmeticException");
   }
 
@@ -386,14 +357,14 @@ class OffmeterStreamingChatModelTest {
   void listenersHearOfEachCallOnce() throws Exception {
     OffmeterChatModelTest.Recorder listener = new OffmeterChatModelTest.Recorder();
     StreamingChatModel model =
-        OffmeterStreamingChatModel.builder(nodes.client()).listeners(List.of(listener)).build();
+        OffmeterStreamingChatModel.builder(client()).listeners(List.of(listener)).build();
 
     model.chat("x", handler);
     handler.heardToTheEnd();
     assertThat(listener.heard).containsExactly("request", "response from OTHER");
 
     listener.heard.clear();
-    nodes.primary().respondWith(resetInMidAnswer());
+    primary.streams("Dear", " Ms").cutsAfter(2);
     Recorder second = new Recorder();
     model.chat("x", second);
     second.heardToTheEnd();
@@ -403,8 +374,8 @@ class OffmeterStreamingChatModelTest {
 
   @Test
   void aClientThatIsClosedIsAnError() throws Exception {
-    nodes.primary().respondWith(breakingOff((connection, request) -> connection.hang()));
-    dev.offmeter.LlmClient client = nodes.client();
+    primary.streams("Dear", " Ms").stallsAfter(2);
+    LlmClient client = client();
     new OffmeterStreamingChatModel(client).chat("x", handler);
     awaitSoon(() -> handler.heard.size() == 2);
 
@@ -418,7 +389,7 @@ class OffmeterStreamingChatModelTest {
 
   @Test
   void aPublisherNeedsANewerLangChain4j() {
-    OffmeterStreamingChatModel model = new OffmeterStreamingChatModel(nodes.client());
+    OffmeterStreamingChatModel model = new OffmeterStreamingChatModel(client());
     ChatRequest request = ChatRequest.builder().messages(UserMessage.from("x")).build();
 
     assertThatThrownBy(() -> model.doChat(request))
@@ -432,7 +403,7 @@ class OffmeterStreamingChatModelTest {
 
   @Test
   void anAiServiceStreams() throws Exception {
-    nodes.primary().respondWith(OllamaReplies.answering("Dear", " Ms Kern"));
+    primary.streams("Dear", " Ms Kern");
     CompletableFuture<ChatResponse> complete = new CompletableFuture<>();
     List<String> pieces = new CopyOnWriteArrayList<>();
     Reminders reminders = AiServices.builder(Reminders.class).streamingChatModel(model()).build();
