@@ -55,10 +55,6 @@ final class LoopbackServer {
     return port;
   }
 
-  int openConnections() {
-    return open.size();
-  }
-
   synchronized boolean isListening() {
     return listening != null;
   }

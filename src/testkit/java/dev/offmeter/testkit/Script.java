@@ -67,10 +67,6 @@ final class Script {
     served = 0;
   }
 
-  void answer(String name, List<Piece> pieces) {
-    add(Step.answer(name, pieces));
-  }
-
   /** Adds thinking before the answer of the last step. */
   void think(String... texts) {
     List<Piece> added = Pieces.thinking(texts);

@@ -272,9 +272,7 @@ class OffmeterStreamingChatModelTest {
   void anAnswerThatIsHeldBackComesFromTheNextNode() throws Exception {
     primary.streams("Dear", " Ms").cutsAfter(2);
     StreamingChatModel model =
-        OffmeterStreamingChatModel.builder(client())
-            .onBrokenStream(StreamRecovery.HOLD)
-            .build();
+        OffmeterStreamingChatModel.builder(client()).onBrokenStream(StreamRecovery.HOLD).build();
 
     model.chat("draft a reminder", handler);
 

@@ -18,9 +18,7 @@ import dev.offmeter.meter.UsageLog;
 import dev.offmeter.observe.QueueAlert;
 import dev.offmeter.observe.Runaway;
 import dev.offmeter.testing.Loopback;
-import dev.offmeter.testing.Node;
-import dev.offmeter.testing.OllamaReplies;
-import dev.offmeter.testing.TwoNodes;
+import dev.offmeter.testkit.FakeLlm;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.Tag;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
@@ -70,7 +68,8 @@ class GrafanaBoardTest {
 
   private final PrometheusMeterRegistry registry =
       new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
-  private final TwoNodes nodes = TwoNodes.inRealTime(loopback);
+  private final FakeLlm primary = loopback.fake(FakeLlm.ollama());
+  private final FakeLlm fallback = loopback.fake(FakeLlm.ollama());
   private final MetricsListener listener = OffmeterMetrics.listener(registry);
 
   /** The values of each label of each metric. */
@@ -81,22 +80,28 @@ class GrafanaBoardTest {
   void runAndScrape() {
     LlmClient client =
         loopback.client(
-            nodes
-                .builder(primary -> primary.price(Price.perMillionTokens("USD", 1, 1)).retries(0))
+            LlmClient.builder()
+                .endpoint(
+                    primary
+                        .endpoint("primary")
+                        .price(Price.perMillionTokens("USD", 1, 1))
+                        .retries(0)
+                        .build())
+                .endpoint(fallback.endpoint("fallback").build())
                 .baseline(Price.perMillionTokens("USD", 10, 10))
                 .budget(Budget.calls("day", 8).alertAt(0.5))
                 .usageLog(UsageLog.file(folder.resolve("log.jsonl")))
                 .listener(listener));
     new OffmeterMetrics(client).bindTo(registry);
     client.chat(REQUEST);
-    breakOff(nodes.primary());
+    primary.streams("half", " of it").cutsAfter(1);
     try (ChatStream stream = client.stream(REQUEST)) {
       assertThat(stream.response().endpoint()).isEqualTo("fallback");
     }
-    nodes.primary().respondWith(OllamaReplies.status(401, "", ""));
+    primary.status(401);
     client.chat(REQUEST);
     client.chat(REQUEST);
-    nodes.primary().respondWith(OllamaReplies.answering("BACK"));
+    primary.answers("BACK");
     client.recheck("primary").join();
     assertThat(client.chat(REQUEST).endpoint()).isEqualTo("primary");
     failWithoutAPrice();
@@ -107,20 +112,11 @@ class GrafanaBoardTest {
     scraped = parsed(registry.scrape());
   }
 
-  private static void breakOff(Node node) {
-    node.respondWith(
-        (connection, request) -> {
-          connection.send(OllamaReplies.STREAM_HEAD + OllamaReplies.tokens("half"));
-          connection.close();
-        });
-  }
-
   private void failWithoutAPrice() {
-    Endpoint managed =
-        Loopback.ollama("reserve", nodes.fallback()).locality(Locality.MANAGED).build();
+    Endpoint managed = fallback.endpoint("reserve").locality(Locality.MANAGED).build();
     LlmClient client = loopback.client(LlmClient.builder().endpoint(managed).listener(listener));
     client.chat(REQUEST);
-    nodes.fallback().respondWith(OllamaReplies.status(401, "", ""));
+    fallback.status(401);
     assertThatThrownBy(() -> client.chat(REQUEST)).isInstanceOf(AllEndpointsFailedException.class);
   }
 

@@ -8,8 +8,8 @@ import dev.offmeter.LlmClient;
 import dev.offmeter.guard.Budget;
 import dev.offmeter.meter.UsageLog;
 import dev.offmeter.testing.Loopback;
-import dev.offmeter.testing.OllamaReplies;
 import dev.offmeter.testing.TwoNodes;
+import dev.offmeter.testkit.FakeLlm;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MockClock;
 import io.micrometer.core.instrument.Tags;
@@ -34,7 +34,14 @@ class OffmeterMetricsTest {
 
   private final MockClock clock = new MockClock();
   private final SimpleMeterRegistry registry = new SimpleMeterRegistry(SimpleConfig.DEFAULT, clock);
-  private final TwoNodes nodes = TwoNodes.inRealTime(loopback);
+  private final FakeLlm primary = loopback.fake(FakeLlm.ollama());
+  private final FakeLlm fallback = loopback.fake(FakeLlm.ollama());
+
+  private LlmClient.Builder nodes() {
+    return LlmClient.builder()
+        .endpoint(primary.endpoint("primary").build())
+        .endpoint(fallback.endpoint("fallback").build());
+  }
 
   private LlmClient bound(LlmClient.Builder builder) {
     LlmClient client = loopback.client(builder);
@@ -52,11 +59,11 @@ class OffmeterMetricsTest {
 
   @Test
   void oneStateOfEachEndpointIsOne() {
-    LlmClient client = bound(nodes.builder().endpoint(TwoNodes.template()));
+    LlmClient client = bound(nodes().endpoint(TwoNodes.template()));
     assertThat(primary("up")).isEqualTo(1);
     assertThat(primary("down")).isZero();
 
-    nodes.primary().respondWith(OllamaReplies.status(401, "", ""));
+    primary.status(401);
     client.chat(REQUEST);
 
     assertThat(primary("up")).isZero();
@@ -69,12 +76,12 @@ class OffmeterMetricsTest {
 
   @Test
   void callsUnderWayAreShown() throws Exception {
-    nodes.primary().respondWith(OllamaReplies.hanging());
-    LlmClient client = bound(nodes.builder());
+    primary.hangs();
+    LlmClient client = bound(nodes());
     assertThat(gauge("offmeter.endpoint.in_flight", "endpoint", "primary")).isZero();
 
     var call = client.chatAsync(REQUEST);
-    nodes.primary().awaitFirstRequest();
+    primary.awaitRequest(1);
 
     assertThat(gauge("offmeter.endpoint.in_flight", "endpoint", "primary")).isEqualTo(1);
     call.cancel(true);
@@ -84,8 +91,7 @@ class OffmeterMetricsTest {
   void aBudgetIsShownInTheUnitThatPeopleRead() {
     LlmClient client =
         bound(
-            nodes
-                .builder()
+            nodes()
                 .budget(Budget.calls("day", 10))
                 .budget(Budget.money("month", "20.00", "USD"))
                 .budget(Budget.computeTime("hour", Duration.ofSeconds(90))));
@@ -100,7 +106,7 @@ class OffmeterMetricsTest {
 
   @Test
   void ofABudgetThatCountsByATagTheFullestCountIsShown() {
-    LlmClient client = bound(nodes.builder().budget(Budget.calls("customer", 10).tag("customer")));
+    LlmClient client = bound(nodes().budget(Budget.calls("customer", 10).tag("customer")));
     assertThat(registry.find("offmeter.budget.spent").meters()).isEmpty();
 
     for (String customer : List.of("one", "two", "two")) {
@@ -114,10 +120,10 @@ class OffmeterMetricsTest {
 
   @Test
   void theUsageLogIsShownIfThereIsOne() {
-    bound(nodes.builder());
+    bound(nodes());
     assertThat(registry.find("offmeter.usage_log.rows").meters()).isEmpty();
 
-    LlmClient client = bound(nodes.builder().usageLog(UsageLog.file(folder.resolve("log.jsonl"))));
+    LlmClient client = bound(nodes().usageLog(UsageLog.file(folder.resolve("log.jsonl"))));
     client.chat(REQUEST);
 
     Loopback.awaitSoon(() -> gauge("offmeter.usage_log.rows", "state", "written") == 1);
@@ -126,11 +132,11 @@ class OffmeterMetricsTest {
 
   @Test
   void theClientsOfOneRegistryAreToldApartByTheirTags() {
-    LlmClient one = loopback.client(nodes.builder());
-    LlmClient two = loopback.client(nodes.builder());
+    LlmClient one = loopback.client(nodes());
+    LlmClient two = loopback.client(nodes());
     new OffmeterMetrics(one, Tags.of("client", "one")).bindTo(registry);
     new OffmeterMetrics(two, Tags.of("client", "two")).bindTo(registry);
-    nodes.primary().respondWith(OllamaReplies.status(401, "", ""));
+    primary.status(401);
     two.chat(REQUEST);
 
     String[] up = {"endpoint", "primary", "state", "up"};

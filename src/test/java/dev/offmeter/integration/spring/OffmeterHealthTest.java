@@ -88,8 +88,7 @@ class OffmeterHealthTest {
   @Test
   void asksNobody() {
     LlmClient client =
-        loopback.client(
-            ClientInternals.builder(time).endpoint(node.endpoint("mini").build()));
+        loopback.client(ClientInternals.builder(time).endpoint(node.endpoint("mini").build()));
 
     assertThat(statusOf(client)).isEqualTo("UP");
     assertThat(node.requests()).isEmpty();

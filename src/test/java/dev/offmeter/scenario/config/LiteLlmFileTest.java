@@ -43,8 +43,7 @@ class LiteLlmFileTest {
   @TempDir Path directory;
 
   private final FakeLlm first = loopback.fake(FakeLlm.ollama().status(503, "down"));
-  private final FakeLlm second =
-      loopback.fake(FakeLlm.ollama().streams("from ", "the second"));
+  private final FakeLlm second = loopback.fake(FakeLlm.ollama().streams("from ", "the second"));
 
   private Path file(String yaml) throws IOException {
     return Files.writeString(directory.resolve("config.yaml"), yaml);
