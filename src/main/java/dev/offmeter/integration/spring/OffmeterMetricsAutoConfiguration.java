@@ -11,6 +11,8 @@ import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.config.MeterFilter;
 import io.micrometer.observation.ObservationRegistry;
 import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.springframework.beans.factory.ListableBeanFactory;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.beans.factory.SmartInitializingSingleton;
@@ -37,6 +39,8 @@ final class OffmeterMetricsAutoConfiguration {
   @ConditionalOnClass(MeterRegistry.class)
   @ConditionalOnBean(MeterRegistry.class)
   static final class Meters {
+    private static final Logger LOG = LoggerFactory.getLogger("dev.offmeter");
+
     @Bean
     @ConditionalOnMissingBean
     MetricsListener offmeterMetricsListener(MeterRegistry registry) {
@@ -58,7 +62,12 @@ final class OffmeterMetricsAutoConfiguration {
       clients.forEach(
           (name, client) -> {
             Tags tags = clients.size() == 1 ? Tags.empty() : Tags.of("client", name);
-            new OffmeterMetrics(client, tags).bindTo(registry);
+            try {
+              new OffmeterMetrics(client, tags).bindTo(registry);
+            } catch (RuntimeException e) {
+              // Such as a mock in a test: an application must not depend on its gauges.
+              LOG.warn("the client bean {} has no gauges", name, e);
+            }
           });
     }
 

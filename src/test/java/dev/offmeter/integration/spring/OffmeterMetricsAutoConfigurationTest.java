@@ -10,11 +10,15 @@ import dev.offmeter.integration.micrometer.OffmeterMetrics;
 import dev.offmeter.integration.micrometer.OffmeterObservations;
 import dev.offmeter.observe.LlmListener;
 import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.micrometer.observation.ObservationRegistry;
 import io.micrometer.observation.tck.TestObservationRegistry;
 import io.micrometer.observation.tck.TestObservationRegistryAssert;
+import java.util.function.ToDoubleFunction;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.springframework.boot.LazyInitializationBeanFactoryPostProcessor;
 import org.springframework.boot.actuate.autoconfigure.metrics.CompositeMeterRegistryAutoConfiguration;
@@ -143,6 +147,23 @@ class OffmeterMetricsAutoConfigurationTest {
     @Bean
     OffmeterMetrics offmeterMetrics(LlmClient client) {
       return new OffmeterMetrics(client, Tags.of("team", "mails"));
+    }
+  }
+
+  @Test
+  void anApplicationStartsWithoutTheGaugesThatItsRegistryRejects() {
+    plain
+        .withBean(MeterRegistry.class, RegistryWithoutGauges::new)
+        .run(
+            context ->
+                assertThat(context.getBean(LlmClient.class).chat("a reminder").text())
+                    .isEqualTo("a template"));
+  }
+
+  private static final class RegistryWithoutGauges extends SimpleMeterRegistry {
+    @Override
+    protected <T> Gauge newGauge(Meter.Id id, @Nullable T object, ToDoubleFunction<T> value) {
+      throw new IllegalArgumentException("no gauges");
     }
   }
 

@@ -23,7 +23,7 @@ import org.springframework.core.env.MapPropertySource;
 import org.springframework.core.env.StandardEnvironment;
 import org.springframework.core.env.SystemEnvironmentPropertySource;
 
-/** Properties are the environment's variables in Spring Boot's clothes. */
+/** Properties are the environment's variables, named and written as Spring Boot does. */
 class OffmeterSettingsTest {
   private final ApplicationContextRunner spring =
       new ApplicationContextRunner()
