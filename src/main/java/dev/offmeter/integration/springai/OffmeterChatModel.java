@@ -273,7 +273,7 @@ public final class OffmeterChatModel implements ChatModel {
 
   /** Returns the options for what a prompt leaves unset, as Spring AI 1.1 asks for them. */
   // Of Spring AI 1.1, and to be removed from 2.x.
-  @SuppressWarnings("MissingOverride")
+  @SuppressWarnings({"MissingOverride", "removal"})
   public ChatOptions getDefaultOptions() {
     return defaultOptions();
   }
