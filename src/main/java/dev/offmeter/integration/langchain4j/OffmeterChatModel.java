@@ -167,8 +167,8 @@ public final class OffmeterChatModel implements ChatModel {
     /**
      * Sets what is done to each request of Offmeter's before it is sent, for what LangChain4j has
      * no word for: {@code request -> request.tag("feature", "reminders").deadline(limit)}. Called
-     * on the thread of the caller, after everything else was set; what it throws, the call throws.
-     * Default: nothing.
+     * on the thread of the caller, after everything else was set; what it throws, {@code chat}
+     * throws, and {@code chatAsync} reports as a request that is refused. Default: nothing.
      */
     public Builder customizer(Consumer<dev.offmeter.ChatRequest.Builder> customizer) {
       this.customizer = Objects.requireNonNull(customizer, "customizer");
