@@ -46,8 +46,7 @@ class BlockingController {
     response.setContentType(MediaType.TEXT_EVENT_STREAM_VALUE);
     try (ChatStream stream = llm.stream(question);
         EventWriter page = new EventWriter(response.getOutputStream(), json)) {
-      ScheduledFuture<?> beats =
-          scheduler.scheduleAtFixedRate(() -> beat(page, stream), heartbeat);
+      ScheduledFuture<?> beats = scheduler.scheduleAtFixedRate(() -> beat(page, stream), heartbeat);
       try {
         send(stream, page);
       } finally {

@@ -19,8 +19,7 @@ record BrowserEvent(String name, Map<String, Object> data) {
       return Optional.of(new BrowserEvent("text", Map.of("text", delta.text())));
     }
     if (event instanceof ChatEvent.Restarted restarted) {
-      return Optional.of(
-          new BrowserEvent("restarted", Map.of("discard", restarted.discardText())));
+      return Optional.of(new BrowserEvent("restarted", Map.of("discard", restarted.discardText())));
     }
     if (event instanceof ChatEvent.Completed completed) {
       return Optional.of(

@@ -4,7 +4,6 @@ package dev.offmeter.examples.stream;
 import dev.offmeter.ChatRequest;
 import dev.offmeter.LlmClient;
 import dev.offmeter.LlmException;
-import java.time.Duration;
 import java.util.Map;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnWebApplication;
 import org.springframework.http.MediaType;

@@ -108,8 +108,7 @@ class AiServiceTest {
     List<String> pieces = new CopyOnWriteArrayList<>();
     CompletableFuture<ChatResponse> complete = new CompletableFuture<>();
 
-    reminders
-        .stream("1042")
+    reminders.stream("1042")
         .onPartialResponse(pieces::add)
         .onCompleteResponse(complete::complete)
         .onError(complete::completeExceptionally)

@@ -119,9 +119,7 @@ class ModelTest {
         .isInstanceOf(AuthenticationException.class)
         .hasCauseInstanceOf(AllEndpointsFailedException.class);
     assertThatThrownBy(
-            () ->
-                model.chat(
-                    ChatRequest.builder().messages(UserMessage.from("x")).topK(1).build()))
+            () -> model.chat(ChatRequest.builder().messages(UserMessage.from("x")).topK(1).build()))
         .isInstanceOf(UnsupportedFeatureException.class);
   }
 

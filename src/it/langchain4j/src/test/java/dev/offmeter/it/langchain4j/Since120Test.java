@@ -108,8 +108,7 @@ class Since120Test {
     assertThat(events.next())
         .isInstanceOfSatisfying(
             CompleteResponse.class,
-            last ->
-                assertThat(last.chatResponse().aiMessage().text()).isEqualTo("Dear Ms Kern"));
+            last -> assertThat(last.chatResponse().aiMessage().text()).isEqualTo("Dear Ms Kern"));
     assertThat(events.signals.take()).isEqualTo("complete");
     assertThat(events.signals).isEmpty();
     assertThat(heard).containsExactly("request", "response");

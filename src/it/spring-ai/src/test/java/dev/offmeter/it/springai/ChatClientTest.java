@@ -91,8 +91,7 @@ class ChatClientTest {
     reserve.answers("Dear Ms Kern");
     ChatResponse response = client.prompt("Invoice 1042").call().chatResponse();
     assertThat(response.getResult().getOutput().getText()).isEqualTo("Dear Ms Kern");
-    assertThat(response.getMetadata().<String>get(OffmeterChatModel.ENDPOINT))
-        .isEqualTo("reserve");
+    assertThat(response.getMetadata().<String>get(OffmeterChatModel.ENDPOINT)).isEqualTo("reserve");
     assertThat(response.getMetadata().<List<?>>get(OffmeterChatModel.ATTEMPTS)).hasSize(2);
   }
 
@@ -131,8 +130,7 @@ class ChatClientTest {
         MessageChatMemoryAdvisor.builder(MessageWindowChatMemory.builder().build()).build();
     ask(memory, "I am Kim.");
     assertThat(ask(memory, "Who am I?")).isEqualTo("Kim.");
-    assertThat(node.requests().get(1).messages())
-        .contains("I am Kim.", "Hello Kim.", "Who am I?");
+    assertThat(node.requests().get(1).messages()).contains("I am Kim.", "Hello Kim.", "Who am I?");
   }
 
   private String ask(MessageChatMemoryAdvisor memory, String question) {
