@@ -201,8 +201,8 @@ class ArchitectureTest {
               "observe",
               "internal",
               VOCABULARY),
-          List.of("integration.langchain4j", CLIENT, VOCABULARY),
-          List.of("integration.micrometer", CLIENT, "observe", VOCABULARY),
+          List.of("integration.langchain4j", "internal.json", CLIENT, VOCABULARY),
+          List.of("integration.micrometer", "internal.json", CLIENT, "observe", VOCABULARY),
           List.of("integration.springai", CLIENT, VOCABULARY),
           List.of(
               "integration.spring",

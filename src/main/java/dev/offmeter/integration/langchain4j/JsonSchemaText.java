@@ -14,6 +14,7 @@ import dev.langchain4j.model.chat.request.json.JsonRawSchema;
 import dev.langchain4j.model.chat.request.json.JsonReferenceSchema;
 import dev.langchain4j.model.chat.request.json.JsonSchemaElement;
 import dev.langchain4j.model.chat.request.json.JsonStringSchema;
+import dev.offmeter.internal.json.Json;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -195,17 +196,7 @@ final class JsonSchemaText {
   }
 
   private StringBuilder quote(String text) {
-    out.append('"');
-    for (int i = 0; i < text.length(); i++) {
-      char next = text.charAt(i);
-      if (next == '"' || next == '\\') {
-        out.append('\\').append(next);
-      } else if (next < ' ') {
-        out.append(String.format("\\u%04x", (int) next));
-      } else {
-        out.append(next);
-      }
-    }
-    return out.append('"');
+    Json.appendQuoted(text, out);
+    return out;
   }
 }

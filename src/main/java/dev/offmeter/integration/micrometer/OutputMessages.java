@@ -2,6 +2,7 @@
 package dev.offmeter.integration.micrometer;
 
 import dev.offmeter.ChatResponse;
+import dev.offmeter.internal.json.Json;
 import java.util.Locale;
 
 /** Writes an answer as the GenAI convention's JSON of output messages. */
@@ -10,24 +11,10 @@ final class OutputMessages {
 
   static String json(ChatResponse response) {
     StringBuilder json = new StringBuilder("[{\"role\":\"assistant\",\"parts\":[");
-    appendText(json.append("{\"type\":\"text\",\"content\":"), response.text());
+    json.append("{\"type\":\"text\",\"content\":");
+    Json.appendQuoted(response.text(), json);
     json.append("}],\"finish_reason\":");
-    appendText(json, response.finishReason().name().toLowerCase(Locale.ROOT));
+    Json.appendQuoted(response.finishReason().name().toLowerCase(Locale.ROOT), json);
     return json.append("}]").toString();
-  }
-
-  private static void appendText(StringBuilder json, String text) {
-    json.append('"');
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      if (c == '"' || c == '\\') {
-        json.append('\\').append(c);
-      } else if (c < ' ') {
-        json.append(String.format(Locale.ROOT, "\\u%04x", (int) c));
-      } else {
-        json.append(c);
-      }
-    }
-    json.append('"');
   }
 }

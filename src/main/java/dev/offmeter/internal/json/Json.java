@@ -8,6 +8,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.exc.StreamConstraintsException;
+import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -101,6 +102,13 @@ public final class Json {
   /** Returns the value that the parser is at, with numbers as they are written. */
   public static JsonNode treeAt(JsonParser parser) throws IOException {
     return Mapper.TREES.reader().readTree(parser);
+  }
+
+  /** Appends a text as a JSON string, in its quotation marks. */
+  public static void appendQuoted(String text, StringBuilder out) {
+    out.append('"');
+    JsonStringEncoder.getInstance().quoteAsString(text, out);
+    out.append('"');
   }
 
   /**
