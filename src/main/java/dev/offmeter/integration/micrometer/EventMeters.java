@@ -45,7 +45,7 @@ final class EventMeters {
   void onAttempt(Attempt attempt, String tagValue) {
     String endpoint = attempt.endpoint();
     attempts
-        .computeIfAbsent(new AttemptKey(endpoint, outcome(attempt)), this::attempt)
+        .computeIfAbsent(new AttemptKey(endpoint, Outcomes.of(attempt)), this::attempt)
         .record(attempt.elapsed());
     double seconds = attempt.computeTime().toNanos() / 1e9;
     add(EventCounter.COMPUTE_SECONDS, seconds, tagValue, endpoint);
@@ -55,10 +55,6 @@ final class EventMeters {
     } else if (!cost.currency().isEmpty()) {
       add(EventCounter.COST, cost.amount().doubleValue(), tagValue, endpoint, cost.currency());
     }
-  }
-
-  private static String outcome(Attempt attempt) {
-    return attempt.failure().map(Enum::name).orElse(MeterNames.ANSWERED);
   }
 
   /** Counts what an answer cost less, or more, than at the client's baseline. */

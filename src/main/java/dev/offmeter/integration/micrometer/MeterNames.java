@@ -34,10 +34,10 @@ public final class MeterNames {
   /** The attempts whose cost is not known, because their endpoint has no price: a counter. */
   public static final String COST_UNKNOWN = "offmeter.cost.unknown";
 
-  /** What answered calls cost less than at the baseline, those that did: a counter. */
+  /** The sum that cheaper answers cost less than at the baseline: a counter. */
   public static final String SAVED = "offmeter.saved";
 
-  /** What answered calls cost more than at the baseline, those that did: a counter. */
+  /** The sum that dearer answers cost more than at the baseline: a counter. */
   public static final String OVERSPENT = "offmeter.overspent";
 
   /** The time for which attempts kept servers busy, in seconds: a counter. */
@@ -61,10 +61,10 @@ public final class MeterNames {
   /** The value 1 while requests wait longer at an endpoint than is usual there: a gauge. */
   public static final String ENDPOINT_QUEUE_ALERT = "offmeter.endpoint.queue_alert";
 
-  /** What is spent of a budget in its present window, in its {@link #UNIT}: a gauge. */
+  /** The spent part of a budget in its present window, in its {@link #UNIT}: a gauge. */
   public static final String BUDGET_SPENT = "offmeter.budget.spent";
 
-  /** What running requests may use of a budget at most, in its {@link #UNIT}: a gauge. */
+  /** The most that running requests may use of a budget, in its {@link #UNIT}: a gauge. */
   public static final String BUDGET_RESERVED = "offmeter.budget.reserved";
 
   /** The limit of a budget, in its {@link #UNIT}: a gauge. */

@@ -3,7 +3,6 @@ package dev.offmeter.integration.micrometer;
 
 import dev.offmeter.Attempt;
 import dev.offmeter.ChatResponse;
-import dev.offmeter.FailureKind;
 import dev.offmeter.LlmException;
 import dev.offmeter.guard.BudgetStatus;
 import dev.offmeter.observe.LlmListener;
@@ -165,13 +164,8 @@ public final class MetricsListener implements LlmListener {
     if (running == null || !running.isCounted()) {
       return;
     }
-    String error =
-        exception
-            .failure()
-            .map(FailureKind::name)
-            .orElseGet(() -> exception.getClass().getSimpleName());
     operations.onFailed(
-        key(running, exception.attempts(), MeterNames.NONE, error),
+        key(running, exception.attempts(), MeterNames.NONE, Outcomes.error(exception)),
         Duration.ofNanos(now() - running.startedAt()));
   }
 

@@ -53,7 +53,7 @@ public final class OffmeterMetrics implements MeterBinder {
     this.tags = Tags.of(Objects.requireNonNull(tags, "tags"));
   }
 
-  /** What the gauges read. */
+  /** The questions that the gauges ask. */
   record Source(
       Supplier<ClientStatus> status,
       Supplier<List<BudgetStatus>> budgets,

@@ -3,7 +3,6 @@ package dev.offmeter.integration.micrometer;
 
 import dev.offmeter.Attempt;
 import dev.offmeter.ChatResponse;
-import dev.offmeter.FailureKind;
 import dev.offmeter.LlmException;
 import dev.offmeter.observe.LlmListener;
 import io.micrometer.observation.Observation;
@@ -133,7 +132,12 @@ public final class OffmeterObservations implements LlmListener {
         call,
         Observation.Event.of(
             MeterNames.FALL_THROUGH_EVENT,
-            "fall-through from " + attempt.endpoint() + " to " + next + ": " + kind(attempt)));
+            "fall-through from "
+                + attempt.endpoint()
+                + " to "
+                + next
+                + ": "
+                + Outcomes.of(attempt)));
   }
 
   @Override
@@ -142,11 +146,7 @@ public final class OffmeterObservations implements LlmListener {
         call,
         Observation.Event.of(
             MeterNames.RESTART_EVENT,
-            "restart after " + attempt.endpoint() + ": " + kind(attempt)));
-  }
-
-  private static String kind(Attempt attempt) {
-    return attempt.failure().map(Enum::name).orElse(MeterNames.ANSWERED);
+            "restart after " + attempt.endpoint() + ": " + Outcomes.of(attempt)));
   }
 
   private void event(long call, Observation.Event event) {
@@ -187,12 +187,7 @@ public final class OffmeterObservations implements LlmListener {
     if (traced == null || own == null) {
       return;
     }
-    String error =
-        exception
-            .failure()
-            .map(FailureKind::name)
-            .orElseGet(() -> exception.getClass().getSimpleName());
-    describe(own, traced, exception.attempts(), error);
+    describe(own, traced, exception.attempts(), Outcomes.error(exception));
     own.error(exception).stop();
   }
 

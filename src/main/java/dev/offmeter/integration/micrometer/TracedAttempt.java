@@ -76,8 +76,7 @@ final class TracedAttempt {
   }
 
   private void describe(Attempt attempt) {
-    observation.lowCardinalityKeyValue(
-        MeterNames.OUTCOME, attempt.failure().map(Enum::name).orElse(MeterNames.ANSWERED));
+    observation.lowCardinalityKeyValue(MeterNames.OUTCOME, Outcomes.of(attempt));
     ServerAddress server = ServerAddress.of(attempt.origin());
     observation
         .highCardinalityKeyValue(MeterNames.SERVER_ADDRESS, server.host())

@@ -40,7 +40,7 @@ final class OffmeterSettings {
   private static final Map<String, List<Setting>> LISTS =
       Map.of("endpoints", Setting.ENDPOINT, "budgets", Setting.BUDGET);
 
-  /** What only Spring Boot has, without separators. */
+  /** The properties that only Spring Boot has, without separators. */
   private static final Set<String> BOOT_ONLY = Set.of("httpclient");
 
   private static final Pattern VARIABLE = Pattern.compile("[A-Za-z_][A-Za-z0-9_]*");
